@@ -1,0 +1,132 @@
+/**
+ * @since 0.1.0
+ */
+import type * as Brand from "effect/Brand"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import type * as Freshness from "./Freshness.js"
+
+const optionalText = (key: string) =>
+  Schema.optionalWith(Schema.String, { as: "Option", nullable: true }).pipe(Schema.fromKey(key))
+
+// Nothing is refined inside `Redacted`: a failed refinement in there would print the token.
+const optionalSecret = (key: string) =>
+  Schema.optionalWith(Schema.Redacted(Schema.String), { as: "Option", nullable: true }).pipe(Schema.fromKey(key))
+
+const optionalSeconds = (key: string) =>
+  Schema.optionalWith(Schema.Number.pipe(Schema.positive()), { as: "Option", nullable: true }).pipe(Schema.fromKey(key))
+
+/**
+ * Whose login it is, as far as the vendor tells. `id` is compared, `label` is shown.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class Account extends Schema.Class<Account>("@lockstep/core/Account")({
+  id: optionalText("id"),
+  label: optionalText("label")
+}) {}
+
+/**
+ * The stored record of one tenant. Encodes to the members of `auth.json`; times are seconds since the epoch.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class Credential extends Schema.Class<Credential>("@lockstep/core/Credential")({
+  vendor: optionalText("vendor"),
+  issuer: optionalText("issuer"),
+  tokenEndpoint: optionalText("token_endpoint"),
+  revocationEndpoint: optionalText("revocation_endpoint"),
+  clientId: optionalText("client_id"),
+  clientSecret: optionalSecret("client_secret"),
+  accessToken: optionalSecret("access_token"),
+  refreshToken: optionalSecret("refresh_token"),
+  idToken: optionalSecret("id_token"),
+  tokenType: optionalText("token_type"),
+  scope: optionalText("scope"),
+  /** RFC 8707: sent again with every refresh. */
+  resource: optionalText("resource"),
+  expiresAt: optionalSeconds("expires_at"),
+  obtainedAt: optionalSeconds("obtained_at"),
+  /** The day on which the login itself ends, whatever is refreshed until then. */
+  loginExpiresAt: optionalSeconds("login_expires_at"),
+  account: Schema.optionalWith(Account, { as: "Option", nullable: true }),
+  /** Plus one at every change; continues after a logout. */
+  generation: Schema.optionalWith(Schema.NonNegativeInt, { default: () => 0 }),
+  /** The attempt that wrote this record, so that an intent of that attempt is known to be settled. */
+  lastRedeem: optionalText("last_redeem")
+}) {}
+
+/**
+ * Says which record a write replaces. Opaque; compared for *different*, never for *greater*.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Version = string & Brand.Brand<"@lockstep/core/Version">
+
+/**
+ * A credential together with the version that a compare-and-swap names.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Stored {
+  readonly credential: Credential
+  readonly version: Version
+}
+
+/**
+ * Brands a store's version text.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const Version = (text: string): Version => text as Version
+
+/**
+ * The freshness-relevant part of a credential.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const lifetime = (credential: Credential): Freshness.Lifetime => ({
+  expiresAt: Option.getOrNull(credential.expiresAt),
+  obtainedAt: Option.getOrNull(credential.obtainedAt)
+})
+
+/**
+ * The account id, where the vendor tells one.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const accountId = (credential: Credential): Option.Option<string> =>
+  Option.flatMap(credential.account, (account) => account.id)
+
+/**
+ * Whether two credentials are known to belong to different accounts. An unknown id is never a difference.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isOtherAccount = (self: Credential, that: Credential): boolean =>
+  Option.isSome(Option.filter(
+    Option.zipWith(accountId(self), accountId(that), (a, b) => a !== b),
+    (different) => different
+  ))
+
+const sameSecret = Option.getEquivalence(Redacted.getEquivalence<string>((a, b) => a === b))
+
+/**
+ * Whether both hold the same secret, or both hold none.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isSameSecret = (
+  self: Option.Option<Redacted.Redacted>,
+  that: Option.Option<Redacted.Redacted>
+): boolean => sameSecret(self, that)

@@ -1,0 +1,118 @@
+/**
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as PubSub from "effect/PubSub"
+import type * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import type { LockHolder, LockUnavailable } from "./Errors.js"
+import type { TenantId } from "./TenantId.js"
+
+/**
+ * What a lock serialises.
+ *
+ * `RotationGroup` covers logins that revoke each other (same issuer and client id). `Tenant` spans re-read, redeem and
+ * persist of one credential. `Aggregate` guards one read-modify-write of what several tenants share, and is never held
+ * across the network. They are taken in this order, several of a kind in byte order.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type LockTarget = Data.TaggedEnum<{
+  RotationGroup: { readonly group: string }
+  Tenant: { readonly tenant: TenantId }
+  Aggregate: {}
+}>
+
+/**
+ * Constructors of {@link LockTarget}.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const LockTarget = Data.taggedEnum<LockTarget>()
+
+/**
+ * A lock that is held. Whoever changed nothing says so at release, and waiters are woken all the same.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Lease {
+  readonly release: (options: { readonly changed: boolean }) => Effect.Effect<void>
+}
+
+/**
+ * Excludes every other process that locks the same thing. Dies with its holder.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class CredentialLock extends Context.Tag("@lockstep/core/CredentialLock")<CredentialLock, {
+  /**
+   * The lock plan: the names of the locks that a target stands for, in the order in which they are taken. A lock that
+   * appears in the plans of two targets is taken once.
+   */
+  readonly plan: (target: LockTarget) => ReadonlyArray<string>
+
+  /** Tries once, without waiting. Contention is `None`, a value; only a lock that cannot work is an error. */
+  readonly tryAcquire: (target: LockTarget) => Effect.Effect<Option.Option<Lease>, LockUnavailable>
+
+  /** Who holds it, as far as the system tells; never tries the lock. */
+  readonly holder: (target: LockTarget) => Effect.Effect<Option.Option<LockHolder>>
+
+  /** Subscribes to hints that a lock may have become free. Hints may be missing; see `backoff`. */
+  readonly wakeups: Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
+
+  /** Bounds of the jittered wait between two tries that no hint cuts short. Milliseconds. */
+  readonly backoff: { readonly min: number; readonly max: number }
+}>() {}
+
+const name = LockTarget.$match({
+  RotationGroup: ({ group }) => `group ${group}`,
+  Tenant: ({ tenant }) => `tenant ${tenant}`,
+  Aggregate: () => "aggregate"
+})
+
+/**
+ * Makes a lock that excludes within this process. Two coordinators that are given the same one behave like two
+ * processes.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makeMemory: Effect.Effect<CredentialLock["Type"]> = Effect.gen(function*() {
+  const held = new Set<string>()
+  const pubsub = yield* PubSub.sliding<void>(1)
+  return CredentialLock.of({
+    plan: (target) => [name(target)],
+    tryAcquire: (target) =>
+      Effect.sync(() => {
+        const key = name(target)
+        if (held.has(key)) return Option.none()
+        held.add(key)
+        return Option.some<Lease>({
+          release: () =>
+            Effect.suspend(() => {
+              held.delete(key)
+              return PubSub.publish(pubsub, undefined)
+            })
+        })
+      }),
+    holder: () => Effect.succeedNone,
+    wakeups: PubSub.subscribe(pubsub),
+    backoff: { min: 1_000, max: 1_000 }
+  })
+})
+
+/**
+ * A lock that excludes within this process.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerMemory: Layer.Layer<CredentialLock> = Layer.effect(CredentialLock, makeMemory)

@@ -1,0 +1,190 @@
+/**
+ * The bounds of a refresh, all in one place. See `docs/architecture.md` for how they fit together.
+ *
+ * @since 0.1.0
+ */
+import * as Config from "effect/Config"
+import * as ConfigError from "effect/ConfigError"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+
+/**
+ * How long each step of a refresh may take.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class RefreshPolicy extends Context.Tag("@lockstep/core/RefreshPolicy")<RefreshPolicy, {
+  /** Validity that a served token should have left. 120 s. A vendor's descriptor may name its own. */
+  readonly margin: Duration.Duration
+  /** How long a caller whose token is still unexpired waits for its refresh. 2 s. */
+  readonly staleWait: Duration.Duration
+  /** Silence between the end of a lost request and its one retry. 2 s. */
+  readonly quietTime: Duration.Duration
+  /** How long a caller waits for the provider. The request itself goes on until `redeemLimit`. 8 s. */
+  readonly providerTimeout: Duration.Duration
+  /** Hard bound of one redemption, its retry and `quietTime` included. 15 s. */
+  readonly redeemLimit: Duration.Duration
+  /** How long one read-modify-write of the store waits for others. 5 s. */
+  readonly aggregateLockTimeout: Duration.Duration
+  /** How long persisting an answer is tried again before it is left in its answer file. 2 s. */
+  readonly persistRetry: Duration.Duration
+  /** Bound of a best-effort revocation. 5 s. */
+  readonly revokeTimeout: Duration.Duration
+  /** Bound of one call to the operating system's keyring. 5 s. */
+  readonly keyringTimeout: Duration.Duration
+  /** How long a caller waits for another process's refresh. 30 s; longer than the longest legal hold. */
+  readonly lockTimeout: Duration.Duration
+  /** Whether a token that could not be stored is served from memory all the same. Off. */
+  readonly serveUnpersisted: boolean
+}>() {}
+
+/**
+ * The bounds that are used where nothing else is said.
+ *
+ * @since 0.1.0
+ * @category defaults
+ */
+export const defaults: RefreshPolicy["Type"] = {
+  margin: Duration.seconds(120),
+  staleWait: Duration.seconds(2),
+  quietTime: Duration.seconds(2),
+  providerTimeout: Duration.seconds(8),
+  redeemLimit: Duration.seconds(15),
+  aggregateLockTimeout: Duration.seconds(5),
+  persistRetry: Duration.seconds(2),
+  revokeTimeout: Duration.seconds(5),
+  keyringTimeout: Duration.seconds(5),
+  lockTimeout: Duration.seconds(30),
+  serveUnpersisted: false
+}
+
+/**
+ * The longest time that a process may legally hold a tenant's lock.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const longestHold = (
+  policy: RefreshPolicy["Type"],
+  options: { readonly keyring: boolean } = { keyring: false }
+): Duration.Duration =>
+  policy.redeemLimit.pipe(
+    Duration.sum(policy.aggregateLockTimeout),
+    Duration.sum(policy.persistRetry),
+    Duration.sum(options.keyring ? Duration.times(policy.keyringTimeout, 3) : Duration.zero)
+  )
+
+const invalid = (key: string, message: string) => ConfigError.InvalidData(["LOCKSTEP", key], message)
+
+/**
+ * Checks that no waiter can give up on a legal holder, and that every bound is positive.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  options: Partial<RefreshPolicy["Type"]> = {},
+  store: { readonly keyring: boolean } = { keyring: false }
+): Either.Either<RefreshPolicy["Type"], ConfigError.ConfigError> => {
+  const policy = { ...defaults, ...options }
+  const hold = longestHold(policy, store)
+  if (Duration.lessThanOrEqualTo(policy.lockTimeout, hold)) {
+    return Either.left(invalid(
+      "LOCK_TIMEOUT",
+      `lockTimeout (${Duration.format(policy.lockTimeout)}) must be longer than the longest legal hold (${
+        Duration.format(hold)
+      }): redeemLimit + aggregateLockTimeout + persistRetry${store.keyring ? " + 3 × keyringTimeout" : ""}`
+    ))
+  }
+  if (Duration.greaterThanOrEqualTo(policy.quietTime, policy.redeemLimit)) {
+    return Either.left(invalid("QUIET_TIME", "quietTime must be shorter than redeemLimit, of which it is a part"))
+  }
+  return Either.right(policy)
+}
+
+/**
+ * The defaults with some bounds replaced. Refuses to build where a waiter could give up on a legal holder.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  options: Partial<RefreshPolicy["Type"]> = {}
+): Layer.Layer<RefreshPolicy, ConfigError.ConfigError> =>
+  Layer.effect(RefreshPolicy, Effect.suspend(() => make(options)))
+
+/**
+ * The defaults.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerDefaults: Layer.Layer<RefreshPolicy> = Layer.succeed(RefreshPolicy, defaults)
+
+const UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/**
+ * Parses a duration as people write it: `5 minutes`, `300`, `300s`, `5m`, `2h`. A bare number is seconds.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const parseDuration = (text: string): Option.Option<Duration.Duration> => {
+  const trimmed = text.trim()
+  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?$/.exec(trimmed)
+  if (match !== null) return Option.some(Duration.millis(Number(match[1]) * UNITS[match[2] ?? "s"]!))
+  return Duration.decodeUnknown(trimmed)
+}
+
+const bound = (key: string, fallback: Duration.Duration, description: string) =>
+  Config.string(key).pipe(
+    Config.mapOrFail((text) =>
+      Either.fromOption(parseDuration(text), () =>
+        ConfigError.InvalidData([key], "a duration such as 300, 300s, 5m, 2h or \"5 minutes\" is expected"))
+    ),
+    Config.withDefault(fallback),
+    Config.withDescription(description)
+  )
+
+/**
+ * Reads every bound from `LOCKSTEP_MARGIN`, `LOCKSTEP_PROVIDER_TIMEOUT` and so on.
+ *
+ * @since 0.1.0
+ * @category config
+ */
+export const config: Config.Config<RefreshPolicy["Type"]> = Config.nested(
+  Config.all({
+    margin: bound("MARGIN", defaults.margin, "validity that a served token should have left"),
+    staleWait: bound("STALE_WAIT", defaults.staleWait, "how long a caller with an unexpired token waits"),
+    quietTime: bound("QUIET_TIME", defaults.quietTime, "silence before the one retry of a lost request"),
+    providerTimeout: bound("PROVIDER_TIMEOUT", defaults.providerTimeout, "how long a caller waits for the provider"),
+    redeemLimit: bound("REDEEM_LIMIT", defaults.redeemLimit, "hard bound of one redemption"),
+    aggregateLockTimeout: bound(
+      "AGGREGATE_LOCK_TIMEOUT",
+      defaults.aggregateLockTimeout,
+      "how long one write of the store waits for others"
+    ),
+    persistRetry: bound("PERSIST_RETRY", defaults.persistRetry, "how long persisting an answer is tried again"),
+    revokeTimeout: bound("REVOKE_TIMEOUT", defaults.revokeTimeout, "bound of a best-effort revocation"),
+    keyringTimeout: bound("KEYRING_TIMEOUT", defaults.keyringTimeout, "bound of one keyring call"),
+    lockTimeout: bound("LOCK_TIMEOUT", defaults.lockTimeout, "how long a caller waits for another process's refresh"),
+    serveUnpersisted: Config.withDefault(Config.boolean("SERVE_UNPERSISTED"), defaults.serveUnpersisted)
+  }),
+  "LOCKSTEP"
+)
+
+/**
+ * The bounds that the environment names, checked.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerFromEnv: Layer.Layer<RefreshPolicy, ConfigError.ConfigError> = Layer.effect(
+  RefreshPolicy,
+  Effect.flatMap(config, (policy) => make(policy))
+)

@@ -1,0 +1,14 @@
+import { defineConfig } from "vitest/config"
+
+// Tests of one package import the others through their exports. Without the source
+// condition they would run whatever was built last.
+export default defineConfig({
+  ssr: { resolve: { conditions: ["@lockstep/source", "module", "node", "development|production"] } },
+  test: {
+    include: ["test/**/*.test.ts"],
+    server: { deps: { inline: [/@lockstep\//] } },
+    // Real processes on two cores: generous, because a timeout here is a hang and never a measurement.
+    testTimeout: 60_000,
+    hookTimeout: 60_000
+  }
+})
