@@ -1,0 +1,84 @@
+/**
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import * as Watcher from "./internal/directoryWatcher.js"
+
+/**
+ * Notices what anybody on this machine changes in one directory, which need not exist yet.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface DirectoryWatch {
+  readonly directory: string
+
+  /**
+   * Subscribes to hints that an accepted file changed, or that any file may have. Several that arrive together are one.
+   * Where watching fails the directory is polled every 250 ms for as long as somebody is subscribed.
+   */
+  readonly hints: (accepts: (file: string) => boolean) => Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
+
+  /**
+   * Whether events are known to arrive, so that silence means that nothing changed. Costs no system call while the
+   * answer is yes, but for one `stat` in 5 s; while it is no, a look at the directory every 250 ms.
+   */
+  readonly isProven: () => boolean
+
+  /** A number that grows with every event of this file, and whenever events may have been missed. */
+  readonly count: (file: string) => number
+}
+
+interface Shared {
+  readonly watcher: Watcher.DirectoryWatcher
+  users: number
+}
+
+// One per process and not per layer: a user may have no more than 128 inotify instances, and each watch of a
+// directory wakes the process once for every event in it.
+const watchers = new Map<string, Shared>()
+
+const retain = (directory: string): Shared => {
+  const shared = watchers.get(directory) ?? { watcher: Watcher.make(directory), users: 0 }
+  shared.users++
+  watchers.set(directory, shared)
+  return shared
+}
+
+const release = (directory: string, shared: Shared): void => {
+  if (--shared.users > 0) return
+  watchers.delete(directory)
+  shared.watcher.close()
+}
+
+/**
+ * Watches a directory for as long as the scope lives, sharing one unreferenced watch with everybody in this process.
+ *
+ * Never fails: where watching is impossible it is never proven, and hints come from polling.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const open = (directory: string): Effect.Effect<DirectoryWatch, never, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => retain(directory)),
+      (shared) => Effect.sync(() => release(directory, shared))
+    ),
+    ({ watcher }) => ({
+      directory,
+      hints: (accepts) =>
+        Effect.gen(function*() {
+          const queue = yield* Effect.acquireRelease(Queue.sliding<void>(1), Queue.shutdown)
+          yield* Effect.acquireRelease(
+            Effect.sync(() => watcher.subscribe(accepts, () => queue.unsafeOffer(undefined))),
+            (end) => Effect.sync(end)
+          )
+          return queue
+        }),
+      isProven: watcher.isProven,
+      count: watcher.count
+    })
+  )
