@@ -1,1 +1,23 @@
-export {}
+/**
+ * @since 0.1.0
+ */
+export * as AnswerDecoder from "./AnswerDecoder.js"
+export * as AuthorizationServer from "./AuthorizationServer.js"
+export * as Discovery from "./Discovery.js"
+export * as EndpointUrl from "./EndpointUrl.js"
+export * as Exchange from "./Exchange.js"
+export * as Expiry from "./Expiry.js"
+export * as Fetch from "./Fetch.js"
+export * as JsonObject from "./JsonObject.js"
+export * as JsonWebToken from "./JsonWebToken.js"
+export * as OAuthError from "./OAuthError.js"
+export * as OAuthTokenEndpoint from "./OAuthTokenEndpoint.js"
+export * as OAuthVendor from "./OAuthVendor.js"
+export * as RetryAfter from "./RetryAfter.js"
+export * as Revocation from "./Revocation.js"
+export * as ServerWords from "./ServerWords.js"
+export * as TransportFailure from "./TransportFailure.js"
+export * as VendorRegistry from "./VendorRegistry.js"
+export * as Anthropic from "./vendors/Anthropic.js"
+export * as Codex from "./vendors/Codex.js"
+export * as WireRequest from "./WireRequest.js"

@@ -1,0 +1,162 @@
+/**
+ * Judges a token endpoint's answer by what it says about the refresh token that was sent: exchanged, dead, untouched, or
+ * nobody knows.
+ *
+ * Total and tolerant. An answer with an access token is a grant, whatever else is wrong with it, because its refresh
+ * token has no second copy anywhere. A 2xx without one proves nothing. Everything else is a refusal, and a refusal leaves
+ * the token alone; only a 5xx can hide that it was taken.
+ *
+ * @since 0.1.0
+ */
+import { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
+import { TokenGrant } from "@lockstep/core/TokenGrant"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import type { Exchange, WireAnswer } from "./Exchange.js"
+import * as Expiry from "./Expiry.js"
+import * as JsonObject from "./JsonObject.js"
+import * as OAuthError from "./OAuthError.js"
+import type { ErrorMeaning, OAuthVendor } from "./OAuthVendor.js"
+import * as RetryAfter from "./RetryAfter.js"
+import * as ServerWords from "./ServerWords.js"
+
+/**
+ * What decoding depends on beside the answer.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Circumstances {
+  readonly vendor: OAuthVendor
+  /** When the answer was read. Milliseconds since the epoch. */
+  readonly now: number
+  /** What was sent and must not come back in a message. */
+  readonly sent: ReadonlyArray<Redacted.Redacted>
+}
+
+/** Only a whole form is one: unlike JSON, its beginning reads like the end. */
+const parseBody = (answer: WireAnswer): Option.Option<JsonObject.JsonObject> => {
+  const text = Redacted.value(answer.body)
+  return answer.end === "Whole" && answer.contentType.startsWith("application/x-www-form-urlencoded")
+    ? Option.some(Object.fromEntries(new URLSearchParams(text)))
+    : JsonObject.parse(text)
+}
+
+const secret = (body: JsonObject.JsonObject, member: string): Option.Option<Redacted.Redacted> =>
+  Option.map(JsonObject.text(body, member), (token) => Redacted.make(token))
+
+const grantOf = (
+  body: JsonObject.JsonObject,
+  { now, vendor }: Circumstances
+): Option.Option<TokenGrant> =>
+  Option.map(JsonObject.text(body, "access_token"), (accessToken) => {
+    const seconds = Math.floor(now / 1000)
+    return TokenGrant.make({
+      accessToken: Redacted.make(accessToken),
+      refreshToken: secret(body, "refresh_token"),
+      idToken: secret(body, "id_token"),
+      tokenType: JsonObject.text(body, "token_type"),
+      scope: JsonObject.words(body, "scope"),
+      expiresAt: Expiry.expiresAt(vendor.expiry, body, accessToken, seconds),
+      loginExpiresAt: vendor.loginExpiresIn.pipe(
+        Option.flatMap((member) => JsonObject.number(body, member)),
+        Option.flatMap((lifetime) => Expiry.fromLifetime(lifetime, seconds)),
+        Option.map(Math.floor)
+      ),
+      account: vendor.account(body)
+    })
+  })
+
+const isTerminal = (meaning: ErrorMeaning) =>
+  meaning === "InvalidGrant" || meaning === "LoginExpired" || meaning === "RegistrationExpired"
+
+const isSuccess = (status: number) => status >= 200 && status <= 299
+
+/**
+ * A dead grant is dead under any status. Else the statuses that a gateway sets before the server was asked come before
+ * the server's own words, and those before the meaning of a bare status.
+ */
+const meaningOf = (status: number, codes: ReadonlyArray<string>, vendor: OAuthVendor): ErrorMeaning => {
+  const coded = codes.map((code) => vendor.errors.get(code)).filter((meaning) => meaning !== undefined)
+  const terminal = coded.find(isTerminal)
+  if (terminal !== undefined) return terminal
+  if (status === 429) return "RateLimited"
+  if (status >= 500) return "ServerError"
+  const byStatus = vendor.statuses.get(status)
+  return byStatus !== undefined && isTerminal(byStatus) ? byStatus : coded[0] ?? byStatus ?? "Protocol"
+}
+
+const refusal = (meaning: ErrorMeaning, retryAfter: Option.Option<number>, detail: string): RedeemAnswer => {
+  switch (meaning) {
+    case "InvalidGrant":
+    case "LoginExpired":
+    case "RegistrationExpired":
+      return RedeemAnswer.Terminal({ reason: meaning, detail })
+    case "InvalidClient":
+    case "Entitlement":
+    case "Protocol":
+      return RedeemAnswer.Rejected({ reason: meaning, detail })
+    case "RateLimited":
+      return RedeemAnswer.RateLimited({ retryAfter, detail })
+    case "ServerError":
+      return RedeemAnswer.ServerError({ retryAfter, detail })
+  }
+}
+
+const ENDS = { Whole: "", Cut: ", cut short", TooLarge: ", too large to be one" } as const
+
+/**
+ * Says in one line what an answer without a token was: its status, its error code, the server's explanation. Holds
+ * nothing of what was sent or of any token in the answer.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const describe = (answer: WireAnswer, sent: ReadonlyArray<Redacted.Redacted>): string => {
+  const body = parseBody(answer)
+  const secrets = [...sent.map(Redacted.value), ...Option.toArray(body).flatMap(JsonObject.secrets)]
+  const code = Option.flatMapNullable(body, (found) => OAuthError.codes(found)[0])
+  const words = [code, Option.flatMap(body, OAuthError.description)].flatMap(Option.toArray).join(": ")
+  const said = ServerWords.publish(words, secrets)
+  return `HTTP ${answer.status}${ENDS[answer.end]}${said === "" ? "" : ` ${said}`}`
+}
+
+const judge = (answer: WireAnswer, circumstances: Circumstances): RedeemAnswer => {
+  const { status } = answer
+  const body = parseBody(answer)
+  const grant = isSuccess(status) ? Option.flatMap(body, (found) => grantOf(found, circumstances)) : Option.none()
+  if (Option.isSome(grant)) return RedeemAnswer.Granted({ grant: grant.value })
+
+  const detail = describe(answer, circumstances.sent)
+  // Not followed, so nobody has looked at the token; browsers hide the status of a redirect behind 0.
+  if (status < 200 || (status >= 300 && status <= 399)) return RedeemAnswer.Rejected({ reason: "Protocol", detail })
+
+  const codes = Option.toArray(body).flatMap(OAuthError.codes)
+  const isKnown = codes.some((code) => circumstances.vendor.errors.has(code))
+  if (isSuccess(status) && !isKnown && !Option.exists(body, OAuthError.isError)) {
+    return RedeemAnswer.Unknown({ detail: `${detail}, without an access token` })
+  }
+  // A refusal cut short could have been any refusal. Where the status alone decides, it has been read.
+  if (answer.end === "Cut" && Option.isNone(body) && status < 500 && status !== 429) {
+    return RedeemAnswer.Unknown({ detail })
+  }
+  const meaning = meaningOf(status, codes, circumstances.vendor)
+  return refusal(meaning, RetryAfter.millis(answer, circumstances.now), detail)
+}
+
+/**
+ * Decodes what came of sending a refresh token.
+ *
+ * @since 0.1.0
+ * @category decoding
+ */
+export const decode = (exchange: Exchange, circumstances: Circumstances): RedeemAnswer => {
+  switch (exchange._tag) {
+    case "NeverSent":
+      return RedeemAnswer.NeverSent({ detail: exchange.detail })
+    case "Lost":
+      return RedeemAnswer.Unknown({ detail: exchange.detail })
+    case "Answered":
+      return judge(exchange.answer, circumstances)
+  }
+}

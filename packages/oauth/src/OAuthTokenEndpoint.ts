@@ -1,0 +1,139 @@
+/**
+ * The token endpoint of any OAuth 2.0 server, as the refresh transaction wants it: all that can fail without spending the
+ * token comes first, the token is sent once, and the answer is kept whole until it is understood.
+ *
+ * @since 0.1.0
+ */
+import type { Credential } from "@lockstep/core/Credential"
+import { ProviderRejected, ProviderUnavailable } from "@lockstep/core/Errors"
+import type { TenantId } from "@lockstep/core/TenantId"
+import { RevokeAnswer, TokenEndpoint } from "@lockstep/core/TokenEndpoint"
+import type { PreparedRedemption, RefreshTraits } from "@lockstep/core/TokenEndpoint"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as OAuth from "oauth4webapi"
+import * as AnswerDecoder from "./AnswerDecoder.js"
+import * as AuthorizationServer from "./AuthorizationServer.js"
+import * as Discovery from "./Discovery.js"
+import * as Exchange from "./Exchange.js"
+import { Fetch } from "./Fetch.js"
+import type { FetchFunction } from "./Fetch.js"
+import type { OAuthVendor } from "./OAuthVendor.js"
+import * as Revocation from "./Revocation.js"
+import * as VendorRegistry from "./VendorRegistry.js"
+import * as WireRequest from "./WireRequest.js"
+
+const traitsOf = (vendor: OAuthVendor, credential: Credential): RefreshTraits => {
+  const server = Option.firstSomeOf([credential.issuer, vendor.issuer, credential.tokenEndpoint, vendor.tokenEndpoint])
+  const client = Option.orElse(credential.clientId, () => vendor.clientId)
+  return {
+    rotates: vendor.rotates,
+    margin: Option.map(vendor.margin, Duration.toMillis),
+    rotationGroup: vendor.siblingsRevoke
+      ? Option.zipWith(server, client, (issuer, clientId) => `${issuer} ${clientId}`)
+      : Option.none()
+  }
+}
+
+const rejected = (tenant: TenantId, detail: string) => new ProviderRejected({ tenant, reason: "Protocol", detail })
+
+const refreshRequest = (
+  { credential, tenant, vendor }: AuthorizationServer.Subject,
+  { client, clientAuth, insecure, server }: AuthorizationServer.AuthorizationServer,
+  refreshToken: Redacted.Redacted
+): Effect.Effect<WireRequest.WireRequest, ProviderRejected> =>
+  WireRequest.capture((customFetch) =>
+    OAuth.refreshTokenGrantRequest(server, client, clientAuth, Redacted.value(refreshToken), {
+      additionalParameters: {
+        ...vendor.refreshParameters,
+        ...Option.match(credential.resource, { onNone: () => ({}), onSome: (resource) => ({ resource }) })
+      },
+      headers: { ...vendor.headers },
+      [OAuth.customFetch]: customFetch,
+      [OAuth.allowInsecureRequests]: insecure
+    })
+  ).pipe(
+    Effect.mapBoth({
+      onFailure: ({ detail }) => rejected(tenant, detail),
+      onSuccess: (request) => WireRequest.encode(request, vendor.refreshEncoding)
+    })
+  )
+
+const prepareRedemption = (
+  subject: AuthorizationServer.Subject
+): Effect.Effect<PreparedRedemption, ProviderUnavailable | ProviderRejected> =>
+  Effect.gen(function*() {
+    const { credential, fetch, tenant, vendor } = subject
+    const { accessToken, clientSecret, idToken, refreshToken } = credential
+    if (Option.isNone(refreshToken)) return yield* rejected(tenant, "there is no refresh token to send")
+    const server = yield* AuthorizationServer.resolve(subject, "token_endpoint")
+    if (Option.isNone(server)) return yield* rejected(tenant, "no token endpoint is known")
+    const request = yield* refreshRequest(subject, server.value, refreshToken.value)
+    const sent = [refreshToken, accessToken, idToken, clientSecret].flatMap(Option.toArray)
+    return {
+      redeem: Effect.flatMap(Exchange.send(fetch, request), (exchange) =>
+        Effect.map(Clock.currentTimeMillis, (now) => AnswerDecoder.decode(exchange, { vendor, now, sent })))
+    }
+  })
+
+/**
+ * Makes a token endpoint that speaks each record's vendor.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: Effect.Effect<TokenEndpoint["Type"], never, Fetch | VendorRegistry.VendorRegistry> = Effect.gen(
+  function*() {
+    const network = yield* Fetch
+    const vendors = yield* VendorRegistry.VendorRegistry
+    const discovery = yield* Discovery.make
+
+    const subject = (tenant: TenantId, credential: Credential, fetch: FetchFunction) => ({
+      tenant,
+      credential,
+      vendor: vendors.of(credential),
+      fetch,
+      discovery
+    })
+
+    return TokenEndpoint.of({
+      traits: (_, credential) => traitsOf(vendors.of(credential), credential),
+      prepare: (tenant, credential) =>
+        Effect.flatMap(
+          Effect.mapError(
+            network.load,
+            ({ detail }) => new ProviderUnavailable({ tenant, reason: "Transport", retryAfter: 1_000, detail })
+          ),
+          (fetch) => prepareRedemption(subject(tenant, credential, fetch))
+        ),
+      revoke: (tenant, credential) =>
+        Effect.matchEffect(network.load, {
+          onFailure: ({ detail }) => Effect.succeed(RevokeAnswer.Failed({ detail })),
+          onSuccess: (fetch) => Revocation.revoke(subject(tenant, credential, fetch))
+        })
+    })
+  }
+)
+
+/**
+ * The token endpoint of the vendors of a registry.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<TokenEndpoint, never, Fetch | VendorRegistry.VendorRegistry> = Layer.effect(
+  TokenEndpoint,
+  make
+)
+
+/**
+ * The token endpoint of the vendors of this package.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerBuiltIn: Layer.Layer<TokenEndpoint, never, Fetch> = Layer.provide(layer, VendorRegistry.layerBuiltIn)

@@ -1,0 +1,93 @@
+/**
+ * Token revocation, RFC 7009 and its JSON variant.
+ *
+ * @since 0.1.0
+ */
+import { RevokeAnswer } from "@lockstep/core/TokenEndpoint"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as OAuth from "oauth4webapi"
+import * as AnswerDecoder from "./AnswerDecoder.js"
+import * as AuthorizationServer from "./AuthorizationServer.js"
+import * as Exchange from "./Exchange.js"
+import * as JsonObject from "./JsonObject.js"
+import * as OAuthError from "./OAuthError.js"
+import type { RevocationStyle } from "./OAuthVendor.js"
+import * as WireRequest from "./WireRequest.js"
+
+type TokenKind = "refresh_token" | "access_token"
+
+interface Target {
+  readonly kind: TokenKind
+  readonly token: Redacted.Redacted
+}
+
+const withoutClientId = (request: WireRequest.WireRequest): WireRequest.WireRequest => {
+  const body = new URLSearchParams(Redacted.value(request.body))
+  body.delete("client_id")
+  return new WireRequest.WireRequest({ ...request, body: Redacted.make(body.toString()) })
+}
+
+/** What went wrong, if anything did. */
+const revokeOne = (
+  subject: AuthorizationServer.Subject,
+  server: AuthorizationServer.AuthorizationServer,
+  style: RevocationStyle,
+  { kind, token }: Target
+): Effect.Effect<Option.Option<string>> =>
+  Effect.gen(function*() {
+    const built = yield* WireRequest.capture((customFetch) =>
+      OAuth.revocationRequest(server.server, server.client, server.clientAuth, Redacted.value(token), {
+        additionalParameters: { token_type_hint: kind },
+        headers: { ...subject.vendor.headers },
+        [OAuth.customFetch]: customFetch,
+        [OAuth.allowInsecureRequests]: server.insecure
+      })
+    )
+    const request = WireRequest.encode(
+      style.clientIdWith.includes(kind) ? built : withoutClientId(built),
+      style.encoding
+    )
+    const exchange = yield* Exchange.send(subject.fetch, request)
+    if (exchange._tag !== "Answered") return Option.some(exchange.detail)
+    const { answer } = exchange
+    if (answer.status >= 200 && answer.status <= 299) return Option.none()
+    const codes = Option.toArray(JsonObject.parse(Redacted.value(answer.body))).flatMap(OAuthError.codes)
+    // RFC 7009, section 2.2.1: a server need not revoke access tokens; they end by themselves.
+    if (kind === "access_token" && codes.includes("unsupported_token_type")) return Option.none()
+    return Option.some(AnswerDecoder.describe(answer, [token]))
+  }).pipe(Effect.catchAll(({ detail }) => Effect.succeedSome(detail)))
+
+/**
+ * Asks the server to revoke both tokens, the refresh token first, since that ends what could make new ones. Never fails.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const revoke = (subject: AuthorizationServer.Subject): Effect.Effect<RevokeAnswer> =>
+  Effect.gen(function*() {
+    const style = subject.vendor.revocation
+    if (Option.isNone(style)) return RevokeAnswer.Unsupported()
+    const server = yield* AuthorizationServer.resolve(subject, "revocation_endpoint")
+    if (Option.isNone(server)) return RevokeAnswer.Unsupported()
+
+    const { accessToken, refreshToken } = subject.credential
+    const targets: ReadonlyArray<Target> = [
+      ...Option.toArray(Option.map(refreshToken, (token) => ({ kind: "refresh_token" as const, token }))),
+      ...Option.toArray(Option.map(accessToken, (token) => ({ kind: "access_token" as const, token })))
+    ]
+    const failures = yield* Effect.forEach(
+      targets,
+      (target) =>
+        Effect.map(
+          revokeOne(subject, server.value, style.value, target),
+          Option.map((detail) => `${target.kind}: ${detail}`)
+        )
+    )
+    const details = failures.flatMap(Option.toArray)
+    return details.length === 0 ? RevokeAnswer.Revoked() : RevokeAnswer.Failed({ detail: details.join("; ") })
+  }).pipe(
+    Effect.catchAll((error) => Effect.succeed(RevokeAnswer.Failed({ detail: error.detail ?? error.reason }))),
+    Effect.withSpan("lockstep.oauth.revoke")
+  )
