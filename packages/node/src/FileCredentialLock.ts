@@ -1,0 +1,203 @@
+/**
+ * The lock of a store whose processes share a directory: `flock(2)` on sidecar files, so that the kernel gives back
+ * what a dead process held, and so that every program that locks the same files takes part.
+ *
+ * The kernel excludes two descriptors of one process like those of two, so there is no second table of locks in here,
+ * with one exception. A foreign tool may have one lock where we have two, and whoever holds it for a tenant must not
+ * wait for itself when it writes the file. The fiber that holds it, and those that it starts, may therefore take it
+ * once more in a later role; any other fiber finds it busy.
+ *
+ * @since 0.1.0
+ */
+import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
+import type { Lease } from "@lockstep/core/CredentialLock"
+import type { LockUnavailable } from "@lockstep/core/Errors"
+import * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
+import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Path from "node:path"
+import * as DirectoryWatch from "./DirectoryWatch.js"
+import * as LockHolder from "./internal/lockHolder.js"
+import * as Sidecar from "./internal/sidecar.js"
+import * as KernelLock from "./KernelLock.js"
+import * as LockPaths from "./LockPaths.js"
+import * as Ownership from "./Ownership.js"
+import * as RemoteFileSystem from "./RemoteFileSystem.js"
+
+/**
+ * How file locks are taken.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** Whether locks on remote and shared file systems are believed. Off. */
+  readonly trustRemote?: boolean
+  /** The ways to reach the system call, in the order in which they are tried. */
+  readonly providers?: ReadonlyArray<KernelLock.Provider>
+  /** Where the type of a file system is read. `statfs(2)`. */
+  readonly fileSystemType?: RemoteFileSystem.ReadType
+}
+
+/** Locks are taken in this order, so only a later role can find a path that its own fiber holds already. */
+const roleOf = LockTarget.$match({ RotationGroup: () => 0, Tenant: () => 1, Aggregate: () => 2 })
+
+interface Held {
+  readonly id: number
+  readonly fd: number
+  readonly path: string
+  /** Ascending; the path is given back when the last one ends. */
+  readonly roles: Array<number>
+}
+
+let ids = 0
+
+/** The locks that were taken by this fiber, or by those that started it. Some may be released since. */
+const inherited = FiberRef.unsafeMake<ReadonlySet<number>>(new Set())
+
+// A release touches its sidecar, a write renames the file that it replaces. What else happens here, temporary files,
+// journals and answers, frees no lock and would only make every waiter try in vain.
+const mayFreeALock = (file: string): boolean =>
+  file.endsWith(".lock") || !(file.includes(".lockstep-") || file.includes(".refresh."))
+
+/**
+ * Makes a lock over the sidecars that `LockPaths` names.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options = {}): Effect.Effect<CredentialLock["Type"], never, LockPaths.LockPaths> =>
+  Effect.map(LockPaths.LockPaths, (paths) => {
+    const held = new Map<string, Held>()
+    let kernel: KernelLock.KernelLock | undefined
+
+    const plan = (target: LockTarget): ReadonlyArray<string> => [...new Set(paths.plan(target))]
+
+    // A remote file system is refused before anything is asked of its locks, and a foreign directory before anything
+    // is left in it.
+    const enter = (directory: string): Effect.Effect<Ownership.Owner, LockUnavailable> =>
+      Ownership.makeDirectory(directory).pipe(
+        Effect.zipRight(
+          options.trustRemote === true ? Effect.void : RemoteFileSystem.refuse(directory, options.fileSystemType)
+        ),
+        Effect.zipRight(Ownership.claim(directory))
+      )
+
+    const load = (path: string): Effect.Effect<KernelLock.KernelLock, LockUnavailable> =>
+      Effect.suspend(() =>
+        kernel === undefined
+          ? Effect.tap(KernelLock.load(path, options.providers), (loaded) => {
+            kernel = loaded
+          })
+          : Effect.succeed(kernel)
+      )
+
+    const lockPath = (path: string): Effect.Effect<Option.Option<number>, LockUnavailable> =>
+      Effect.gen(function*() {
+        const owner = yield* enter(Path.dirname(path))
+        const attempt = Sidecar.tryLock(path, owner, yield* load(path))
+        switch (attempt._tag) {
+          case "Acquired":
+            return Option.some(attempt.fd)
+          case "Busy":
+            return Option.none()
+          case "Failed":
+            return yield* attempt.error
+        }
+      })
+
+    const take = (
+      path: string,
+      role: number,
+      own: ReadonlySet<number>
+    ): Effect.Effect<Option.Option<Held>, LockUnavailable> =>
+      Effect.suspend(() => {
+        const present = held.get(path)
+        if (present === undefined) {
+          return Effect.map(
+            lockPath(path),
+            Option.map((fd) => {
+              const taken: Held = { id: ++ids, fd, path, roles: [role] }
+              held.set(path, taken)
+              return taken
+            })
+          )
+        }
+        // Two writers of one flight are two: a role is entered by one at a time.
+        if (!own.has(present.id) || role <= present.roles.at(-1)!) return Effect.succeedNone
+        present.roles.push(role)
+        return Effect.succeedSome(present)
+      })
+
+    const giveBack = (taken: ReadonlyArray<Held>, role: number, touch: boolean): void => {
+      // Backwards: whoever waits for all of them begins at the first.
+      for (const one of taken.toReversed()) {
+        one.roles.splice(one.roles.indexOf(role), 1)
+        if (one.roles.length > 0) continue
+        held.delete(one.path)
+        Sidecar.unlock(one.fd, one.path, { touch })
+      }
+    }
+
+    const tryAcquire = (target: LockTarget): Effect.Effect<Option.Option<Lease>, LockUnavailable> => {
+      const role = roleOf(target)
+      return Effect.gen(function*() {
+        if (paths.prepare !== undefined) yield* paths.prepare
+        const own = yield* FiberRef.get(inherited)
+        const taken: Array<Held> = []
+        // All or nothing. A try that fails halfway frees what it took without a touch: nobody was kept waiting, and
+        // two that wake each other would try for ever.
+        const abandon = Effect.sync(() => giveBack(taken, role, false))
+        for (const path of plan(target)) {
+          const one = yield* Effect.onError(take(path, role, own), () => abandon)
+          if (Option.isNone(one)) return yield* Effect.as(abandon, Option.none())
+          taken.push(one.value)
+        }
+        const alive = [...held.values()].filter(({ id }) => own.has(id))
+        yield* FiberRef.set(inherited, new Set([...alive, ...taken].map(({ id }) => id)))
+        let released = false
+        return Option.some<Lease>({
+          release: ({ changed }) =>
+            Effect.sync(() => {
+              if (released) return
+              released = true
+              giveBack(taken, role, !changed)
+            }).pipe(Effect.withSpan("lockstep.lock.release"))
+        })
+      }).pipe(Effect.uninterruptible)
+    }
+
+    return CredentialLock.of({
+      plan,
+      tryAcquire,
+      holder: (target) => Effect.sync(() => Option.firstSomeOf(plan(target).map(LockHolder.find))),
+      // Opened by the first who waits: an uncontended process watches nothing.
+      wakeups: Effect.flatMap(DirectoryWatch.open(paths.directory), (watch) => watch.hints(mayFreeALock)),
+      backoff: { min: 2, max: 25 }
+    })
+  })
+
+/**
+ * Whether locks on remote and shared file systems are believed: `LOCKSTEP_TRUST_LOCKS`.
+ *
+ * @since 0.1.0
+ * @category config
+ */
+export const trustRemote: Config.Config<boolean> = Config.boolean("LOCKSTEP_TRUST_LOCKS").pipe(
+  Config.withDefault(false),
+  Config.withDescription("believe in file locks on network and shared file systems")
+)
+
+/**
+ * A lock over the sidecars that `LockPaths` names.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<CredentialLock, ConfigError.ConfigError, LockPaths.LockPaths> = Layer.effect(
+  CredentialLock,
+  Effect.flatMap(trustRemote, (trusted) => make({ trustRemote: trusted }))
+)

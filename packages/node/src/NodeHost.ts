@@ -1,0 +1,81 @@
+/**
+ * @since 0.1.0
+ */
+import * as Host from "@lockstep/core/Host"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Crypto from "node:crypto"
+import * as Os from "node:os"
+import { codeOf } from "./internal/errno.js"
+import * as ProcFs from "./internal/procfs.js"
+
+// Without /proc a process knows only its own start, and a boot only by the clock. The latter moves with every
+// adjustment of the clock, so it is told by the hour: an id that changes too often would declare the living dead.
+const HOUR = 3_600_000
+
+const bootId = (): string =>
+  Option.getOrElse(ProcFs.bootId, () => `${Os.hostname()}:${Math.round((Date.now() - Os.uptime() * 1000) / HOUR)}`)
+
+const startTime = (): string =>
+  Option.match(ProcFs.stat("self"), {
+    onNone: () => String(Math.round(performance.timeOrigin)),
+    onSome: ({ startTicks }) => startTicks
+  })
+
+/**
+ * Describes this process.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const self = (): Host.ProcessIdentity =>
+  Host.ProcessIdentity.make({
+    pid: process.pid,
+    startTime: startTime(),
+    bootId: bootId(),
+    // The name of the script alone: arguments may hold secrets.
+    command: ProcFs.printableName(process.argv[1] ?? process.execPath)
+  })
+
+const exists = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch (cause) {
+    // Somebody else's process exists all the same.
+    return codeOf(cause) === "EPERM"
+  }
+}
+
+/**
+ * Whether a process still runs: its pid exists, and start and boot agree.
+ *
+ * Where the system does not tell when another process started, a pid that exists counts as alive.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isAlive = (identity: Host.ProcessIdentity): Effect.Effect<boolean> =>
+  Effect.sync(() => {
+    if (!exists(identity.pid)) return false
+    if (Option.isNone(ProcFs.bootId)) return identity.pid !== process.pid || identity.startTime === startTime()
+    return Option.contains(ProcFs.bootId, identity.bootId) &&
+      Option.exists(
+        ProcFs.stat(identity.pid),
+        // A zombie has ended; only its parent has not noticed yet.
+        ({ startTicks, state }) => startTicks === identity.startTime && state !== "Z" && state !== "X"
+      )
+  })
+
+/**
+ * The machine that this process runs on.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<Host.Host> = Layer.sync(Host.Host, () =>
+  Host.Host.of({
+    self: self(),
+    newId: Effect.sync(() => Crypto.randomUUID()),
+    sha256: (text) => Crypto.createHash("sha256").update(text).digest("hex")
+  }))

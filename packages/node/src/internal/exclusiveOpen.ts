@@ -1,0 +1,24 @@
+import * as Fs from "node:fs"
+import { codeOf, lockUnavailable } from "./errno.js"
+import * as KernelLock from "./kernelLock.js"
+
+/** `O_EXLOCK` of `<fcntl.h>` on macOS and the BSDs: open and `flock` in one call. */
+const O_EXLOCK = 0x20
+
+const tryLock: KernelLock.KernelLock["tryLock"] = (_, path) => {
+  const { O_NOFOLLOW, O_NONBLOCK, O_RDWR } = Fs.constants
+  try {
+    return { _tag: "Acquired", fd: Fs.openSync(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_EXLOCK) }
+  } catch (cause) {
+    const code = codeOf(cause)
+    return code === "EAGAIN" || code === "EWOULDBLOCK"
+      ? KernelLock.BUSY
+      : KernelLock.failed(lockUnavailable(path, code))
+  }
+}
+
+/** The lock that needs no binding at all, where the system has it. */
+export const provider: KernelLock.Provider = {
+  name: "O_EXLOCK",
+  load: async () => process.platform === "darwin" ? { name: "O_EXLOCK", tryLock } : "this system has none"
+}

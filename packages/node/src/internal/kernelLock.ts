@@ -1,0 +1,49 @@
+import type { LockUnavailable } from "@lockstep/core/Errors"
+import * as Os from "node:os"
+import { lockUnavailable } from "./errno.js"
+
+export type Attempt =
+  /** The lock belongs to this descriptor and ends when it is closed. It may be another one than was passed in. */
+  | { readonly _tag: "Acquired"; readonly fd: number }
+  | { readonly _tag: "Busy" }
+  | { readonly _tag: "Failed"; readonly error: LockUnavailable }
+
+export interface KernelLock {
+  readonly name: string
+  /** Tries once to lock a file that is open for reading and writing. Never waits, never throws. */
+  readonly tryLock: (fd: number, path: string) => Attempt
+}
+
+export interface Provider {
+  readonly name: string
+  /** Answers with the way to lock, or says why it does not work here. Never rejects. */
+  readonly load: () => Promise<KernelLock | string>
+}
+
+export const BUSY: Attempt = { _tag: "Busy" }
+
+export const failed = (error: LockUnavailable): Attempt => ({ _tag: "Failed", error })
+
+/** `LOCK_EX | LOCK_NB` of `<sys/file.h>`, the same on every Unix. */
+const EXCLUSIVE_NONBLOCKING = 2 | 4
+
+const { EINTR, EWOULDBLOCK } = Os.constants.errno
+
+// libuv's own table of names lacks ENOLCK, the one that matters most here.
+const nameOf = (errno: number): string =>
+  Object.entries(Os.constants.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`
+
+/** Tries `flock(2)`, reached by `call`, which answers 0 or leaves an errno. */
+export const flock = (
+  call: (fd: number, operation: number) => number,
+  errno: () => number
+): KernelLock["tryLock"] =>
+(fd, path) => {
+  while (true) {
+    if (call(fd, EXCLUSIVE_NONBLOCKING) === 0) return { _tag: "Acquired", fd }
+    const code = errno()
+    if (code === EWOULDBLOCK) return BUSY
+    // A signal may end even a call that does not wait.
+    if (code !== EINTR) return failed(lockUnavailable(path, nameOf(code)))
+  }
+}

@@ -1,0 +1,58 @@
+import { LockHolder } from "@lockstep/core/Errors"
+import * as Option from "effect/Option"
+import * as Fs from "node:fs"
+import * as ProcFs from "./procfs.js"
+
+interface Line {
+  readonly pid: number
+  readonly dev: string
+  readonly ino: string
+}
+
+// 1: FLOCK  ADVISORY  WRITE 4711 fe:00:123456 0 EOF
+const LINE = /^\d+: FLOCK +\S+ +WRITE (\d+) ([0-9a-f]+:[0-9a-f]+):(\d+) /
+
+/** Reads `/proc/locks`. A line of somebody who waits has an arrow and is none of a holder. */
+export const parse = (text: string): ReadonlyArray<Line> =>
+  text.split("\n").flatMap((line) => {
+    const [, pid, dev, ino] = LINE.exec(line) ?? []
+    return pid === undefined || dev === undefined || ino === undefined ? [] : [{ pid: Number(pid), dev, ino }]
+  })
+
+const hex = (value: bigint): string => value.toString(16).padStart(2, "0")
+
+/** `major:minor` as the kernel prints it, out of glibc's 64-bit encoding of both. */
+const deviceOf = (dev: bigint): string => {
+  const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn)
+  const minor = (dev & 0xffn) | ((dev >> 12n) & ~0xffn)
+  return `${hex(major)}:${hex(minor & 0xffffffffn)}`
+}
+
+const describe = (pid: number): LockHolder => {
+  const stat = ProcFs.stat(pid)
+  return LockHolder.make({
+    pid,
+    command: ProcFs.commandOf(pid),
+    startedAt: Option.flatMap(stat, ({ startTicks }) => ProcFs.startedAt(startTicks)),
+    stopped: Option.exists(stat, ({ state }) => state === "T" || state === "t")
+  })
+}
+
+/**
+ * Who has locked a file, as far as `/proc` tells; never tries the lock.
+ *
+ * The kernel names the process that made the call, which may be gone (a child that locked on our behalf) or be one of
+ * another pid namespace, so whoever is known not to have the file open is not named.
+ */
+export const find = (path: string): Option.Option<LockHolder> => {
+  const stat = Fs.lstatSync(path, { bigint: true, throwIfNoEntry: false })
+  if (stat === undefined) return Option.none()
+  const sameInode = parse(ProcFs.locks()).filter(({ ino }) => ino === String(stat.ino))
+  const exact = sameInode.filter(({ dev }) => dev === deviceOf(stat.dev))
+  // btrfs and overlayfs tell one device to `stat` and another here. Then only an open file is proof.
+  const candidates = exact.length > 0
+    ? exact.filter(({ pid }) => !Option.contains(ProcFs.hasOpen(pid, path, stat), false))
+    : sameInode.filter(({ pid }) => Option.contains(ProcFs.hasOpen(pid, path, stat), true))
+  const holder = candidates.find(({ pid }) => pid > 0 && Option.isSome(ProcFs.stat(pid)))
+  return Option.map(Option.fromNullable(holder), ({ pid }) => describe(pid))
+}
