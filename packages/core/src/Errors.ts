@@ -166,7 +166,8 @@ const UNAVAILABLE_REASONS = {
   Transport: "cannot be reached",
   RateLimited: "asks for fewer requests",
   ServerError: "has an error of its own",
-  Cooldown: "failed a moment ago, and every process waits before it is asked again"
+  Cooldown: "failed a moment ago, and every process waits before it is asked again",
+  Offline: "would have to be asked for a new token, and refreshing was not allowed"
 } as const
 
 /**
@@ -177,7 +178,7 @@ const UNAVAILABLE_REASONS = {
  */
 export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>()("ProviderUnavailable", {
   tenant: Schema.String,
-  reason: Schema.Literal("Transport", "RateLimited", "ServerError", "Cooldown"),
+  reason: Schema.Literal("Transport", "RateLimited", "ServerError", "Cooldown", "Offline"),
   /** Milliseconds. */
   retryAfter: Schema.Number,
   detail: Schema.optional(Schema.String)
@@ -188,7 +189,9 @@ export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>
     }`
   }
   get advice(): string {
-    return `try again in ${seconds(this.retryAfter)}; the login is kept`
+    return this.reason === "Offline"
+      ? "allow refreshing, or ask again after another process has refreshed"
+      : `try again in ${seconds(this.retryAfter)}; the login is kept`
   }
 }
 

@@ -1,16 +1,42 @@
 /**
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import type * as Data from "effect/Data"
+import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as PubSub from "effect/PubSub"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import type * as Stream from "effect/Stream"
-import type { AccessToken } from "./AccessToken.js"
-import type { RefreshError } from "./Errors.js"
+import * as Stream from "effect/Stream"
+import * as AccessToken from "./AccessToken.js"
+import * as Credential from "./Credential.js"
+import { CredentialLock } from "./CredentialLock.js"
+import { CredentialStore } from "./CredentialStore.js"
+import {
+  type CredentialStoreError,
+  ProviderRejected,
+  ProviderUnavailable,
+  ReauthorizationRequired,
+  type RefreshError
+} from "./Errors.js"
+import * as Host from "./Host.js"
+import * as Flight from "./internal/flight.js"
+import * as Flights from "./internal/flights.js"
+import * as KeepFresh from "./internal/keepFresh.js"
+import * as Ledger from "./internal/ledger.js"
+import * as Memory from "./internal/memory.js"
+import * as Wanted from "./internal/wanted.js"
+import { type CapturedAnswer, RefreshJournal } from "./RefreshJournal.js"
+import { RefreshPolicy } from "./RefreshPolicy.js"
 import type { TenantId } from "./TenantId.js"
+import { TokenEndpoint } from "./TokenEndpoint.js"
 
 /**
  * What a caller wants of an access token.
@@ -45,13 +71,21 @@ export type RefreshEvent = Data.TaggedEnum<{
 }>
 
 /**
+ * Constructors of {@link RefreshEvent}.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const RefreshEvent = Data.taggedEnum<RefreshEvent>()
+
+/**
  * What a forced refresh changed.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Refreshed {
-  readonly token: AccessToken
+  readonly token: AccessToken.AccessToken
   /** `redeemed`: by this process. `adopted`: another process did it while this one waited. */
   readonly by: "redeemed" | "adopted"
   readonly rotated: boolean
@@ -66,17 +100,17 @@ export interface Refreshed {
  */
 export class RefreshCoordinator extends Context.Tag("@lockstep/core/RefreshCoordinator")<RefreshCoordinator, {
   /** Answers with a usable access token, refreshing when there is none. */
-  readonly accessToken: (tenant: TenantId, demand?: Demand) => Effect.Effect<AccessToken, RefreshError>
+  readonly accessToken: (tenant: TenantId, demand?: Demand) => Effect.Effect<AccessToken.AccessToken, RefreshError>
 
   /** Reads what is stored and never refreshes; fails like `accessToken` where that would have to redeem. */
-  readonly peek: (tenant: TenantId, demand?: Demand) => Effect.Effect<AccessToken, RefreshError>
+  readonly peek: (tenant: TenantId, demand?: Demand) => Effect.Effect<AccessToken.AccessToken, RefreshError>
 
   /** Answers with another access token than the one that a resource server rejected. */
   readonly recover: (
     tenant: TenantId,
     rejected: Redacted.Redacted,
     demand?: Demand
-  ) => Effect.Effect<AccessToken, RefreshError>
+  ) => Effect.Effect<AccessToken.AccessToken, RefreshError>
 
   /**
    * Redeems now, on a person's behalf: passes our own backoff (not a server's Retry-After), and with `acceptRisk` may
@@ -93,3 +127,334 @@ export class RefreshCoordinator extends Context.Tag("@lockstep/core/RefreshCoord
   /** What happens to credentials from now on, as far as this process sees it. */
   readonly changes: Stream.Stream<RefreshEvent>
 }>() {}
+
+const accountOf = (credential: Credential.Credential): string =>
+  Option.getOrElse(Credential.accountId(credential), () => "?")
+
+/** The record is not there any more, or belongs to somebody else: nothing that was read before may be served. */
+const isGone = (error: RefreshError): boolean =>
+  (error._tag === "ReauthorizationRequired" && error.reason === "Removed") ||
+  (error._tag === "CredentialStoreError" && error.reason === "Superseded")
+
+/** A caller who joined a flight may have wanted more than the one who started it: such a failure is not his. */
+const mayTryOwnTerms = (wanted: Wanted.Wanted, error: RefreshError): boolean =>
+  (wanted.cause !== "expiry" && error._tag === "ProviderUnavailable" && error.reason === "Cooldown") ||
+  (wanted.acceptRisk && error._tag === "ReauthorizationRequired" && error.reason === "OutcomeUnknown")
+
+/**
+ * Makes a coordinator. Closing the scope ends it: a flight that has spent nothing is interrupted at once, one that has
+ * is waited for within its bounds.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: Effect.Effect<
+  RefreshCoordinator["Type"],
+  never,
+  CredentialStore | CredentialLock | TokenEndpoint | RefreshJournal | RefreshPolicy | Host.Host | Scope.Scope
+> = Effect.gen(function*() {
+  const store = yield* CredentialStore
+  const lock = yield* CredentialLock
+  const endpoint = yield* TokenEndpoint
+  const journal = yield* RefreshJournal
+  const policy = yield* RefreshPolicy
+  const host = yield* Host.Host
+  const events = yield* PubSub.unbounded<RefreshEvent>()
+
+  const memory = Memory.make()
+  /** Accounts that a flight found replaced: the next adoption of that tenant says so once. */
+  const replaced = new Map<TenantId, string>()
+  const unpersisted = new Map<TenantId, CapturedAnswer>()
+  // What the service runs has the service's context, and neither the first caller's nor its span.
+  const owner = Flights.makeOwner(yield* Effect.runtime<never>())
+
+  const { fly } = Flight.make({
+    store,
+    lock,
+    endpoint,
+    journal,
+    policy,
+    host,
+    unpersisted,
+    afterwards: (effect) => Effect.sync(() => owner.run(Effect.uninterruptible(Effect.disconnect(effect))))
+  })
+
+  const marginOf = (tenant: TenantId, wanted: Wanted.Wanted, credential: Credential.Credential): number =>
+    Wanted.margin(wanted, endpoint.traits(tenant, credential), policy)
+
+  /** Takes a record into memory and tells what is new about it. */
+  const remember = (tenant: TenantId, stored: Credential.Stored, options: {
+    readonly epoch: number
+    readonly by: Flight.Landed["by"]
+  }): Effect.Effect<void> =>
+    Effect.clockWith((clock) =>
+      Effect.suspend(() => {
+        const known = memory.get(tenant)
+        memory.set(tenant, stored, options.epoch, clock)
+        const { generation } = stored.credential
+        const from = replaced.get(tenant) ??
+          (known === undefined || !Credential.isOtherAccount(known.stored.credential, stored.credential)
+            ? undefined
+            : accountOf(known.stored.credential))
+        if (from !== undefined) {
+          const to = accountOf(stored.credential)
+          replaced.delete(tenant)
+          return Effect.zipRight(
+            Effect.logWarning(`${tenant} is logged in as another account now`, { from, to }),
+            PubSub.publish(events, RefreshEvent.AccountChanged({ tenant, from, to }))
+          )
+        }
+        if (options.by === "redeemed") return PubSub.publish(events, RefreshEvent.Redeemed({ tenant, generation }))
+        return known === undefined || known.stored.version === stored.version
+          ? Effect.void
+          : PubSub.publish(events, RefreshEvent.Adopted({ tenant, generation }))
+      })
+    )
+
+  const forget = (tenant: TenantId): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      if (memory.get(tenant) === undefined) return Effect.void
+      memory.delete(tenant)
+      return PubSub.publish(events, RefreshEvent.Removed({ tenant }))
+    })
+
+  const flights = Flights.make(owner, fly, {
+    policy,
+    onLanded: (tenant, { by, stored }) => remember(tenant, stored, { epoch: Memory.STALE, by }),
+    onFailed: (tenant, error) =>
+      Effect.suspend(() => {
+        if (error._tag === "ReauthorizationRequired") {
+          return error.reason === "Removed"
+            ? forget(tenant)
+            : PubSub.publish(events, RefreshEvent.LoginRequired({ tenant, reason: error.reason }))
+        }
+        const known = memory.get(tenant)
+        if (isGone(error) && known !== undefined) {
+          replaced.set(tenant, accountOf(known.stored.credential))
+          memory.delete(tenant)
+        }
+        return Effect.void
+      })
+  })
+
+  /** Reads the record without any lock. An unreadable store still leaves what this process knows. */
+  const read = (
+    tenant: TenantId,
+    wanted: Wanted.Wanted
+  ): Effect.Effect<Credential.Stored, CredentialStoreError | ReauthorizationRequired> =>
+    Effect.suspend(() => {
+      const epoch = store.epoch()
+      const known = memory.get(tenant)
+      return Effect.matchEffect(store.get(tenant), {
+        onSuccess: Option.match({
+          onNone: () =>
+            Effect.zipRight(
+              forget(tenant),
+              new ReauthorizationRequired({ tenant, reason: known === undefined ? "NotFound" : "Removed" })
+            ),
+          onSome: (stored) => Effect.as(remember(tenant, stored, { epoch, by: "adopted" }), stored)
+        }),
+        onFailure: (error) =>
+          Effect.flatMap(Clock.currentTimeMillis, (now) =>
+            known !== undefined && Wanted.mayServe(wanted, known.stored.credential, now)
+              ? Effect.as(Effect.logWarning(error.message, { advice: error.advice }), known.stored)
+              : error)
+      })
+    })
+
+  /** The record that a call began with, where it may still be served if no better comes. */
+  const servable = (
+    tenant: TenantId,
+    wanted: Wanted.Wanted,
+    hint: Credential.Stored
+  ): Effect.Effect<Option.Option<Flight.Landed>> =>
+    Effect.clockWith((clock) =>
+      Effect.sync(() => {
+        const known = memory.get(tenant)
+        const ended = known?.stored.version === hint.version && Memory.hasEnded(known, clock, wanted.minTtl)
+        return !ended && Wanted.mayServe(wanted, hint.credential, clock.unsafeCurrentTimeMillis())
+          ? Option.some<Flight.Landed>({ stored: hint, by: "adopted", rotated: false })
+          : Option.none()
+      })
+    )
+
+  /** Flies at most twice: once on anybody's terms, and once more on the caller's own where those were not met. */
+  const obtain = (
+    tenant: TenantId,
+    first: Wanted.Wanted,
+    options: { readonly serveStale: boolean }
+  ): Effect.Effect<Flight.Landed, RefreshError> =>
+    Effect.gen(function*() {
+      const hint = yield* read(tenant, first)
+      const clock = yield* Effect.clock
+      const margin = marginOf(tenant, first, hint.credential)
+      const byWall = Wanted.isMetBy(first, hint.credential, { now: clock.unsafeCurrentTimeMillis(), margin })
+      const known = memory.get(tenant)
+      const byBoth = byWall && (known === undefined || Memory.meets(known, first, margin, clock))
+      if (byBoth && !unpersisted.has(tenant) && first.cause !== "person") {
+        return { stored: hint, by: "adopted", rotated: false }
+      }
+
+      // The stored token is no answer to a person, who asks for a newer one; nor when it ran out by the monotonic clock
+      // and the wall clock does not know it; nor when this process holds a newer one that must be stored first.
+      const wanted: Wanted.Wanted =
+        Option.isNone(first.notToken) && (first.cause === "person" || (byWall && !byBoth) || unpersisted.has(tenant))
+          ? { ...first, notToken: hint.credential.accessToken }
+          : first
+      const stale = options.serveStale ? servable(tenant, first, hint) : Effect.succeedNone
+
+      const flyOnce = Effect.gen(function*() {
+        const patience = Option.as(yield* stale, policy.staleWait)
+        const { flight, own } = flights.join(tenant, { wanted, hint: hint.credential })
+        return { own, exit: yield* Effect.exit(flights.await(tenant, flight, patience)) }
+      })
+      // What was stored after the call began answers every demand, except that for another token.
+      const answers = ({ stored }: Flight.Landed): boolean => Wanted.acceptsNew(wanted, stored.credential)
+
+      const joined = yield* flyOnce
+      const onOwnTerms = !joined.own && Exit.match(joined.exit, {
+        onSuccess: Option.exists((landed) => landed.stored.version === hint.version || !answers(landed)),
+        onFailure: (cause) => cause._tag === "Fail" && mayTryOwnTerms(wanted, cause.error)
+      })
+      const { exit } = onOwnTerms ? yield* flyOnce : joined
+
+      if (Exit.isSuccess(exit)) {
+        if (Option.isNone(exit.value)) return { stored: hint, by: "adopted", rotated: false }
+        if (answers(exit.value.value)) return exit.value.value
+        return yield* new ProviderRejected({
+          tenant,
+          reason: "FreshTokenRejected",
+          detail: "the authorization server issued the same access token again"
+        })
+      }
+      if (exit.cause._tag !== "Fail") return yield* Effect.failCause(exit.cause)
+      const { error } = exit.cause
+      const rest = isGone(error) ? Option.none() : yield* stale
+      if (Option.isNone(rest)) return yield* error
+      yield* Effect.logWarning(`${error.message}; the present access token is still valid and is served`, {
+        tenant,
+        error: error._tag
+      })
+      return rest.value
+    })
+
+  const toToken = (
+    tenant: TenantId,
+    credential: Credential.Credential
+  ): Effect.Effect<AccessToken.AccessToken, ReauthorizationRequired> =>
+    Option.match(AccessToken.fromCredential(tenant, credential), {
+      onNone: () => new ReauthorizationRequired({ tenant, reason: "NoRefreshToken" }),
+      onSome: (token) => Effect.succeed(token)
+    })
+
+  /** The answer from memory: no system call while the store is known to be quiet. */
+  const fromMemory = (tenant: TenantId, wanted: Wanted.Wanted, clock: Clock.Clock): Memory.Remembered | undefined => {
+    const known = memory.get(tenant)
+    return known !== undefined && known.epoch === store.epoch() && !unpersisted.has(tenant) &&
+        Memory.meets(known, wanted, marginOf(tenant, wanted, known.stored.credential), clock)
+      ? known
+      : undefined
+  }
+
+  const serve = (tenant: TenantId, wanted: Wanted.Wanted): Effect.Effect<AccessToken.AccessToken, RefreshError> =>
+    Effect.clockWith((clock) => {
+      const known = fromMemory(tenant, wanted, clock)
+      return known === undefined
+        ? Effect.flatMap(
+          obtain(tenant, wanted, { serveStale: true }),
+          ({ stored }) => toToken(tenant, stored.credential)
+        )
+        : toToken(tenant, known.stored.credential)
+    })
+
+  const accessToken = (tenant: TenantId, demand?: Demand) => serve(tenant, Wanted.fromDemand(demand))
+
+  const recover = (tenant: TenantId, rejected: Redacted.Redacted, demand?: Demand) =>
+    serve(tenant, { ...Wanted.fromDemand(demand), notToken: Option.some(rejected), cause: "rejected" })
+
+  const refresh = (tenant: TenantId, options: { readonly acceptRisk?: boolean } = {}) =>
+    Effect.gen(function*() {
+      const before = yield* store.get(tenant)
+      const landed = yield* obtain(
+        tenant,
+        { ...Wanted.fromDemand(), cause: "person", acceptRisk: options.acceptRisk === true },
+        { serveStale: false }
+      )
+      return {
+        token: yield* toToken(tenant, landed.stored.credential),
+        by: landed.by,
+        rotated: landed.rotated,
+        previousGeneration: Option.match(before, { onNone: () => 0, onSome: (one) => one.credential.generation })
+      } satisfies Refreshed
+    })
+
+  const peek = (tenant: TenantId, demand?: Demand) =>
+    Effect.gen(function*() {
+      const wanted = Wanted.fromDemand(demand)
+      const { credential } = yield* read(tenant, wanted)
+      if (Wanted.mayServe(wanted, credential, yield* Clock.currentTimeMillis)) return yield* toToken(tenant, credential)
+      if (Option.isNone(credential.refreshToken)) {
+        return yield* new ReauthorizationRequired({ tenant, reason: "NoRefreshToken" })
+      }
+      const record = yield* journal.read(tenant)
+      const mark = Ledger.marked(record, Host.fingerprint(host, credential.refreshToken.value))
+      if (Option.isSome(mark)) return yield* new ReauthorizationRequired({ tenant, reason: mark.value.reason })
+      return yield* new ProviderUnavailable({ tenant, reason: "Offline", retryAfter: 0 })
+    })
+
+  const keepFresh = (tenant: TenantId, demand?: Demand) => {
+    const wanted = Wanted.fromDemand(demand)
+    return KeepFresh.keepFresh(tenant, {
+      obtain: Effect.map(obtain(tenant, wanted, { serveStale: false }), ({ stored }) => stored.credential),
+      margin: (credential) => marginOf(tenant, wanted, credential),
+      changes: store.changes
+    })
+  }
+
+  /** An answer that no file would take is brought home at last, or lost with this process. */
+  const bringHome = (tenant: TenantId): Effect.Effect<unknown> =>
+    Effect.flatMap(
+      store.get(tenant),
+      Option.match({
+        onNone: () => Effect.void,
+        onSome: ({ credential }) =>
+          fly({
+            tenant,
+            wanted: { ...Wanted.fromDemand(), notToken: credential.accessToken, cause: "drain" },
+            hint: credential,
+            sent: Deferred.unsafeMake(FiberId.none),
+            publish: () => Effect.void
+          })
+      })
+    ).pipe(
+      Effect.catchAll((error) => Effect.logError(error.message, { advice: error.advice }))
+    )
+
+  yield* Effect.addFinalizer(() =>
+    Effect.zipRight(
+      owner.close,
+      Effect.suspend(() => Effect.forEach([...unpersisted.keys()], bringHome, { discard: true }))
+    )
+  )
+
+  return RefreshCoordinator.of({
+    accessToken,
+    peek,
+    recover,
+    refresh,
+    keepFresh,
+    changes: Stream.fromPubSub(events)
+  })
+})
+
+/**
+ * Coordinates the processes that share the store, lock and journal it is given.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<
+  RefreshCoordinator,
+  never,
+  CredentialStore | CredentialLock | TokenEndpoint | RefreshJournal | RefreshPolicy | Host.Host
+> = Layer.scoped(RefreshCoordinator, make)

@@ -1,0 +1,130 @@
+/**
+ * The flights of this process: at most one per tenant, owned by the service and by no caller.
+ *
+ * Work that is shared through the first caller's fiber dies with the first caller, and with it everybody's result. So a
+ * flight runs in a root fiber of its own; callers only wait for what it will say, and may stop waiting at any time.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as Option from "effect/Option"
+import * as Runtime from "effect/Runtime"
+import { ProviderTimeout, type RefreshError } from "../Errors.js"
+import type { RefreshPolicy } from "../RefreshPolicy.js"
+import type { TenantId } from "../TenantId.js"
+import type { Landed, Plan } from "./flight.js"
+
+export interface Flight {
+  readonly landed: Deferred.Deferred<Landed, RefreshError>
+  readonly sent: Deferred.Deferred<void>
+}
+
+export interface Options {
+  readonly policy: RefreshPolicy["Type"]
+  /** Told once per flight, before any caller sees the result. */
+  readonly onLanded: (tenant: TenantId, landed: Landed) => Effect.Effect<void>
+  readonly onFailed: (tenant: TenantId, error: RefreshError) => Effect.Effect<void>
+}
+
+/** Fibers that belong to the service: interrupted together, and waited for. */
+export const makeOwner = (runtime: Runtime.Runtime<never>) => {
+  const fibers = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
+  let closed = false
+  return {
+    /** Runs an effect, unless the service is closed. */
+    run: (effect: Effect.Effect<unknown, unknown>): boolean => {
+      if (closed) return false
+      const fiber = Runtime.runFork(runtime)(effect)
+      fibers.add(fiber)
+      fiber.addObserver(() => void fibers.delete(fiber))
+      return true
+    },
+    /** What waits for itself uninterruptibly is waited for; everything else ends at once. */
+    close: Effect.suspend(() => {
+      closed = true
+      return Fiber.interruptAll([...fibers])
+    })
+  }
+}
+
+export const make = (
+  owner: ReturnType<typeof makeOwner>,
+  fly: (plan: Plan) => Effect.Effect<Landed, RefreshError>,
+  options: Options
+) => {
+  const running = new Map<TenantId, Flight>()
+
+  const start = (tenant: TenantId, plan: Pick<Plan, "wanted" | "hint">): Flight => {
+    const flight: Flight = {
+      landed: Deferred.unsafeMake(FiberId.none),
+      sent: Deferred.unsafeMake(FiberId.none)
+    }
+    const publish = (landed: Landed): Effect.Effect<void> =>
+      Effect.whenEffect(
+        Effect.zipRight(options.onLanded(tenant, landed), Deferred.succeed(flight.landed, landed)),
+        Effect.negate(Deferred.isDone(flight.landed))
+      )
+    // Announced and started in one synchronous step: an interruption between the two would leave a flight that
+    // everybody finds and nobody flies.
+    running.set(tenant, flight)
+    const started = owner.run(
+      fly({ ...plan, tenant, sent: flight.sent, publish }).pipe(
+        Effect.tap(publish),
+        Effect.tapError((error) => options.onFailed(tenant, error)),
+        Effect.onExit((exit) =>
+          Effect.suspend(() => {
+            running.delete(tenant)
+            return Deferred.done(flight.landed, exit)
+          })
+        )
+      )
+    )
+    if (!started) {
+      running.delete(tenant)
+      Deferred.unsafeDone(flight.landed, Exit.interrupt(FiberId.none))
+    }
+    return flight
+  }
+
+  return {
+    /** Joins the tenant's flight or starts it; `own` tells whose terms it flies on. */
+    join: (
+      tenant: TenantId,
+      plan: Pick<Plan, "wanted" | "hint">
+    ): { readonly flight: Flight; readonly own: boolean } => {
+      const flight = running.get(tenant)
+      return flight === undefined ? { flight: start(tenant, plan), own: true } : { flight, own: false }
+    },
+
+    /**
+     * Waits for a flight, interruptibly and within the caller's own bounds, and the flight goes on whatever becomes of
+     * the caller. Nobody waits for the provider for longer than `providerTimeout`. `None` says that `patience` ended.
+     */
+    await: (
+      tenant: TenantId,
+      flight: Flight,
+      patience: Option.Option<Duration.Duration>
+    ): Effect.Effect<Option.Option<Landed>, RefreshError> => {
+      const { providerTimeout } = options.policy
+      const answer = Effect.raceFirst(
+        Effect.asSome(Deferred.await(flight.landed)),
+        Effect.zipRight(
+          Deferred.await(flight.sent),
+          Effect.delay(
+            Effect.suspend(() =>
+              new ProviderTimeout({ tenant, reason: "StillRunning", waited: Duration.toMillis(providerTimeout) })
+            ),
+            providerTimeout
+          )
+        )
+      )
+      return Option.match(patience, {
+        onNone: () => answer,
+        onSome: (duration) => Effect.raceFirst(answer, Effect.as(Effect.sleep(duration), Option.none()))
+      })
+    }
+  }
+}
