@@ -1,0 +1,82 @@
+/**
+ * `fetch` for token requests. Node's own ignores proxy variables and keeps connections for reuse; a token must neither
+ * bypass a proxy that somebody set up, nor be written to a kept connection that the server has just closed, which looks
+ * like a lost answer.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import type * as Undici from "undici"
+
+/**
+ * The HTTP client cannot be used as things are set up.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class NodeFetchUnavailable extends Data.TaggedError("NodeFetchUnavailable")<{ readonly detail: string }> {}
+
+/**
+ * The function like `fetch` that is handed out.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type NodeFetchFunction = (url: string, init: Undici.RequestInit) => Promise<Undici.Response>
+
+/**
+ * What {@link make} answers. `load` fails on a proxy address that is none.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface NodeFetch {
+  readonly load: Effect.Effect<NodeFetchFunction, NodeFetchUnavailable>
+}
+
+const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
+
+const isLoopback = (url: string): boolean => LOOPBACK.test(new URL(url).hostname)
+
+/** Opens connections through `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, as they are at that moment. */
+const viaEnvironment = ({ EnvHttpProxyAgent }: typeof Undici): Undici.Dispatcher => new EnvHttpProxyAgent()
+
+const send = (undici: typeof Undici): NodeFetchFunction => async (url, init) => {
+  // This machine is never reached through a proxy: plain http is allowed to it, and would leave it in the clear.
+  const dispatcher = isLoopback(url) ? new undici.Agent() : viaEnvironment(undici)
+  try {
+    const response = await undici.fetch(url, { ...init, dispatcher })
+    // Waits for the body, then closes the connection. What goes wrong meanwhile is told to the reader of the body.
+    dispatcher.close().catch(() => undefined)
+    return response
+  } catch (cause) {
+    dispatcher.destroy().catch(() => undefined)
+    throw cause
+  }
+}
+
+/**
+ * Makes a `fetch` that honours `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` (`NODE_EXTRA_CA_CERTS` is Node's own doing) and
+ * gives every request a connection of its own. undici is loaded by the first `load`, since it costs start-up time.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: Effect.Effect<NodeFetch> = Effect.succeed({
+  load: Effect.flatMap(
+    Effect.tryPromise({
+      try: () => import("undici"),
+      catch: () => new NodeFetchUnavailable({ detail: "the HTTP client undici cannot be loaded" })
+    }),
+    (undici) =>
+      Effect.try({
+        try: () => {
+          void viaEnvironment(undici).close()
+          return send(undici)
+        },
+        // The address may hold a password, and the error quotes it.
+        catch: () => new NodeFetchUnavailable({ detail: "HTTPS_PROXY or HTTP_PROXY is not the address of a proxy" })
+      })
+  )
+})
