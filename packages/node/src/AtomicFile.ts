@@ -1,0 +1,194 @@
+/**
+ * Replacing a file so that every reader sees the old text or the new one, and a crash leaves one of the two.
+ *
+ * The new text is written to a temporary file in the same directory, because `rename(2)` is atomic within one file
+ * system only. It is synced before the rename: a file system may make the name durable before the data, and a power
+ * loss would leave an empty file under the good name. The directory is synced after it: until then the rename itself
+ * may be undone by a power loss, and the token that it replaced has been consumed (I3).
+ *
+ * A store is often a link into some other directory (a dotfile manager, a mounted volume). The link is resolved first
+ * and stays a link; the temporary file lies beside what it names.
+ *
+ * The mode is set on the descriptor: the mode of `open(2)` is masked by the umask, and a umask of 0777 would make a
+ * file that its own owner cannot read.
+ *
+ * @since 0.1.0
+ */
+import { CredentialStoreError } from "@lockstep/core/Errors"
+import * as Effect from "effect/Effect"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import { codeOf } from "./internal/errno.js"
+import { step, writeError } from "./internal/fileStep.js"
+import * as Ownership from "./Ownership.js"
+
+const CREATE = Fs.constants.O_CREAT | Fs.constants.O_EXCL | Fs.constants.O_WRONLY | (Fs.constants.O_NOFOLLOW ?? 0)
+
+const MAX_LINKS = 40
+
+let counter = 0
+
+const follow = (path: string): string => {
+  let current = path
+  for (let links = 0; links < MAX_LINKS; links++) {
+    // The directory first: `..` in a link counts from where the link really lies.
+    const directory = Path.dirname(current)
+    const real = Fs.existsSync(directory) ? Fs.realpathSync(directory) : directory
+    current = Path.join(real, Path.basename(current))
+    if (Fs.lstatSync(current, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return current
+    current = Path.resolve(real, Fs.readlinkSync(current))
+  }
+  throw Object.assign(new Error("too many links"), { code: "ELOOP" })
+}
+
+/**
+ * Finds the file that a path names through any links, whether it exists or not.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const resolve = (path: string): Effect.Effect<string, CredentialStoreError> =>
+  Effect.try({
+    try: () => follow(path),
+    catch: (cause) => new CredentialStoreError({ reason: "Read", location: path, detail: codeOf(cause) })
+  })
+
+/**
+ * Makes what happened to the names of a directory durable. Where a directory cannot be synced (Windows), its file
+ * system journals names by itself.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const syncDirectory = (path: string): void => {
+  let fd: number | undefined
+  try {
+    fd = Fs.openSync(path, Fs.constants.O_RDONLY)
+    Fs.fsyncSync(fd)
+  } catch (cause) {
+    if (process.platform !== "win32" || !["EPERM", "EISDIR", "EINVAL", "EACCES"].includes(codeOf(cause))) throw cause
+  } finally {
+    if (fd !== undefined) Fs.closeSync(fd)
+  }
+}
+
+interface Temporary {
+  readonly path: string
+  readonly fd: number
+}
+
+/** Opens a file that nobody else has, private whatever the umask, and of the directory's owner if this is root. */
+const openTemporary = (target: string): Temporary => {
+  const directory = Path.dirname(target)
+  for (;;) {
+    const path = Path.join(directory, `${Path.basename(target)}.lockstep-${process.pid}-${++counter}.tmp`)
+    let fd: number
+    try {
+      fd = Fs.openSync(path, CREATE, 0o600)
+    } catch (cause) {
+      // Left by a dead process that had this pid.
+      if (codeOf(cause) === "EEXIST") continue
+      throw cause
+    }
+    try {
+      Fs.fchmodSync(fd, 0o600)
+      Ownership.give(fd, Fs.statSync(directory))
+      return { path, fd }
+    } catch (cause) {
+      Fs.closeSync(fd)
+      Fs.unlinkSync(path)
+      throw cause
+    }
+  }
+}
+
+/**
+ * Writes a temporary file beside `path`, synced, and hands it to `use`. It is gone afterwards, unless it was renamed.
+ */
+const withTemporary = <A>(
+  path: string,
+  text: string,
+  use: (temporary: string) => Effect.Effect<A, CredentialStoreError>
+): Effect.Effect<A, CredentialStoreError> =>
+  Effect.acquireUseRelease(
+    Effect.try({ try: () => openTemporary(path), catch: (cause) => writeError(path, cause) }),
+    (temporary) =>
+      step("write", path, () => Fs.writeFileSync(temporary.fd, text)).pipe(
+        Effect.zipRight(step("sync", path, () => Fs.fsyncSync(temporary.fd))),
+        Effect.zipRight(Effect.suspend(() => use(temporary.path)))
+      ),
+    (temporary) =>
+      Effect.ignore(Effect.try(() => {
+        Fs.closeSync(temporary.fd)
+        Fs.rmSync(temporary.path, { force: true })
+      }))
+  ).pipe(Effect.uninterruptible)
+
+/**
+ * Replaces the text of a file, atomically and durably. Fails with `CredentialStoreError(Write)`, and the file is what
+ * it was.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const replace = (path: string, text: string): Effect.Effect<void, CredentialStoreError> =>
+  Effect.flatMap(resolve(path), (target) =>
+    withTemporary(target, text, (temporary) =>
+      Effect.zipRight(
+        step("rename", target, () => Fs.renameSync(temporary, target)),
+        step("sync", target, () => syncDirectory(Path.dirname(target)))
+      )))
+
+/**
+ * Creates a file with its whole text, or finds out that somebody else was first. Answers whether it was created.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const create = (path: string, text: string): Effect.Effect<boolean, CredentialStoreError> =>
+  withTemporary(path, text, (temporary) =>
+    step("rename", path, () => {
+      try {
+        // Unlike a rename, a link never replaces: of two first writers one wins, and nobody sees half a file.
+        Fs.linkSync(temporary, path)
+      } catch (cause) {
+        if (codeOf(cause) === "EEXIST") return false
+        throw cause
+      }
+      syncDirectory(Path.dirname(path))
+      return true
+    }))
+
+/**
+ * Finds out whether a file could be replaced: creates a temporary file beside it and removes it.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const probe = (path: string): Effect.Effect<void, CredentialStoreError> =>
+  Effect.uninterruptible(Effect.try({
+    try: () => {
+      const temporary = openTemporary(path)
+      Fs.closeSync(temporary.fd)
+      Fs.unlinkSync(temporary.path)
+    },
+    catch: (cause) => writeError(path, cause)
+  }))
+
+/**
+ * Removes what killed writers of this file left behind: it may hold live tokens. Only whoever holds the lock under
+ * which the file is written may do so, because nobody else can be writing then.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const sweep = (path: string): Effect.Effect<void> =>
+  Effect.ignore(Effect.try(() => {
+    const directory = Path.dirname(path)
+    const prefix = `${Path.basename(path)}.lockstep-`
+    for (const name of Fs.readdirSync(directory)) {
+      if (name.startsWith(prefix) && /^\d+-\d+\.tmp$/.test(name.slice(prefix.length))) {
+        Fs.rmSync(Path.join(directory, name), { force: true })
+      }
+    }
+  }))

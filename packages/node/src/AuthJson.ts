@@ -1,0 +1,354 @@
+/**
+ * The text of the native `auth.json`: which records it holds, what makes it damaged, and how one record changes while
+ * every other byte stays (I11).
+ *
+ * Nothing that the file contains is ever quoted: damage is named by member path, line and column.
+ *
+ * @since 0.1.0
+ */
+import * as Credential from "@lockstep/core/Credential"
+import * as TenantId from "@lockstep/core/TenantId"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
+import * as AST from "effect/SchemaAST"
+import * as JsonSplice from "./JsonSplice.js"
+import * as JsonTree from "./JsonTree.js"
+
+/**
+ * Why nobody may write a file, without a word of its content: `line 3, column 7: not JSON`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Damage = string
+
+/**
+ * A file of which at least the frame is sound. Its records may still be damaged one by one.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Document {
+  readonly text: string
+  readonly root: JsonTree.JsonObject
+  /** Every entry by its normalised name, in the order of the file; more than one is a duplicate. */
+  readonly entries: ReadonlyMap<string, ReadonlyArray<JsonTree.Member>>
+  /** Where the records went when the store was moved. */
+  readonly movedTo: Option.Option<string>
+}
+
+const BYTE_ORDER_MARK = "\uFEFF"
+
+const EMPTY = "{\n  \"version\": 1,\n  \"tenants\": {}\n}\n"
+
+const PENDING_LIFETIME = 15 * 60_000
+
+const membersOf = (schema: Schema.Schema.All): ReadonlySet<PropertyKey> => {
+  const encoded = AST.encodedAST(schema.ast)
+  return new Set(AST.isTypeLiteral(encoded) ? encoded.propertySignatures.map(({ name }) => name) : [])
+}
+
+const CREDENTIAL_MEMBERS = membersOf(Credential.Credential)
+const ACCOUNT_MEMBERS = membersOf(Credential.Account)
+const TOKEN_MEMBERS = ["access_token", "refresh_token", "id_token"] as const
+
+const decodeCredential = Schema.decodeUnknownEither(Credential.Credential)
+const encodeCredential = Schema.encodeSync(Credential.Credential)
+
+const at = (path: ReadonlyArray<PropertyKey>): string =>
+  path.map((key, i) =>
+    i === 0 ? String(key) : /^[a-z_]+$/.test(String(key)) ? `.${String(key)}` : `[${JSON.stringify(key)}]`
+  )
+    .join("")
+
+const damage = (path: ReadonlyArray<PropertyKey>, what: string): Damage => `${at(path)}: ${what}`
+
+const first = (object: JsonTree.JsonObject, name: string): JsonTree.Member | undefined =>
+  object.members.find((member) => member.name === name)
+
+const duplicate = (object: JsonTree.JsonObject, known: (name: string) => boolean): string | undefined => {
+  const seen = new Set<string>()
+  for (const { name } of object.members) {
+    if (seen.has(name) && known(name)) return name
+    seen.add(name)
+  }
+  return undefined
+}
+
+const indexed = (tenants: JsonTree.JsonObject | undefined): Document["entries"] => {
+  // A Map, because a tenant may be called `__proto__`.
+  const entries = new Map<string, Array<JsonTree.Member>>()
+  for (const member of tenants?.members ?? []) {
+    const name = member.name.normalize("NFC")
+    const same = entries.get(name)
+    if (same === undefined) entries.set(name, [member])
+    else same.push(member)
+  }
+  return entries
+}
+
+const isRootMember = (name: string): boolean =>
+  name === "version" || name === "tenants" || name === "pending" || name === "moved_to"
+
+/**
+ * Parses a file and checks its frame: JSON, version 1, `tenants` an object.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const parse = (text: string): Either.Either<Document, Damage> => {
+  const body = text.startsWith(BYTE_ORDER_MARK) ? ` ${text.slice(1)}` : text
+  const tree = JsonTree.parse(body)
+  if (Either.isLeft(tree)) return Either.left(`${JsonTree.position(body, tree.left)}: not JSON`)
+  const root = tree.right
+  if (root.kind !== "object") return Either.left(`${JsonTree.position(body, root.start)}: not an object`)
+  const twice = duplicate(root, isRootMember)
+  if (twice !== undefined) return Either.left(damage([twice], "there twice"))
+  const version = first(root, "version")
+  if (version === undefined) return Either.left(damage(["version"], "missing"))
+  if (JsonTree.scalar(body, version.value) !== 1) return Either.left(damage(["version"], "not 1"))
+  const tenants = first(root, "tenants")?.value
+  if (tenants !== undefined && tenants.kind !== "object") return Either.left(damage(["tenants"], "not an object"))
+  const moved = first(root, "moved_to")?.value
+  if (moved !== undefined && moved.kind !== "string" && moved.kind !== "null") {
+    return Either.left(damage(["moved_to"], "not a text"))
+  }
+  return Either.right({
+    text,
+    root,
+    entries: indexed(tenants),
+    movedTo: Option.fromNullable(moved && JsonTree.scalar(body, moved) as string | null)
+  })
+}
+
+/**
+ * The document of a file that does not exist yet.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const empty: Document = Either.getOrThrow(parse(EMPTY))
+
+const isOurs = ({ value }: JsonTree.Member): boolean =>
+  value.kind === "object" &&
+  value.members.some(({ name }) => name === "access_token" || name === "refresh_token")
+
+const scalars = (text: string, object: JsonTree.JsonObject, known: ReadonlySet<PropertyKey>) =>
+  Object.fromEntries(
+    object.members
+      .filter(({ name }) => known.has(name))
+      // What is no scalar stands for itself: any known member but `account` is wrong as an object.
+      .map(({ name, value }) => [name, JsonTree.scalar(text, value) ?? (value.kind === "null" ? null : [])] as const)
+  )
+
+const decodeEntry = (text: string, member: JsonTree.Member): Either.Either<Credential.Credential, Damage> => {
+  const path = ["tenants", member.name]
+  const entry = member.value as JsonTree.JsonObject
+  const account = first(entry, "account")?.value
+  const twice = duplicate(entry, (name) => CREDENTIAL_MEMBERS.has(name))
+  if (twice !== undefined) return Either.left(damage([...path, twice], "there twice"))
+  const record: Record<string, unknown> = scalars(text, entry, CREDENTIAL_MEMBERS)
+  if (account?.kind === "object") {
+    const twice = duplicate(account, (name) => ACCOUNT_MEMBERS.has(name))
+    if (twice !== undefined) return Either.left(damage([...path, "account", twice], "there twice"))
+    record["account"] = scalars(text, account, ACCOUNT_MEMBERS)
+  }
+  for (const [name, value] of Object.entries(record)) {
+    // 1e999 is JSON, and no time.
+    if (value === Infinity || value === -Infinity) return Either.left(damage([...path, name], "out of range"))
+  }
+  for (const name of TOKEN_MEMBERS) {
+    if (record[name] === "") return Either.left(damage([...path, name], "empty"))
+  }
+  return Either.mapLeft(decodeCredential(record), (error) => {
+    // Only the path is taken over: the message quotes the value.
+    const issue = ParseResult.ArrayFormatter.formatErrorSync(error)[0]
+    return damage([...path, ...issue?.path ?? []], "not of the expected type or range")
+  })
+}
+
+/**
+ * Reads one record. Absent and foreign entries are `None`; a damaged sibling does not matter.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const get = (
+  document: Document,
+  tenant: TenantId.TenantId
+): Either.Either<Option.Option<Credential.Credential>, Damage> => {
+  const members = document.entries.get(tenant)
+  if (members === undefined || !members.some(isOurs)) return Either.right(Option.none())
+  if (members.length > 1) return Either.left(damage(["tenants", tenant], "there twice"))
+  return Either.map(decodeEntry(document.text, members[0]!), Option.some)
+}
+
+/**
+ * Names the tenants that have a record, sound or damaged.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const list = (document: Document): ReadonlyArray<TenantId.TenantId> =>
+  [...document.entries].flatMap(([name, members]) =>
+    members.some(isOurs) ? Option.toArray(Either.getRight(TenantId.fromString(name))) : []
+  )
+
+/**
+ * Finds what is damaged, anywhere: a file with one damaged record is written by nobody.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const findDamage = (document: Document): Option.Option<Damage> => {
+  for (const [name, members] of document.entries) {
+    if (!members.some(isOurs)) continue
+    if (members.length > 1) return Option.some(damage(["tenants", name], "there twice"))
+    const decoded = decodeEntry(document.text, members[0]!)
+    if (Either.isLeft(decoded)) return Option.some(decoded.left)
+  }
+  const pending = first(document.root, "pending")?.value
+  return pending === undefined || pending.kind === "object"
+    ? Option.none()
+    : Option.some(damage(["pending"], "not an object"))
+}
+
+const isSame = (text: string, node: JsonTree.JsonNode, value: unknown): boolean =>
+  node.kind !== "object" && node.kind !== "array" && JsonTree.scalar(text, node) === value
+
+/**
+ * Splices the known members of an object to the given values. A member without a new value goes, one that was null
+ * stays null.
+ */
+const spliceObject = (
+  text: string,
+  object: JsonTree.JsonObject,
+  known: ReadonlySet<PropertyKey>,
+  values: Readonly<Record<string, unknown>>,
+  layout: JsonSplice.Layout,
+  depth: number
+): string =>
+  JsonSplice.edit(text, object, {
+    layout,
+    depth,
+    change: ({ name, value: node }) => {
+      if (!known.has(name)) return JsonSplice.Change.Keep()
+      const value = values[name]
+      if (value === undefined) return node.kind === "null" ? JsonSplice.Change.Keep() : JsonSplice.Change.Remove()
+      if (isSame(text, node, value)) return JsonSplice.Change.Keep()
+      return JsonSplice.Change.Replace({
+        text: name === "account" && node.kind === "object"
+          ? spliceObject(text, node, ACCOUNT_MEMBERS, value as Record<string, unknown>, layout, depth + 1)
+          : JSON.stringify(value)
+      })
+    },
+    add: Object.entries(values).filter(([name]) => first(object, name) === undefined)
+  })
+
+const isLivePending = (text: string, { value }: JsonTree.Member, now: number): boolean => {
+  const created = value.kind === "object" ? first(value, "created_at")?.value : undefined
+  const seconds = created?.kind === "number" ? JsonTree.scalar(text, created) as number : 0
+  // One from far in the future is as old as one from the past: the clock went back since.
+  return seconds > 0 && Math.abs(now - seconds * 1000) < PENDING_LIFETIME
+}
+
+/** Rewrites `tenants` as told and drops what is left of logins that nobody finished. */
+const rewrite = (
+  document: Document,
+  now: number,
+  tenants: (layout: JsonSplice.Layout) => {
+    readonly change: (member: JsonTree.Member) => JsonSplice.Change
+    readonly add: ReadonlyArray<readonly [string, unknown]>
+  }
+): string => {
+  const { root, text } = document
+  const layout = JsonSplice.layout(text, root)
+  const edits = tenants(layout)
+  const isEmpty = first(root, "tenants") === undefined
+  const spliced = JsonSplice.edit(text, root, {
+    layout,
+    depth: 1,
+    change: ({ name, value }) => {
+      if (value.kind !== "object") return JsonSplice.Change.Keep()
+      if (name === "tenants") {
+        return JsonSplice.Change.Replace({ text: JsonSplice.edit(text, value, { layout, depth: 2, ...edits }) })
+      }
+      if (name === "pending" && value.members.some((member) => !isLivePending(text, member, now))) {
+        return JsonSplice.Change.Replace({
+          text: JsonSplice.edit(text, value, {
+            layout,
+            depth: 2,
+            change: (member) =>
+              isLivePending(text, member, now) ? JsonSplice.Change.Keep() : JsonSplice.Change.Remove(),
+            add: []
+          })
+        })
+      }
+      return JsonSplice.Change.Keep()
+    },
+    add: isEmpty && edits.add.length > 0 ? [["tenants", Object.fromEntries(edits.add)]] : []
+  })
+  return JsonSplice.replace(text, root, spliced)
+}
+
+/**
+ * Writes one record into the text. Only its members that differ change.
+ *
+ * Fails where the name belongs to a foreign entry, and where the record would damage the file.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const put = (
+  document: Document,
+  tenant: TenantId.TenantId,
+  credential: Credential.Credential,
+  now: number
+): Either.Either<string, Damage> => {
+  const encoded: Readonly<Record<string, unknown>> = encodeCredential(credential)
+  // An entry with neither member would count as foreign.
+  const values: Readonly<Record<string, unknown>> =
+    encoded["access_token"] === undefined && encoded["refresh_token"] === undefined
+      ? { ...encoded, access_token: null }
+      : encoded
+  const unsound = TOKEN_MEMBERS.find((name) => values[name] === "") ??
+    Object.entries(values).find(([, value]) => typeof value === "number" && !Number.isFinite(value))?.[0]
+  if (unsound !== undefined) return Either.left(damage(["tenants", tenant, unsound], "not writable"))
+  const present = document.entries.get(tenant)?.[0]
+  if (present !== undefined && !isOurs(present)) {
+    return Either.left(damage(["tenants", tenant], "somebody else's entry"))
+  }
+  return Either.right(rewrite(document, now, (layout) => ({
+    change: (member) =>
+      member !== present
+        ? JsonSplice.Change.Keep()
+        : JsonSplice.Change.Replace({
+          text: spliceObject(
+            document.text,
+            member.value as JsonTree.JsonObject,
+            CREDENTIAL_MEMBERS,
+            values,
+            layout,
+            3
+          )
+        }),
+    add: present === undefined ? [[tenant, values]] : []
+  })))
+}
+
+/**
+ * Takes one record out of the text. A foreign entry of that name stays.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const remove = (document: Document, tenant: TenantId.TenantId, now: number): string =>
+  rewrite(document, now, () => ({
+    change: (member) =>
+      member.name.normalize("NFC") === tenant && isOurs(member)
+        ? JsonSplice.Change.Remove()
+        : JsonSplice.Change.Keep(),
+    add: []
+  }))

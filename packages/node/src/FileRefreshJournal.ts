@@ -1,0 +1,100 @@
+/**
+ * The journal of each tenant in a file beside the store, and the answer of a rotation beside that.
+ *
+ * @since 0.1.0
+ */
+import { CredentialStoreError } from "@lockstep/core/Errors"
+import * as RefreshJournal from "@lockstep/core/RefreshJournal"
+import type { TenantId } from "@lockstep/core/TenantId"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Path from "node:path"
+import * as AnswerFile from "./AnswerFile.js"
+import * as AtomicFile from "./AtomicFile.js"
+import { Home } from "./Home.js"
+import * as SidecarNames from "./SidecarNames.js"
+import * as WholeFile from "./WholeFile.js"
+
+const JournalJson = Schema.parseJson(RefreshJournal.JournalRecord, { space: 2 })
+const AnswerJson = Schema.parseJson(RefreshJournal.CapturedAnswer)
+
+const decodeJournal = Schema.decode(JournalJson)
+const encodeJournal = Schema.encodeSync(JournalJson)
+const decodeAnswer = Schema.decode(AnswerJson)
+const encodeAnswer = Schema.encodeSync(AnswerJson)
+
+/**
+ * Makes the journal of a home.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: Effect.Effect<RefreshJournal.RefreshJournal["Type"], never, Home> = Effect.map(Home, (home) => {
+  const directory = Path.dirname(home.file)
+  const store = Path.basename(home.file)
+  const journalOf = (tenant: TenantId) => Path.join(directory, SidecarNames.journal(store, tenant))
+  const answerOf = (tenant: TenantId) => Path.join(directory, SidecarNames.answer(store, tenant))
+
+  // Dropped, because a parse error quotes what it read.
+  const damaged = (location: string, detail?: string) => () =>
+    new CredentialStoreError({ reason: "Decode", location, ...(detail === undefined ? {} : { detail }) })
+
+  const open = Effect.catchTag(home.open, "LockUnavailable", ({ detail, path, reason }) =>
+    new CredentialStoreError({ reason: "Write", location: path, detail: detail ?? reason }))
+
+  return RefreshJournal.RefreshJournal.of({
+    location: journalOf,
+    read: (tenant) =>
+      Effect.suspend(() => {
+        const path = journalOf(tenant)
+        return Effect.flatMap(
+          WholeFile.read(path),
+          Option.match({
+            onNone: () => Effect.succeed(RefreshJournal.empty(tenant)),
+            onSome: ({ bytes }) =>
+              WholeFile.decodeText(path, bytes).pipe(
+                Effect.flatMap((text) => Effect.mapError(decodeJournal(text), damaged(path))),
+                Effect.filterOrFail(
+                  (record) => record.tenant === tenant,
+                  damaged(path, "it is the journal of another tenant")
+                )
+              )
+          })
+        )
+      }),
+    write: (tenant, record) =>
+      Effect.zipRight(open, Effect.suspend(() => AtomicFile.replace(journalOf(tenant), `${encodeJournal(record)}\n`))),
+    reserveAnswer: (tenant, bytes) =>
+      open.pipe(
+        // Once per redemption, under the tenant lock: nobody else is writing this journal.
+        Effect.zipRight(Effect.suspend(() => AtomicFile.sweep(journalOf(tenant)))),
+        Effect.zipRight(Effect.suspend(() => AnswerFile.reserve(answerOf(tenant), bytes)))
+      ),
+    keepAnswer: (tenant, answer) => Effect.suspend(() => AnswerFile.keep(answerOf(tenant), encodeAnswer(answer))),
+    keptAnswer: (tenant) =>
+      Effect.suspend(() => {
+        const path = answerOf(tenant)
+        return Effect.flatMap(
+          AnswerFile.read(path),
+          Option.match({
+            onNone: () => Effect.succeedNone,
+            onSome: (text) => Effect.asSome(Effect.mapError(decodeAnswer(text), damaged(path)))
+          })
+        )
+      }),
+    dropAnswer: (tenant) => Effect.suspend(() => AnswerFile.drop(answerOf(tenant)))
+  })
+})
+
+/**
+ * The journal of a home.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<RefreshJournal.RefreshJournal, never, Home> = Layer.effect(
+  RefreshJournal.RefreshJournal,
+  make
+)

@@ -1,0 +1,286 @@
+/**
+ * Where this user's credentials live, and what every process of that home has agreed on.
+ *
+ * The first write pins the store, the lock directory and the host in `store.json`. A process that was told otherwise
+ * stops: two stores would hold two halves of the truth, two lock directories would let two processes redeem one
+ * token (I10). Reading never creates anything.
+ *
+ * @since 0.1.0
+ */
+import { LockTarget } from "@lockstep/core/CredentialLock"
+import { CredentialStoreError, LockUnavailable } from "@lockstep/core/Errors"
+import * as Config from "effect/Config"
+import * as ConfigError from "effect/ConfigError"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Crypto from "node:crypto"
+import * as Fs from "node:fs"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import * as AtomicFile from "./AtomicFile.js"
+import { codeOf, lockUnavailable } from "./internal/errno.js"
+import { LockPaths } from "./LockPaths.js"
+import * as Ownership from "./Ownership.js"
+import * as SidecarNames from "./SidecarNames.js"
+import * as WholeFile from "./WholeFile.js"
+
+/**
+ * What the first write of a home records.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class Pin extends Schema.Class<Pin>("@lockstep/node/Pin")({
+  store: Schema.String,
+  lockDirectory: Schema.optionalWith(Schema.String, { as: "Option", nullable: true }).pipe(Schema.fromKey("lock_dir")),
+  host: Schema.String
+}) {}
+
+/**
+ * What a caller may say about the home. What it leaves out comes from the environment.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** `LOCKSTEP_HOME`, else `.lockstep` in the user's home directory. */
+  readonly directory?: string | undefined
+  /** `LOCKSTEP_LOCK_DIR`, else beside the store. Must belong to the user. */
+  readonly lockDirectory?: string | undefined
+  /** Whether locks count across hosts: `LOCKSTEP_TRUST_LOCKS`. Off. */
+  readonly trustLocks?: boolean | undefined
+  /** The kind of store that is used. `file`. */
+  readonly store?: string | undefined
+}
+
+/**
+ * The home of this user's credentials.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class Home extends Context.Tag("@lockstep/node/Home")<Home, {
+  /** As it was named, absolute. It may not exist yet. */
+  readonly directory: string
+
+  /** The store file, links resolved. Everything else that belongs to it lies in the same directory. */
+  readonly file: string
+
+  /** Where lock files lie: beside the store, or where `LOCKSTEP_LOCK_DIR` says. */
+  readonly lockDirectory: string
+
+  /** What the first write recorded; `None` before it. Creates nothing. */
+  readonly pin: Effect.Effect<Option.Option<Pin>, CredentialStoreError>
+
+  /** Finds out that the home was pinned to another store. Creates nothing. */
+  readonly check: Effect.Effect<void, CredentialStoreError>
+
+  /**
+   * Makes ready for a write: creates and pins the home, or finds out that this process must not write it, since the
+   * home belongs to somebody else or was pinned to other settings.
+   */
+  readonly open: Effect.Effect<void, CredentialStoreError | LockUnavailable>
+}>() {}
+
+const FILE = "auth.json"
+const PIN_FILE = "store.json"
+
+const nonEmpty = (name: string) =>
+  Config.option(Config.string(name)).pipe(Config.map(Option.filter((text) => text.trim() !== "")))
+
+const USER_HOME = process.platform === "win32" ? "USERPROFILE" : "HOME"
+
+const environment = Config.all({
+  directory: nonEmpty("LOCKSTEP_HOME"),
+  userHome: nonEmpty(USER_HOME),
+  lockDirectory: nonEmpty("LOCKSTEP_LOCK_DIR"),
+  trustLocks: Config.withDefault(Config.boolean("LOCKSTEP_TRUST_LOCKS"), false)
+})
+
+const machineId = (): string => {
+  try {
+    return Fs.readFileSync("/etc/machine-id", "utf8").trim()
+  } catch {
+    return ""
+  }
+}
+
+/** Hashed, because machine-id(5) asks not to show the id itself. Containers that have none go by their name. */
+const hostId = (): string => {
+  const id = machineId()
+  return /^[0-9a-f]{32}$/.test(id)
+    ? `machine-${Crypto.createHash("sha256").update(`lockstep:${id}`).digest("hex").slice(0, 16)}`
+    : Os.hostname()
+}
+
+const decodePin = Schema.decodeUnknown(Schema.parseJson(Pin))
+const encodePin = Schema.encodeSync(Pin)
+
+/**
+ * Makes the home of some options and the environment. Fails with a `ConfigError` when neither names a directory.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  options: Options = {}
+): Effect.Effect<Home["Type"], ConfigError.ConfigError | CredentialStoreError> =>
+  Effect.gen(function*() {
+    const env = yield* environment
+    const named = options.directory ?? Option.getOrUndefined(env.directory) ??
+      Option.getOrUndefined(Option.map(env.userHome, (home) => Path.join(home, ".lockstep")))
+    if (named === undefined) {
+      return yield* Effect.fail(ConfigError.MissingData(
+        ["LOCKSTEP_HOME"],
+        `no place for credentials: set LOCKSTEP_HOME, or ${USER_HOME} to the user's home directory`
+      ))
+    }
+    const directory = Path.resolve(named)
+    const link = Path.join(directory, FILE)
+    const file = yield* AtomicFile.resolve(link)
+    const pinFile = yield* AtomicFile.resolve(Path.join(directory, PIN_FILE))
+    const movedLocks = Option.map(
+      Option.orElse(Option.fromNullable(options.lockDirectory), () => env.lockDirectory),
+      (path) => Path.resolve(path)
+    )
+    const trustLocks = options.trustLocks ?? env.trustLocks
+    const store = options.store ?? "file"
+
+    const pin = Effect.flatMap(
+      WholeFile.read(pinFile),
+      Option.match({
+        onNone: () => Effect.succeedNone,
+        onSome: ({ bytes }) =>
+          WholeFile.decodeText(pinFile, bytes).pipe(
+            Effect.flatMap(decodePin),
+            // Dropped, because it quotes the file.
+            Effect.mapError(() => new CredentialStoreError({ reason: "Decode", location: pinFile })),
+            Effect.asSome
+          )
+      })
+    )
+
+    const checkStore = (pinned: Pin) =>
+      pinned.store === store ? Effect.void : new CredentialStoreError({
+        reason: "Superseded",
+        location: directory,
+        detail: `its store is ${pinned.store}, and this process was told ${store}`
+      })
+
+    const otherDomain = (detail: string) => new LockUnavailable({ reason: "OtherDomain", path: directory, detail })
+
+    const checkLocks = (pinned: Pin, own: Pin) => {
+      const theirs = Option.getOrElse(pinned.lockDirectory, () => "the store's directory")
+      const ours = Option.getOrElse(own.lockDirectory, () => "the store's directory")
+      if (theirs !== ours) {
+        return otherDomain(`its locks are in ${theirs}, and this process was told ${ours}`)
+      }
+      // Locks that were moved are local to their host, whatever the store's file system can do.
+      return pinned.host === own.host || trustLocks && Option.isNone(own.lockDirectory)
+        ? Effect.void
+        : otherDomain(`it belongs to host ${pinned.host}, and this is ${own.host}`)
+    }
+
+    const realpath = (path: string) =>
+      Effect.try({ try: () => Fs.realpathSync(path), catch: (cause) => lockUnavailable(path, codeOf(cause)) })
+
+    const open = Effect.gen(function*() {
+      yield* Ownership.makeDirectory(directory)
+      yield* Ownership.claim(directory)
+      if (Path.dirname(file) !== directory) yield* Ownership.claim(Path.dirname(file))
+      const now = yield* AtomicFile.resolve(link)
+      // The directory may have been missing when `file` was resolved.
+      if (now !== Path.join(yield* realpath(Path.dirname(file)), Path.basename(file))) {
+        return yield* new CredentialStoreError({
+          reason: "Superseded",
+          location: link,
+          detail: `it named ${file} when this process opened it, and names ${now} now`
+        })
+      }
+      if (Option.isSome(movedLocks)) yield* Ownership.makeDirectory(movedLocks.value)
+      const own = Pin.make({
+        store,
+        lockDirectory: Option.isSome(movedLocks) ? Option.some(yield* realpath(movedLocks.value)) : Option.none(),
+        host: hostId()
+      })
+      let pinned = yield* pin
+      if (Option.isNone(pinned)) {
+        const text = JSON.stringify({ lock_dir: null, ...encodePin(own) }, null, 2)
+        yield* AtomicFile.create(pinFile, `${text}\n`)
+        // Whoever was first, what was recorded counts.
+        pinned = yield* pin
+      }
+      if (Option.isSome(pinned)) {
+        yield* checkStore(pinned.value)
+        yield* checkLocks(pinned.value, own)
+      }
+    })
+
+    return Home.of({
+      directory,
+      file,
+      lockDirectory: Option.getOrElse(movedLocks, () => Path.dirname(file)),
+      pin,
+      check: Effect.flatMap(pin, (pinned) => Option.isSome(pinned) ? checkStore(pinned.value) : Effect.void),
+      open
+    })
+  })
+
+/**
+ * The home of some options and the environment.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  options: Options = {}
+): Layer.Layer<Home, ConfigError.ConfigError | CredentialStoreError> => Layer.effect(Home, make(options))
+
+const nameOf = (store: string) =>
+  LockTarget.$match({
+    RotationGroup: ({ group }) => SidecarNames.groupLock(store, group),
+    Tenant: ({ tenant }) => SidecarNames.tenantLock(store, tenant),
+    Aggregate: () => SidecarNames.aggregateLock(store)
+  })
+
+/** A bind mount gives a directory another path, and the same device and inode. */
+const directoryKey = (path: string): string => {
+  const stat = Fs.statSync(path, { throwIfNoEntry: false, bigint: true })
+  return stat === undefined ? "0-0" : `${stat.dev}-${stat.ino}`
+}
+
+/**
+ * The lock files of the home. Trying a lock is a first write: it creates and pins the home.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerLockPaths: Layer.Layer<LockPaths, never, Home> = Layer.effect(
+  LockPaths,
+  Effect.map(Home, (home) => {
+    const storeDirectory = Path.dirname(home.file)
+    const name = nameOf(Path.basename(home.file))
+    const isMoved = home.lockDirectory !== storeDirectory
+    let opened = false
+    return LockPaths.of({
+      directory: home.lockDirectory,
+      plan: (target) => [
+        Path.join(home.lockDirectory, isMoved ? `${directoryKey(storeDirectory)}.${name(target)}` : name(target))
+      ],
+      prepare: Effect.suspend(() =>
+        opened ? Effect.void : Effect.tap(
+          Effect.catchTag(home.open, "CredentialStoreError", (error) =>
+            error.reason === "Superseded"
+              ? new LockUnavailable({ reason: "OtherDomain", path: error.location, detail: error.message })
+              : lockUnavailable(error.location, error.detail ?? error.reason)),
+          () => {
+            opened = true
+          }
+        )
+      )
+    })
+  })
+)

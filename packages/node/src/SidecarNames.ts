@@ -1,0 +1,133 @@
+/**
+ * The names of what lies beside a store file: `auth.json.global.lock`, `auth.json.refresh.<tenant>.lock`, `.json`,
+ * `.answer`. Other programs that lock the same store build the same names.
+ *
+ * @since 0.1.0
+ */
+import * as TenantId from "@lockstep/core/TenantId"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Crypto from "node:crypto"
+
+/** Longest encoded name. With its prefix and a temp file's suffix it stays below 143 bytes, eCryptfs' limit. */
+const MAX_LENGTH = 80
+
+/** Room for the readable start of a name whose rest became a hash: 39 + `~` + 40 hex digits. */
+const HEAD_LENGTH = 39
+
+const SAFE = /^[a-z0-9._@-]$/
+
+const hexByte = (byte: number): string => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`
+
+const encodePoint = (point: string): string => {
+  if (SAFE.test(point)) return point
+  const code = point.codePointAt(0)!
+  // UTF-8 has no lone surrogates: all of them would become the same replacement character.
+  if (code >= 0xd800 && code <= 0xdfff) return `%u${code.toString(16).toUpperCase()}`
+  return [...Buffer.from(point, "utf8")].map(hexByte).join("")
+}
+
+/**
+ * Encodes any text as a file name that no other text has, not even where names differ in case only.
+ *
+ * Everything outside `[a-z0-9._@-]` is percent-encoded; what gets long keeps its start and ends in a hash.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const encode = (text: string): string => {
+  const points = [...text].map(encodePoint)
+  const encoded = points.join("")
+  if (encoded.length <= MAX_LENGTH) return encoded
+  let head = ""
+  for (const point of points) {
+    if (head.length + point.length > HEAD_LENGTH) break
+    head += point
+  }
+  // `~` is never left unencoded, so a shortened name equals no other one.
+  return `${head}~${Crypto.createHash("sha256").update(encoded).digest("hex").slice(0, 40)}`
+}
+
+/**
+ * Decodes what `encode` made of a tenant. `None` where the name was shortened, or is none of ours.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const decode = (name: string): Option.Option<TenantId.TenantId> => {
+  const bytes = name.replace(
+    /%u([0-9A-F]{4})|((?:%[0-9A-F]{2})+)/g,
+    (_, surrogate: string | undefined, escaped: string | undefined) =>
+      surrogate !== undefined
+        ? String.fromCharCode(Number.parseInt(surrogate, 16))
+        : Buffer.from(escaped!.replaceAll("%", ""), "hex").toString("utf8")
+  )
+  return Option.filter(Either.getRight(TenantId.fromString(bytes)), (tenant) => encode(tenant) === name)
+}
+
+/**
+ * Names the lock that guards one read-modify-write of the store.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const aggregateLock = (store: string): string => `${store}.global.lock`
+
+/**
+ * Names the lock that spans the refresh of one tenant.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const tenantLock = (store: string, tenant: TenantId.TenantId): string =>
+  `${store}.refresh.${encode(tenant)}.lock`
+
+/**
+ * Names the lock of logins that revoke each other.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const groupLock = (store: string, group: string): string => `${store}.group.${encode(group)}.lock`
+
+/**
+ * Names the journal of one tenant.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const journal = (store: string, tenant: TenantId.TenantId): string => `${store}.refresh.${encode(tenant)}.json`
+
+/**
+ * Names the file that keeps a rotation's answer between redeem and persist.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const answer = (store: string, tenant: TenantId.TenantId): string => `${store}.refresh.${encode(tenant)}.answer`
+
+/**
+ * What a file beside a store is, by its name.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Sidecar {
+  readonly kind: "lock" | "json" | "answer"
+  /** `None` where the name was shortened: the journal's content tells. */
+  readonly tenant: Option.Option<TenantId.TenantId>
+}
+
+/**
+ * Reads the name of a tenant's sidecar, for listings.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const parse = (store: string, name: string): Option.Option<Sidecar> => {
+  const prefix = `${store}.refresh.`
+  const match = /^(.+)\.(lock|json|answer)$/s.exec(name.startsWith(prefix) ? name.slice(prefix.length) : "")
+  return match === null
+    ? Option.none()
+    : Option.some({ kind: match[2] as Sidecar["kind"], tenant: decode(match[1]!) })
+}

@@ -1,0 +1,20 @@
+import { CredentialStoreError } from "@lockstep/core/Errors"
+import * as Effect from "effect/Effect"
+import * as Path from "node:path"
+import { codeOf } from "./errno.js"
+
+/** What a failed system call means for a write. */
+export const writeError = (path: string, cause: unknown): CredentialStoreError =>
+  new CredentialStoreError({ reason: "Write", location: path, detail: codeOf(cause) })
+
+/** One step of a durable write, under a name by which an observer can stop the process there. */
+export const step = <A>(
+  name: "write" | "sync" | "rename",
+  path: string,
+  run: () => A
+): Effect.Effect<A, CredentialStoreError> =>
+  Effect.withSpan(
+    Effect.try({ try: run, catch: (cause) => writeError(path, cause) }),
+    `lockstep.file.${name}`,
+    { attributes: { file: Path.basename(path) } }
+  )
