@@ -14,7 +14,10 @@ const optionalText = (key: string) =>
 const optionalSecret = (key: string) =>
   Schema.optionalWith(Schema.Redacted(Schema.String), { as: "Option", nullable: true }).pipe(Schema.fromKey(key))
 
-const optionalSeconds = (key: string) =>
+const optionalNumber = (key: string) =>
+  Schema.optionalWith(Schema.Number, { as: "Option", nullable: true }).pipe(Schema.fromKey(key))
+
+const optionalExpiry = (key: string) =>
   Schema.optionalWith(Schema.Number.pipe(Schema.positive()), { as: "Option", nullable: true }).pipe(Schema.fromKey(key))
 
 /**
@@ -48,10 +51,10 @@ export class Credential extends Schema.Class<Credential>("@lockstep/core/Credent
   scope: optionalText("scope"),
   /** RFC 8707: sent again with every refresh. */
   resource: optionalText("resource"),
-  expiresAt: optionalSeconds("expires_at"),
-  obtainedAt: optionalSeconds("obtained_at"),
+  expiresAt: optionalExpiry("expires_at"),
+  obtainedAt: optionalNumber("obtained_at"),
   /** The day on which the login itself ends, whatever is refreshed until then. */
-  loginExpiresAt: optionalSeconds("login_expires_at"),
+  loginExpiresAt: optionalExpiry("login_expires_at"),
   account: Schema.optionalWith(Account, { as: "Option", nullable: true }),
   /** Plus one at every change; continues after a logout. */
   generation: Schema.optionalWith(Schema.NonNegativeInt, { default: () => 0 }),

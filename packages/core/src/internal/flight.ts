@@ -167,6 +167,10 @@ export const make = (services: Services) => {
 
   const persist = (tenant: TenantId, answer: CapturedAnswer, floor: number) =>
     persistOnce(tenant, answer, floor).pipe(
+      // A defect of a store is a failure to write like any other: the answer is still kept.
+      Effect.catchAllDefect(() =>
+        new CredentialStoreError({ reason: "Write", location: store.location, detail: "unexpected failure" })
+      ),
       Effect.retry(Schedule.exponential("50 millis").pipe(Schedule.upTo(policy.persistRetry))),
       Effect.withSpan("lockstep.refresh.persist")
     )

@@ -2,6 +2,8 @@ import * as Option from "effect/Option"
 import * as Credential from "../Credential.js"
 import type { CapturedAnswer } from "../RefreshJournal.js"
 
+const isTime = (seconds: number): boolean => Number.isFinite(seconds) && seconds > 0
+
 /**
  * Takes a grant into the stored record. What the answer omits is kept; only the expiry is not, since it belongs to the
  * access token that it came with.
@@ -18,9 +20,10 @@ export const merge = (
     idToken: Option.orElse(answer.grant.idToken, () => current.idToken),
     tokenType: Option.orElse(answer.grant.tokenType, () => current.tokenType),
     scope: Option.orElse(answer.grant.scope, () => current.scope),
-    expiresAt: answer.grant.expiresAt,
+    // A time that no record may hold is no time: a rotated token is never lost to it.
+    expiresAt: Option.filter(answer.grant.expiresAt, isTime),
     obtainedAt: Option.some(answer.obtainedAt),
-    loginExpiresAt: Option.orElse(answer.grant.loginExpiresAt, () => current.loginExpiresAt),
+    loginExpiresAt: Option.orElse(Option.filter(answer.grant.loginExpiresAt, isTime), () => current.loginExpiresAt),
     account: Option.orElse(current.account, () => answer.grant.account),
     generation,
     lastRedeem: Option.some(answer.attempt)
