@@ -72,7 +72,12 @@ export const make: Effect.Effect<RefreshJournal.RefreshJournal["Type"], never, H
         Effect.zipRight(Effect.suspend(() => AtomicFile.sweep(journalOf(tenant)))),
         Effect.zipRight(Effect.suspend(() => AnswerFile.reserve(answerOf(tenant), bytes)))
       ),
-    keepAnswer: (tenant, answer) => Effect.suspend(() => AnswerFile.keep(answerOf(tenant), encodeAnswer(answer))),
+    keepAnswer: (tenant, answer) =>
+      Effect.suspend(() => {
+        const keep = AnswerFile.keep(answerOf(tenant), encodeAnswer(answer))
+        // At once, whatever has become of the home: only a home that is gone is made anew first.
+        return Effect.catchIf(keep, ({ detail }) => detail === "ENOENT", () => Effect.zipRight(open, keep))
+      }),
     keptAnswer: (tenant) =>
       Effect.suspend(() => {
         const path = answerOf(tenant)

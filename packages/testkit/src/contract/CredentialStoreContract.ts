@@ -1,0 +1,270 @@
+/**
+ * What every `CredentialStore` promises.
+ *
+ * Each test sees one store through two views, as two processes do.
+ *
+ * @since 0.1.0
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Credential from "@lockstep/core/Credential"
+import { Change } from "@lockstep/core/CredentialStore"
+import type { CredentialStore } from "@lockstep/core/CredentialStore"
+import * as TenantId from "@lockstep/core/TenantId"
+import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
+import * as FastCheck from "effect/FastCheck"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import * as FakeToken from "../FakeToken.js"
+
+type Store = CredentialStore["Type"]
+
+const CODEX = TenantId.make("codex")
+const LINEAR = TenantId.make("mcp:linear")
+
+/**
+ * A credential with nothing but two tokens.
+ *
+ * @since 0.1.0
+ * @category testing
+ */
+export const credential = (
+  generation: number,
+  fields: Partial<Credential.Credential> = {}
+): Credential.Credential =>
+  Credential.Credential.make({
+    vendor: Option.none(),
+    issuer: Option.none(),
+    tokenEndpoint: Option.none(),
+    revocationEndpoint: Option.none(),
+    clientId: Option.none(),
+    clientSecret: Option.none(),
+    accessToken: Option.some(Redacted.make(FakeToken.make("at"))),
+    refreshToken: Option.some(Redacted.make(FakeToken.make("rt"))),
+    idToken: Option.none(),
+    tokenType: Option.none(),
+    scope: Option.none(),
+    resource: Option.none(),
+    expiresAt: Option.none(),
+    obtainedAt: Option.none(),
+    loginExpiresAt: Option.none(),
+    account: Option.none(),
+    lastRedeem: Option.none(),
+    ...fields,
+    generation
+  })
+
+const optional = <A>(arbitrary: FastCheck.Arbitrary<A>): FastCheck.Arbitrary<Option.Option<A>> =>
+  FastCheck.option(arbitrary).map(Option.fromNullable)
+
+const text = FastCheck.string({ unit: "binary", maxLength: 12 })
+const secret = FastCheck.string({ unit: "binary", minLength: 1, maxLength: 40 }).map(Redacted.make)
+const seconds = FastCheck.oneof(FastCheck.integer({ min: 1, max: 4_000_000_000 }), FastCheck.constant(1_790_000_000.25))
+
+/**
+ * Any credential that a store must be able to keep.
+ *
+ * @since 0.1.0
+ * @category testing
+ */
+export const arbitraryCredential: FastCheck.Arbitrary<Credential.Credential> = FastCheck.record({
+  vendor: optional(text),
+  issuer: optional(text),
+  tokenEndpoint: optional(text),
+  revocationEndpoint: optional(text),
+  clientId: optional(text),
+  clientSecret: optional(secret),
+  accessToken: optional(secret),
+  refreshToken: optional(secret),
+  idToken: optional(secret),
+  tokenType: optional(text),
+  scope: optional(text),
+  resource: optional(text),
+  expiresAt: optional(seconds),
+  obtainedAt: optional(seconds),
+  loginExpiresAt: optional(seconds),
+  account: optional(
+    FastCheck.record({ id: optional(text), label: optional(text) }).map((fields) => Credential.Account.make(fields))
+  ),
+  generation: FastCheck.nat({ max: 1_000_000 }),
+  lastRedeem: optional(text)
+}).map((fields) => Credential.Credential.make(fields))
+
+const put = (store: Store, tenant: TenantId.TenantId, next: Credential.Credential) =>
+  store.modify(tenant, () => Change.Put({ credential: next, value: (stored) => stored }))
+
+const remove = (store: Store, tenant: TenantId.TenantId) =>
+  store.modify(tenant, (current) => Change.Remove({ value: Option.isSome(current) }))
+
+const getSome = (store: Store, tenant: TenantId.TenantId) => Effect.flatten(store.get(tenant))
+
+/**
+ * Registers the contract's tests. `makeViews` answers with two views of one empty store that nobody else uses.
+ *
+ * @since 0.1.0
+ * @category testing
+ */
+export const credentialStoreContract = <E>(
+  name: string,
+  makeViews: Effect.Effect<readonly [Store, Store], E, Scope.Scope>
+): void => {
+  const withViews = <A, F>(use: (store: Store, other: Store) => Effect.Effect<A, F, Scope.Scope>) =>
+    Effect.flatMap(makeViews, ([store, other]) => use(store, other))
+
+  describe(`CredentialStore contract: ${name}`, () => {
+    it.scopedLive("what is absent is none, and no error", () =>
+      withViews((store) =>
+        Effect.gen(function*() {
+          assert.deepStrictEqual(yield* store.get(CODEX), Option.none())
+          assert.deepStrictEqual(yield* store.list, [])
+          assert.isFalse(yield* remove(store, CODEX))
+          assert.deepStrictEqual(yield* store.list, [])
+        })
+      ))
+
+    it.scopedLive("a write is visible through every view when it returns, under the version that it returned", () =>
+      withViews((store, other) =>
+        Effect.gen(function*() {
+          for (const generation of [1, 2, 3]) {
+            const next = credential(generation)
+            const stored = yield* put(store, CODEX, next)
+            for (const view of [store, other]) {
+              const found = yield* getSome(view, CODEX)
+              assert.isTrue(Equal.equals(found.credential, next))
+              assert.strictEqual(found.version, stored.version)
+            }
+          }
+        })
+      ))
+
+    it.scopedLive("another record has another version", () =>
+      withViews((store) =>
+        Effect.gen(function*() {
+          const first = yield* put(store, CODEX, credential(1))
+          const second = yield* put(store, CODEX, credential(2))
+          assert.notStrictEqual(first.version, second.version)
+        })
+      ))
+
+    it.scopedLive("any credential comes back as it was written", () =>
+      withViews((store, other) =>
+        Effect.promise(() =>
+          FastCheck.assert(
+            FastCheck.asyncProperty(arbitraryCredential, (next) =>
+              Effect.runPromise(Effect.gen(function*() {
+                yield* remove(store, CODEX)
+                yield* put(store, CODEX, next)
+                const found = yield* getSome(other, CODEX)
+                assert.isTrue(Equal.equals(found.credential, next))
+              }))),
+            { numRuns: 50 }
+          )
+        )
+      ))
+
+    it.scopedLive("the decision sees the present record and says what becomes of it", () =>
+      withViews((store, other) =>
+        Effect.gen(function*() {
+          const written = yield* put(other, CODEX, credential(1))
+          const kept = yield* store.modify(CODEX, (current) => Change.Keep({ value: current }))
+          assert.isTrue(Option.isSome(kept) && Equal.equals(kept.value.credential, written.credential))
+          assert.strictEqual((yield* getSome(other, CODEX)).version, written.version)
+          assert.isTrue(yield* remove(store, CODEX))
+          assert.deepStrictEqual(yield* other.get(CODEX), Option.none())
+          assert.deepStrictEqual(yield* other.modify(CODEX, (current) => Change.Keep({ value: current })), Option.none())
+        })
+      ))
+
+    it.scopedLive("a change of one tenant leaves the others alone", () =>
+      withViews((store, other) =>
+        Effect.gen(function*() {
+          const linear = yield* put(store, LINEAR, credential(4))
+          yield* put(other, CODEX, credential(1))
+          yield* put(store, CODEX, credential(2))
+          yield* remove(other, CODEX)
+          const found = yield* getSome(store, LINEAR)
+          assert.strictEqual(found.version, linear.version)
+          assert.isTrue(Equal.equals(found.credential, linear.credential))
+        })
+      ))
+
+    it.scopedLive("names are told apart exactly and all of them are listed", () =>
+      withViews((store, other) =>
+        Effect.gen(function*() {
+          const names = ["codex", "Codex", "codex@work", "mcp:linear", "__proto__", "constructor", "a/../b", "é", "日本", "😀", " "]
+          const written = new Map<string, Credential.Version>()
+          for (const name of names) {
+            written.set(name, (yield* put(store, TenantId.make(name), credential(written.size))).version)
+          }
+          for (const [name, version] of written) {
+            assert.strictEqual((yield* getSome(other, TenantId.make(name))).version, version)
+          }
+          assert.deepStrictEqual([...yield* other.list].sort(), names.map((name) => TenantId.make(name)).sort())
+        })
+      ))
+
+    it.scopedLive("concurrent read-modify-writes through both views lose nothing", () =>
+      withViews((store, other) =>
+        Effect.gen(function*() {
+          yield* Effect.forEach(Array.from({ length: 20 }, (_, i) => i % 2 === 0 ? store : other), (view) =>
+            view.modify(CODEX, (current) =>
+              Change.Put({
+                credential: credential(Option.match(current, {
+                  onNone: () => 1,
+                  onSome: (stored) => stored.credential.generation + 1
+                })),
+                value: () => undefined
+              })), { concurrency: "unbounded" })
+          assert.strictEqual((yield* getSome(store, CODEX)).credential.generation, 20)
+        })
+      ))
+
+    it.scopedLive("the epoch moves with a write and rests without one", () =>
+      withViews((store, other) =>
+        Effect.gen(function*() {
+          yield* put(store, CODEX, credential(1))
+          const changes = yield* store.changes
+          store.epoch()
+          const before = store.epoch()
+          yield* put(store, CODEX, credential(2))
+          const after = store.epoch()
+          assert.notStrictEqual(after, before)
+          yield* Queue.takeAll(changes)
+          // Another process's write may be noticed late, and is noticed when it is announced.
+          yield* put(other, CODEX, credential(3))
+          yield* Queue.take(changes)
+          yield* Effect.iterate(store.epoch(), {
+            while: (epoch) => epoch === after,
+            body: () => Effect.map(Effect.yieldNow(), store.epoch)
+          })
+        })
+      ))
+
+    it.scopedLive("a subscriber is told of a change by anybody", () =>
+      withViews((store, other) =>
+        Effect.gen(function*() {
+          const mine = yield* store.changes
+          yield* put(store, CODEX, credential(1))
+          yield* Queue.take(mine)
+          const theirs = yield* other.changes
+          yield* put(store, CODEX, credential(2))
+          yield* Queue.take(theirs)
+          yield* remove(store, CODEX)
+          yield* Queue.take(theirs)
+        })
+      ))
+
+    it.scopedLive("preparing shows readers nothing", () =>
+      withViews((store, other) =>
+        Effect.gen(function*() {
+          yield* store.prepare(CODEX)
+          assert.deepStrictEqual(yield* other.list, [])
+          const written = yield* put(store, CODEX, credential(1))
+          yield* store.prepare(CODEX)
+          assert.strictEqual((yield* getSome(other, CODEX)).version, written.version)
+        })
+      ))
+  })
+}
