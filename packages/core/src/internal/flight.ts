@@ -149,6 +149,16 @@ export const make = (services: Services) => {
     store.modify<Persisted>(tenant, (current) => {
       if (Option.isNone(current)) return Change.Keep({ value: Persisted.Gone() })
       const { credential } = current.value
+      // A write that was reported as failed may have arrived all the same (a rename whose sync failed). What it wrote is
+      // ours: taken for somebody else's, it would be revoked.
+      if (
+        Option.contains(credential.lastRedeem, answer.attempt) ||
+        (Option.isSome(answer.grant.refreshToken) &&
+          !Option.contains(fingerprintOf(credential), answer.fingerprint) &&
+          Credential.isSameSecret(credential.refreshToken, answer.grant.refreshToken))
+      ) {
+        return Change.Keep({ value: Persisted.Written({ stored: current.value }) })
+      }
       if (Option.contains(fingerprintOf(credential), answer.fingerprint)) {
         const generation = Math.max(credential.generation, floor) + 1
         return Change.Put({

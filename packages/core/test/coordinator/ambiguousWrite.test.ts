@@ -1,0 +1,34 @@
+import { assert, it } from "@effect/vitest"
+import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { CredentialStoreError } from "@lockstep/core/Errors"
+import * as MemoryMachine from "@lockstep/testkit/MemoryMachine"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as TestClock from "effect/TestClock"
+
+const { tenant, valueOf } = MemoryMachine
+
+it.scoped("a write that arrived although it was reported as failed is known as our own and not revoked", () =>
+  Effect.gen(function*() {
+    let failures = 0
+    const machine = yield* MemoryMachine.make({
+      wrapStore: (store) =>
+        CredentialStore.of({
+          ...store,
+          modify: (one, decide) =>
+            Effect.flatMap(store.modify(one, decide), (value) =>
+              failures++ === 0
+                ? new CredentialStoreError({ reason: "Write", location: "memory", detail: "EIO" })
+                : Effect.succeed(value))
+        })
+    })
+    yield* machine.write(tenant, machine.server.issue({ expiresAt: Option.some(1), obtainedAt: Option.some(0.5) }))
+    yield* TestClock.adjust("10 seconds")
+    const coordinator = yield* machine.process
+    const caller = yield* Effect.fork(coordinator.accessToken(tenant))
+    yield* TestClock.adjust("2 seconds")
+    assert.strictEqual(valueOf(yield* Fiber.join(caller)), "lockstep-at-1")
+    assert.strictEqual(yield* machine.refreshToken(tenant), "lockstep-rt-1")
+    assert.deepStrictEqual(machine.server.revocations, [])
+  }))
