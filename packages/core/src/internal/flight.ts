@@ -585,6 +585,15 @@ export const make = (services: Services) => {
         onNone: () => read,
         onSome: ({ credential }) => Ledger.absorb(read, credential, fingerprintOf(credential), now)
       })
+      // An answer about any other refresh token is nobody's any more, and it holds one.
+      const isOrphan = Option.isNone(
+        Option.flatMap(kept, (answer) =>
+          Option.filter(stored, (one) => Option.contains(fingerprintOf(one.credential), answer.fingerprint)))
+      )
+      if (Option.isSome(kept) && isOrphan) {
+        unpersisted.delete(tenant)
+        yield* dropAnswer(tenant)
+      }
       const decision = Decision.decide({
         tenant,
         location: store.location,
@@ -592,7 +601,8 @@ export const make = (services: Services) => {
         journal: record,
         kept,
         fingerprint: fingerprintOf,
-        traits: (credential) => endpoint.traits(tenant, credential),
+        traits: (credential) =>
+          endpoint.traits(tenant, credential),
         policy,
         wanted: plan.wanted,
         hint: plan.hint,
