@@ -34,7 +34,7 @@ export interface Machine {
   readonly isRemote: (directory: string) => boolean
 }
 
-const machine: Machine = {
+export const machine: Machine = {
   watch: (directory, onEvent, onError) => {
     const watcher = Fs.watch(directory, { persistent: false }, (_, file) => onEvent(file))
     watcher.on("error", onError)
