@@ -1,0 +1,47 @@
+/**
+ * @since 0.1.0
+ */
+import { CredentialStore } from "@lockstep/core/CredentialStore"
+import type { ReauthorizationRequired } from "@lockstep/core/Errors"
+import type { TenantId } from "@lockstep/core/TenantId"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import * as Nearest from "./Nearest.js"
+
+/**
+ * An error, with advice that only the command can give.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class Advised extends Data.TaggedError("Advised")<{
+  readonly error: ReauthorizationRequired
+  readonly advice: string
+  readonly nearest: ReadonlyArray<string>
+}> {}
+
+const isNotFound = <E>(error: E): error is Extract<E, ReauthorizationRequired> =>
+  Predicate.isTagged(error, "ReauthorizationRequired") && Predicate.hasProperty(error, "reason") &&
+  error.reason === "NotFound"
+
+/**
+ * Adds the nearest known tenants to an error that says that this one is not logged in.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withNearest = (tenant: TenantId) =>
+<A, E, R>(
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | Advised, R | CredentialStore> =>
+  Effect.catchAll(self, (error) =>
+    Effect.gen(function*() {
+      if (!isNotFound(error)) return yield* Effect.fail(error)
+      const store = yield* CredentialStore
+      const tenants = yield* Effect.orElseSucceed(store.list, () => [])
+      const nearest = Nearest.find(tenant, tenants)
+      if (nearest.length === 0) return yield* Effect.fail(error)
+      const names = nearest.map((name) => `\`${name}\``).join(" or ")
+      return yield* new Advised({ error, nearest, advice: `did you mean ${names}? Otherwise ${error.advice}` })
+    }))

@@ -1,0 +1,76 @@
+/**
+ * The order that the parser needs, out of the order in which people write.
+ *
+ * `@effect/cli` wants the options of a command before its subcommand, and looks for `--help` and `--version` in the
+ * whole line, also behind `--`. So the global options are moved to the front from wherever they stand, options that were
+ * written before the subcommand are moved behind it, and what follows `--` is shielded: an argument can never contain a
+ * NUL, which therefore marks what belongs to somebody else.
+ *
+ * @since 0.1.0
+ */
+
+const SHIELD = "\u0000"
+
+/** Global options that take a value. */
+const GLOBAL = ["--home", "--store", "--completions"]
+
+const LOG_LEVEL = "--log-level"
+
+/**
+ * A command line, put in order.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Argv {
+  /** What the parser reads. */
+  readonly args: ReadonlyArray<string>
+  /** The subcommand, if one is named. */
+  readonly command: string | undefined
+  /** As it was named. The parser would take a name that it does not know for a command. */
+  readonly logLevel: string | undefined
+  readonly wantsHelp: boolean
+  /** Whether errors are wanted as JSON. */
+  readonly wantsJson: boolean
+}
+
+/**
+ * Puts a command line in order.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (line: ReadonlyArray<string>, commands: ReadonlyArray<string>): Argv => {
+  const end = line.indexOf("--")
+  const own = end === -1 ? line : line.slice(0, end)
+  const theirs = end === -1 ? [] : ["--", ...line.slice(end + 1).map((arg) => SHIELD + arg)]
+  const globals: Array<string> = []
+  const rest: Array<string> = []
+  let logLevel: string | undefined
+  for (let i = 0; i < own.length; i++) {
+    const arg = own[i]!
+    if (arg === LOG_LEVEL) logLevel = own[++i] ?? ""
+    else if (arg.startsWith(`${LOG_LEVEL}=`)) logLevel = arg.slice(LOG_LEVEL.length + 1)
+    else if (GLOBAL.includes(arg) && i + 1 < own.length) globals.push(arg, own[++i]!)
+    else if (GLOBAL.some((name) => arg.startsWith(`${name}=`))) globals.push(arg)
+    else rest.push(arg)
+  }
+  const at = rest.findIndex((arg) => commands.includes(arg))
+  const ordered = at === -1 ? rest : [rest[at]!, ...rest.slice(0, at), ...rest.slice(at + 1)]
+  return {
+    args: [...globals, ...ordered, ...theirs],
+    command: at === -1 ? undefined : rest[at],
+    logLevel,
+    wantsHelp: rest.includes("--help") || rest.includes("-h"),
+    wantsJson: rest.includes("--json") || rest.includes("--format=json") ||
+      rest[rest.indexOf("--format") + 1] === "json" && rest.includes("--format")
+  }
+}
+
+/**
+ * Gives back what was written behind `--`, and nothing else.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const unshield = (arg: string): ReadonlyArray<string> => arg.startsWith(SHIELD) ? [arg.slice(SHIELD.length)] : []

@@ -1,0 +1,137 @@
+/**
+ * A token by a deadline, while its refresh goes on behind it.
+ *
+ * @since 0.1.0
+ */
+import * as AccessToken from "@lockstep/core/AccessToken"
+import * as Credential from "@lockstep/core/Credential"
+import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
+import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { LockTimeout, ProviderTimeout, ReauthorizationRequired } from "@lockstep/core/Errors"
+import * as Freshness from "@lockstep/core/Freshness"
+import { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
+import type { TenantId } from "@lockstep/core/TenantId"
+import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import type * as Redacted from "effect/Redacted"
+import * as Advised from "./Advised.js"
+import { Background } from "./Background.js"
+import type { ErrorReport } from "./ErrorReport.js"
+import * as Output from "./Output.js"
+import { Relayed } from "./Relayed.js"
+
+/**
+ * What is wanted, and by when.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  readonly tenant: TenantId
+  readonly minTtl: Option.Option<Duration.Duration>
+  readonly maxWait: Duration.Duration
+  readonly rejected: Option.Option<Redacted.Redacted>
+  readonly globals: ReadonlyArray<string>
+}
+
+type Stop =
+  | { readonly _tag: "Fresh"; readonly token: AccessToken.AccessToken }
+  | { readonly _tag: "Refreshed" }
+  | { readonly _tag: "Failed"; readonly report: ErrorReport }
+  | { readonly _tag: "Deadline" }
+
+/**
+ * Gets a usable access token by the deadline. A stored one that will do is answered at once; else a detached process
+ * refreshes, and at the deadline, or when that process fails, an unexpired token is still an answer.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const get = (options: Options) =>
+  Effect.gen(function*() {
+    const store = yield* CredentialStore
+    const lock = yield* CredentialLock
+    const policy = yield* RefreshPolicy
+    const endpoint = yield* TokenEndpoint
+    const background = yield* Background
+    const { tenant } = options
+    const minTtl = Option.match(options.minTtl, { onNone: () => 0, onSome: Duration.toMillis })
+    const began = yield* Clock.currentTimeMillis
+
+    /** The stored token, if it has what a demand asks for and is not the rejected one. */
+    const stored = (isGoodEnough: (credential: Credential.Credential, now: number) => boolean) =>
+      Effect.gen(function*() {
+        const found = yield* store.get(tenant)
+        if (Option.isNone(found)) return yield* new ReauthorizationRequired({ tenant, reason: "NotFound" })
+        const { credential } = found.value
+        const now = yield* Clock.currentTimeMillis
+        const isRejected = Option.isSome(options.rejected) &&
+          Credential.isSameSecret(options.rejected, credential.accessToken)
+        return isRejected || !isGoodEnough(credential, now)
+          ? Option.none()
+          : AccessToken.fromCredential(tenant, credential)
+      })
+    const fresh = stored((credential, now) => {
+      const margin = Option.getOrElse(
+        endpoint.traits(tenant, credential).margin,
+        () => Duration.toMillis(policy.margin)
+      )
+      return Freshness.isFresh(Credential.lifetime(credential), { now, margin, minTtl })
+    })
+    const unexpired = stored((credential, now) => Freshness.isUnexpired(Credential.lifetime(credential), now, minTtl))
+
+    const wait = Effect.scoped(Effect.gen(function*() {
+      const changes = yield* store.changes
+      const atOnce = yield* fresh
+      if (Option.isSome(atOnce)) return { stop: { _tag: "Fresh", token: atOnce.value } as Stop, pid: Option.none() }
+      const refresh = yield* background.start(
+        [
+          ...options.globals,
+          "token",
+          tenant,
+          "--json",
+          ...Option.match(options.minTtl, {
+            onNone: () => [],
+            onSome: (ttl) => ["--min-ttl", `${Duration.toMillis(ttl)}ms`]
+          }),
+          ...(Option.isSome(options.rejected) ? ["--rejected-stdin"] : [])
+        ],
+        options.rejected
+      )
+      // Others refresh too: whoever stores a fresh token first ends the wait.
+      const appeared = Effect.repeat(Effect.zipRight(Queue.take(changes), fresh), { until: Option.isSome }).pipe(
+        Effect.map((token): Stop => Option.isSome(token) ? { _tag: "Fresh", token: token.value } : { _tag: "Deadline" })
+      )
+      const ended = Effect.map(
+        refresh.ended,
+        Option.match({
+          onNone: (): Stop => ({ _tag: "Refreshed" }),
+          onSome: (report): Stop => ({ _tag: "Failed", report })
+        })
+      )
+      const deadline = Effect.as(Effect.sleep(options.maxWait), { _tag: "Deadline" } as Stop)
+      return { stop: yield* Effect.raceFirst(Effect.raceFirst(appeared, ended), deadline), pid: refresh.pid }
+    }))
+
+    const { pid, stop } = yield* wait
+    if (stop._tag === "Fresh") return stop.token
+    const token = yield* unexpired
+    if (Option.isSome(token)) {
+      if (stop._tag === "Failed") yield* Output.warn(`${stop.report.message}; the present token is still valid`)
+      if (stop._tag === "Deadline") {
+        yield* Output.warn(`the refresh of ${tenant} goes on in the background; the present token is still valid`)
+      }
+      return token.value
+    }
+    if (stop._tag === "Failed") return yield* new Relayed({ report: stop.report })
+
+    const waited = (yield* Clock.currentTimeMillis) - began
+    const holder = yield* lock.holder(LockTarget.Tenant({ tenant }))
+    return yield* Option.isSome(holder) && !Option.contains(pid, holder.value.pid)
+      ? new LockTimeout({ lock: tenant, waited, holder })
+      : new ProviderTimeout({ tenant, reason: "StillRunning", waited })
+  }).pipe(Advised.withNearest(options.tenant))

@@ -1,0 +1,144 @@
+/**
+ * Help as one screen: usage, one line per option, and what to know. The parser's own rendering takes five lines per
+ * option and colours pipes.
+ *
+ * @since 0.1.0
+ */
+import * as HelpDoc from "@effect/cli/HelpDoc"
+import * as Style from "./Style.js"
+import * as Table from "./Table.js"
+
+/** Sentences that the parser adds to every option and that a type in the usage line says already. */
+const NOISE =
+  /^(A user-defined piece of text\.|A true or false value\.|This setting is optional\.|One of the following: .*|A .*integer\.|This argument may be repeated zero or more times\.)$/
+
+interface Block {
+  readonly title: string
+  readonly lines: Array<string>
+  readonly items: Array<readonly [string, string]>
+}
+
+const words = (doc: HelpDoc.HelpDoc): string => Style.strip(HelpDoc.toAnsiText(doc)).replace(/\s+/g, " ").trim()
+
+const sentences = (doc: HelpDoc.HelpDoc): ReadonlyArray<string> => {
+  switch (doc._tag) {
+    case "Sequence":
+      return [...sentences(doc.left), ...sentences(doc.right)]
+    case "Empty":
+      return []
+    default:
+      return [words(doc)].filter((text) => text !== "" && !NOISE.test(text))
+  }
+}
+
+const spanText = (span: Parameters<typeof HelpDoc.p>[0]): string => words(HelpDoc.p(span))
+
+const collect = (doc: HelpDoc.HelpDoc, blocks: Array<Block>): void => {
+  const block = () => {
+    if (blocks.length === 0) blocks.push({ title: "", lines: [], items: [] })
+    return blocks[blocks.length - 1]!
+  }
+  switch (doc._tag) {
+    case "Empty":
+      return
+    case "Sequence":
+      collect(doc.left, blocks)
+      return collect(doc.right, blocks)
+    case "Header":
+      blocks.push({ title: spanText(doc.value), lines: [], items: [] })
+      return
+    case "Paragraph":
+      block().lines.push(words(doc))
+      return
+    case "DescriptionList":
+      for (const [name, description] of doc.definitions) {
+        block().items.push([spanText(name).replace(/ \S+( \| \S+)+$/, " CHOICE"), sentences(description).join(" ")])
+      }
+      return
+    case "Enumeration":
+      for (const element of doc.elements) block().lines.push(words(element))
+      return
+  }
+}
+
+const describe = (blocks: ReadonlyArray<Block>): ReadonlyArray<string> =>
+  blocks.filter((block) => block.title === "DESCRIPTION").flatMap((block) => block.lines)
+
+/**
+ * What a command does, in its own words.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const summary = (doc: HelpDoc.HelpDoc): string => {
+  const blocks: Array<Block> = []
+  collect(doc, blocks)
+  return describe(blocks).join(" ")
+}
+
+const wrap = (text: string, columns: number): ReadonlyArray<string> => {
+  const lines: Array<string> = [""]
+  for (const word of text.split(" ")) {
+    const last = lines[lines.length - 1]!
+    if (last !== "" && Table.width(last) + 1 + Table.width(word) > columns) lines.push(word)
+    else lines[lines.length - 1] = last === "" ? word : `${last} ${word}`
+  }
+  return lines
+}
+
+/**
+ * Renders items as two columns, the second one wrapped.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const columns = (
+  items: ReadonlyArray<readonly [string, string]>,
+  style: Style.Style,
+  width: number
+): string => {
+  const left = Math.min(26, Math.max(...items.map(([name]) => Table.width(name))))
+  return items.map(([name, text]) => {
+    const lines = [...wrap(text, Math.max(30, Math.min(width, 100) - left - 4))]
+    const first = Table.width(name) <= left
+      ? `  ${style.cyan(name)}${" ".repeat(left - Table.width(name))}  ${lines.shift() ?? ""}`.trimEnd()
+      : `  ${style.cyan(name)}`
+    return [first, ...lines.map((line) => " ".repeat(left + 4) + line)].join("\n") + "\n"
+  }).join("")
+}
+
+/**
+ * Renders the documentation of one command.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const render = (doc: HelpDoc.HelpDoc, options: {
+  /** In place of the description of the documentation. */
+  readonly about?: string
+  readonly usage: string
+  /** Sections that the parser knows nothing of. */
+  readonly more: ReadonlyArray<readonly [title: string, items: ReadonlyArray<readonly [string, string]>]>
+  readonly style: Style.Style
+  readonly columns: number
+}): string => {
+  const { style } = options
+  const blocks: Array<Block> = []
+  collect(doc, blocks)
+  const about = options.about === undefined ? describe(blocks) : [options.about]
+  const lists = [
+    ...blocks.filter((block) => block.items.length > 0).map((block) => [block.title, block.items] as const),
+    ...options.more
+  ]
+  const width = Math.min(options.columns, 100)
+  return [
+    ...about.flatMap((text) => wrap(text, width)).map((line) => `${line}\n`),
+    about.length > 0 ? "\n" : "",
+    `${style.bold("Usage")}\n  ${options.usage}\n`,
+    ...lists.map(([title, items]) =>
+      `\n${style.bold(title.slice(0, 1).toUpperCase() + title.slice(1).toLowerCase())}\n${
+        columns(items, style, options.columns)
+      }`
+    )
+  ].join("")
+}

@@ -1,0 +1,96 @@
+/**
+ * What `--help` prints beside the options.
+ *
+ * @since 0.1.0
+ */
+import * as CliConfig from "@effect/cli/CliConfig"
+import * as Command from "@effect/cli/Command"
+import * as HelpDoc from "@effect/cli/HelpDoc"
+import * as Cli from "./Cli.js"
+import * as Help from "./Help.js"
+import type * as Style from "./Style.js"
+
+type Items = ReadonlyArray<readonly [string, string]>
+type Section = readonly [title: string, items: Items]
+
+const config = CliConfig.make({ showBuiltIns: false, showTypes: true })
+
+const GLOBAL: Section = ["global options", [
+  ["--home DIR", "where credentials live: LOCKSTEP_HOME, else ~/.lockstep"],
+  ["--store file", "which store to use: LOCKSTEP_STORE, else the home's own"],
+  ["--log-level LEVEL", "all, trace, debug, info, warning (default), error, fatal, none"],
+  ["--completions SHELL", "print a completion script: bash, fish, sh, zsh"],
+  ["--version", "print the version"],
+  ["--help, -h", "print this; behind a command, its own help"]
+]]
+
+const EXIT_CODES: Section = ["exit codes", [
+  ["0", "done"],
+  ["1", "unexpected, or doctor found something"],
+  ["2", "usage and configuration"],
+  ["3", "login needed"],
+  ["4", "lock timeout or unavailable"],
+  ["5", "provider timeout, unavailable or rejected"],
+  ["6", "store error, or a rotation that could not be stored"],
+  ["129/130/143", "after SIGHUP, SIGINT, SIGTERM"]
+]]
+
+const IMPORT_MEMBERS: Section = ["members", [
+  ["access_token", "one of the two tokens is needed"],
+  ["refresh_token", "needs token_endpoint (or issuer) and client_id, or vendor"],
+  ["expires_at, expires_in", "when the access token ends: seconds since the epoch, or from now"],
+  ["token_endpoint, client_id", "where and as whom to refresh"],
+  ["client_secret", "for confidential clients"],
+  ["scope, resource, vendor", "as granted; kept and sent again where the protocol says so"],
+  ["issuer", "finds the token endpoint where none is given"],
+  ["account", "a label, or an object of id and label"]
+]]
+
+const MORE: Readonly<Record<string, ReadonlyArray<Section>>> = {
+  import: [IMPORT_MEMBERS],
+  exec: [["exit codes", [["the command's own", "once it started; 128 and the number of the signal that ended it"]]]]
+}
+
+const USAGE: Readonly<Record<keyof typeof Cli.commands, string>> = {
+  token: "lockstep token TENANT [options]",
+  exec: "lockstep exec TENANT [--env NAME] [--min-ttl DURATION] -- CMD…",
+  status: "lockstep status [TENANT] [options]",
+  refresh: "lockstep refresh TENANT [options]",
+  import: "lockstep import TENANT --from FILE|- [options]",
+  logout: "lockstep logout TENANT|--all [options]",
+  doctor: "lockstep doctor [--json]"
+}
+
+const isCommand = (name: string | undefined): name is keyof typeof Cli.commands =>
+  name !== undefined && Object.hasOwn(Cli.commands, name)
+
+/**
+ * Renders the help of one command, or of the whole.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const render = (command: string | undefined, options: {
+  readonly style: Style.Style
+  readonly columns: number
+}): string => {
+  if (isCommand(command)) {
+    return Help.render(
+      Command.getHelp(Cli.commands[command] as Command.Command<string, never, never, unknown>, config),
+      {
+        ...options,
+        usage: USAGE[command],
+        more: MORE[command] ?? []
+      }
+    )
+  }
+  const summaries = Object.entries(Cli.commands).map(([name, one]) =>
+    [name, Help.summary(Command.getHelp(one as Command.Command<string, never, never, unknown>, config))] as const
+  )
+  return Help.render(HelpDoc.empty, {
+    ...options,
+    about: Help.summary(Command.getHelp(Cli.root, config)),
+    usage: "lockstep [COMMAND] [options]",
+    more: [["commands", summaries], GLOBAL, EXIT_CODES]
+  })
+}

@@ -1,0 +1,127 @@
+/**
+ * Where the command writes: data to stdout, everything else to stderr, colour only where a person looks.
+ *
+ * @since 0.1.0
+ */
+import * as Console from "effect/Console"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import { format as formatConsole } from "node:util"
+import * as LogLine from "./LogLine.js"
+import * as Style from "./Style.js"
+
+/**
+ * The process's streams, as the command uses them.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class Output extends Context.Tag("@lockstep/cli/Output")<Output, {
+  /** Writes data. Nothing else is ever written there. */
+  readonly data: (text: string) => Effect.Effect<void>
+  /** Writes what is meant for a person: warnings, errors, progress. */
+  readonly note: (text: string) => Effect.Effect<void>
+  /** How data may be decorated. */
+  readonly dataStyle: Style.Style
+  /** How notes may be decorated. */
+  readonly noteStyle: Style.Style
+  /** Whether a person looks at what is written as data, and how wide the window is. */
+  readonly screen: { readonly isTerminal: boolean; readonly columns: number }
+  /** Whether a person can be asked: a terminal to read from and one to ask on. */
+  readonly isInteractive: boolean
+}>() {}
+
+/**
+ * Writes a line of data.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const line = (text: string): Effect.Effect<void, never, Output> =>
+  Effect.flatMap(Output, (output) => output.data(`${text}\n`))
+
+/**
+ * Writes one JSON document on a line of its own.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const json = (value: unknown): Effect.Effect<void, never, Output> => line(JSON.stringify(value))
+
+/**
+ * Warns a person, without touching the data.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const warn = (text: string): Effect.Effect<void, never, Output> =>
+  Effect.flatMap(
+    Output,
+    (output) => output.note(`${output.noteStyle.yellow("lockstep: warning:")} ${Style.printable(text)}\n`)
+  )
+
+/**
+ * Makes the output of this process.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makeProcess = (): Output["Type"] =>
+  Output.of({
+    data: (text) => Effect.sync(() => void process.stdout.write(text)),
+    note: (text) => Effect.sync(() => void process.stderr.write(text)),
+    dataStyle: Style.forStream(process.stdout, process.env),
+    noteStyle: Style.forStream(process.stderr, process.env),
+    screen: { isTerminal: process.stdout.isTTY === true, columns: process.stdout.columns ?? 80 },
+    isInteractive: process.stdin.isTTY === true && process.stderr.isTTY === true
+  })
+
+// Help and completions reach us through the console. Its errors are said in our own two lines instead.
+const console = (output: Output["Type"]): Console.Console => {
+  const silent: Console.UnsafeConsole = new Proxy(globalThis.console, { get: () => () => {} })
+  const log = (...parts: ReadonlyArray<unknown>) => {
+    const text = formatConsole(...parts)
+    return output.data(`${output.dataStyle.isPlain ? Style.strip(text) : text}\n`)
+  }
+  const nothing = () => Effect.void
+  return {
+    [Console.TypeId]: Console.TypeId,
+    assert: nothing,
+    clear: Effect.void,
+    count: nothing,
+    countReset: nothing,
+    debug: nothing,
+    dir: nothing,
+    dirxml: nothing,
+    error: nothing,
+    group: nothing,
+    groupEnd: Effect.void,
+    info: nothing,
+    log,
+    table: nothing,
+    time: nothing,
+    timeEnd: nothing,
+    timeLog: nothing,
+    trace: nothing,
+    warn: nothing,
+    unsafe: silent
+  }
+}
+
+/**
+ * The given output, with console and log going the same ways.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (output: Output["Type"]): Layer.Layer<Output> =>
+  Layer.mergeAll(
+    Layer.succeed(Output, output),
+    Console.setConsole(console(output)),
+    Logger.replace(
+      Logger.defaultLogger,
+      Logger.make((entry) => Effect.runSync(output.note(LogLine.render(entry, output.noteStyle))))
+    )
+  )

@@ -1,0 +1,92 @@
+/**
+ * The command behind the fast path: parses the line, runs the command, tells its errors, answers with the exit code.
+ *
+ * @since 0.1.0
+ */
+import * as CliConfig from "@effect/cli/CliConfig"
+import * as Command from "@effect/cli/Command"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
+import * as Argv from "./Argv.js"
+import * as Cli from "./Cli.js"
+import { Ended } from "./Ended.js"
+import * as ErrorReport from "./ErrorReport.js"
+import * as ExitCode from "./ExitCode.js"
+import * as Manual from "./Manual.js"
+import * as Output from "./Output.js"
+import * as Run from "./Run.js"
+import type { Signals } from "./Signals.js"
+import { UsageError } from "./UsageError.js"
+import { VERSION } from "./Version.js"
+
+const execute = Command.run(Cli.root, { name: "lockstep", version: VERSION, executable: "lockstep" })
+
+const logLevelOf = ({ logLevel }: Argv.Argv): Effect.Effect<LogLevel.LogLevel, UsageError> => {
+  const level = logLevel === undefined
+    ? LogLevel.Warning
+    : LogLevel.allLevels.find(({ _tag }) => _tag.toLowerCase() === logLevel.toLowerCase())
+  return level === undefined
+    ? new UsageError({
+      reason: "Arguments",
+      message: "--log-level: there is no such level",
+      advice: `use one of ${LogLevel.allLevels.map(({ _tag }) => _tag.toLowerCase()).join(", ")}`
+    })
+    : Effect.succeed(level)
+}
+
+/** Tells a failure and answers with its exit code; an interruption is passed on. */
+const tell = (cause: Cause.Cause<unknown>, argv: Argv.Argv) =>
+  Effect.gen(function*() {
+    const error = Cause.failureOption(cause)
+    if (Option.isSome(error) && error.value instanceof Ended) return error.value.code
+    const report = ErrorReport.fromCause(cause)
+    if (Option.isNone(report)) return yield* Effect.interrupt
+    if (report.value.tag === "Unexpected") {
+      yield* Effect.logDebug(ErrorReport.frames(cause).join("\n  "))
+    }
+    yield* ErrorReport.print(report.value, { json: argv.wantsJson })
+    return report.value.exitCode
+  })
+
+/**
+ * Runs one command line and answers with its exit code.
+ *
+ * @since 0.1.0
+ * @category execution
+ */
+export const run = (line: ReadonlyArray<string>): Effect.Effect<number, never, Output.Output | Signals> => {
+  const argv = Argv.make(line, Object.keys(Cli.commands))
+  if (argv.wantsHelp) {
+    return Effect.gen(function*() {
+      const output = yield* Output.Output
+      yield* output.data(
+        Manual.render(argv.command, { style: output.dataStyle, columns: output.screen.columns })
+      )
+      return ExitCode.Done
+    })
+  }
+  return logLevelOf(argv).pipe(
+    Effect.flatMap((level) => execute(["node", "lockstep", ...argv.args]).pipe(Logger.withMinimumLogLevel(level))),
+    Effect.as(ExitCode.Done),
+    Effect.catchAllCause((cause) => tell(cause, argv)),
+    Effect.provide(Layer.merge(NodeContext.layer, CliConfig.layer({ showBuiltIns: false })))
+  )
+}
+
+/**
+ * Runs the command line of this process and ends it.
+ *
+ * @since 0.1.0
+ * @category execution
+ */
+export const main = (): void =>
+  Run.main(
+    run(process.argv.slice(2)).pipe(
+      Effect.provide(Output.layer(Output.makeProcess()))
+    )
+  )

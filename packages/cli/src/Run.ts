@@ -1,0 +1,81 @@
+/**
+ * Runs the command as this process.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as ExitCode from "./ExitCode.js"
+import * as Flights from "./Flights.js"
+import * as Signals from "./Signals.js"
+
+/** After a signal a person is told what the command still waits for, unless it is over sooner than that. */
+const PATIENCE = 200
+
+const tell = (flights: Flights.Flights): void => {
+  const holding = flights.holding()
+  if (holding.length === 0 || process.stderr.isTTY !== true) return
+  process.stderr.write(
+    `lockstep: finishing the refresh of ${holding.join(", ")}: its new token is stored first\n`
+  )
+}
+
+// Node may still hold output for a slow reader; leaving before it is gone would cut it.
+const leave = (code: number): void => {
+  const pending = [process.stdout, process.stderr].filter((stream) => stream.writableLength > 0)
+  let left = pending.length
+  const done = () => {
+    if (--left <= 0) process.exit(code)
+  }
+  if (left === 0) process.exit(code)
+  for (const stream of pending) stream.once("drain", done).once("error", done)
+}
+
+/**
+ * Runs a program that answers with its exit code, and ends the process with it: 128 and the signal's number where a
+ * signal ended it, 0 where the reader of stdout went away.
+ *
+ * @since 0.1.0
+ * @category execution
+ */
+export const main = (program: Effect.Effect<number, never, Signals.Signals>): void => {
+  const flights = Flights.make()
+  let ending: Signals.Ending | undefined
+  let closedPipe = false
+  const interrupt = () => fiber.unsafeInterruptAsFork(fiber.id())
+
+  const signals = Signals.listen({
+    flights,
+    onEnding: (signal, earlier) => {
+      if (earlier > 0) return tell(flights)
+      ending = signal
+      setTimeout(() => tell(flights), PATIENCE).unref()
+      interrupt()
+    }
+  })
+  // `lockstep status | head -1` is no error. A running flight is drained all the same.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", () => {
+      if (stream !== process.stdout) return
+      closedPipe = true
+      interrupt()
+    })
+  }
+
+  const fiber = Effect.runFork(
+    program.pipe(Effect.provideService(Signals.Signals, signals), Effect.provide(flights.layer))
+  )
+  // A fiber that waits for another one keeps no event loop alive.
+  const keepAlive = setInterval(() => {}, 2 ** 31 - 1)
+  fiber.addObserver((exit) => {
+    clearInterval(keepAlive)
+    if (closedPipe) return process.exit(ExitCode.Done)
+    leave(
+      Exit.isSuccess(exit)
+        ? exit.value
+        : ending !== undefined
+        ? ExitCode.fromSignal(ending)
+        : ExitCode.Unexpected
+    )
+  })
+}

@@ -1,0 +1,244 @@
+/**
+ * How a survey looks, for people and for programs. Holds no token and no way to one.
+ *
+ * @since 0.1.0
+ */
+import type { LockHolder } from "@lockstep/core/Errors"
+import type { Outcome } from "@lockstep/core/RefreshJournal"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import type * as Standing from "./Standing.js"
+import * as Style from "./Style.js"
+import type * as Survey from "./Survey.js"
+import * as Table from "./Table.js"
+import * as Times from "./Times.js"
+
+/**
+ * A survey's answer.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Tenants = ReadonlyArray<Either.Either<Survey.Tenant, Survey.Damaged>>
+
+const WORDS: Record<Standing.State, string> = {
+  fresh: "fresh",
+  expiring: "expiring",
+  expired: "expired",
+  refreshing: "refreshing",
+  cooldown: "cooldown",
+  needs_login: "needs login"
+}
+
+const paint = (state: Standing.State, style: Style.Style): (text: string) => string => {
+  switch (state) {
+    case "fresh":
+      return style.green
+    case "needs_login":
+      return style.red
+    case "refreshing":
+      return style.cyan
+    default:
+      return style.yellow
+  }
+}
+
+const obstacle = (standing: Standing.Standing, now: number): string =>
+  Option.match(standing.obstacle, {
+    onNone: () => "",
+    onSome: (found) =>
+      found._tag === "Cooldown"
+        ? standing.state === "cooldown" ? ` (asks again ${Times.relative(found.until, now)})` : ""
+        : standing.state === "needs_login"
+        ? ` (${found.reason})`
+        : `, then needs login (${found.reason})`
+  })
+
+const accountOf = (tenant: Survey.Tenant): string =>
+  Option.getOrElse(Option.flatMap(tenant.account, ({ id, label }) => Option.orElse(label, () => id)), () => "")
+
+const holderOf = (holder: Option.Option<LockHolder>): string =>
+  Option.match(holder, {
+    onNone: () => "",
+    onSome: ({ command, pid, stopped }) =>
+      `${Option.match(command, { onNone: () => "", onSome: (name) => `${name} ` })}${pid}${stopped ? " (stopped)" : ""}`
+  })
+
+const lastRefresh = (tenant: Survey.Tenant, now: number): string => {
+  const last = tenant.outcomes[0]
+  return last === undefined ? "" : `${last.outcome} ${Times.relative(last.at, now)}`
+}
+
+const HEADER = ["TENANT", "STATE", "EXPIRY", "ACCOUNT", "STORE", "HOLDER", "LAST REFRESH", "SHADOWED BY"]
+
+/**
+ * Renders the table.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const table = (tenants: Tenants, options: {
+  readonly style: Style.Style
+  readonly store: string
+  readonly now: number
+}): string => {
+  const { now, style } = options
+  if (tenants.length === 0) return ""
+  return Table.render(
+    HEADER,
+    tenants.map((found) => {
+      if (Either.isLeft(found)) {
+        const { error, tenant } = found.left
+        const what = `${error.location}${error.detail === undefined ? "" : `: ${error.detail}`}`
+        return [style.bold(Style.printable(tenant)), style.red(`damaged (${Style.printable(what)})`)]
+      }
+      const tenant = found.right
+      const { standing } = tenant
+      return [
+        style.bold(Style.printable(tenant.tenant)),
+        paint(standing.state, style)(WORDS[standing.state]) + obstacle(standing, now),
+        Option.match(tenant.expiresAt, { onNone: () => "unknown", onSome: (at) => Times.relative(at * 1000, now) }),
+        Style.printable(accountOf(tenant)),
+        "file",
+        Style.printable(holderOf(tenant.holder)),
+        Style.printable(lastRefresh(tenant, now)),
+        ""
+      ]
+    }),
+    style
+  )
+}
+
+const outcomeJson = (outcome: Outcome) => ({
+  at: outcome.at / 1000,
+  outcome: outcome.outcome,
+  detail: Option.getOrNull(outcome.detail),
+  pid: outcome.pid,
+  command: outcome.command,
+  from: Option.getOrNull(outcome.from),
+  to: Option.getOrNull(outcome.to),
+  generation: outcome.generation,
+  took: Option.getOrNull(Option.map(outcome.took, (millis) => millis / 1000))
+})
+
+const tenantJson = (tenant: Survey.Tenant, now: number) => {
+  const { obstacle: found, state } = tenant.standing
+  return {
+    tenant: tenant.tenant,
+    state,
+    reason: Option.getOrNull(
+      Option.flatMap(found, (one) => one._tag === "Login" ? Option.some(one.reason) : Option.none())
+    ),
+    cooldown_until: Option.getOrNull(
+      Option.flatMap(found, (one) => one._tag === "Cooldown" ? Option.some(one.until / 1000) : Option.none())
+    ),
+    expires_at: Option.getOrNull(tenant.expiresAt),
+    expires_in: Option.getOrNull(Option.map(tenant.expiresAt, (at) => Math.floor(at - now / 1000))),
+    login_expires_at: Option.getOrNull(tenant.loginExpiresAt),
+    account: Option.getOrNull(Option.map(tenant.account, ({ id, label }) => ({
+      id: Option.getOrNull(id),
+      label: Option.getOrNull(label)
+    }))),
+    vendor: Option.getOrNull(tenant.vendor),
+    store: "file",
+    generation: tenant.generation,
+    holder: Option.getOrNull(Option.map(tenant.holder, ({ command, pid, stopped }) => ({
+      pid,
+      command: Option.getOrNull(command),
+      stopped
+    }))),
+    last_refresh: tenant.outcomes[0] === undefined ? null : outcomeJson(tenant.outcomes[0]),
+    shadowed_by: []
+  }
+}
+
+const damagedJson = ({ error, tenant }: Survey.Damaged) => ({
+  tenant,
+  state: "damaged",
+  error: { _tag: error._tag, reason: error.reason, message: error.message, advice: error.advice }
+})
+
+/**
+ * Renders the document of `--json`. Times are seconds since the epoch, spans are seconds.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const json = (tenants: Tenants, store: string, now: number): unknown => ({
+  store,
+  tenants: tenants.map(Either.match({ onLeft: damagedJson, onRight: (tenant) => tenantJson(tenant, now) }))
+})
+
+/**
+ * Renders every tenant's lineage, newest first.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const history = (tenants: Tenants, style: Style.Style): string =>
+  tenants.map((found) => {
+    if (Either.isLeft(found)) return `${style.bold(found.left.tenant)}\n${style.red(found.left.error.message)}\n`
+    const { outcomes, tenant } = found.right
+    if (outcomes.length === 0) return `${style.bold(tenant)}\n${style.dim("nothing yet")}\n`
+    const rows = outcomes.map((outcome) =>
+      [
+        Times.local(outcome.at),
+        outcome.outcome + Option.match(outcome.detail, { onNone: () => "", onSome: (detail) => ` (${detail})` }),
+        String(outcome.generation),
+        [...Option.toArray(outcome.from), ...Option.toArray(outcome.to)].join(" → "),
+        Option.match(outcome.took, { onNone: () => "", onSome: (took) => `${Math.round(took)} ms` }),
+        `${outcome.command} ${outcome.pid}`
+      ].map(Style.printable)
+    )
+    return `${style.bold(tenant)}\n${
+      Table.render(["WHEN", "OUTCOME", "GENERATION", "REFRESH TOKEN", "TOOK", "BY"], rows, style)
+    }`
+  }).join("\n")
+
+/**
+ * Renders the document of `--history --json`.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const historyJson = (tenants: Tenants): unknown => ({
+  tenants: tenants.map(Either.match({
+    onLeft: damagedJson,
+    onRight: (tenant) => ({ tenant: tenant.tenant, outcomes: tenant.outcomes.map(outcomeJson) })
+  }))
+})
+
+/**
+ * Everything about a survey that does not change by itself as time passes.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const facts = (tenants: Tenants): string =>
+  JSON.stringify(tenants.map(Either.match({
+    onLeft: damagedJson,
+    onRight: (tenant) => ({ ...tenantJson(tenant, 0), outcomes: tenant.outcomes.length })
+  })))
+
+/**
+ * What a person does next.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const nextStep = (tenants: Tenants): string => {
+  if (tenants.length === 0) {
+    return "No logins yet. Take one over with `lockstep import TENANT --from FILE`; see `lockstep --help`."
+  }
+  const damaged = tenants.find(Either.isLeft)
+  if (damaged !== undefined) return "Run `lockstep doctor`: it says what is damaged and how to repair it."
+  for (const found of tenants) {
+    if (Either.isRight(found) && found.right.standing.state === "needs_login") {
+      return `Run \`lockstep login ${found.right.tenant}\`.`
+    }
+  }
+  const first = tenants.find(Either.isRight)
+  return `Print a token with \`lockstep token ${
+    first === undefined ? "TENANT" : first.right.tenant
+  }\`; see \`lockstep --help\`.`
+}

@@ -1,0 +1,101 @@
+/**
+ * Colour for people, none for programs.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * Decorates text for one stream, or leaves it alone.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Style {
+  readonly isPlain: boolean
+  readonly bold: (text: string) => string
+  readonly dim: (text: string) => string
+  readonly red: (text: string) => string
+  readonly green: (text: string) => string
+  readonly yellow: (text: string) => string
+  readonly cyan: (text: string) => string
+}
+
+const same = (text: string): string => text
+
+const escape = (open: number, close: number) => (text: string): string => `\u001b[${open}m${text}\u001b[${close}m`
+
+/**
+ * No decoration.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const plain: Style = {
+  isPlain: true,
+  bold: same,
+  dim: same,
+  red: same,
+  green: same,
+  yellow: same,
+  cyan: same
+}
+
+/**
+ * The sixteen colours that every terminal has.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const coloured: Style = {
+  isPlain: false,
+  bold: escape(1, 22),
+  dim: escape(2, 22),
+  red: escape(31, 39),
+  green: escape(32, 39),
+  yellow: escape(33, 39),
+  cyan: escape(36, 39)
+}
+
+const isOn = (value: string | undefined): boolean => value !== undefined && value !== "" && value !== "0"
+
+/**
+ * Whether a stream is decorated: `NO_COLOR` and `FORCE_COLOR` decide, then `CLICOLOR_FORCE`, then `CLICOLOR=0` and
+ * `TERM=dumb`, then whether it is a terminal.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const forStream = (
+  stream: { readonly isTTY?: boolean | undefined },
+  env: Readonly<Record<string, string | undefined>>
+): Style => {
+  if (env["NO_COLOR"] !== undefined && env["NO_COLOR"] !== "") return plain
+  if (env["FORCE_COLOR"] !== undefined) {
+    return env["FORCE_COLOR"] === "0" || env["FORCE_COLOR"] === "false" ? plain : coloured
+  }
+  if (isOn(env["CLICOLOR_FORCE"])) return coloured
+  if (env["CLICOLOR"] === "0" || env["TERM"] === "dumb") return plain
+  return stream.isTTY === true ? coloured : plain
+}
+
+// eslint-disable-next-line no-control-regex -- escape sequences are what is removed
+const SEQUENCE = /\u001b\[[0-9;]*[A-Za-z]/g
+
+/**
+ * Removes the decoration.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const strip = (text: string): string => text.replace(SEQUENCE, "")
+
+// eslint-disable-next-line no-control-regex -- control characters are what is replaced
+const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g
+
+/**
+ * Replaces what would steer a terminal, in text that a server or a file chose.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const printable = (text: string): string => text.replace(CONTROL, "\ufffd")

@@ -1,0 +1,139 @@
+/**
+ * What is known of every tenant: read without any lock, and without ever asking a server.
+ *
+ * @since 0.1.0
+ */
+import type { Account } from "@lockstep/core/Credential"
+import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
+import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { type CredentialStoreError, type LockHolder, ReauthorizationRequired } from "@lockstep/core/Errors"
+import * as Host from "@lockstep/core/Host"
+import { type Outcome, RefreshJournal } from "@lockstep/core/RefreshJournal"
+import { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
+import type { TenantId } from "@lockstep/core/TenantId"
+import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Standing from "./Standing.js"
+
+/**
+ * What is known of one tenant. Times are as stored: seconds in the credential, milliseconds in the journal.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Tenant {
+  readonly tenant: TenantId
+  readonly standing: Standing.Standing
+  readonly account: Option.Option<Account>
+  readonly vendor: Option.Option<string>
+  readonly expiresAt: Option.Option<number>
+  readonly loginExpiresAt: Option.Option<number>
+  readonly generation: number
+  readonly holder: Option.Option<LockHolder>
+  /** Newest first. */
+  readonly outcomes: ReadonlyArray<Outcome>
+}
+
+/**
+ * A tenant of which the record or the journal cannot be read.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Damaged {
+  readonly tenant: TenantId
+  readonly error: CredentialStoreError
+}
+
+/**
+ * The services that a survey reads.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Services = CredentialStore | CredentialLock | RefreshJournal | Host.Host | RefreshPolicy | TokenEndpoint
+
+/**
+ * Reads what is known of one tenant.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const one = (
+  tenant: TenantId
+): Effect.Effect<Tenant, CredentialStoreError | ReauthorizationRequired, Services> =>
+  Effect.gen(function*() {
+    const store = yield* CredentialStore
+    const lock = yield* CredentialLock
+    const journals = yield* RefreshJournal
+    const host = yield* Host.Host
+    const policy = yield* RefreshPolicy
+    const endpoint = yield* TokenEndpoint
+
+    const stored = yield* store.get(tenant)
+    if (Option.isNone(stored)) return yield* new ReauthorizationRequired({ tenant, reason: "NotFound" })
+    const { credential } = stored.value
+    const journal = yield* journals.read(tenant)
+    const kept = yield* journals.keptAnswer(tenant)
+    const holder = yield* lock.holder(LockTarget.Tenant({ tenant }))
+    const now = yield* Clock.currentTimeMillis
+    const fingerprint = Option.map(credential.refreshToken, (token) => Host.fingerprint(host, token))
+    const margin = Option.getOrElse(
+      endpoint.traits(tenant, credential).margin,
+      () => Duration.toMillis(policy.margin)
+    )
+    const standing = Standing.judge({
+      credential,
+      journal,
+      fingerprint,
+      keptAttempt: kept.pipe(
+        Option.filter((answer) => Option.contains(fingerprint, answer.fingerprint)),
+        Option.map((answer) => answer.attempt)
+      ),
+      holder,
+      margin,
+      now
+    })
+    return {
+      tenant,
+      standing,
+      account: credential.account,
+      vendor: credential.vendor,
+      expiresAt: credential.expiresAt,
+      loginExpiresAt: credential.loginExpiresAt,
+      generation: credential.generation,
+      holder,
+      outcomes: journal.outcomes
+    }
+  })
+
+/**
+ * Reads what is known of every tenant, or of the named one, in the order of their names. A damaged one hides no other.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const all = (
+  only: Option.Option<TenantId>
+): Effect.Effect<
+  ReadonlyArray<Either.Either<Tenant, Damaged>>,
+  CredentialStoreError | ReauthorizationRequired,
+  Services
+> =>
+  Effect.gen(function*() {
+    if (Option.isSome(only)) return [Either.right(yield* one(only.value))]
+    const store = yield* CredentialStore
+    const tenants = yield* store.list
+    const surveyed = yield* Effect.forEach([...tenants].sort(), (tenant) =>
+      Effect.matchEffect(one(tenant), {
+        onSuccess: (found) => Effect.succeed([Either.right(found)]),
+        onFailure: (error): Effect.Effect<ReadonlyArray<Either.Either<Tenant, Damaged>>> =>
+          // Otherwise it was logged out since it was listed.
+          Effect.succeed(error._tag === "CredentialStoreError" ? [Either.left({ tenant, error })] : [])
+      }))
+    return surveyed.flat()
+  })

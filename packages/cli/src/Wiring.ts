@@ -1,0 +1,122 @@
+/**
+ * The only place where the command's services are put together.
+ *
+ * @since 0.1.0
+ */
+import type { CredentialLock } from "@lockstep/core/CredentialLock"
+import type { CredentialStore } from "@lockstep/core/CredentialStore"
+import * as CredentialWriter from "@lockstep/core/CredentialWriter"
+import type { CredentialStoreError } from "@lockstep/core/Errors"
+import type { Host } from "@lockstep/core/Host"
+import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
+import type { RefreshJournal } from "@lockstep/core/RefreshJournal"
+import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
+import type { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
+import * as FileHome from "@lockstep/node/FileHome"
+import type { Home } from "@lockstep/node/Home"
+import * as NodeFetch from "@lockstep/node/NodeFetch"
+import * as Fetch from "@lockstep/oauth/Fetch"
+import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
+import type * as ConfigError from "effect/ConfigError"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Background from "./Background.js"
+import type { Output } from "./Output.js"
+import * as Question from "./Question.js"
+import * as Stdin from "./Stdin.js"
+import { UsageError } from "./UsageError.js"
+
+/**
+ * The global options.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Globals {
+  readonly home: Option.Option<string>
+  readonly store: Option.Option<string>
+}
+
+/**
+ * Everything that a command may ask for.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Services =
+  | Home
+  | CredentialStore
+  | CredentialLock
+  | RefreshJournal
+  | Host
+  | RefreshPolicy.RefreshPolicy
+  | TokenEndpoint
+  | RefreshCoordinator.RefreshCoordinator
+  | CredentialWriter.CredentialWriter
+  | Background.Background
+  | Question.Question
+  | Stdin.Stdin
+
+/** The stores that there are. */
+const STORES = ["file"]
+
+const storeOf = (globals: Globals): Option.Option<string> =>
+  Option.orElse(
+    globals.store,
+    () => Option.filter(Option.fromNullable(process.env["LOCKSTEP_STORE"]), (text) => text !== "")
+  )
+
+const checkStore = (globals: Globals): Layer.Layer<never, UsageError> =>
+  Option.match(storeOf(globals), {
+    onNone: () => Layer.empty,
+    onSome: (store) =>
+      STORES.includes(store) ? Layer.empty : Layer.fail(
+        new UsageError({
+          reason: "Configuration",
+          message: "there is no store of that name",
+          advice: `use --store ${STORES.join("|")}, and check LOCKSTEP_STORE`
+        })
+      )
+  })
+
+// undici is loaded by the first request that is really sent.
+const fetch: Layer.Layer<Fetch.Fetch> = Layer.effect(
+  Fetch.Fetch,
+  Effect.map(NodeFetch.make, ({ load }) => Fetch.Fetch.of({ load }))
+)
+
+/**
+ * The services over a home: nothing is opened, created, locked or asked before a command needs it.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  globals: Globals
+): Layer.Layer<Services, UsageError | ConfigError.ConfigError | CredentialStoreError, Output> =>
+  Layer.mergeAll(
+    RefreshCoordinator.layer,
+    CredentialWriter.layer,
+    Background.layer,
+    Question.layer,
+    Stdin.layer
+  ).pipe(
+    Layer.provideMerge(Layer.mergeAll(
+      FileHome.layer({ directory: Option.getOrUndefined(globals.home) }),
+      Layer.provide(OAuthTokenEndpoint.layerBuiltIn, fetch)
+    )),
+    Layer.provideMerge(RefreshPolicy.layerFromEnv),
+    Layer.provideMerge(checkStore(globals))
+  )
+
+/**
+ * The global options as another run of this command needs them.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const toArguments = (globals: Globals): ReadonlyArray<string> => [
+  ...Option.match(globals.home, { onNone: () => [], onSome: (home) => ["--home", home] }),
+  ...Option.match(globals.store, { onNone: () => [], onSome: (store) => ["--store", store] })
+]

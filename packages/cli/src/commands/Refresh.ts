@@ -1,0 +1,98 @@
+/**
+ * @since 0.1.0
+ */
+import type { Account } from "@lockstep/core/Credential"
+import { RefreshCoordinator, type Refreshed } from "@lockstep/core/RefreshCoordinator"
+import { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
+import type { TenantId } from "@lockstep/core/TenantId"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Advised from "../Advised.js"
+import * as Output from "../Output.js"
+import * as Question from "../Question.js"
+import * as Style from "../Style.js"
+import * as Times from "../Times.js"
+
+/**
+ * What `lockstep refresh` was asked for.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  readonly tenant: TenantId
+  readonly acceptRisk: boolean
+  readonly json: boolean
+}
+
+const RISK = "Two refresh requests of this login were sent and no answer was read. The server may have exchanged the " +
+  "token already; it would then take one more attempt for theft and may end other logins of this client, too."
+
+const withoutTerminal = (tenant: TenantId): string =>
+  `run \`lockstep refresh ${tenant} --accept-risk\` to risk one more attempt, or \`lockstep login ${tenant}\``
+
+const name = (account: Option.Option<Account>): string | null =>
+  Option.getOrNull(Option.flatMap(account, ({ id, label }) => Option.orElse(label, () => id)))
+
+const print = (refreshed: Refreshed, options: Options) =>
+  Effect.gen(function*() {
+    const { token } = refreshed
+    if (options.json) {
+      return yield* Output.json({
+        tenant: token.tenant,
+        by: refreshed.by,
+        rotated: refreshed.rotated,
+        previous_generation: refreshed.previousGeneration,
+        generation: token.generation,
+        expires_at: Option.getOrNull(token.expiresAt),
+        account: name(token.account)
+      })
+    }
+    const { dataStyle } = yield* Output.Output
+    const now = yield* Clock.currentTimeMillis
+    const parts = [
+      `generation ${refreshed.previousGeneration} → ${token.generation}`,
+      ...Option.toArray(Option.map(token.expiresAt, (at) => `expires ${Times.relative(at * 1000, now)}`)),
+      ...Option.toArray(Option.fromNullable(name(token.account))),
+      refreshed.rotated ? "refresh token rotated" : "refresh token kept"
+    ]
+    const verb = refreshed.by === "redeemed" ? "refreshed" : "refreshed by another process"
+    yield* Output.line(Style.printable(`${dataStyle.bold(token.tenant)} ${verb}: ${parts.join(", ")}`))
+  })
+
+/**
+ * Redeems now, and prints what changed.
+ *
+ * @since 0.1.0
+ * @category commands
+ */
+export const run = (options: Options) =>
+  Effect.gen(function*() {
+    const coordinator = yield* RefreshCoordinator
+    const policy = yield* RefreshPolicy
+    const { tenant } = options
+    const refresh = (acceptRisk: boolean) =>
+      Effect.retry(coordinator.refresh(tenant, { acceptRisk }), {
+        while: (error) => error._tag === "ProviderTimeout" && error.reason === "StillRunning",
+        schedule: Schedule.recurUpTo(policy.redeemLimit)
+      })
+    const refreshed = yield* refresh(options.acceptRisk).pipe(
+      Effect.catchIf(
+        (error) => error._tag === "ReauthorizationRequired" && error.reason === "OutcomeUnknown" && !options.acceptRisk,
+        (error) =>
+          Effect.if(Question.confirm(RISK, "Send it once more?"), {
+            onTrue: () => refresh(true),
+            onFalse: () =>
+              Effect.fail(
+                error._tag === "ReauthorizationRequired"
+                  ? new Advised.Advised({ error, nearest: [], advice: withoutTerminal(tenant) })
+                  : error
+              )
+          })
+      ),
+      Advised.withNearest(tenant)
+    )
+    yield* print(refreshed, options)
+  })

@@ -1,0 +1,96 @@
+/**
+ * @since 0.1.0
+ */
+import type { AccessToken } from "@lockstep/core/AccessToken"
+import { CredentialStore } from "@lockstep/core/CredentialStore"
+import type { RefreshError } from "@lockstep/core/Errors"
+import { type Demand, RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
+import { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
+import type { TenantId } from "@lockstep/core/TenantId"
+import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import * as Advised from "../Advised.js"
+import * as Deadline from "../Deadline.js"
+import * as Output from "../Output.js"
+import * as Stdin from "../Stdin.js"
+import * as TokenFormat from "../TokenFormat.js"
+
+/**
+ * What `lockstep token` was asked for.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  readonly tenant: TenantId
+  readonly minTtl: Option.Option<Duration.Duration>
+  readonly maxWait: Option.Option<Duration.Duration>
+  readonly noRefresh: boolean
+  readonly rejectedStdin: boolean
+  readonly format: TokenFormat.TokenFormat
+  /** The global options as they were given, for a detached refresh. */
+  readonly globals: ReadonlyArray<string>
+}
+
+/**
+ * Gets a usable access token. Waits for the running request to the end, however late: nobody stays behind for whom a
+ * late token could be kept.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const get = (
+  options: Pick<Options, "tenant" | "minTtl">,
+  rejected: Option.Option<Redacted.Redacted> = Option.none()
+): Effect.Effect<
+  AccessToken,
+  RefreshError | Advised.Advised,
+  RefreshCoordinator | RefreshPolicy | CredentialStore
+> =>
+  Effect.gen(function*() {
+    const coordinator = yield* RefreshCoordinator
+    const policy = yield* RefreshPolicy
+    const demand = demandOf(options)
+    const ask = Option.match(rejected, {
+      onNone: () => coordinator.accessToken(options.tenant, demand),
+      onSome: (token) => coordinator.recover(options.tenant, token, demand)
+    })
+    return yield* ask.pipe(
+      Effect.retry({
+        while: (error) => error._tag === "ProviderTimeout" && error.reason === "StillRunning",
+        schedule: Schedule.recurUpTo(policy.redeemLimit)
+      }),
+      Advised.withNearest(options.tenant)
+    )
+  })
+
+const demandOf = (options: Pick<Options, "minTtl">): Demand =>
+  Option.match(options.minTtl, { onNone: () => ({}), onSome: (minTtl) => ({ minTtl }) })
+
+const peek = (options: Options) =>
+  Effect.flatMap(RefreshCoordinator, (coordinator) => coordinator.peek(options.tenant, demandOf(options))).pipe(
+    Advised.withNearest(options.tenant)
+  )
+
+/**
+ * Prints a usable access token.
+ *
+ * @since 0.1.0
+ * @category commands
+ */
+export const run = (options: Options) =>
+  Effect.gen(function*() {
+    const rejected = options.rejectedStdin ? Option.some(yield* Stdin.readSecret("the rejected token")) : Option.none()
+    const token = options.noRefresh
+      ? yield* peek(options)
+      : Option.isSome(options.maxWait)
+      ? yield* Deadline.get({ ...options, rejected, maxWait: options.maxWait.value })
+      : yield* get(options, rejected)
+    const store = yield* CredentialStore
+    const now = yield* Clock.currentTimeMillis
+    yield* Output.line(TokenFormat.render(token, { format: options.format, store: store.location, now }))
+  })

@@ -1,0 +1,78 @@
+/**
+ * What the machine contributes: its clock, and the way to the network.
+ *
+ * @since 0.1.0
+ */
+import { lifetime, type Stored } from "@lockstep/core/Credential"
+import { CredentialStore } from "@lockstep/core/CredentialStore"
+import * as Freshness from "@lockstep/core/Freshness"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as fs from "node:fs"
+import * as Times from "../Times.js"
+import * as Finding from "./Finding.js"
+
+/**
+ * Looks for tokens from the future: the clock was set back since they were obtained.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const clock = Effect.gen(function*() {
+  const store = yield* CredentialStore
+  const now = yield* Clock.currentTimeMillis
+  const tenants = yield* Effect.orElseSucceed(store.list, () => [])
+  const findings = yield* Effect.forEach(tenants, (tenant) =>
+    Effect.map(
+      Effect.orElseSucceed(store.get(tenant), () => Option.none<Stored>()),
+      Option.match({
+        onNone: () => [],
+        onSome: ({ credential }) => {
+          const times = lifetime(credential)
+          return Freshness.isFromTheFuture(times, now) && times.obtainedAt !== null
+            ? [Finding.problem(
+              `the token of ${tenant} was obtained ${
+                Times.relative(times.obtainedAt * 1000, now)
+              }: the clock was set back`,
+              "set the clock; the token is refreshed once at its next use"
+            )]
+            : []
+        }
+      })
+    ))
+  return { check: "clock", findings: findings.flat() } satisfies Finding.Checked
+})
+
+const PROXIES = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"]
+
+const isProxy = (address: string): boolean =>
+  URL.canParse(address) && ["http:", "https:"].includes(new URL(address).protocol)
+
+/**
+ * Checks the variables that lead requests elsewhere. Their values are never shown: they may hold a password.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const network = Effect.sync((): Finding.Checked => {
+  const findings: Array<Finding.Finding> = []
+  for (const name of PROXIES) {
+    const address = process.env[name]
+    if (address === undefined || address === "") continue
+    findings.push(
+      isProxy(address)
+        ? Finding.remark(`${name} is set: requests go through that proxy, except for this machine and NO_PROXY`)
+        : Finding.problem(`${name} is not the address of a proxy`, `set it to http://HOST:PORT, or unset it`)
+    )
+  }
+  const certificates = process.env["NODE_EXTRA_CA_CERTS"]
+  if (certificates !== undefined && certificates !== "") {
+    findings.push(
+      fs.existsSync(certificates)
+        ? Finding.remark("NODE_EXTRA_CA_CERTS is set: its certificates are trusted, and every start takes longer")
+        : Finding.problem("NODE_EXTRA_CA_CERTS names a file that does not exist", "correct it, or unset it")
+    )
+  }
+  return { check: "network", findings }
+})

@@ -1,0 +1,23 @@
+/**
+ * The second process of the doctor's lock check: tries the lock of one file once, and ends.
+ *
+ * @since 0.1.0
+ */
+import { LockTarget } from "@lockstep/core/CredentialLock"
+import * as FileCredentialLock from "@lockstep/node/FileCredentialLock"
+import { LockPaths } from "@lockstep/node/LockPaths"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as path from "node:path"
+import * as Probe from "./doctor/Probe.js"
+
+const file = process.argv[2] ?? ""
+
+const attempt = FileCredentialLock.make({ trustRemote: true }).pipe(
+  Effect.provideService(LockPaths, { directory: path.dirname(file), plan: () => [file] }),
+  Effect.flatMap((lock) => lock.tryAcquire(LockTarget.Aggregate())),
+  Effect.map((lease): Probe.Answer => Option.isSome(lease) ? "acquired" : "busy"),
+  Effect.catchAll(() => Effect.succeed<Probe.Answer>("failed"))
+)
+
+void Effect.runPromise(attempt).then((answer) => process.exit(Probe.codeOf(answer)))
