@@ -42,7 +42,11 @@ const STDOUT = 1
  */
 export const say = (event: string, message: Message = {}): void => {
   const at = { wall: Date.now(), monotonic: String(process.hrtime.bigint()) }
-  let rest = Buffer.from(`${JSON.stringify({ event, at, ...message })}\n`, "utf8")
+  const line = JSON.stringify(
+    { event, at, ...message },
+    (_, value: unknown) => typeof value === "bigint" ? String(value) : value
+  )
+  let rest = Buffer.from(`${line}\n`, "utf8")
   while (rest.length > 0) {
     try {
       rest = rest.subarray(writeSync(STDOUT, rest))

@@ -1,7 +1,7 @@
 /**
  * A token refresher as most tools have it, and the reason why this project exists: read the file; when the token has
  * expired, send the refresh token; write the file. Correct for one process. Run as
- * `node NaiveClient.js AUTH_JSON TENANT`, it prints the access token.
+ * `node NaiveClient.js AUTH_JSON TENANT`, it prints the access token, and says `refreshed` on stderr when it did.
  *
  * @since 0.1.0
  */
@@ -36,6 +36,7 @@ const refresh = async (): Promise<void> => {
     expires_at: Math.floor(Date.now() / 1000) + (answer.expires_in ?? 0)
   })
   writeFileSync(path, JSON.stringify(file))
+  console.error("refreshed")
 }
 
 try {

@@ -1,0 +1,79 @@
+/**
+ * What a worker process can be told to do.
+ *
+ * Commands travel on stdin, which nobody else can read. Tokens never travel in arguments, and never come back:
+ * a worker names the ones that it was given by their fingerprints.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+
+const tenant = { tenant: Schema.String }
+
+/**
+ * One command.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const WorkerCommand = Schema.Union(
+  Schema.TaggedStruct("AccessToken", {
+    ...tenant,
+    /** Milliseconds. */
+    minTtl: Schema.optional(Schema.Number)
+  }),
+  /** `rejected` is an access token. */
+  Schema.TaggedStruct("Recover", { ...tenant, rejected: Schema.String }),
+  Schema.TaggedStruct("Refresh", { ...tenant, acceptRisk: Schema.Boolean }),
+  /** `credential` is an entry of `auth.json`. */
+  Schema.TaggedStruct("Put", { ...tenant, credential: Schema.Unknown, replace: Schema.Boolean }),
+  Schema.TaggedStruct("Remove", { ...tenant, revoke: Schema.Boolean }),
+  /** Reads the store without any lock. */
+  Schema.TaggedStruct("Read", tenant),
+  /** Takes the tenant's lock, says `held`, and keeps it until the command is cancelled. */
+  Schema.TaggedStruct("Hold", tenant),
+  /** Writes each tenant's record `count` times, one more generation at a time. */
+  Schema.TaggedStruct("ModifyMany", { tenants: Schema.Array(Schema.String), count: Schema.Int }),
+  /** Interrupts the command of that id, as a caller does who gives up. */
+  Schema.TaggedStruct("Cancel", { command: Schema.String })
+)
+
+/**
+ * One command.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type WorkerCommand = typeof WorkerCommand.Type
+
+/**
+ * A command and the name by which its outcome is reported.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Request = Schema.Struct({ id: Schema.String, command: WorkerCommand })
+
+/**
+ * What a worker is started with: where it shall stop, if anywhere.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Setup = Schema.Struct({
+  stop: Schema.optional(Schema.Struct({
+    span: Schema.String,
+    at: Schema.Literal("start", "end"),
+    within: Schema.optionalWith(Schema.String, { exact: true }),
+    occurrence: Schema.optionalWith(Schema.Int, { exact: true }),
+    signal: Schema.Literal("SIGKILL", "SIGSTOP")
+  }))
+})
+
+/**
+ * What a worker is started with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Setup = typeof Setup.Type
