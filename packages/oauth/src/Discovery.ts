@@ -14,6 +14,7 @@ import * as OAuth from "oauth4webapi"
 import * as EndpointUrl from "./EndpointUrl.js"
 import * as Exchange from "./Exchange.js"
 import type { FetchFunction } from "./Fetch.js"
+import * as OAuthVendor from "./OAuthVendor.js"
 import * as RetryAfter from "./RetryAfter.js"
 import * as WireRequest from "./WireRequest.js"
 
@@ -60,6 +61,7 @@ const ask = (
     const request = yield* WireRequest.capture((customFetch) =>
       OAuth.discoveryRequest(issuer, {
         algorithm,
+        headers: { ...OAuthVendor.generic.headers },
         [OAuth.customFetch]: customFetch,
         [OAuth.allowInsecureRequests]: EndpointUrl.isLoopback(issuer)
       })

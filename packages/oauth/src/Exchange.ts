@@ -6,7 +6,7 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import type { FetchFunction, FetchResponse } from "./Fetch.js"
+import type { FetchFunction, FetchInit, FetchResponse } from "./Fetch.js"
 import * as TransportFailure from "./TransportFailure.js"
 import type { WireRequest } from "./WireRequest.js"
 
@@ -94,18 +94,28 @@ const readAnswer = (response: FetchResponse): Effect.Effect<Exchange> =>
       })
   )
 
-const run = (fetch: FetchFunction, request: WireRequest, signal: AbortSignal): Effect.Effect<Exchange> => {
+const initOf = (request: WireRequest, signal: AbortSignal): FetchInit => {
+  const headers = Redacted.value(request.headers)
   const body = Redacted.value(request.body)
-  return Effect.matchEffect(
+  const init = { method: request.method, redirect: "manual", duplex: "half", signal } as const
+  if (body === undefined) return { ...init, headers }
+  const bytes = new TextEncoder().encode(body)
+  return {
+    ...init,
+    headers: { ...headers, "content-length": String(bytes.byteLength) },
+    body: new ReadableStream({
+      start: (controller) => {
+        controller.enqueue(bytes)
+        controller.close()
+      }
+    })
+  }
+}
+
+const run = (fetch: FetchFunction, request: WireRequest, signal: AbortSignal): Effect.Effect<Exchange> =>
+  Effect.matchEffect(
     Effect.tryPromise({
-      try: () =>
-        fetch(request.url, {
-          method: request.method,
-          headers: Redacted.value(request.headers),
-          redirect: "manual",
-          signal,
-          ...(body === undefined ? {} : { body })
-        }),
+      try: () => fetch(request.url, initOf(request, signal)),
       catch: TransportFailure.fromUnknown
     }),
     {
@@ -114,7 +124,6 @@ const run = (fetch: FetchFunction, request: WireRequest, signal: AbortSignal): E
       onSuccess: readAnswer
     }
   )
-}
 
 /**
  * Sends a request once and reads the whole answer. Never fails; interruption aborts the connection.

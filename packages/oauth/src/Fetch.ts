@@ -17,7 +17,12 @@ import * as Layer from "effect/Layer"
 export interface FetchInit {
   readonly method: string
   readonly headers: Record<string, string>
-  readonly body?: string
+  /**
+   * A stream, so that it can be read once only: the Fetch standard sends a request again, unasked, after a 421. The
+   * headers tell its length.
+   */
+  readonly body?: ReadableStream<Uint8Array>
+  readonly duplex: "half"
   readonly redirect: "manual"
   readonly signal: AbortSignal
 }

@@ -76,6 +76,7 @@ export interface OAuthVendor {
   readonly refreshEncoding: BodyEncoding
   /** Sent beside what RFC 6749 asks for. Scope is left out: what was granted stays granted. */
   readonly refreshParameters: Readonly<Record<string, string>>
+  /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>
   /** Where the expiry is read, the best source first. */
   readonly expiry: ReadonlyArray<ExpirySource>
@@ -161,7 +162,7 @@ export const generic: OAuthVendor = {
   clientAuth: "auto",
   refreshEncoding: "form",
   refreshParameters: {},
-  headers: {},
+  headers: { "user-agent": "lockstep" },
   expiry: ["expires_in", "expires_at", "jwt_exp"],
   loginExpiresIn: Option.none(),
   account: idTokenAccount,
@@ -174,7 +175,8 @@ export const generic: OAuthVendor = {
 }
 
 /**
- * Describes a vendor by what it does differently. Its error codes and statuses are added to the generic ones.
+ * Describes a vendor by what it does differently. Its headers, error codes and statuses are added to the generic
+ * ones.
  *
  * @since 0.1.0
  * @category constructors
@@ -182,6 +184,7 @@ export const generic: OAuthVendor = {
 export const make = (differences: Partial<OAuthVendor> & { readonly id: string }): OAuthVendor => ({
   ...generic,
   ...differences,
+  headers: { ...generic.headers, ...differences.headers },
   errors: new Map([...generic.errors, ...differences.errors ?? []]),
   statuses: new Map([...generic.statuses, ...differences.statuses ?? []])
 })

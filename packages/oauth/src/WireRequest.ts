@@ -62,7 +62,7 @@ export const capture = (
           taken = new WireRequest({
             url,
             method,
-            headers: Redacted.make({ "user-agent": "lockstep", ...headers }),
+            headers: Redacted.make(headers),
             body: Redacted.make(body instanceof URLSearchParams ? body.toString() : undefined)
           })
           return Promise.resolve(new Response(null, { status: 204 }))

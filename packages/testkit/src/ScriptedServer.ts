@@ -108,6 +108,11 @@ const clientOf = (authorization: string | undefined, params: Readonly<Record<str
     : { method: "client_secret_post", id: params["client_id"], secret: params["client_secret"] } as const
 }
 
+const trickle = (outgoing: Http.ServerResponse, body: Buffer): void => {
+  if (body.byteLength === 0) return void outgoing.end()
+  outgoing.write(body.subarray(0, 7), () => setImmediate(trickle, outgoing, body.subarray(7)))
+}
+
 const write = (outgoing: Http.ServerResponse, fate: ServerBehaviour.Fate): void => {
   const socket = outgoing.socket
   if (fate === "Silence" || socket === null) return
@@ -118,6 +123,7 @@ const write = (outgoing: Http.ServerResponse, fate: ServerBehaviour.Fate): void 
   const body = Buffer.from(fate.body)
   outgoing.writeHead(fate.status, { ...fate.headers, "content-length": String(body.byteLength) })
   if (fate.ending === "Whole") return void outgoing.end(body)
+  if (fate.ending === "Trickled") return trickle(outgoing, body)
   // Closed in order and not reset: a reset would also discard the half that was sent.
   outgoing.write(body.subarray(0, body.byteLength >> 1), () => {
     if (fate.ending === "Cut") socket.destroySoon()

@@ -33,6 +33,7 @@ export interface ServerRequest {
 
 /**
  * What goes back. `Cut`: half of the body, then the connection ends. `Stalled`: half of it, then nothing.
+ * `Trickled`: all of it, a few bytes at a time.
  *
  * @since 0.1.0
  * @category models
@@ -41,7 +42,7 @@ export interface Reply {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
-  readonly ending: "Whole" | "Cut" | "Stalled"
+  readonly ending: "Whole" | "Cut" | "Stalled" | "Trickled"
 }
 
 /**
@@ -167,6 +168,14 @@ export const withoutTokenType: Behaviour = members(({ token_type: _, ...rest }) 
  */
 export const contentType = (type: string): Behaviour =>
   altered((answer) => ({ ...answer, headers: { ...answer.headers, "content-type": type } }))
+
+/**
+ * Sends the answer a few bytes at a time.
+ *
+ * @since 0.1.0
+ * @category behaviours
+ */
+export const trickled: Behaviour = altered((answer) => ({ ...answer, ending: "Trickled" }))
 
 /**
  * Refuses a refresh while the access token is still valid, in the words that also mean a dead grant.

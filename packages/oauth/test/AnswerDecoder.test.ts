@@ -1,0 +1,281 @@
+import { assert, describe, it } from "@effect/vitest"
+import type { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
+import * as AnswerDecoder from "@lockstep/oauth/AnswerDecoder"
+import { Exchange } from "@lockstep/oauth/Exchange"
+import * as OAuthVendor from "@lockstep/oauth/OAuthVendor"
+import { anthropic } from "@lockstep/oauth/vendors/Anthropic"
+import { codex } from "@lockstep/oauth/vendors/Codex"
+import * as FakeToken from "@lockstep/testkit/FakeToken"
+import * as FastCheck from "effect/FastCheck"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import { answer, jwt } from "./wire.js"
+
+const NOW = 1_900_000_000_000
+const SECONDS = NOW / 1000
+const AT = FakeToken.make("at")
+const RT = FakeToken.make("rt")
+const SENT = FakeToken.make("rt")
+
+const decode = (exchange: Exchange, vendor: OAuthVendor.OAuthVendor = OAuthVendor.generic): RedeemAnswer =>
+  AnswerDecoder.decode(exchange, { vendor, now: NOW, sent: [Redacted.make(SENT)] })
+
+const granted = (exchange: Exchange, vendor?: OAuthVendor.OAuthVendor) => {
+  const decoded = decode(exchange, vendor)
+  if (decoded._tag !== "Granted") return assert.fail(`${decoded._tag}: ${decoded.detail}`)
+  const { accessToken, refreshToken, ...rest } = decoded.grant
+  return {
+    ...rest,
+    accessToken: Redacted.value(accessToken),
+    refreshToken: Option.getOrNull(Option.map(refreshToken, Redacted.value))
+  }
+}
+
+const verdict = (decoded: RedeemAnswer): string => {
+  switch (decoded._tag) {
+    case "Terminal":
+    case "Rejected":
+      return `${decoded._tag} ${decoded.reason}`
+    case "RateLimited":
+    case "ServerError":
+      return `${decoded._tag} ${Option.getOrElse(decoded.retryAfter, () => "-")}`
+    default:
+      return decoded._tag
+  }
+}
+
+describe("a grant", () => {
+  const tokens = { access_token: AT, refresh_token: RT, token_type: "Bearer", expires_in: 3600 }
+
+  it.each(
+    [
+      ["as RFC 6749 writes it", answer(200, tokens)],
+      ["with status 201", answer(201, tokens)],
+      ["labelled text/plain", answer(200, tokens, { contentType: "text/plain" })],
+      [
+        "as a form",
+        answer(200, String(new URLSearchParams({ access_token: AT, refresh_token: RT, expires_in: "3600" })), {
+          contentType: "application/x-www-form-urlencoded; charset=utf-8"
+        })
+      ],
+      ["beside an error member", answer(200, { ...tokens, error: "none" })],
+      ["beside members of wrong types", answer(200, { ...tokens, token_type: 7, scope: { a: 1 }, id_token: [] })],
+      ["whose connection was cut behind the last brace", answer(200, tokens, { end: "Cut" })]
+    ] as const
+  )("is taken %s", (_, exchange) => {
+    const grant = granted(exchange)
+    assert.strictEqual(grant.accessToken, AT)
+    assert.strictEqual(grant.refreshToken, RT)
+    assert.deepStrictEqual(grant.expiresAt, Option.some(SECONDS + 3600))
+  })
+
+  it("needs no token_type, no expiry and no refresh token", () => {
+    const grant = granted(answer(200, { access_token: AT }))
+    assert.strictEqual(grant.refreshToken, null)
+    const { account, expiresAt, idToken, scope, tokenType } = grant
+    assert.isFalse(
+      [account, expiresAt, idToken, scope, tokenType].some((member: Option.Option<unknown>) => Option.isSome(member))
+    )
+  })
+
+  it("with an empty refresh token keeps the old one", () => {
+    assert.strictEqual(granted(answer(200, { ...tokens, refresh_token: "" })).refreshToken, null)
+    assert.strictEqual(granted(answer(200, { ...tokens, refresh_token: null })).refreshToken, null)
+  })
+
+  it("may list its scopes", () => {
+    assert.deepStrictEqual(granted(answer(200, { ...tokens, scope: ["a", "b"] })).scope, Option.some("a b"))
+    assert.deepStrictEqual(granted(answer(200, { ...tokens, scope: "a b" })).scope, Option.some("a b"))
+  })
+
+  it("tells the account of an OpenID id token", () => {
+    const { account } = granted(answer(200, { ...tokens, id_token: jwt({ sub: "s1", email: "a@example.com" }) }))
+    assert.deepStrictEqual(
+      Option.map(account, ({ id, label }) => [id, label]),
+      Option.some([
+        Option.some("s1"),
+        Option.some("a@example.com")
+      ])
+    )
+  })
+
+  it("of codex ends when its JWT does, and names the workspace", () => {
+    const accessToken = jwt({
+      exp: SECONDS + 777,
+      "https://api.openai.com/auth": { chatgpt_account_id: "w1" },
+      "https://api.openai.com/profile": { email: "a@example.com" }
+    })
+    const grant = granted(answer(200, { access_token: accessToken, expires_in: 5 }), codex)
+    assert.deepStrictEqual(grant.expiresAt, Option.some(SECONDS + 777))
+    assert.deepStrictEqual(
+      Option.map(grant.account, ({ id, label }) => [id, label]),
+      Option.some([
+        Option.some("w1"),
+        Option.some("a@example.com")
+      ])
+    )
+  })
+
+  it("of anthropic tells when the login ends, and whose it is", () => {
+    const grant = granted(
+      answer(200, {
+        ...tokens,
+        refresh_token_expires_in: 86_400,
+        account: { uuid: "u1", email_address: "a@example.com" }
+      }),
+      anthropic
+    )
+    assert.deepStrictEqual(grant.loginExpiresAt, Option.some(SECONDS + 86_400))
+    assert.deepStrictEqual(Option.flatMap(grant.account, ({ id }) => id), Option.some("u1"))
+  })
+})
+
+const nested = (code: string) => ({ error: { message: "no", type: "invalid_request_error", param: null, code } })
+const page = "<!doctype html><h1>Hello</h1>"
+const html = { contentType: "text/html" }
+
+const table: ReadonlyArray<[string, Exchange, string, OAuthVendor.OAuthVendor?]> = [
+  ["400 invalid_grant", answer(400, { error: "invalid_grant" }), "Terminal InvalidGrant"],
+  ["401 invalid_grant", answer(401, { error: "invalid_grant" }), "Terminal InvalidGrant"],
+  ["403 invalid_grant", answer(403, { error: "invalid_grant" }), "Terminal InvalidGrant"],
+  ["200 invalid_grant", answer(200, { error: "invalid_grant" }), "Terminal InvalidGrant"],
+  ["invalid_grant in capitals", answer(400, { error: " INVALID_GRANT " }), "Terminal InvalidGrant"],
+  ["invalid_grant inside an object", answer(400, nested("invalid_grant")), "Terminal InvalidGrant"],
+  [
+    "invalid_grant as a type inside an object",
+    answer(400, { type: "error", error: { type: "invalid_grant" } }),
+    "Terminal InvalidGrant"
+  ],
+  ["consent is missing", answer(400, { error: "interaction_required" }), "Terminal InvalidGrant"],
+  ["401 invalid_client", answer(401, { error: "invalid_client" }), "Rejected InvalidClient"],
+  ["400 invalid_client", answer(400, { error: "invalid_client" }), "Rejected InvalidClient"],
+  ["unauthorized_client", answer(400, { error: "unauthorized_client" }), "Rejected InvalidClient"],
+  ["a bare 401", answer(401, ""), "Rejected InvalidClient"],
+  ["access_denied", answer(400, { error: "access_denied" }), "Rejected Entitlement"],
+  ["a bare 403", answer(403, ""), "Rejected Entitlement"],
+  ["403 with an unknown code", answer(403, { error: "tier_too_low" }), "Rejected Entitlement"],
+  ["invalid_request", answer(400, { error: "invalid_request" }), "Rejected Protocol"],
+  ["invalid_scope", answer(400, { error: "invalid_scope" }), "Rejected Protocol"],
+  ["invalid_target", answer(400, { error: "invalid_target" }), "Rejected Protocol"],
+  ["a bare 404", answer(404, page, html), "Rejected Protocol"],
+  ["200 with an unknown error", answer(200, { ok: false, error: "token_lost" }), "Rejected Protocol"],
+  ["307", answer(307, ""), "Rejected Protocol"],
+  ["302 with a dead grant in it", answer(302, { error: "invalid_grant" }), "Rejected Protocol"],
+  ["a redirect that a browser hides", answer(0, ""), "Rejected Protocol"],
+  ["a page too long to read, refused", answer(403, page, { ...html, end: "TooLarge" }), "Rejected Entitlement"],
+  ["429", answer(429, ""), "RateLimited -"],
+  ["429 with seconds", answer(429, "", { retryAfter: "9" }), "RateLimited 9000"],
+  ["429 with milliseconds", answer(429, "", { retryAfterMs: "90" }), "RateLimited 90"],
+  ["429 with a date", answer(429, "", { retryAfter: new Date(NOW + 5_000).toUTCString() }), "RateLimited 5000"],
+  ["429 with an odd code", answer(429, { error: "invalid_request" }), "RateLimited -"],
+  ["429 cut short", answer(429, "{", { end: "Cut" }), "RateLimited -"],
+  ["400 slow_down", answer(400, { error: "slow_down" }, { retryAfter: "3" }), "RateLimited 3000"],
+  ["500", answer(500, { error: "server_error" }), "ServerError -"],
+  ["502 with a page", answer(502, page, html), "ServerError -"],
+  ["503 with seconds", answer(503, "", { retryAfter: "9" }), "ServerError 9000"],
+  ["503 with an OAuth code", answer(503, { error: "invalid_client" }), "ServerError -"],
+  ["529", answer(529, { type: "error", error: { type: "overloaded_error" } }), "ServerError -"],
+  ["400 temporarily_unavailable", answer(400, { error: "temporarily_unavailable" }), "ServerError -"],
+  ["408", answer(408, ""), "ServerError -"],
+  ["500 cut short", answer(500, "{", { end: "Cut" }), "ServerError -"],
+  ["200 without a token", answer(200, { ok: true }), "Unknown"],
+  ["200 with an empty token", answer(200, { access_token: "" }), "Unknown"],
+  ["200 with a token of another type", answer(200, { access_token: 7 }), "Unknown"],
+  ["200 with a refresh token only", answer(200, { refresh_token: RT }), "Unknown"],
+  ["200 with an empty error", answer(200, { error: "" }), "Unknown"],
+  ["200 with a page", answer(200, page, html), "Unknown"],
+  ["200 with a list", answer(200, [AT]), "Unknown"],
+  ["200 with null", answer(200, "null"), "Unknown"],
+  ["200 cut short", answer(200, `{"access_token":"${AT}","refr`, { end: "Cut" }), "Unknown"],
+  [
+    "200 cut short as a form",
+    answer(200, `access_token=${AT.slice(0, 20)}`, { contentType: "application/x-www-form-urlencoded", end: "Cut" }),
+    "Unknown"
+  ],
+  ["200 too long to read", answer(200, "{", { end: "TooLarge" }), "Unknown"],
+  ["204", answer(204, ""), "Unknown"],
+  ["400 cut short", answer(400, "{\"error\":\"inv", { end: "Cut" }), "Unknown"],
+  ["no answer", Exchange.Lost({ detail: "reset" }), "Unknown"],
+  ["no connection", Exchange.NeverSent({ detail: "refused" }), "NeverSent"],
+  ["codex: refresh_token_reused", answer(401, nested("refresh_token_reused")), "Terminal InvalidGrant", codex],
+  ["codex: refresh_token_expired", answer(400, nested("refresh_token_expired")), "Terminal InvalidGrant", codex],
+  ["codex: code at the top", answer(400, { code: "Refresh_Token_Invalidated" }), "Terminal InvalidGrant", codex],
+  ["codex: every 401 is final", answer(401, page, html), "Terminal InvalidGrant", codex],
+  ["codex: 429 is not", answer(429, nested("rate_limited")), "RateLimited -", codex],
+  ["anthropic: invalid_grant", answer(400, { error: "invalid_grant" }), "Terminal InvalidGrant", anthropic],
+  [
+    "anthropic: rate limit",
+    answer(429, { type: "error", error: { type: "rate_limit_error" } }, { retryAfter: "60" }),
+    "RateLimited 60000",
+    anthropic
+  ],
+  [
+    "a vendor's own word for the end of a login",
+    answer(400, { error: "login_over" }),
+    "Terminal LoginExpired",
+    OAuthVendor.make({ id: "x", errors: new Map([["login_over", "LoginExpired"]]) })
+  ],
+  [
+    "a vendor whose unknown client means a lost registration",
+    answer(401, { error: "invalid_client" }),
+    "Terminal RegistrationExpired",
+    OAuthVendor.make({ id: "x", errors: new Map([["invalid_client", "RegistrationExpired"]]) })
+  ]
+]
+
+describe("an answer", () => {
+  it.each(table)("%s", (_, exchange, expected, vendor) => {
+    assert.strictEqual(verdict(decode(exchange, vendor)), expected)
+  })
+
+  it("is told by status, code and description", () => {
+    const decoded = decode(answer(400, { error: "invalid_grant", error_description: "Token was revoked." }))
+    assert.strictEqual(decoded._tag === "Terminal" && decoded.detail, "HTTP 400 invalid_grant: Token was revoked.")
+  })
+
+  it("that echoes tokens is told without them", () => {
+    const echoes = [
+      { error: SENT },
+      { error: "invalid_grant", error_description: `the token ${SENT} was used, ${AT} is its heir` },
+      { error: { code: RT, message: SENT }, access_token: AT },
+      { error: "x", deep: { refresh_token: "correcthorsebattery" }, message: "correcthorsebattery" }
+    ]
+    for (const echo of echoes) {
+      for (const status of [200, 400, 429, 500]) {
+        const decoded = decode(answer(status, echo))
+        if (decoded._tag === "Granted") continue
+        assert.notMatch(decoded.detail, FakeToken.PATTERN)
+        assert.notInclude(decoded.detail, "correcthorse")
+      }
+    }
+  })
+
+  it("of any kind is decoded, and nothing in it leaks", () => {
+    const secret = FastCheck.stringMatching(/^[A-Za-z0-9_-]{16,40}$/)
+    const around = FastCheck.oneof(
+      FastCheck.json(),
+      FastCheck.string({ unit: "binary" }),
+      secret.map((token) => JSON.stringify({ error: SENT, error_description: `${token} ${SENT}` })),
+      secret.map((token) => JSON.stringify({ refresh_token: token, error: { code: token, message: SENT } })),
+      secret.map((token) => JSON.stringify({ access_token: token, refresh_token: SENT, expires_in: "no" }))
+    )
+    FastCheck.assert(
+      FastCheck.property(
+        FastCheck.integer({ min: 0, max: 999 }),
+        around,
+        FastCheck.constantFrom("Whole" as const, "Cut" as const, "TooLarge" as const),
+        FastCheck.constantFrom("application/json", "text/html", "application/x-www-form-urlencoded", ""),
+        FastCheck.option(FastCheck.string()),
+        FastCheck.constantFrom(OAuthVendor.generic, codex, anthropic),
+        (status, body, end, contentType, retryAfter, vendor) => {
+          const decoded = decode(answer(status, body, { end, contentType, retryAfter }), vendor)
+          const shown = decoded._tag === "Granted" ? JSON.stringify(decoded) : decoded.detail
+          const isSilent = !shown.includes(SENT.slice(0, 24)) && !shown.includes(SENT.slice(-12))
+          const isSure = status >= 200 && status <= 299 || decoded._tag !== "Granted"
+          return isSilent && isSure
+        }
+      ),
+      { numRuns: 2_000 }
+    )
+  })
+})

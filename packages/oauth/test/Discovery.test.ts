@@ -1,0 +1,154 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Discovery from "@lockstep/oauth/Discovery"
+import { Fetch } from "@lockstep/oauth/Fetch"
+import * as ScriptedServer from "@lockstep/testkit/ScriptedServer"
+import * as Behaviour from "@lockstep/testkit/ServerBehaviour"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as TestClock from "effect/TestClock"
+import { credential, layer, layerFetch, redeem, tenant, verdict } from "./network.js"
+
+type Metadata = NonNullable<ScriptedServer.ScriptedServerOptions["metadata"]>
+
+const OAUTH = "/.well-known/oauth-authorization-server"
+const OIDC = "/.well-known/openid-configuration"
+const absent = Behaviour.json(404, { error: "not_found" })
+
+/** Asks a server whose documents are given; an issuer below a path when `path` is. */
+const discover = (metadata: Metadata, path = "") =>
+  Effect.gen(function*() {
+    const server = yield* ScriptedServer.make({ metadata })
+    const network = yield* Fetch
+    const discovery = yield* Discovery.make
+    const ask = Effect.flatMap(Effect.orDie(network.load), (fetch) =>
+      discovery.metadata({ fetch, tenant, issuer: `${server.url}${path}` }))
+    return { server, ask }
+  })
+
+const pathsOf = (server: ScriptedServer.ScriptedServer) => server.requests.map(({ path }) => path)
+
+describe("discovery", () => {
+  it.scoped("asks as RFC 8414 says, and once an hour", () =>
+    Effect.gen(function*() {
+      const { ask, server } = yield* discover((_, document) => Behaviour.json(200, document))
+      assert.strictEqual((yield* ask).token_endpoint, server.tokenEndpoint)
+      yield* ask
+      assert.deepStrictEqual(pathsOf(server), [OAUTH])
+      yield* TestClock.adjust("61 minutes")
+      yield* ask
+      assert.deepStrictEqual(pathsOf(server), [OAUTH, OAUTH])
+    }).pipe(Effect.provide(layerFetch)))
+
+  it.scoped("then asks as OpenID Connect says", () =>
+    Effect.gen(function*() {
+      const { ask, server } = yield* discover((path, document) =>
+        path === OIDC ? Behaviour.json(200, document) : absent
+      )
+      assert.strictEqual((yield* ask).token_endpoint, server.tokenEndpoint)
+      assert.deepStrictEqual(pathsOf(server), [OAUTH, OIDC])
+    }).pipe(Effect.provide(layerFetch)))
+
+  it.scoped("puts the path of an issuer where each standard wants it", () =>
+    Effect.gen(function*() {
+      const { ask, server } = yield* discover((path, document) =>
+        path === `/a/b${OIDC}`
+          ? Behaviour.json(200, { ...document, issuer: `${String(document["issuer"])}/a/b` })
+          : absent, "/a/b")
+      yield* ask
+      assert.deepStrictEqual(pathsOf(server), [`${OAUTH}/a/b`, `/a/b${OIDC}`])
+    }).pipe(Effect.provide(layerFetch)))
+
+  it.scoped("passes over a page, and believes a document that is mislabelled", () =>
+    Effect.gen(function*() {
+      const { ask, server } = yield* discover((path, document) =>
+        path === OAUTH
+          ? { ...absent, status: 200, body: "<!doctype html>", headers: { "content-type": "text/html" } }
+          : { ...Behaviour.json(200, document), headers: { "content-type": "text/plain" } }
+      )
+      assert.strictEqual((yield* ask).token_endpoint, server.tokenEndpoint)
+    }).pipe(Effect.provide(layerFetch)))
+
+  const failures: ReadonlyArray<[string, Metadata, string]> = [
+    [
+      "another issuer",
+      (_, document) => Behaviour.json(200, { ...document, issuer: "https://evil.example" }),
+      "ProviderRejected Protocol the discovery document names another issuer"
+    ],
+    ["no document", () => absent, "ProviderRejected Protocol the issuer has no discovery document"],
+    [
+      "a redirect",
+      () => ({ status: 302, headers: { location: "https://evil.example" }, body: "", ending: "Whole" }),
+      "ProviderRejected Protocol the issuer has no discovery document"
+    ],
+    ["a 503", () => Behaviour.json(503, {}), "ProviderUnavailable ServerError discovery: HTTP 503"],
+    ["a 429", () => Behaviour.json(429, {}), "ProviderUnavailable RateLimited discovery: HTTP 429"],
+    [
+      "a document cut short",
+      (_, document) => ({ ...Behaviour.json(200, document), ending: "Cut" }),
+      "ProviderUnavailable Transport discovery: HTTP 200, cut short"
+    ]
+  ]
+
+  it.effect.each(failures)("fails on %s", ([, metadata, expected]) =>
+    Effect.gen(function*() {
+      const { ask } = yield* discover(metadata)
+      const error = yield* Effect.flip(ask)
+      assert.strictEqual(`${error._tag} ${error.reason} ${error.detail}`, expected)
+    }).pipe(Effect.scoped, Effect.provide(layerFetch)))
+
+  it.scoped("passes on how long a server wants to be left alone", () =>
+    Effect.gen(function*() {
+      const { ask } = yield* discover(() => Behaviour.json(429, {}, { "retry-after": "9" }))
+      const error = yield* Effect.flip(ask)
+      assert.strictEqual(error._tag === "ProviderUnavailable" && error.retryAfter, 9_000)
+    }).pipe(Effect.provide(layerFetch)))
+
+  it.scoped("gives up on a server that stays silent", () =>
+    Effect.gen(function*() {
+      const arrived = yield* Deferred.make<void>()
+      const { ask } = yield* discover(() => {
+        Deferred.unsafeDone(arrived, Effect.void)
+        return "Silence"
+      })
+      const asking = yield* Effect.fork(Effect.flip(ask))
+      yield* Deferred.await(arrived)
+      yield* TestClock.adjust("5 seconds")
+      const error = yield* Fiber.join(asking)
+      assert.strictEqual(error._tag, "ProviderUnavailable")
+      assert.strictEqual(error.detail, "discovery was not answered in time")
+    }).pipe(Effect.provide(layerFetch)))
+
+  it.scoped("that failed is tried again", () =>
+    Effect.gen(function*() {
+      let calls = 0
+      const { ask } = yield* discover((_, document) => Behaviour.json(++calls > 1 ? 200 : 503, document))
+      yield* Effect.flip(ask)
+      yield* ask
+    }).pipe(Effect.provide(layerFetch)))
+})
+
+describe("a record without a token endpoint", () => {
+  it.scoped("is refreshed where its issuer says", () =>
+    Effect.gen(function*() {
+      const server = yield* ScriptedServer.make()
+      const answer = yield* redeem(credential(server, server.issue(), {
+        tokenEndpoint: Option.none(),
+        issuer: Option.some(server.url)
+      }))
+      assert.strictEqual(verdict(answer), "Granted")
+      assert.deepStrictEqual(pathsOf(server), [OAUTH, "/token"])
+    }).pipe(Effect.provide(layer)))
+
+  it.scoped("of a vendor, but with another issuer, is not sent to the vendor", () =>
+    Effect.gen(function*() {
+      const server = yield* ScriptedServer.make()
+      const answer = yield* redeem(credential(server, server.issue(), {
+        vendor: Option.some("codex"),
+        tokenEndpoint: Option.none(),
+        issuer: Option.some(server.url)
+      }))
+      assert.strictEqual(verdict(answer), "Granted")
+    }).pipe(Effect.provide(layer)))
+})
