@@ -160,20 +160,13 @@ export const create = (path: string, text: string): Effect.Effect<boolean, Crede
     }))
 
 /**
- * Finds out whether a file could be replaced: creates a temporary file beside it and removes it.
+ * Finds out whether a file could be replaced by one of so many bytes: writes a temporary file beside it and removes it.
  *
  * @since 0.1.0
  * @category combinators
  */
-export const probe = (path: string): Effect.Effect<void, CredentialStoreError> =>
-  Effect.uninterruptible(Effect.try({
-    try: () => {
-      const temporary = openTemporary(path)
-      Fs.closeSync(temporary.fd)
-      Fs.unlinkSync(temporary.path)
-    },
-    catch: (cause) => writeError(path, cause)
-  }))
+export const probe = (path: string, bytes: number): Effect.Effect<void, CredentialStoreError> =>
+  withTemporary(path, "\0".repeat(bytes), () => Effect.void)
 
 /**
  * Removes what killed writers of this file left behind: it may hold live tokens. Only whoever holds the lock under

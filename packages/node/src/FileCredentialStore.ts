@@ -41,6 +41,9 @@ import * as WholeFile from "./WholeFile.js"
  */
 const COARSE = 50
 
+/** What one record may add to the file. Bytes. */
+const ROOM = 16_384
+
 interface Loaded {
   readonly document: AuthJson.Document
   readonly records: Map<TenantId, Effect.Effect<Option.Option<Credential.Stored>, CredentialStoreError>>
@@ -212,7 +215,7 @@ export const make: Effect.Effect<
   const prepare = home.open.pipe(
     Effect.zipRight(proveLock),
     Effect.zipRight(readToWrite),
-    Effect.zipRight(AtomicFile.probe(file)),
+    Effect.flatMap(({ text }) => AtomicFile.probe(file, Buffer.byteLength(text) + ROOM)),
     Effect.withSpan("lockstep.store.prepare")
   )
 

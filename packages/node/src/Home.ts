@@ -209,7 +209,11 @@ export const make = (
       let pinned = yield* pin
       if (Option.isNone(pinned)) {
         const text = JSON.stringify({ lock_dir: null, ...encodePin(own) }, null, 2)
-        yield* AtomicFile.create(pinFile, `${text}\n`)
+        yield* Effect.catchIf(
+          AtomicFile.create(pinFile, `${text}\n`),
+          ({ detail }) => detail === "EROFS" || detail === "EACCES" || detail === "EPERM",
+          ({ detail }) => lockUnavailable(directory, detail!)
+        )
         // Whoever was first, what was recorded counts.
         pinned = yield* pin
       }

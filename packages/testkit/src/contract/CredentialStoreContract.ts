@@ -6,7 +6,7 @@
  * @since 0.1.0
  */
 import { assert, describe, it } from "@effect/vitest"
-import * as Credential from "@lockstep/core/Credential"
+import type * as Credential from "@lockstep/core/Credential"
 import { Change } from "@lockstep/core/CredentialStore"
 import type { CredentialStore } from "@lockstep/core/CredentialStore"
 import * as TenantId from "@lockstep/core/TenantId"
@@ -15,82 +15,13 @@ import * as Equal from "effect/Equal"
 import * as FastCheck from "effect/FastCheck"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
-import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import * as FakeToken from "../FakeToken.js"
+import { arbitraryCredential, credential } from "./credentials.js"
 
 type Store = CredentialStore["Type"]
 
 const CODEX = TenantId.make("codex")
 const LINEAR = TenantId.make("mcp:linear")
-
-/**
- * A credential with nothing but two tokens.
- *
- * @since 0.1.0
- * @category testing
- */
-export const credential = (
-  generation: number,
-  fields: Partial<Credential.Credential> = {}
-): Credential.Credential =>
-  Credential.Credential.make({
-    vendor: Option.none(),
-    issuer: Option.none(),
-    tokenEndpoint: Option.none(),
-    revocationEndpoint: Option.none(),
-    clientId: Option.none(),
-    clientSecret: Option.none(),
-    accessToken: Option.some(Redacted.make(FakeToken.make("at"))),
-    refreshToken: Option.some(Redacted.make(FakeToken.make("rt"))),
-    idToken: Option.none(),
-    tokenType: Option.none(),
-    scope: Option.none(),
-    resource: Option.none(),
-    expiresAt: Option.none(),
-    obtainedAt: Option.none(),
-    loginExpiresAt: Option.none(),
-    account: Option.none(),
-    lastRedeem: Option.none(),
-    ...fields,
-    generation
-  })
-
-const optional = <A>(arbitrary: FastCheck.Arbitrary<A>): FastCheck.Arbitrary<Option.Option<A>> =>
-  FastCheck.option(arbitrary).map(Option.fromNullable)
-
-const text = FastCheck.string({ unit: "binary", maxLength: 12 })
-const secret = FastCheck.string({ unit: "binary", minLength: 1, maxLength: 40 }).map(Redacted.make)
-const seconds = FastCheck.oneof(FastCheck.integer({ min: 1, max: 4_000_000_000 }), FastCheck.constant(1_790_000_000.25))
-
-/**
- * Any credential that a store must be able to keep.
- *
- * @since 0.1.0
- * @category testing
- */
-export const arbitraryCredential: FastCheck.Arbitrary<Credential.Credential> = FastCheck.record({
-  vendor: optional(text),
-  issuer: optional(text),
-  tokenEndpoint: optional(text),
-  revocationEndpoint: optional(text),
-  clientId: optional(text),
-  clientSecret: optional(secret),
-  accessToken: optional(secret),
-  refreshToken: optional(secret),
-  idToken: optional(secret),
-  tokenType: optional(text),
-  scope: optional(text),
-  resource: optional(text),
-  expiresAt: optional(seconds),
-  obtainedAt: optional(seconds),
-  loginExpiresAt: optional(seconds),
-  account: optional(
-    FastCheck.record({ id: optional(text), label: optional(text) }).map((fields) => Credential.Account.make(fields))
-  ),
-  generation: FastCheck.nat({ max: 1_000_000 }),
-  lastRedeem: optional(text)
-}).map((fields) => Credential.Credential.make(fields))
 
 const put = (store: Store, tenant: TenantId.TenantId, next: Credential.Credential) =>
   store.modify(tenant, () => Change.Put({ credential: next, value: (stored) => stored }))
