@@ -55,13 +55,15 @@ export const make = (line: ReadonlyArray<string>, commands: ReadonlyArray<string
     else if (GLOBAL.some((name) => arg.startsWith(`${name}=`))) globals.push(arg)
     else rest.push(arg)
   }
+  const asksForHelp = rest[0] === "help"
+  if (asksForHelp) rest.shift()
   const at = rest.findIndex((arg) => commands.includes(arg))
   const ordered = at === -1 ? rest : [rest[at]!, ...rest.slice(0, at), ...rest.slice(at + 1)]
   return {
     args: [...globals, ...ordered, ...theirs],
     command: at === -1 ? undefined : rest[at],
     logLevel,
-    wantsHelp: rest.includes("--help") || rest.includes("-h"),
+    wantsHelp: asksForHelp || rest.includes("--help") || rest.includes("-h"),
     wantsJson: rest.includes("--json") || rest.includes("--format=json") ||
       rest[rest.indexOf("--format") + 1] === "json" && rest.includes("--format")
   }

@@ -209,6 +209,6 @@ export const print = (
 export const frames = (cause: Cause.Cause<unknown>): ReadonlyArray<string> => {
   const error = Cause.squash(cause)
   return error instanceof Error
-    ? (error.stack ?? "").split("\n").map((line) => line.trim()).filter((line) => /^at /.test(line))
+    ? (error.stack ?? "").split("\n").map((line) => line.trim()).filter((line) => line.startsWith("at "))
     : []
 }

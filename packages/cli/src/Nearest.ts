@@ -35,7 +35,7 @@ export const find = (word: string, names: ReadonlyArray<string>): ReadonlyArray<
     .map((name) => {
       const lower = name.toLowerCase()
       const related = wanted.length >= 2 && (lower.startsWith(wanted) || wanted.startsWith(lower))
-      return { name, far: related ? 1 : distance(wanted, lower) }
+      return { name, far: Math.min(related ? limit : Infinity, distance(wanted, lower)) }
     })
     .filter(({ far }) => far <= limit)
     .sort((a, b) => a.far - b.far || (a.name < b.name ? -1 : 1))

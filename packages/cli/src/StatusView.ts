@@ -21,6 +21,14 @@ import * as Times from "./Times.js"
  */
 export type Tenants = ReadonlyArray<Either.Either<Survey.Tenant, Survey.Damaged>>
 
+/**
+ * The lineages that a survey found.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Lineages = ReadonlyArray<Either.Either<Survey.Lineage, Survey.Damaged>>
+
 const WORDS: Record<Standing.State, string> = {
   fresh: "fresh",
   expiring: "expiring",
@@ -65,11 +73,13 @@ const holderOf = (holder: Option.Option<LockHolder>): string =>
   })
 
 const lastRefresh = (tenant: Survey.Tenant, now: number): string => {
-  const last = tenant.outcomes[0]
-  return last === undefined ? "" : `${last.outcome} ${Times.relative(last.at, now)}`
+  return Option.match(tenant.lastOutcome, {
+    onNone: () => "",
+    onSome: ({ at, outcome }) => `${outcome} ${Times.relative(at, now)}`
+  })
 }
 
-const HEADER = ["TENANT", "STATE", "EXPIRY", "ACCOUNT", "STORE", "HOLDER", "LAST REFRESH", "SHADOWED BY"]
+const HEADER = ["TENANT", "STATE", "EXPIRY", "ACCOUNT", "STORE", "HOLDER", "LAST REFRESH"]
 
 /**
  * Renders the table.
@@ -79,7 +89,6 @@ const HEADER = ["TENANT", "STATE", "EXPIRY", "ACCOUNT", "STORE", "HOLDER", "LAST
  */
 export const table = (tenants: Tenants, options: {
   readonly style: Style.Style
-  readonly store: string
   readonly now: number
 }): string => {
   const { now, style } = options
@@ -101,8 +110,7 @@ export const table = (tenants: Tenants, options: {
         Style.printable(accountOf(tenant)),
         "file",
         Style.printable(holderOf(tenant.holder)),
-        Style.printable(lastRefresh(tenant, now)),
-        ""
+        Style.printable(lastRefresh(tenant, now))
       ]
     }),
     style
@@ -147,7 +155,7 @@ const tenantJson = (tenant: Survey.Tenant, now: number) => {
       command: Option.getOrNull(command),
       stopped
     }))),
-    last_refresh: tenant.outcomes[0] === undefined ? null : outcomeJson(tenant.outcomes[0]),
+    last_refresh: Option.getOrNull(Option.map(tenant.lastOutcome, outcomeJson)),
     shadowed_by: []
   }
 }
@@ -175,7 +183,7 @@ export const json = (tenants: Tenants, store: string, now: number): unknown => (
  * @since 0.1.0
  * @category rendering
  */
-export const history = (tenants: Tenants, style: Style.Style): string =>
+export const history = (tenants: Lineages, style: Style.Style): string =>
   tenants.map((found) => {
     if (Either.isLeft(found)) return `${style.bold(found.left.tenant)}\n${style.red(found.left.error.message)}\n`
     const { outcomes, tenant } = found.right
@@ -201,24 +209,12 @@ export const history = (tenants: Tenants, style: Style.Style): string =>
  * @since 0.1.0
  * @category rendering
  */
-export const historyJson = (tenants: Tenants): unknown => ({
+export const historyJson = (tenants: Lineages): unknown => ({
   tenants: tenants.map(Either.match({
     onLeft: damagedJson,
     onRight: (tenant) => ({ tenant: tenant.tenant, outcomes: tenant.outcomes.map(outcomeJson) })
   }))
 })
-
-/**
- * Everything about a survey that does not change by itself as time passes.
- *
- * @since 0.1.0
- * @category getters
- */
-export const facts = (tenants: Tenants): string =>
-  JSON.stringify(tenants.map(Either.match({
-    onLeft: damagedJson,
-    onRight: (tenant) => ({ ...tenantJson(tenant, 0), outcomes: tenant.outcomes.length })
-  })))
 
 /**
  * What a person does next.

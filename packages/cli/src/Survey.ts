@@ -34,7 +34,17 @@ export interface Tenant {
   readonly loginExpiresAt: Option.Option<number>
   readonly generation: number
   readonly holder: Option.Option<LockHolder>
-  /** Newest first. */
+  readonly lastOutcome: Option.Option<Outcome>
+}
+
+/**
+ * What happened to one tenant, also after its logout. Newest first.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Lineage {
+  readonly tenant: TenantId
   readonly outcomes: ReadonlyArray<Outcome>
 }
 
@@ -107,33 +117,54 @@ export const one = (
       loginExpiresAt: credential.loginExpiresAt,
       generation: credential.generation,
       holder,
-      outcomes: journal.outcomes
+      lastOutcome: Option.fromNullable(journal.outcomes[0])
     }
   })
 
 /**
- * Reads what is known of every tenant, or of the named one, in the order of their names. A damaged one hides no other.
+ * Reads what happened to one tenant.
  *
  * @since 0.1.0
  * @category combinators
  */
-export const all = (
-  only: Option.Option<TenantId>
+export const lineage = (
+  tenant: TenantId
+): Effect.Effect<Lineage, CredentialStoreError | ReauthorizationRequired, RefreshJournal | CredentialStore> =>
+  Effect.gen(function*() {
+    const journals = yield* RefreshJournal
+    const { outcomes } = yield* journals.read(tenant)
+    if (outcomes.length > 0) return { tenant, outcomes }
+    const store = yield* CredentialStore
+    const stored = yield* store.get(tenant)
+    return Option.isSome(stored)
+      ? { tenant, outcomes }
+      : yield* new ReauthorizationRequired({ tenant, reason: "NotFound" })
+  })
+
+/**
+ * Asks about every tenant, or about the named one, in the order of their names. A damaged one hides no other.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const each = <A, R>(
+  only: Option.Option<TenantId>,
+  ask: (tenant: TenantId) => Effect.Effect<A, CredentialStoreError | ReauthorizationRequired, R>
 ): Effect.Effect<
-  ReadonlyArray<Either.Either<Tenant, Damaged>>,
+  ReadonlyArray<Either.Either<A, Damaged>>,
   CredentialStoreError | ReauthorizationRequired,
-  Services
+  R | CredentialStore
 > =>
   Effect.gen(function*() {
-    if (Option.isSome(only)) return [Either.right(yield* one(only.value))]
+    if (Option.isSome(only)) return [Either.right(yield* ask(only.value))]
     const store = yield* CredentialStore
     const tenants = yield* store.list
-    const surveyed = yield* Effect.forEach([...tenants].sort(), (tenant) =>
-      Effect.matchEffect(one(tenant), {
+    const answers = yield* Effect.forEach([...tenants].sort(), (tenant) =>
+      Effect.matchEffect(ask(tenant), {
         onSuccess: (found) => Effect.succeed([Either.right(found)]),
-        onFailure: (error): Effect.Effect<ReadonlyArray<Either.Either<Tenant, Damaged>>> =>
+        onFailure: (error): Effect.Effect<ReadonlyArray<Either.Either<A, Damaged>>> =>
           // Otherwise it was logged out since it was listed.
           Effect.succeed(error._tag === "CredentialStoreError" ? [Either.left({ tenant, error })] : [])
       }))
-    return surveyed.flat()
+    return answers.flat()
   })

@@ -14,6 +14,7 @@ import * as ExitCode from "../ExitCode.js"
 import * as Output from "../Output.js"
 import * as StatusView from "../StatusView.js"
 import * as Survey from "../Survey.js"
+import * as Table from "../Table.js"
 
 /**
  * What `lockstep status` was asked for.
@@ -37,26 +38,51 @@ const check = (tenants: StatusView.Tenants): number =>
     ? ExitCode.LoginNeeded
     : ExitCode.Done
 
-const render = (tenants: StatusView.Tenants, options: Options) =>
+/** What is shown, and what of it changes by itself as time passes left out. */
+interface View {
+  readonly text: string
+  readonly facts: string
+}
+
+const standings = (tenants: StatusView.Tenants, json: boolean) =>
   Effect.gen(function*() {
     const output = yield* Output.Output
     const store = yield* CredentialStore
     const now = yield* Clock.currentTimeMillis
-    if (options.json) {
-      const document = options.history ? StatusView.historyJson(tenants) : StatusView.json(tenants, store.location, now)
-      return `${JSON.stringify(document)}\n`
-    }
-    return options.history
-      ? StatusView.history(tenants, output.dataStyle)
-      : StatusView.table(tenants, { style: output.dataStyle, store: store.location, now })
+    return {
+      text: json
+        ? `${JSON.stringify(StatusView.json(tenants, store.location, now))}\n`
+        : StatusView.table(tenants, { style: output.dataStyle, now }),
+      facts: JSON.stringify(StatusView.json(tenants, store.location, 0))
+    } satisfies View
   })
+
+const history = (options: Options) =>
+  Effect.gen(function*() {
+    const output = yield* Output.Output
+    const lineages = yield* Survey.each(options.tenant, Survey.lineage)
+    const facts = JSON.stringify(StatusView.historyJson(lineages))
+    return {
+      text: options.json ? `${facts}\n` : StatusView.history(lineages, output.dataStyle),
+      facts
+    } satisfies View
+  })
+
+const view = (options: Options) =>
+  options.history
+    ? history(options)
+    : Effect.flatMap(Survey.each(options.tenant, Survey.one), (tenants) => standings(tenants, options.json))
 
 /** How often a person's screen is redrawn while nothing happens, so that the times on it are true. */
 const REDRAW = "1 second"
 
+/** The rows that a text takes on a screen: long lines are wrapped by the terminal. */
+const rows = (text: string, columns: number): number =>
+  text.split("\n").slice(0, -1).reduce((sum, line) => sum + Math.max(1, Math.ceil(Table.width(line) / columns)), 0)
+
 /**
  * Shows, and shows again at every change. On a terminal the screen is redrawn in place; elsewhere each change is
- * appended once.
+ * appended once, and times that merely pass are no change.
  */
 const watch = (options: Options) =>
   Effect.scoped(Effect.gen(function*() {
@@ -64,24 +90,30 @@ const watch = (options: Options) =>
     const store = yield* CredentialStore
     const changes = yield* store.changes
     const isLive = output.screen.isTerminal && !options.json
-    let shown = ""
-    let facts = ""
+    let shown: View = { text: "", facts: "" }
     while (true) {
-      const tenants = yield* Survey.all(options.tenant)
-      const text = yield* render(tenants, options)
+      const next = yield* view(options)
       if (isLive) {
-        const lines = shown.split("\n").length - 1
-        yield* output.data(`${lines > 0 ? `\u001b[${lines}A\r` : ""}\u001b[J${text}`)
-        shown = text
-      } else {
-        // Times that merely pass are no change.
-        const latest = StatusView.facts(tenants)
-        if (latest !== facts) yield* output.data(text)
-        facts = latest
+        const above = rows(shown.text, output.screen.columns)
+        yield* output.data(`${above > 0 ? `\u001b[${above}A\r` : ""}\u001b[J${next.text}`)
+      } else if (next.facts !== shown.facts) {
+        yield* output.data(next.text)
       }
+      shown = next
       yield* Effect.raceFirst(Queue.take(changes), Effect.sleep(REDRAW))
     }
   }))
+
+const show = (options: Options) =>
+  Effect.gen(function*() {
+    if (options.watch) return yield* watch(options)
+    const output = yield* Output.Output
+    if (!options.check) return yield* output.data((yield* view(options)).text)
+    const tenants = yield* Survey.each(options.tenant, Survey.one)
+    if (options.json) yield* output.data((yield* standings(tenants, true)).text)
+    const code = check(tenants)
+    if (code !== ExitCode.Done) yield* new Ended({ code })
+  })
 
 /**
  * Shows how the logins stand. Never a token, never a request, never a lock.
@@ -95,16 +127,6 @@ export const run = (options: Options) =>
     onSome: (tenant) => Advised.withNearest(tenant)(show(options))
   })
 
-const show = (options: Options) =>
-  Effect.gen(function*() {
-    if (options.watch) return yield* watch(options)
-    const tenants = yield* Survey.all(options.tenant)
-    const output = yield* Output.Output
-    if (!options.check || options.json) yield* output.data(yield* render(tenants, options))
-    const code = options.check ? check(tenants) : ExitCode.Done
-    if (code !== ExitCode.Done) yield* new Ended({ code })
-  })
-
 /**
  * Shows how the logins stand and what to do next.
  *
@@ -114,8 +136,8 @@ const show = (options: Options) =>
 export const overview = (options: { readonly json: boolean }) =>
   Effect.gen(function*() {
     const output = yield* Output.Output
-    const all: Options = { tenant: Option.none(), watch: false, history: false, check: false, json: options.json }
-    const tenants = yield* Survey.all(all.tenant)
-    if (tenants.length > 0 || options.json) yield* output.data(yield* render(tenants, all))
+    const tenants = yield* Survey.each(Option.none(), Survey.one)
+    const { text } = yield* standings(tenants, options.json)
+    yield* output.data(text)
     if (!options.json) yield* output.note(`${StatusView.nextStep(tenants)}\n`)
   })

@@ -1,0 +1,2 @@
+/** Writes the bundle of the command into a folder below this package. */
+export declare const bundle: (outdir: string) => Promise<void>

@@ -1,0 +1,124 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Either from "effect/Either"
+import * as FastCheck from "effect/FastCheck"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as ImportRecord from "../src/ImportRecord.js"
+
+const NOW = 1_800_000_000_500
+const SECRET = "lockstep-rt-ImportRecordTest0123456789"
+
+const decode = (document: unknown) =>
+  ImportRecord.decode(Redacted.make(typeof document === "string" ? document : JSON.stringify(document)), NOW)
+
+const whole = {
+  access_token: "lockstep-at-1",
+  refresh_token: SECRET,
+  expires_in: 3600,
+  token_endpoint: "https://auth.example/token",
+  client_id: "client"
+}
+
+const messageOf = (document: unknown) =>
+  Either.match(decode(document), {
+    onLeft: ({ message }) => message,
+    onRight: () => "accepted"
+  })
+
+describe("ImportRecord", () => {
+  it("reads every member", () => {
+    const credential = Either.getOrThrow(decode({
+      ...whole,
+      id_token: "lockstep-it-1",
+      token_type: "Bearer",
+      scope: "a b",
+      revocation_endpoint: "http://127.0.0.1:1/revoke",
+      client_secret: "lockstep-cs-1",
+      vendor: "codex",
+      issuer: "https://auth.example",
+      resource: "https://api.example",
+      account: { id: "1", label: "a@example.com" },
+      something_else: 1
+    }))
+    assert.deepStrictEqual(Option.map(credential.accessToken, Redacted.value), Option.some("lockstep-at-1"))
+    assert.deepStrictEqual(Option.map(credential.refreshToken, Redacted.value), Option.some(SECRET))
+    assert.deepStrictEqual(Option.map(credential.clientSecret, Redacted.value), Option.some("lockstep-cs-1"))
+    assert.deepStrictEqual(credential.expiresAt, Option.some(1_800_003_600))
+    assert.deepStrictEqual(credential.obtainedAt, Option.some(1_800_000_000))
+    assert.deepStrictEqual(Option.flatMap(credential.account, (account) => account.label), Option.some("a@example.com"))
+    assert.deepStrictEqual(credential.resource, Option.some("https://api.example"))
+  })
+
+  it("takes null for absent and a text for an account's label", () => {
+    const credential = Either.getOrThrow(decode({ ...whole, scope: null, account: "me" }))
+    assert.isTrue(Option.isNone(credential.scope))
+    assert.deepStrictEqual(Option.flatMap(credential.account, ({ label }) => label), Option.some("me"))
+  })
+
+  it.each([
+    ["not JSON", `{"refresh_token":"${SECRET}"`, "the input is not JSON"],
+    ["a list", [whole], "the input is not a JSON object"],
+    [
+      "no token",
+      { token_endpoint: whole.token_endpoint },
+      "access_token and refresh_token: at least one of them is needed"
+    ],
+    ["an empty token", { ...whole, refresh_token: "" }, "refresh_token: is empty"],
+    ["a token that is a number", { ...whole, access_token: 7 }, "access_token: a string is expected"],
+    [
+      "no token endpoint",
+      { ...whole, token_endpoint: undefined },
+      "token_endpoint: is needed for a refresh token (or issuer, or vendor)"
+    ],
+    ["no client", { ...whole, client_id: null }, "client_id: is needed for a refresh token"],
+    [
+      "plain http",
+      { ...whole, token_endpoint: "http://auth.example/token" },
+      "token_endpoint: an https URL is expected"
+    ],
+    [
+      "a password in the URL",
+      { ...whole, issuer: `https://u:${SECRET}@auth.example` },
+      "issuer: an https URL is expected"
+    ],
+    [
+      "an expiry in milliseconds",
+      { ...whole, expires_in: undefined, expires_at: NOW },
+      "expires_at: is beyond the year 2100 (milliseconds?)"
+    ],
+    [
+      "a lifetime in microseconds",
+      { ...whole, expires_in: 3_600_000_000 },
+      "expires_in: is beyond the year 2100 (milliseconds?)"
+    ],
+    ["two expiries", { ...whole, expires_at: 1_800_000_100 }, "expires_at and expires_in: one of them is enough"],
+    ["an expiry of zero", { ...whole, expires_in: 0 }, "expires_in: is not positive"],
+    ["an expiry of words", { ...whole, expires_in: SECRET }, "expires_in: a number of seconds is expected"],
+    [
+      "an account that is a number",
+      { ...whole, account: 1 },
+      "account: a string, or an object of id and label, is expected"
+    ],
+    ["an account id that is a number", { ...whole, account: { id: 1 } }, "account.id: a string is expected"]
+  ])("refuses %s and names the member", (_, document, message) => {
+    assert.strictEqual(messageOf(document), message)
+  })
+
+  it("is total on arbitrary JSON and never repeats a value", () => {
+    const member = FastCheck.constantFrom(
+      ...Object.keys(whole),
+      "account",
+      "expires_at",
+      "issuer",
+      "scope",
+      "__proto__"
+    )
+    const value = FastCheck.oneof(FastCheck.constant(SECRET), FastCheck.constant({ id: SECRET }), FastCheck.jsonValue())
+    FastCheck.assert(FastCheck.property(FastCheck.dictionary(member, value), (document) => {
+      const decoded = decode(document)
+      if (Either.isLeft(decoded)) {
+        assert.notInclude(`${decoded.left.message}${decoded.left.advice}`, "lockstep-rt-")
+      }
+    }))
+  })
+})

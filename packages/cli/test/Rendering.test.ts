@@ -1,0 +1,113 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as AccessToken from "@lockstep/core/AccessToken"
+import { Account } from "@lockstep/core/Credential"
+import * as TenantId from "@lockstep/core/TenantId"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Nearest from "../src/Nearest.js"
+import * as Style from "../src/Style.js"
+import * as Table from "../src/Table.js"
+import * as Times from "../src/Times.js"
+import * as TokenFormat from "../src/TokenFormat.js"
+
+describe("Style", () => {
+  const colours = (env: Record<string, string>, isTTY: boolean) => !Style.forStream({ isTTY }, env).isPlain
+
+  it("colours a terminal and nothing else", () => {
+    assert.isTrue(colours({}, true))
+    assert.isFalse(colours({}, false))
+  })
+
+  it("obeys NO_COLOR, FORCE_COLOR, CLICOLOR and TERM", () => {
+    assert.isFalse(colours({ NO_COLOR: "1", FORCE_COLOR: "1" }, true))
+    assert.isTrue(colours({ NO_COLOR: "" }, true))
+    assert.isTrue(colours({ FORCE_COLOR: "1" }, false))
+    assert.isFalse(colours({ FORCE_COLOR: "0" }, true))
+    assert.isTrue(colours({ CLICOLOR_FORCE: "1" }, false))
+    assert.isFalse(colours({ CLICOLOR: "0" }, true))
+    assert.isFalse(colours({ TERM: "dumb" }, true))
+  })
+
+  it("lets no text steer the terminal", () => {
+    assert.strictEqual(Style.printable("a\u001b[2Jb\u202ec\rd"), "a\ufffd[2Jb\ufffdc\ufffdd")
+  })
+})
+
+describe("Table", () => {
+  it("aligns by the columns that a text takes, and drops what is empty everywhere", () => {
+    const text = Table.render(["A", "B", "C"], [["x", "", "1"], ["日本", "", "2"], ["e\u0301e", "", "3"]], Style.plain)
+    assert.strictEqual(text, "A     C\nx     1\n日本  2\ne\u0301e    3\n")
+  })
+
+  it("does not count colour as width", () => {
+    assert.strictEqual(Table.width(Style.coloured.red("abc")), 3)
+  })
+})
+
+describe("Times", () => {
+  it("shows the two largest units", () => {
+    assert.strictEqual(Times.span(0), "0s")
+    assert.strictEqual(Times.span(59_400), "59s")
+    assert.strictEqual(Times.span(3_600_000), "1h")
+    assert.strictEqual(Times.span(3_660_000), "1h 1m")
+    assert.strictEqual(Times.span(90_061_000), "1d 1h")
+  })
+
+  it("says on which side of now a moment lies", () => {
+    assert.strictEqual(Times.relative(61_000, 1_000), "in 1m")
+    assert.strictEqual(Times.relative(1_000, 61_000), "1m ago")
+    assert.strictEqual(Times.relative(1_000, 1_200), "now")
+  })
+})
+
+describe("Nearest", () => {
+  const names = ["codex", "codex@work", "anthropic-oauth", "mcp:linear"]
+
+  it("suggests what was probably meant, nearest first", () => {
+    assert.deepStrictEqual(Nearest.find("codx", names), ["codex"])
+    assert.deepStrictEqual(Nearest.find("ocdex", names), ["codex"])
+    assert.deepStrictEqual(Nearest.find("codex@wrok", names), ["codex@work", "codex"])
+    assert.deepStrictEqual(Nearest.find("anthropic", names), ["anthropic-oauth"])
+  })
+
+  it("suggests nothing that is far away", () => {
+    assert.deepStrictEqual(Nearest.find("github", names), [])
+    assert.deepStrictEqual(Nearest.find("x", ["abc"]), [])
+  })
+})
+
+describe("TokenFormat", () => {
+  const token = (text: string) =>
+    new AccessToken.AccessToken({
+      tenant: TenantId.make("codex"),
+      token: Redacted.make(text),
+      tokenType: "Bearer",
+      scope: Option.none(),
+      expiresAt: Option.some(1_000),
+      account: Option.some(Account.make({ id: Option.none(), label: Option.some("a") })),
+      generation: 3
+    })
+  const render = (format: TokenFormat.TokenFormat, text = "lockstep-at-1") =>
+    TokenFormat.render(token(text), { format, store: "/home/auth.json", now: 940_500 })
+
+  it("prints every form on one line", () => {
+    assert.strictEqual(render("raw"), "lockstep-at-1")
+    assert.strictEqual(render("header"), "Authorization: Bearer lockstep-at-1")
+    assert.strictEqual(render("env"), "LOCKSTEP_TOKEN=lockstep-at-1")
+    assert.deepStrictEqual(JSON.parse(render("json")), {
+      access_token: "lockstep-at-1",
+      token_type: "Bearer",
+      expires_at: 1_000,
+      expires_in: 59,
+      tenant: "codex",
+      account: { id: null, label: "a" },
+      source: "store",
+      generation: 3,
+      store: "/home/auth.json"
+    })
+  })
+
+  it("quotes for a shell what a shell would take apart", () => {
+    assert.strictEqual(render("env", "a'b $(c)"), "LOCKSTEP_TOKEN='a'\\''b $(c)'")
+  })
+})
