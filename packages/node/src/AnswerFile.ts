@@ -100,11 +100,24 @@ const bodyOf = (bytes: Uint8Array): Option.Option<Uint8Array> => {
  * @category combinators
  */
 export const read = (path: string): Effect.Effect<Option.Option<string>, CredentialStoreError> =>
-  Effect.flatMap(WholeFile.read(path), (snapshot) =>
-    Option.match(Option.flatMap(snapshot, ({ bytes }) => bodyOf(bytes)), {
-      onNone: () => Effect.succeedNone,
-      onSome: (body) => Effect.asSome(WholeFile.decodeText(path, body))
-    }))
+  Effect.flatMap(
+    WholeFile.read(path),
+    (snapshot) =>
+      Option.match(Option.flatMap(snapshot, ({ bytes }) => bodyOf(bytes)), {
+        onNone: () => Effect.succeedNone,
+        onSome: (body) => Effect.asSome(WholeFile.decodeText(path, body))
+      })
+  )
+
+const unlink = (path: string): boolean => {
+  try {
+    Fs.unlinkSync(path)
+    return true
+  } catch (cause) {
+    if (codeOf(cause) === "ENOENT") return false
+    throw cause
+  }
+}
 
 /**
  * Removes the file, durably; absent is fine.
@@ -115,10 +128,7 @@ export const read = (path: string): Effect.Effect<Option.Option<string>, Credent
 export const drop = (path: string): Effect.Effect<void, CredentialStoreError> =>
   Effect.try({
     try: () => {
-      Fs.unlinkSync(path)
-      AtomicFile.syncDirectory(Path.dirname(path))
+      if (unlink(path)) AtomicFile.syncDirectory(Path.dirname(path))
     },
-    catch: (cause) => cause
-  }).pipe(
-    Effect.catchAll((cause) => codeOf(cause) === "ENOENT" ? Effect.void : writeError(path, cause))
-  )
+    catch: (cause) => writeError(path, cause)
+  })

@@ -41,8 +41,12 @@ export const make: Effect.Effect<RefreshJournal.RefreshJournal["Type"], never, H
   const damaged = (location: string, detail?: string) => () =>
     new CredentialStoreError({ reason: "Decode", location, ...(detail === undefined ? {} : { detail }) })
 
-  const open = Effect.catchTag(home.open, "LockUnavailable", ({ detail, path, reason }) =>
-    new CredentialStoreError({ reason: "Write", location: path, detail: detail ?? reason }))
+  const open = Effect.catchTag(
+    home.open,
+    "LockUnavailable",
+    ({ detail, path, reason }) =>
+      new CredentialStoreError({ reason: "Write", location: path, detail: detail ?? reason })
+  )
 
   return RefreshJournal.RefreshJournal.of({
     location: journalOf,

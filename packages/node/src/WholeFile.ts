@@ -6,7 +6,7 @@
  */
 import { CredentialStoreError } from "@lockstep/core/Errors"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 import * as Fs from "node:fs"
 import { codeOf } from "./internal/errno.js"
 

@@ -8,6 +8,7 @@ import * as Either from "effect/Either"
 import * as Equal from "effect/Equal"
 import * as FastCheck from "effect/FastCheck"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { anyValue, space, unknownMember } from "./support/jsonTexts.js"
 
@@ -223,7 +224,8 @@ describe("AuthJson splices", () => {
       assert.deepStrictEqual(AuthJson.list(document), [])
       assert.deepStrictEqual(AuthJson.findDamage(document), Option.none())
     }
-    for (const fields of [{ expiresAt: Option.some(Infinity) }, { obtainedAt: Option.some(Infinity) }]) {
+    const empty = Option.some(Redacted.make(""))
+    for (const fields of [{ expiresAt: Option.some(Infinity) }, { accessToken: empty }, { refreshToken: empty }]) {
       assert.isTrue(Either.isLeft(AuthJson.put(AuthJson.empty, CODEX, credential(1, fields), NOW)))
     }
   })

@@ -104,7 +104,10 @@ export const credentialStoreContract = <E>(
           assert.strictEqual((yield* getSome(other, CODEX)).version, written.version)
           assert.isTrue(yield* remove(store, CODEX))
           assert.deepStrictEqual(yield* other.get(CODEX), Option.none())
-          assert.deepStrictEqual(yield* other.modify(CODEX, (current) => Change.Keep({ value: current })), Option.none())
+          assert.deepStrictEqual(
+            yield* other.modify(CODEX, (current) => Change.Keep({ value: current })),
+            Option.none()
+          )
         })
       ))
 
@@ -124,7 +127,19 @@ export const credentialStoreContract = <E>(
     it.scopedLive("names are told apart exactly and all of them are listed", () =>
       withViews((store, other) =>
         Effect.gen(function*() {
-          const names = ["codex", "Codex", "codex@work", "mcp:linear", "__proto__", "constructor", "a/../b", "é", "日本", "😀", " "]
+          const names = [
+            "codex",
+            "Codex",
+            "codex@work",
+            "mcp:linear",
+            "__proto__",
+            "constructor",
+            "a/../b",
+            "é",
+            "日本",
+            "😀",
+            " "
+          ]
           const written = new Map<string, Credential.Version>()
           for (const name of names) {
             written.set(name, (yield* put(store, TenantId.make(name), credential(written.size))).version)
@@ -143,7 +158,8 @@ export const credentialStoreContract = <E>(
             view.modify(CODEX, (current) =>
               Change.Put({
                 credential: credential(Option.match(current, {
-                  onNone: () => 1,
+                  onNone: () =>
+                    1,
                   onSome: (stored) => stored.credential.generation + 1
                 })),
                 value: () => undefined

@@ -1,0 +1,38 @@
+import * as Effect from "effect/Effect"
+import * as Module from "node:module"
+
+type Call = (...args: ReadonlyArray<unknown>) => unknown
+
+const fs: Record<string, unknown> = Module.createRequire(import.meta.url)("node:fs")
+
+/** Puts something in the place of calls of `node:fs` and returns how to undo it. */
+const replace = (names: ReadonlyArray<string>, by: (name: string, original: Call) => Call): () => void => {
+  const originals = names.map((name) => [name, fs[name] as Call] as const)
+  for (const [name, original] of originals) fs[name] = by(name, original)
+  Module.syncBuiltinESMExports()
+  return () => {
+    for (const [name, original] of originals) fs[name] = original
+    Module.syncBuiltinESMExports()
+  }
+}
+
+/** Runs something and names the calls of `node:fs` that it made, in order. */
+export const record = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.suspend(() => {
+    const calls: Array<string> = []
+    const names = Object.keys(fs).filter((name) => name.endsWith("Sync") && typeof fs[name] === "function")
+    const undo = replace(names, (name, original) => (...args) => {
+      calls.push(name)
+      return original(...args)
+    })
+    return Effect.map(Effect.ensuring(effect, Effect.sync(undo)), (result) => ({ result, calls }))
+  })
+
+/** Runs something while one call of `node:fs` fails. */
+export const failing = <A, E, R>(name: string, code: string, effect: Effect.Effect<A, E, R>) =>
+  Effect.suspend(() => {
+    const undo = replace([name], () => () => {
+      throw Object.assign(new Error(code), { code })
+    })
+    return Effect.ensuring(effect, Effect.sync(undo))
+  })
