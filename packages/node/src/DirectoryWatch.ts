@@ -36,8 +36,8 @@ interface Shared {
   users: number
 }
 
-// One per process and not per layer: a user may have no more than 128 inotify instances, and each watch of a
-// directory wakes the process once for every event in it.
+// One per process and not per layer: every watch of a directory is called for every event in it, and has to prove
+// itself.
 const watchers = new Map<string, Shared>()
 
 const retain = (directory: string): Shared => {

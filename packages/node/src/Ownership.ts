@@ -82,6 +82,8 @@ const makeOne = (path: string): void => {
 }
 
 const make = (path: string): void => {
+  // Asked at every try of a lock, and an exception costs more than everything else in it.
+  if (Fs.existsSync(path)) return
   try {
     makeOne(path)
   } catch (cause) {

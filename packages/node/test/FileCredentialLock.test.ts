@@ -17,6 +17,7 @@ import * as Cp from "node:child_process"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as ProcFs from "../src/internal/procfs.js"
+import { onCall } from "./support/instrument.js"
 import * as LockDirectory from "./support/lockDirectory.js"
 import { asNobody, giveToNobody, isRoot, withUmask } from "./support/privileges.js"
 import { foreignHolder, isEvent, isFree, lockWorker, until } from "./support/processes.js"
@@ -97,6 +98,20 @@ describe("FileCredentialLock and other processes", () => {
       yield* holder.send({ do: "release" })
       // The clock stands still, so a first try that came too early would be the last.
       yield* Fiber.join(waiter)
+    }))
+
+  it.scoped("when waiters are woken the lock is free", () =>
+    Effect.gen(function*() {
+      const lock = yield* LockDirectory.lock(yield* LockDirectory.make)
+      const lease = Option.getOrThrow(yield* lock.tryAcquire(CODEX))
+      const freeAtTouch: Array<boolean> = []
+      yield* onCall("lutimesSync", () => freeAtTouch.push(isFree(sidecarOf(lock))))
+      yield* lease.release({ changed: false })
+      assert.deepStrictEqual(freeAtTouch, [true])
+      const other = Option.getOrThrow(yield* lock.tryAcquire(CODEX))
+      // What was written has woken them.
+      yield* other.release({ changed: true })
+      assert.deepStrictEqual(freeAtTouch, [true])
     }))
 
   it.scoped("LockTimeout names the holder, and that it is stopped", () =>

@@ -159,9 +159,13 @@ export const make = (directory: string, { isRemote, now, watch }: Machine = mach
       // O_NOFOLLOW is missing on Windows.
       Fs.closeSync(Fs.openSync(scratch, O_WRONLY | O_CREAT | O_EXCL | (O_NOFOLLOW ?? 0), 0o600))
     } catch {
-      // Read-only, or left behind by a process of the same pid; then removing it is an event as well.
+      // Read-only; or left behind by a process of the same pid, and then removing it is an event as well.
     }
-    Fs.rmSync(scratch, { force: true })
+    try {
+      Fs.rmSync(scratch, { force: true })
+    } catch {
+      // It stays unproven.
+    }
   }
 
   const poll = () => {
@@ -170,12 +174,6 @@ export const make = (directory: string, { isRemote, now, watch }: Machine = mach
     if (watcher === undefined) {
       start()
       if (watcher !== undefined) return anythingMayHaveChanged()
-    } else if (provable && polledAt >= proveAt) {
-      try {
-        prove()
-      } catch {
-        // It stays unproven.
-      }
     }
     const present = identify(directory)
     if (watcher !== undefined && !isSame(present, before)) return verify()
@@ -183,6 +181,9 @@ export const make = (directory: string, { isRemote, now, watch }: Machine = mach
       watched = present
       anythingMayHaveChanged()
     }
+    // Last: the scratch file moves the `mtime` too. If its event arrives, polling is over and nobody is told of it; if
+    // none does, the next poll tells of one change too many.
+    if (watcher !== undefined && provable && polledAt >= proveAt) prove()
   }
 
   start()
