@@ -139,6 +139,8 @@ const table: ReadonlyArray<[string, Exchange, string, OAuthVendor.OAuthVendor?]>
   ["401 invalid_grant", answer(401, { error: "invalid_grant" }), "Terminal InvalidGrant"],
   ["403 invalid_grant", answer(403, { error: "invalid_grant" }), "Terminal InvalidGrant"],
   ["200 invalid_grant", answer(200, { error: "invalid_grant" }), "Terminal InvalidGrant"],
+  ["503 invalid_grant", answer(503, { error: "invalid_grant" }), "Terminal InvalidGrant"],
+  ["429 invalid_grant", answer(429, { error: "invalid_grant" }), "Terminal InvalidGrant"],
   ["invalid_grant in capitals", answer(400, { error: " INVALID_GRANT " }), "Terminal InvalidGrant"],
   ["invalid_grant inside an object", answer(400, nested("invalid_grant")), "Terminal InvalidGrant"],
   [

@@ -22,7 +22,7 @@ const table: ReadonlyArray<[string, Record<string, unknown>, string, number | nu
   ["expires_at in milliseconds", { expires_at: (NOW + 60) * 1000 }, "opaque", NOW + 60],
   ["expires_at as a date", { expires_at: new Date((NOW + 60) * 1000).toISOString() }, "opaque", NOW + 60],
   ["expires_at in the past says nothing", { expires_at: NOW - 60 }, "opaque", null],
-  ["expires_at of u64::MAX says nothing", { expires_at: 18446744073709551615 }, "opaque", null],
+  ["expires_at of u64::MAX says nothing", { expires_at: "18446744073709551615" }, "opaque", null],
   ["the first source wins", { expires_in: 60, expires_at: NOW + 99 }, jwt({ exp: NOW + 999 }), NOW + 60],
   ["a useless source gives way", { expires_in: 0 }, jwt({ exp: NOW + 999 }), NOW + 999],
   ["exp", {}, jwt({ exp: NOW + 999 }), NOW + 999],

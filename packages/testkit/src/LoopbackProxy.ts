@@ -50,7 +50,8 @@ export const make = (options: {
       const upstream = Net.connect(options.port, "127.0.0.1", () => {
         client.write("HTTP/1.1 200 Connection established\r\n\r\n")
         upstream.write(head)
-        upstream.pipe(client).pipe(upstream)
+        upstream.pipe(client)
+        client.pipe(upstream)
       })
       track(upstream)
     })

@@ -116,6 +116,15 @@ export const members = (alter: (answer: Record<string, unknown>) => Record<strin
   altered((answer) => ({ ...answer, body: JSON.stringify(alter(JSON.parse(answer.body) as Record<string, unknown>)) }))
 
 /**
+ * Consumes the token, and leaves a member out of the answer.
+ *
+ * @since 0.1.0
+ * @category behaviours
+ */
+export const without = (member: string): Behaviour =>
+  members((answer) => Object.fromEntries(Object.entries(answer).filter(([name]) => name !== member)))
+
+/**
  * What a strict server does.
  *
  * @since 0.1.0
@@ -129,12 +138,8 @@ export const strict: Behaviour = altered((answer) => answer)
  * @since 0.1.0
  * @category behaviours
  */
-export const omittedRefreshToken: Behaviour = ({ extend }) =>
-  Effect.sync(() => {
-    const answer = extend()
-    const { refresh_token: _, ...rest } = JSON.parse(answer.body) as Record<string, unknown>
-    return { ...answer, body: JSON.stringify(rest) }
-  })
+export const omittedRefreshToken: Behaviour = ({ extend }, request) =>
+  without("refresh_token")({ redeem: extend, extend, redeemUnlessEarly: extend }, request)
 
 /**
  * Grants an access token and repeats the refresh token, which stays good.
@@ -158,7 +163,7 @@ export const created: Behaviour = altered((answer) => ({ ...answer, status: 201 
  * @since 0.1.0
  * @category behaviours
  */
-export const withoutTokenType: Behaviour = members(({ token_type: _, ...rest }) => rest)
+export const withoutTokenType: Behaviour = without("token_type")
 
 /**
  * Labels the answer as something else than JSON.
