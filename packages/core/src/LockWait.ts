@@ -25,6 +25,7 @@ import * as Scope from "effect/Scope"
 import type { CredentialLock, LockTarget } from "./CredentialLock.js"
 import { LockTimeout } from "./Errors.js"
 import type { LockHolder, LockUnavailable } from "./Errors.js"
+import { raceFirst } from "./internal/race.js"
 
 /**
  * A lock that this scope holds.
@@ -89,6 +90,9 @@ const isSameHolder = (a: Option.Option<LockHolder>, b: Option.Option<LockHolder>
   Option.isNone(a) || Option.isNone(b) ||
   (a.value.pid === b.value.pid && Option.getOrNull(a.value.startedAt) === Option.getOrNull(b.value.startedAt))
 
+/** Milliseconds on the monotonic clock: a wall clock that is set back must not prolong a wait. */
+const elapsed: Effect.Effect<number> = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos / 1_000_000n))
+
 /**
  * Takes a lock for the rest of the scope, or finds what makes it needless, whichever comes first.
  *
@@ -121,12 +125,12 @@ export const acquireOr = <A, E>(lock: CredentialLock["Type"], target: LockTarget
       const released = yield* lock.wakeups
       const hints = options.hints === undefined ? released : yield* options.hints
       const hint = Effect.as(
-        hints === released ? Queue.take(released) : Effect.raceFirst(Queue.take(released), Queue.take(hints)),
+        hints === released ? Queue.take(released) : raceFirst(Queue.take(released), Queue.take(hints)),
         true
       )
       const timeout = Duration.toMillis(options.timeout)
       const firstHolder = yield* lock.holder(target)
-      const began = yield* Clock.currentTimeMillis
+      const began = yield* elapsed
       let deadline = began + timeout
       let restarted = false
       let burst: number = BURST.length
@@ -136,7 +140,7 @@ export const acquireOr = <A, E>(lock: CredentialLock["Type"], target: LockTarget
         const found = yield* Scope.extend(lookOrTake, outer)
         if (Option.isSome(found)) return found.value
 
-        const now = yield* Clock.currentTimeMillis
+        const now = yield* elapsed
         if (now >= deadline) {
           const holder = yield* lock.holder(target)
           if (restarted || isSameHolder(firstHolder, holder)) {
@@ -147,10 +151,10 @@ export const acquireOr = <A, E>(lock: CredentialLock["Type"], target: LockTarget
         }
 
         const jitter = yield* Random.nextRange(0.5, 1)
-        const delay = burst < BURST.length ? BURST[burst]! : quiet * jitter
-        const hinted = yield* Effect.raceFirst(
+        const delay = burst < BURST.length ? BURST[burst]! : Math.ceil(quiet * jitter)
+        const hinted = yield* raceFirst(
           hint,
-          Effect.as(Effect.sleep(Duration.millis(Math.min(delay, Math.max(1, deadline - now)))), false)
+          Effect.as(Effect.sleep(Duration.millis(Math.min(delay, deadline - now))), false)
         )
         if (hinted) {
           burst = 0

@@ -176,7 +176,7 @@ export const make: Effect.Effect<
     policy,
     host,
     unpersisted,
-    afterwards: (effect) => Effect.sync(() => owner.run(Effect.uninterruptible(Effect.disconnect(effect))))
+    afterwards: (effect) => Effect.sync(() => owner.run(Effect.uninterruptible(Effect.disconnect(effect)), () => {}))
   })
 
   const marginOf = (tenant: TenantId, wanted: Wanted.Wanted, credential: Credential.Credential): number =>

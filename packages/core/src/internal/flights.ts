@@ -16,6 +16,7 @@ import { ProviderTimeout, type RefreshError } from "../Errors.js"
 import type { RefreshPolicy } from "../RefreshPolicy.js"
 import type { TenantId } from "../TenantId.js"
 import type { Landed, Plan } from "./flight.js"
+import { raceFirst } from "./race.js"
 
 export interface Flight {
   readonly landed: Deferred.Deferred<Landed, RefreshError>
@@ -34,13 +35,15 @@ export const makeOwner = (runtime: Runtime.Runtime<never>) => {
   const fibers = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
   let closed = false
   return {
-    /** Runs an effect, unless the service is closed. */
-    run: (effect: Effect.Effect<unknown, unknown>): boolean => {
-      if (closed) return false
+    /** Runs an effect, unless the service is closed, and tells how it ended, also when it was ended before it began. */
+    run: <A, E>(effect: Effect.Effect<A, E>, onEnd: (exit: Exit.Exit<A, E>) => void): void => {
+      if (closed) return onEnd(Exit.interrupt(FiberId.none))
       const fiber = Runtime.runFork(runtime)(effect)
       fibers.add(fiber)
-      fiber.addObserver(() => void fibers.delete(fiber))
-      return true
+      fiber.addObserver((exit) => {
+        fibers.delete(fiber)
+        onEnd(exit)
+      })
     },
     /** What waits for itself uninterruptibly is waited for; everything else ends at once. */
     close: Effect.suspend(() => {
@@ -68,24 +71,19 @@ export const make = (
         Effect.negate(Deferred.isDone(flight.landed))
       )
     // Announced and started in one synchronous step: an interruption between the two would leave a flight that
-    // everybody finds and nobody flies.
+    // everybody finds and nobody flies. Its end is observed from outside, because a fiber that is interrupted in its
+    // first steps runs none of its own finalizers.
     running.set(tenant, flight)
-    const started = owner.run(
+    owner.run(
       fly({ ...plan, tenant, sent: flight.sent, publish }).pipe(
         Effect.tap(publish),
-        Effect.tapError((error) => options.onFailed(tenant, error)),
-        Effect.onExit((exit) =>
-          Effect.suspend(() => {
-            running.delete(tenant)
-            return Deferred.done(flight.landed, exit)
-          })
-        )
-      )
+        Effect.tapError((error) => options.onFailed(tenant, error))
+      ),
+      (exit) => {
+        running.delete(tenant)
+        Deferred.unsafeDone(flight.landed, exit)
+      }
     )
-    if (!started) {
-      running.delete(tenant)
-      Deferred.unsafeDone(flight.landed, Exit.interrupt(FiberId.none))
-    }
     return flight
   }
 
@@ -109,7 +107,7 @@ export const make = (
       patience: Option.Option<Duration.Duration>
     ): Effect.Effect<Option.Option<Landed>, RefreshError> => {
       const { providerTimeout } = options.policy
-      const answer = Effect.raceFirst(
+      const answer = raceFirst(
         Effect.asSome(Deferred.await(flight.landed)),
         Effect.zipRight(
           Deferred.await(flight.sent),
@@ -123,7 +121,7 @@ export const make = (
       )
       return Option.match(patience, {
         onNone: () => answer,
-        onSome: (duration) => Effect.raceFirst(answer, Effect.as(Effect.sleep(duration), Option.none()))
+        onSome: (duration) => raceFirst(answer, Effect.as(Effect.sleep(duration), Option.none()))
       })
     }
   }

@@ -9,6 +9,7 @@ import * as Credential from "../Credential.js"
 import type { RefreshError } from "../Errors.js"
 import * as Freshness from "../Freshness.js"
 import type { TenantId } from "../TenantId.js"
+import { raceFirst } from "./race.js"
 
 /** How often a credential without a known expiry is looked at. */
 const UNKNOWN_EXPIRY = Duration.minutes(1)
@@ -60,7 +61,7 @@ export const keepFresh = (tenant: TenantId, options: {
           waitAfter(error)
         )
       ),
-      Effect.flatMap((delay) => Effect.raceFirst(Effect.sleep(delay), Queue.take(changed)))
+      Effect.flatMap((delay) => raceFirst(Effect.sleep(delay), Queue.take(changed)))
     )
     yield* Effect.forkScoped(Effect.forever(round))
   })
