@@ -26,4 +26,12 @@ if (isMainThread && process.env.TESTKIT_BARRIER !== undefined) {
   }
   tell("go")
   process.on("exit", (code) => tell("exit", { code }))
+  // Said after the program has dealt with it. A listener of ours would keep a signal from ending the process.
+  const emit = process.emit
+  let heard = 0
+  process.emit = function(event, ...rest) {
+    const result = emit.call(this, event, ...rest)
+    if (typeof event === "string" && /^SIG[A-Z0-9]+$/.test(event)) tell("signal", { signal: event, count: ++heard })
+    return result
+  }
 }

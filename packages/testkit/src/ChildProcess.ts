@@ -94,6 +94,8 @@ export interface Child {
   /** The first message on stdout, past or coming, that the predicate accepts. */
   readonly message: (accepts: (message: Message) => boolean) => Effect.Effect<Message, EndedEarly>
   readonly signal: (signal: NodeJS.Signals) => Effect.Effect<void>
+  /** Waits until a program started at the barrier has dealt with so many signals that it listens to. */
+  readonly heard: (count: number) => Effect.Effect<void, EndedEarly>
   /** Waits until a signal has stopped it: one that continues it before is lost. Linux only. */
   readonly stopped: Effect.Effect<void>
   /** Waits until it has ended and its outputs are read to the end. */
@@ -190,6 +192,8 @@ export const spawn = (command: Command): Effect.Effect<Child, never, Scope.Scope
           look()
           child.kill(signal)
         }),
+      heard: (count) =>
+        Effect.asVoid(message(barrier, (said) => said["event"] === "signal" && said["count"] === count)),
       // The parent of a stopped process is told by a signal that Node does not pass on.
       stopped: Effect.repeat(Effect.promise(() => setTimeout(1)), { until: () => processTable.isStopped(pid) }),
       exit,

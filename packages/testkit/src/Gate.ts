@@ -9,6 +9,18 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 
 /**
+ * Somebody who waits at a gate.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Arrival<A> {
+  readonly who: A
+  /** Lets this one pass, and nobody else. */
+  readonly pass: Effect.Effect<void>
+}
+
+/**
  * A gate that is held. Whoever comes is announced and waits.
  *
  * @since 0.1.0
@@ -16,7 +28,7 @@ import type * as Scope from "effect/Scope"
  */
 export interface Hold<A> {
   /** Who has come since the gate is held. Taking waits for the next one. */
-  readonly arrivals: Queue.Dequeue<A>
+  readonly arrivals: Queue.Dequeue<Arrival<A>>
   /** Lets everybody pass, now and later. */
   readonly release: Effect.Effect<void>
 }
@@ -31,7 +43,7 @@ export interface Gate<A> {
   /** Holds the gate until released, at the latest when the scope closes. */
   readonly hold: Effect.Effect<Hold<A>, never, Scope.Scope>
   /** Passes, or waits while the gate is held. */
-  readonly pass: (arrival: A) => Effect.Effect<void>
+  readonly pass: (who: A) => Effect.Effect<void>
 }
 
 /**
@@ -41,11 +53,11 @@ export interface Gate<A> {
  * @category constructors
  */
 export const make = <A>(): Gate<A> => {
-  const holds = new Set<{ readonly arrivals: Queue.Queue<A>; readonly opened: Deferred.Deferred<void> }>()
+  const holds = new Set<{ readonly arrivals: Queue.Queue<Arrival<A>>; readonly opened: Deferred.Deferred<void> }>()
   return {
     hold: Effect.acquireRelease(
       Effect.gen(function*() {
-        const arrivals = yield* Queue.unbounded<A>()
+        const arrivals = yield* Queue.unbounded<Arrival<A>>()
         const opened = yield* Deferred.make<void>()
         const hold = { arrivals, opened }
         holds.add(hold)
@@ -57,11 +69,16 @@ export const make = <A>(): Gate<A> => {
       }),
       (hold) => hold.release
     ),
-    pass: (arrival) =>
+    pass: (who) =>
       Effect.suspend(() =>
         Effect.forEach(
           [...holds],
-          (hold) => Effect.zipRight(Queue.offer(hold.arrivals, arrival), Deferred.await(hold.opened)),
+          (hold) =>
+            Effect.gen(function*() {
+              const passed = yield* Deferred.make<void>()
+              yield* Queue.offer(hold.arrivals, { who, pass: Effect.asVoid(Deferred.succeed(passed, undefined)) })
+              yield* Effect.raceFirst(Deferred.await(passed), Deferred.await(hold.opened))
+            }),
           { concurrency: "unbounded", discard: true }
         )
       )

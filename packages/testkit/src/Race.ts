@@ -27,6 +27,8 @@ export interface Contender {
   /** Whether it keeps journals, which say who redeemed. Otherwise it says `refreshed` on stderr. */
   readonly journals: boolean
   readonly args: (file: string, tenant: string) => ReadonlyArray<string>
+  /** In addition to the clean environment. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 /**
@@ -60,6 +62,8 @@ export interface Runner {
   readonly after: number | null
   /** Whether the server still honours the token that it printed, asked when all had ended. */
   readonly alive: boolean
+  /** The first line of what it said, where it failed. */
+  readonly why: string | null
 }
 
 /**
@@ -153,7 +157,8 @@ export const run = (
 
     const children = yield* harness.race(options.processes, (index) => ({
       args: contender.args(file, tenantOf(index)),
-      prints: ["access_token"]
+      prints: ["access_token"],
+      ...(contender.env === undefined ? {} : { env: contender.env })
     }))
     const exits = yield* Effect.forEach(children, (child) =>
       child.exit, { concurrency: "unbounded" })
@@ -178,9 +183,8 @@ export const run = (
         const tenant = tenantOf(index)
         // Its own clock reading where it could take one: ours also counts our waiting for a processor.
         const ended = yield* Effect.orElseSucceed(Effect.map(child.left, ({ monotonic }) => monotonic), () => exit.at)
-        const redeemed = journaled === null
-          ? (yield* child.stderr).startsWith("refreshed")
-          : journaled.has(child.pid)
+        const said = yield* child.stderr
+        const redeemed = journaled === null ? said.startsWith("refreshed") : journaled.has(child.pid)
         const answered = redemptions.filter(({ accountId }) => accountId === tenant).at(-1)?.at.monotonic
         const failed = exit.code !== 0 || token === ""
         return {
@@ -190,7 +194,8 @@ export const run = (
           took: millis(released[index]!, ended),
           did: failed ? "failed" as const : redeemed ? "redeemed" as const : "adopted" as const,
           after: failed || answered === undefined || ended < answered ? null : millis(answered, ended),
-          alive: !failed && (yield* server.isActive(token))
+          alive: !failed && (yield* server.isActive(token)),
+          why: failed ? said.split("\n", 1)[0]! : null
         }
       }))
     const alive = yield* Effect.forEach(tenants, (tenant) => server.isActive(storedRefreshToken(file, tenant)))

@@ -35,7 +35,7 @@ const deed = (runner: Runner, style: TerminalStyle): string => {
 }
 
 const note = (runner: Runner, style: TerminalStyle): string => {
-  if (runner.did === "failed") return style.bad(`exit code ${runner.exit}`)
+  if (runner.did === "failed") return style.bad(runner.why ?? `exit code ${runner.exit}`)
   if (!runner.alive) return style.bad("its token is revoked")
   return runner.after === null ? "" : style.dim(`${ms(runner.after)} ms after the server's answer`)
 }

@@ -118,13 +118,13 @@ describe("AuthorizationServer", () => {
       const before = yield* server.requests.hold
       const after = yield* server.answers.hold
       const pending = yield* Effect.fork(server.refresh(login.refresh_token))
-      assert.strictEqual(yield* Queue.take(before.arrivals), TokenLedger.fingerprint(login.refresh_token))
+      assert.strictEqual((yield* Queue.take(before.arrivals)).who, TokenLedger.fingerprint(login.refresh_token))
       assert.strictEqual(server.ledger.redemptions.length, 0)
       yield* before.release
-      yield* Queue.take(after.arrivals)
+      const answered = yield* Queue.take(after.arrivals)
       assert.strictEqual(server.ledger.redemptions.length, 1)
       assert.isNull(pending.unsafePoll())
-      yield* after.release
+      yield* answered.pass
       assert.strictEqual((yield* Fiber.join(pending)).status, 200)
     }))
 

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 
 const attempt = <A>(read: () => A, otherwise: A): A => {
   try {
@@ -8,9 +8,10 @@ const attempt = <A>(read: () => A, otherwise: A): A => {
   }
 }
 
+// Node starts processes on its main thread only.
 const childrenOf = (pid: number): ReadonlyArray<number> =>
-  attempt(() => readdirSync(`/proc/${pid}/task`), [])
-    .flatMap((thread) => attempt(() => readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8"), "").split(" "))
+  attempt(() => readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8"), "")
+    .split(" ")
     .filter((child) => child !== "")
     .map(Number)
 

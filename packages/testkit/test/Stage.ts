@@ -1,0 +1,69 @@
+/**
+ * What every test of real processes begins with: a server, a home with expired logins, and no secret shown at the end.
+ */
+import * as AuthorizationServer from "@lockstep/testkit/AuthorizationServer"
+import * as ProcessHarness from "@lockstep/testkit/ProcessHarness"
+import * as SeededHome from "@lockstep/testkit/SeededHome"
+import { fingerprint } from "@lockstep/testkit/TokenLedger"
+import * as Effect from "effect/Effect"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+
+export const TENANT = "agent"
+
+interface Entry {
+  readonly refresh_token: string
+  readonly generation: number
+}
+
+export const make = (tenants: ReadonlyArray<string> = [TENANT]) =>
+  Effect.gen(function*() {
+    const server = yield* AuthorizationServer.make()
+    const harness = yield* ProcessHarness.make({ secrets: () => server.ledger.secrets })
+    const logins = yield* Effect.forEach(tenants, (tenant) =>
+      Effect.map(server.issue(tenant), ({ access_token, refresh_token, scope }) => ({
+        tenant,
+        access_token,
+        refresh_token,
+        scope,
+        issuer: server.issuer,
+        token_endpoint: server.tokenEndpoint,
+        client_id: server.clientId
+      })))
+    const file = yield* SeededHome.write(harness.home, logins)
+    const entries = Effect.sync(() =>
+      (JSON.parse(readFileSync(file, "utf8")) as { readonly tenants: Record<string, Entry> }).tenants
+    )
+    return {
+      server,
+      harness,
+      file,
+      logins,
+      /** The fingerprint of the refresh token that each login began with. */
+      first: Object.fromEntries(logins.map(({ refresh_token, tenant }) => [tenant, fingerprint(refresh_token)])),
+      /** Fingerprint and generation of what is stored. */
+      stored: (tenant = TENANT) =>
+        Effect.map(entries, (all) => ({
+          refreshToken: fingerprint(all[tenant]!.refresh_token),
+          generation: all[tenant]!.generation
+        })),
+      /** Whether the server honours the stored login. */
+      lives: (tenant = TENANT) =>
+        Effect.flatMap(entries, (all) =>
+          server.isActive(all[tenant]!.refresh_token)),
+      hasAnswerFile: (tenant = TENANT) =>
+        Effect.sync(() => existsSync(join(harness.home, `auth.json.refresh.${tenant}.answer`))),
+      temporaries: Effect.sync(() => readdirSync(harness.home).filter((name) => name.endsWith(".tmp"))),
+      counts: Effect.sync(() => ({
+        redemptions: server.ledger.redemptions.length,
+        reuses: server.ledger.reuses.length,
+        refusals: server.ledger.refusals.length,
+        revocations: server.ledger.revocations.length
+      }))
+    }
+  })
+
+export type Stage = Effect.Effect.Success<ReturnType<typeof make>>
+
+/** What the server should have seen when all went well. */
+export const ONCE = { redemptions: 1, reuses: 0, refusals: 0, revocations: 0 }
