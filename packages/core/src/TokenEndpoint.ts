@@ -89,7 +89,7 @@ export interface RefreshTraits {
 export interface PreparedRedemption {
   /**
    * Sends the refresh token once, on a fresh connection, following no redirect, and reads the whole answer. Never
-   * fails; interruption aborts the request.
+   * fails; interruption aborts the request. Run again for the one retry of an unknown outcome.
    */
   readonly redeem: Effect.Effect<RedeemAnswer>
 }
