@@ -95,9 +95,13 @@ export const makeMemory: Effect.Effect<CredentialLock["Type"]> = Effect.gen(func
         const key = name(target)
         if (held.has(key)) return Option.none()
         held.add(key)
+        let released = false
         return Option.some<Lease>({
           release: () =>
             Effect.suspend(() => {
+              // A second release must not free the lock of whoever holds it now.
+              if (released) return Effect.void
+              released = true
               held.delete(key)
               return PubSub.publish(pubsub, undefined)
             })

@@ -8,6 +8,15 @@ import * as Schema from "effect/Schema"
 
 const seconds = (millis: number): string => `${Math.max(1, Math.ceil(millis / 1000))} s`
 
+/**
+ * How to start a new login of a tenant, as part of a sentence.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const loginAdvice = (tenant: string): string =>
+  `log in again and take the login over with \`lockstep import ${tenant} --from FILE --replace\``
+
 const OUTCOMES = {
   NotFound: "is not logged in",
   Removed: "was logged out",
@@ -47,8 +56,8 @@ export class ReauthorizationRequired extends Schema.TaggedError<ReauthorizationR
   }
   get advice(): string {
     return this.reason === "OutcomeUnknown"
-      ? `run \`lockstep refresh ${this.tenant}\` to risk one more attempt, or \`lockstep login ${this.tenant}\``
-      : `run \`lockstep login ${this.tenant}\``
+      ? `run \`lockstep refresh ${this.tenant}\` to risk one more attempt, or ${loginAdvice(this.tenant)}`
+      : loginAdvice(this.tenant)
   }
 }
 
@@ -101,7 +110,8 @@ const LOCK_REASONS = {
   ReadOnly: "the file system is read-only",
   Permission: "this user may not write there",
   OtherDomain: "other processes lock this store elsewhere",
-  NoBinding: "no way to call the system's file lock was found"
+  NoBinding: "no way to call the system's file lock was found",
+  Exhausted: "the disk or a table of the system is full"
 } as const
 
 /**
@@ -111,7 +121,7 @@ const LOCK_REASONS = {
  * @category errors
  */
 export class LockUnavailable extends Schema.TaggedError<LockUnavailable>()("LockUnavailable", {
-  reason: Schema.Literal("Unsupported", "Remote", "ReadOnly", "Permission", "OtherDomain", "NoBinding"),
+  reason: Schema.Literal("Unsupported", "Remote", "ReadOnly", "Permission", "OtherDomain", "NoBinding", "Exhausted"),
   /** The path concerned. */
   path: Schema.String,
   /** An errno, the two settings that disagree, and the like. */
@@ -134,6 +144,8 @@ export class LockUnavailable extends Schema.TaggedError<LockUnavailable>()("Lock
         return "run as the owner of the directory, or repair its owner and mode"
       case "OtherDomain":
         return "use the same LOCKSTEP_LOCK_DIR and host for every process of this store"
+      case "Exhausted":
+        return "free disk space or file descriptors, then try again; nothing was spent"
       case "NoBinding":
         return "reinstall lockstep with its optional dependencies, or install util-linux"
     }

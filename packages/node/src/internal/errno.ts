@@ -17,6 +17,11 @@ export const lockUnavailable = (path: string, code: string): LockUnavailable => 
     case "EOPNOTSUPP":
     case "EINVAL":
       return new LockUnavailable({ reason: "Unsupported", path, detail: code })
+    case "ENOSPC":
+    case "EDQUOT":
+    case "EMFILE":
+    case "ENFILE":
+      return new LockUnavailable({ reason: "Exhausted", path, detail: code })
     default:
       return new LockUnavailable({ reason: "Permission", path, detail: code })
   }
