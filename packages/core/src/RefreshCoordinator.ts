@@ -128,8 +128,9 @@ export class RefreshCoordinator extends Context.Tag("@lockstep/core/RefreshCoord
   readonly changes: Stream.Stream<RefreshEvent>
 }>() {}
 
+const UNKNOWN = "?"
 const accountOf = (credential: Credential.Credential): string =>
-  Option.getOrElse(Credential.accountId(credential), () => "?")
+  Option.getOrElse(Credential.accountId(credential), () => UNKNOWN)
 
 /** The record is not there any more, or belongs to somebody else: nothing that was read before may be served. */
 const isGone = (error: RefreshError): boolean =>
@@ -138,6 +139,7 @@ const isGone = (error: RefreshError): boolean =>
 
 /** A caller who joined a flight may have wanted more than the one who started it: such a failure is not his. */
 const mayTryOwnTerms = (wanted: Wanted.Wanted, error: RefreshError): boolean =>
+  (wanted.cause !== "rejected" && error._tag === "ProviderRejected" && error.reason === "FreshTokenRejected") ||
   (wanted.cause !== "expiry" && error._tag === "ProviderUnavailable" && error.reason === "Cooldown") ||
   (wanted.acceptRisk && error._tag === "ReauthorizationRequired" && error.reason === "OutcomeUnknown")
 
@@ -176,7 +178,7 @@ export const make: Effect.Effect<
     policy,
     host,
     unpersisted,
-    afterwards: (effect) => Effect.sync(() => owner.run(Effect.uninterruptible(Effect.disconnect(effect)), () => {}))
+    afterwards: (effect) => Effect.sync(() => owner.linger(effect))
   })
 
   const marginOf = (tenant: TenantId, wanted: Wanted.Wanted, credential: Credential.Credential): number =>
@@ -192,13 +194,10 @@ export const make: Effect.Effect<
         const known = memory.get(tenant)
         memory.set(tenant, stored, options.epoch, clock)
         const { generation } = stored.credential
-        const from = replaced.get(tenant) ??
-          (known === undefined || !Credential.isOtherAccount(known.stored.credential, stored.credential)
-            ? undefined
-            : accountOf(known.stored.credential))
-        if (from !== undefined) {
-          const to = accountOf(stored.credential)
-          replaced.delete(tenant)
+        const from = replaced.get(tenant) ?? (known === undefined ? undefined : accountOf(known.stored.credential))
+        const to = accountOf(stored.credential)
+        replaced.delete(tenant)
+        if (from !== undefined && from !== UNKNOWN && to !== UNKNOWN && from !== to) {
           return Effect.zipRight(
             Effect.logWarning(`${tenant} is logged in as another account now`, { from, to }),
             PubSub.publish(events, RefreshEvent.AccountChanged({ tenant, from, to }))
@@ -291,16 +290,15 @@ export const make: Effect.Effect<
       const byWall = Wanted.isMetBy(first, hint.credential, { now: clock.unsafeCurrentTimeMillis(), margin })
       const known = memory.get(tenant)
       const byBoth = byWall && (known === undefined || Memory.meets(known, first, margin, clock))
-      if (byBoth && !unpersisted.has(tenant) && first.cause !== "person") {
-        return { stored: hint, by: "adopted", rotated: false }
-      }
+      const isMet = byBoth && first.cause !== "person"
+      if (isMet && !unpersisted.has(tenant)) return { stored: hint, by: "adopted", rotated: false }
 
       // The stored token is no answer to a person, who asks for a newer one; nor when it ran out by the monotonic clock
-      // and the wall clock does not know it; nor when this process holds a newer one that must be stored first.
-      const wanted: Wanted.Wanted =
-        Option.isNone(first.notToken) && (first.cause === "person" || (byWall && !byBoth) || unpersisted.has(tenant))
-          ? { ...first, notToken: hint.credential.accessToken }
-          : first
+      // and the wall clock does not know it; nor when this process holds a newer one, which must be stored first: then
+      // that is all there is to do.
+      const wanted: Wanted.Wanted = Option.isNone(first.notToken) && (first.cause === "person" || byWall)
+        ? { ...first, notToken: hint.credential.accessToken, cause: isMet ? "drain" : first.cause }
+        : first
       const stale = options.serveStale ? servable(tenant, first, hint) : Effect.succeedNone
 
       const flyOnce = Effect.gen(function*() {
@@ -308,8 +306,8 @@ export const make: Effect.Effect<
         const { flight, own } = flights.join(tenant, { wanted, hint: hint.credential })
         return { own, exit: yield* Effect.exit(flights.await(tenant, flight, patience)) }
       })
-      // What was stored after the call began answers every demand, except that for another token.
-      const answers = ({ stored }: Flight.Landed): boolean => Wanted.acceptsNew(wanted, stored.credential)
+      // What was stored after the call began answers every demand, except that for another token than the rejected one.
+      const answers = ({ stored }: Flight.Landed): boolean => Wanted.acceptsNew(first, stored.credential)
 
       const joined = yield* flyOnce
       const onOwnTerms = !joined.own && Exit.match(joined.exit, {
@@ -431,9 +429,9 @@ export const make: Effect.Effect<
     )
 
   yield* Effect.addFinalizer(() =>
-    Effect.zipRight(
-      owner.close,
-      Effect.suspend(() => Effect.forEach([...unpersisted.keys()], bringHome, { discard: true }))
+    owner.close.pipe(
+      Effect.zipRight(Effect.suspend(() => Effect.forEach([...unpersisted.keys()], bringHome, { discard: true }))),
+      Effect.zipRight(owner.close)
     )
   )
 

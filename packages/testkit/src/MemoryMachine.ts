@@ -31,6 +31,7 @@ export interface MemoryMachine {
   readonly store: CredentialStore.CredentialStore["Type"]
   readonly lock: CredentialLock.CredentialLock["Type"]
   readonly journal: RefreshJournal.RefreshJournal["Type"]
+  readonly host: Host.Host["Type"]
   /** One more process: a coordinator of its own over the shared parts, closed with the scope. */
   readonly process: Effect.Effect<RefreshCoordinator.RefreshCoordinator["Type"], never, Scope.Scope>
   readonly writer: CredentialWriter.CredentialWriter["Type"]
@@ -53,6 +54,7 @@ export interface Options {
   readonly journal?: RefreshJournal.MemoryFaults
   readonly lock?: CredentialLock.CredentialLock["Type"]
   readonly wrapStore?: (store: CredentialStore.CredentialStore["Type"]) => CredentialStore.CredentialStore["Type"]
+  readonly wrapJournal?: (journal: RefreshJournal.RefreshJournal["Type"]) => RefreshJournal.RefreshJournal["Type"]
 }
 
 /**
@@ -67,7 +69,8 @@ export const make = (options: Options = {}): Effect.Effect<MemoryMachine> =>
     const memory = yield* CredentialStore.makeMemory(options.store)
     const store = options.wrapStore?.(memory) ?? memory
     const lock = options.lock ?? (yield* CredentialLock.makeMemory)
-    const journal = yield* RefreshJournal.makeMemory(options.journal)
+    const notes = yield* RefreshJournal.makeMemory(options.journal)
+    const journal = options.wrapJournal?.(notes) ?? notes
     const host = yield* Effect.provide(Host.Host, Host.layerMemory)
     const context = Context.empty().pipe(
       Context.add(CredentialStore.CredentialStore, store),
@@ -84,6 +87,7 @@ export const make = (options: Options = {}): Effect.Effect<MemoryMachine> =>
       store,
       lock,
       journal,
+      host,
       process: Effect.mapInputContext(
         RefreshCoordinator.make,
         (scope: Context.Context<Scope.Scope>) => Context.merge(context, scope)

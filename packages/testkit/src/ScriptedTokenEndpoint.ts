@@ -54,6 +54,8 @@ export interface ScriptedTokenEndpoint {
   readonly next: (behaviour: Behaviour) => void
   /** Every refresh token that arrived, in order. */
   readonly requests: Array<string>
+  /** When they arrived, in milliseconds. */
+  readonly arrivedAt: Array<number>
   /** Every refresh token that was exchanged. */
   readonly redemptions: Array<string>
   readonly reuses: Array<string>
@@ -63,6 +65,8 @@ export interface ScriptedTokenEndpoint {
   readonly arrivals: Queue.Dequeue<string>
   /** What discovery and the like answer, until changed. */
   prepare: Effect.Effect<void, ProviderUnavailable | ProviderRejected>
+  /** What a revocation answers, after it was entered into the ledger, until changed. */
+  revoke: Effect.Effect<RevokeAnswer>
   traits: RefreshTraits
   /** Lifetime of issued access tokens, in seconds. */
   expiresIn: number
@@ -132,6 +136,7 @@ export const make: Effect.Effect<ScriptedTokenEndpoint> = Effect.gen(function*()
         const now = clock.unsafeCurrentTimeMillis()
         const token = Option.match(credential.refreshToken, { onNone: () => "", onSome: Redacted.value })
         self.requests.push(token)
+        self.arrivedAt.push(now)
         const behaviour = script.shift() ?? { _tag: "Grant" }
         const answer = Effect.suspend((): Effect.Effect<RedeemAnswer> => {
           switch (behaviour._tag) {
@@ -167,9 +172,9 @@ export const make: Effect.Effect<ScriptedTokenEndpoint> = Effect.gen(function*()
       traits: () => self.traits,
       prepare: (_tenant, credential) => Effect.as(Effect.suspend(() => self.prepare), { redeem: redeem(credential) }),
       revoke: (_tenant, credential) =>
-        Effect.sync(() => {
+        Effect.suspend(() => {
           Option.map(credential.refreshToken, (token) => self.revocations.push(Redacted.value(token)))
-          return RevokeAnswer.Revoked()
+          return self.revoke
         })
     }),
     get layer() {
@@ -177,11 +182,13 @@ export const make: Effect.Effect<ScriptedTokenEndpoint> = Effect.gen(function*()
     },
     next: (behaviour) => void script.push(behaviour),
     requests: [],
+    arrivedAt: [],
     redemptions: [],
     reuses: [],
     revocations: [],
     arrivals,
     prepare: Effect.void,
+    revoke: Effect.succeed(RevokeAnswer.Revoked()),
     traits: { rotates: true, margin: Option.none(), rotationGroup: Option.none() },
     expiresIn: 3600,
     issue: (fields = {}) => {

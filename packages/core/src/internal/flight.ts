@@ -22,10 +22,10 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
-import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Stored } from "../Credential.js"
@@ -71,7 +71,7 @@ export interface Services {
   readonly host: Host.Host["Type"]
   /** Answers that no file would take: kept here, never served, stored by the next flight or at the latest at close. */
   readonly unpersisted: Map<TenantId, CapturedAnswer>
-  /** Runs what may happen after the lock is released; the service waits for it when it closes. */
+  /** Runs what may happen after the lock is released and has a bound of its own; the service waits for it at close. */
   readonly afterwards: (effect: Effect.Effect<void>) => Effect.Effect<void>
 }
 
@@ -102,7 +102,29 @@ const encodeCredential = Schema.encodeSync(Credential.Credential)
 const roomFor = (credential: Credential.Credential): number =>
   JSON.stringify(encodeCredential(credential)).length + ROOM_TO_SPARE
 
+/** The share of `redeemLimit` that must be left for a request to be sent: one in so many. */
+const LEAST_SHARE = 4
+
+/** Milliseconds before a failed write is tried again; doubles. */
+const FIRST_RETRY = 50
+
 const seconds = (millis: number): number => Math.floor(millis / 1_000)
+
+/** So much later on the monotonic clock, in nanoseconds. */
+const deadlineIn = (duration: Duration.Duration): Effect.Effect<bigint> =>
+  Effect.map(Clock.currentTimeNanos, (now) => now + BigInt(Math.round(Duration.toMillis(duration))) * 1_000_000n)
+
+/** Milliseconds that are left. */
+const remaining = (deadline: bigint): Effect.Effect<number> =>
+  Effect.map(Clock.currentTimeNanos, (now) => Number((deadline - now) / 1_000_000n))
+
+interface Persisting {
+  readonly answer: CapturedAnswer
+  /** The record that was redeemed. */
+  readonly redeemed: Credential.Credential
+  /** The last generation that the journal knows. */
+  readonly floor: number
+}
 
 /**
  * Runs an effect in a fiber that nobody can interrupt, and waits for it through any interruption of our own. The effect
@@ -113,6 +135,13 @@ const detached = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
     Effect.forkDaemon(Effect.interruptible(effect)),
     (fiber) => Effect.flatten(Fiber.await(fiber))
   ))
+
+/** A redemption that landed settled its answer or keeps it, and so may one that died. */
+const holdsNoAnswer = (exit: Exit.Exit<Option.Option<Landed>, RefreshError>): boolean =>
+  Exit.match(exit, {
+    onSuccess: Option.isNone,
+    onFailure: (cause) => Option.exists(Cause.failureOption(cause), (error) => error._tag !== "RotationNotPersisted")
+  })
 
 export const make = (services: Services) => {
   const { endpoint, host, journal, lock, policy, store, unpersisted } = services
@@ -132,19 +161,16 @@ export const make = (services: Services) => {
   const revoke = (tenant: TenantId, credential: Credential.Credential, answer: CapturedAnswer): Effect.Effect<void> =>
     services.afterwards(
       endpoint.revoke(tenant, merge(credential, answer, credential.generation)).pipe(
+        Effect.disconnect,
         Effect.timeoutOption(policy.revokeTimeout),
         Effect.asVoid
       )
     )
 
-  /**
-   * Writes the answer over the refresh token that was redeemed, and over nothing else. Bounded by `persistRetry`: a full
-   * disk or a busy aggregate may pass.
-   */
+  /** Writes the answer over the refresh token that was redeemed, and over nothing else. */
   const persistOnce = (
     tenant: TenantId,
-    answer: CapturedAnswer,
-    floor: number
+    { answer, floor, redeemed }: Persisting
   ): Effect.Effect<Persisted, CredentialStoreError | LockTimeout | LockUnavailable> =>
     store.modify<Persisted>(tenant, (current) => {
       if (Option.isNone(current)) return Change.Keep({ value: Persisted.Gone() })
@@ -167,27 +193,44 @@ export const make = (services: Services) => {
         })
       }
       const theirs = { stored: current.value }
-      const account = Option.flatMap(answer.grant.account, (one) => one.id)
-      const other = Option.exists(
-        Option.zipWith(account, Credential.accountId(credential), (a, b) => a !== b),
-        (different) => different
-      )
-      return Change.Keep({ value: other ? Persisted.OtherAccount(theirs) : Persisted.Theirs(theirs) })
+      // Few answers name an account: ours is the one whose token was redeemed.
+      return Change.Keep({
+        value: Credential.isOtherAccount(merge(redeemed, answer, 0), credential)
+          ? Persisted.OtherAccount(theirs)
+          : Persisted.Theirs(theirs)
+      })
     })
 
-  const persist = (tenant: TenantId, answer: CapturedAnswer, floor: number) =>
-    persistOnce(tenant, answer, floor).pipe(
-      // A defect of a store is a failure to write like any other: the answer is still kept.
-      Effect.catchAllDefect(() =>
-        new CredentialStoreError({ reason: "Write", location: store.location, detail: "unexpected failure" })
-      ),
-      Effect.retry(Schedule.exponential("50 millis").pipe(Schedule.upTo(policy.persistRetry))),
+  /**
+   * Tries again for as long as `persistRetry`, counted from the first try: a full disk or a busy aggregate may pass. The
+   * last try begins when that has passed, so that no legal hold is longer than the policy says.
+   */
+  const persist = (tenant: TenantId, persisting: Persisting) => {
+    const attempt = (
+      deadline: bigint,
+      delay: number
+    ): Effect.Effect<Persisted, CredentialStoreError | LockTimeout | LockUnavailable> =>
+      persistOnce(tenant, persisting).pipe(
+        // A defect of a store is a failure to write like any other: the answer is still kept.
+        Effect.catchAllDefect(() =>
+          new CredentialStoreError({ reason: "Write", location: store.location, detail: "unexpected failure" })
+        ),
+        Effect.catchAll((error) =>
+          Effect.flatMap(remaining(deadline), (left) =>
+            left <= 0
+              ? error
+              : Effect.zipRight(Effect.sleep(Duration.millis(Math.min(delay, left))), attempt(deadline, delay * 2)))
+        )
+      )
+    return Effect.flatMap(deadlineIn(policy.persistRetry), (deadline) => attempt(deadline, FIRST_RETRY)).pipe(
       Effect.withSpan("lockstep.refresh.persist")
     )
+  }
 
   /**
    * Brings a captured answer home: persist, publish by returning it, settle, remove the answer file, in this order. The
-   * other order would let a crash forget what only the answer file still holds.
+   * other order would let a crash forget what only the answer file still holds. `None` asks to begin again at the
+   * re-read: the answer is settled, and what is stored now may not be served.
    */
   const bringHome = Effect.fn(function*(plan: Plan, options: {
     readonly answer: CapturedAnswer
@@ -199,8 +242,10 @@ export const make = (services: Services) => {
   }) {
     const { tenant, wanted } = plan
     const { answer, held, record, redeemed } = options
-    const persisted = yield* Effect.either(persist(tenant, answer, record.generation))
+    const persisted = yield* Effect.either(persist(tenant, { answer, redeemed, floor: record.generation }))
     const now = yield* Clock.currentTimeMillis
+    const to = Option.map(answer.grant.refreshToken, (token) => Host.fingerprint(host, token))
+    const rotated = Option.exists(to, (one) => one !== answer.fingerprint)
 
     if (Either.isLeft(persisted)) {
       const kept = Option.isSome(
@@ -231,11 +276,16 @@ export const make = (services: Services) => {
         credential: merge(redeemed, answer, redeemed.generation),
         version: Credential.Version(`unpersisted:${answer.attempt}`)
       }
-      return { stored, by: "redeemed", rotated: true } as Landed
+      return Option.some<Landed>({ stored, by: "redeemed", rotated })
     }
 
-    const to = Option.map(answer.grant.refreshToken, (token) => Host.fingerprint(host, token))
-    const rotated = Option.exists(to, (one) => one !== answer.fingerprint)
+    // What was answered just now serves every caller, however short it lives. What was answered long ago may have run
+    // out since, and so may a record that somebody else stored.
+    const landedWith = (landed: Landed): Option.Option<Landed> =>
+      (landed.by === "redeemed" && options.outcome === "granted") ||
+        Wanted.mayServe(wanted, landed.stored.credential, now)
+        ? Option.some(landed)
+        : Option.none()
     const settle = (generation: number, outcome: string, detail?: string) => {
       const cleared = Ledger.update(Ledger.clear(record, generation), { lastRedeem: Option.some(answer.attempt) })
       const counted = wanted.cause === "rejected" ? Ledger.countRejection(cleared, now) : cleared
@@ -261,15 +311,15 @@ export const make = (services: Services) => {
     switch (persisted.right._tag) {
       case "Written": {
         yield* held.wrote
-        const landed: Landed = { stored: persisted.right.stored, by: "redeemed", rotated }
-        yield* plan.publish(landed)
-        yield* settle(landed.stored.credential.generation, options.outcome)
+        const landed = landedWith({ stored: persisted.right.stored, by: "redeemed", rotated })
+        if (Option.isSome(landed)) yield* plan.publish(landed.value)
+        yield* settle(persisted.right.stored.credential.generation, options.outcome)
         return landed
       }
       case "Theirs":
         yield* settle(persisted.right.stored.credential.generation, "replaced", "another login was stored meanwhile")
         yield* revoke(tenant, redeemed, answer)
-        return { stored: persisted.right.stored, by: "adopted", rotated: false } as Landed
+        return landedWith({ stored: persisted.right.stored, by: "adopted", rotated: false })
       case "OtherAccount":
         yield* settle(persisted.right.stored.credential.generation, "replaced", "another account was stored meanwhile")
         yield* revoke(tenant, redeemed, answer)
@@ -296,9 +346,6 @@ export const make = (services: Services) => {
     /** Nanoseconds on the monotonic clock. */
     readonly deadline: bigint
   }
-
-  const remaining = (deadline: bigint): Effect.Effect<number> =>
-    Effect.map(Clock.currentTimeNanos, (now) => Number((deadline - now) / 1_000_000n))
 
   /**
    * Sends the refresh token and deals with whatever comes of it. Runs detached from the intent on. `None` asks to begin
@@ -366,8 +413,15 @@ export const make = (services: Services) => {
             obtainedAt: seconds(now),
             grant: answer.grant
           })
-          const consumed = Ledger.update(record, { intent: Option.some(Intent.make({ ...intent, state: "consumed" })) })
-          if (Option.exists(answer.grant.refreshToken, (token) => Host.fingerprint(host, token) !== fingerprint)) {
+          const rotated = Option.exists(
+            answer.grant.refreshToken,
+            (token) => Host.fingerprint(host, token) !== fingerprint
+          )
+          // An answer that leaves the refresh token as it is proves that it lives: nothing of it is unknown any more.
+          const answered = Ledger.update(record, {
+            intent: rotated ? Option.some(Intent.make({ ...intent, state: "consumed" })) : Option.none()
+          })
+          if (rotated) {
             // From here on a crash loses nothing. If it cannot be kept, persisting is all the more urgent.
             const kept = yield* journal.keepAnswer(tenant, captured).pipe(
               Effect.withSpan("lockstep.refresh.capture"),
@@ -375,18 +429,17 @@ export const make = (services: Services) => {
             )
             if (Either.isLeft(kept)) unpersisted.set(tenant, captured)
             if (job.rotates) {
-              yield* Effect.withSpan(writeBestEffort(tenant, consumed), "lockstep.refresh.consumed")
+              yield* Effect.withSpan(writeBestEffort(tenant, answered), "lockstep.refresh.consumed")
             }
           }
-          const landed = yield* bringHome(plan, {
+          return yield* bringHome(plan, {
             answer: captured,
-            record: job.rotates ? consumed : record,
+            record: job.rotates ? answered : record,
             redeemed: credential,
             held: job.held,
             outcome: "granted",
             took
           })
-          return Option.some(landed)
         }
 
         case "Terminal": {
@@ -528,6 +581,31 @@ export const make = (services: Services) => {
     return prepared
   })
 
+  /** Makes room for the answer, and waits until an earlier request can no longer arrive. Gives the room back. */
+  const makeRoom = (tenant: TenantId, credential: Credential.Credential, options: {
+    readonly rotates: boolean
+    readonly notBefore: Option.Option<number>
+    readonly deadline: bigint
+  }) =>
+    Effect.gen(function*() {
+      if (options.rotates) {
+        yield* Effect.withSpan(journal.reserveAnswer(tenant, roomFor(credential)), "lockstep.refresh.reserve")
+      }
+      if (Option.isSome(options.notBefore)) {
+        const now = yield* Clock.currentTimeMillis
+        yield* Effect.sleep(Duration.millis(Math.max(0, options.notBefore.value - now)))
+      }
+      // Sent now, the request would be cut before it can be answered, and its outcome would be unknown.
+      if ((yield* remaining(options.deadline)) < Duration.toMillis(policy.redeemLimit) / LEAST_SHARE) {
+        return yield* new ProviderUnavailable({
+          tenant,
+          reason: "Transport",
+          retryAfter: 1_000,
+          detail: "no time was left to hear an answer, so nothing was sent"
+        })
+      }
+    }).pipe(Effect.onError(() => dropAnswer(tenant)))
+
   const spend = Effect.fn(function*(
     plan: Plan,
     decision: Data.TaggedEnum.Value<Decision.Decision, "Redeem">,
@@ -537,31 +615,25 @@ export const make = (services: Services) => {
     const { credential } = decision.stored
     const { rotates } = endpoint.traits(tenant, credential)
     const prepared = yield* prepare(plan, credential, context.record)
-    const committed = Effect.gen(function*() {
-      if (rotates) {
-        yield* Effect.withSpan(journal.reserveAnswer(tenant, roomFor(credential)), "lockstep.refresh.reserve")
-      }
-      if (Option.isSome(decision.notBefore)) {
-        const now = yield* Clock.currentTimeMillis
-        yield* Effect.sleep(Duration.millis(Math.max(0, decision.notBefore.value - now)))
-      }
-      return yield* detached(redeem(plan, {
-        stored: decision.stored,
-        fingerprint: decision.fingerprint,
-        rotates,
-        previous: decision.previous,
-        record: context.record,
-        prepared,
-        held: context.held,
-        deadline: context.deadline
-      }))
-    })
-    // The room is given back, unless it may hold an answer.
-    return yield* Effect.onError(committed, (cause) =>
-      Cause.isInterruptedOnly(cause) ||
-        Option.exists(Cause.failureOption(cause), (error) => error._tag !== "RotationNotPersisted")
-        ? dropAnswer(tenant)
-        : Effect.void)
+    const redeemed = redeem(plan, {
+      stored: decision.stored,
+      fingerprint: decision.fingerprint,
+      rotates,
+      previous: decision.previous,
+      record: context.record,
+      prepared,
+      held: context.held,
+      deadline: context.deadline
+    }).pipe(
+      // In here, where no interruption hides how it ended: the room is given back, unless it may hold an answer.
+      Effect.onExit((exit) => holdsNoAnswer(exit) ? dropAnswer(tenant) : Effect.void)
+    )
+    return yield* Effect.uninterruptibleMask((restore) =>
+      Effect.zipRight(
+        restore(makeRoom(tenant, credential, { rotates, notBefore: decision.notBefore, deadline: context.deadline })),
+        detached(redeemed)
+      )
+    )
   })
 
   const underLock = (plan: Plan, context: {
@@ -572,27 +644,43 @@ export const make = (services: Services) => {
   }): Effect.Effect<Landed, RefreshError> =>
     Effect.gen(function*() {
       const { tenant } = plan
-      const { kept, read, stored } = yield* Effect.all({
+      const orAgain = Effect.flatMap(Option.match({
+        onSome: (landed: Landed) => Effect.succeed(landed),
+        onNone: (): Effect.Effect<Landed, RefreshError> =>
+          context.mayBeginAgain
+            ? underLock(plan, { ...context, mayBeginAgain: false })
+            : new CredentialStoreError({
+              reason: "Superseded",
+              location: store.location,
+              detail: "another program keeps replacing this record"
+            })
+      }))
+      const { inFile, read, stored } = yield* Effect.all({
         stored: store.get(tenant),
         read: journal.read(tenant),
-        kept: Effect.map(
-          journal.keptAnswer(tenant),
-          Option.orElse(() => Option.fromNullable(unpersisted.get(tenant)))
-        )
+        inFile: journal.keptAnswer(tenant)
       }).pipe(Effect.withSpan("lockstep.refresh.reread"))
       const now = yield* Clock.currentTimeMillis
       const record = Option.match(stored, {
         onNone: () => read,
         onSome: ({ credential }) => Ledger.absorb(read, credential, fingerprintOf(credential), now)
       })
+      const present = Option.flatMap(stored, ({ credential }) => fingerprintOf(credential))
+      const belongs = (answer: CapturedAnswer): boolean => Option.contains(present, answer.fingerprint)
+      const inMemory = Option.fromNullable(unpersisted.get(tenant))
+      const kept = Option.firstSomeOf([Option.filter(inFile, belongs), Option.filter(inMemory, belongs)])
       // An answer about any other refresh token is nobody's any more, and it holds one.
-      const isOrphan = Option.isNone(
-        Option.flatMap(kept, (answer) =>
-          Option.filter(stored, (one) => Option.contains(fingerprintOf(one.credential), answer.fingerprint)))
-      )
-      if (Option.isSome(kept) && isOrphan) {
+      if (Option.exists(inFile, (answer) => !belongs(answer))) yield* dropAnswer(tenant)
+      if (Option.exists(inMemory, (answer) => !belongs(answer))) {
         unpersisted.delete(tenant)
-        yield* dropAnswer(tenant)
+        // Unless it came home by another way: revoking what a later login descends from would end that login.
+        const to = Option.map(
+          Option.flatMap(inMemory, (answer) => answer.grant.refreshToken),
+          (token) => Host.fingerprint(host, token)
+        )
+        if (Option.exists(to, (one) => !Option.contains(present, one) && !Ledger.isRetired(record, one))) {
+          yield* revoke(tenant, plan.hint, Option.getOrThrow(inMemory))
+        }
       }
       const decision = Decision.decide({
         tenant,
@@ -601,8 +689,7 @@ export const make = (services: Services) => {
         journal: record,
         kept,
         fingerprint: fingerprintOf,
-        traits: (credential) =>
-          endpoint.traits(tenant, credential),
+        traits: (credential) => endpoint.traits(tenant, credential),
         policy,
         wanted: plan.wanted,
         hint: plan.hint,
@@ -615,23 +702,17 @@ export const make = (services: Services) => {
         case "Adopt":
           return { stored: decision.stored, by: "adopted", rotated: false } as Landed
         case "Recover":
-          return yield* detached(bringHome(plan, {
-            answer: decision.answer,
-            record,
-            redeemed: decision.stored.credential,
-            held: context.held,
-            outcome: "recovered"
-          }))
-        case "Redeem": {
-          const landed = yield* spend(plan, decision, { record, held: context.held, deadline: context.deadline })
-          if (Option.isSome(landed)) return landed.value
-          if (context.mayBeginAgain) return yield* underLock(plan, { ...context, mayBeginAgain: false })
-          return yield* new CredentialStoreError({
-            reason: "Superseded",
-            location: store.location,
-            detail: "another program keeps replacing this record"
-          })
-        }
+          return yield* orAgain(
+            detached(bringHome(plan, {
+              answer: decision.answer,
+              record,
+              redeemed: decision.stored.credential,
+              held: context.held,
+              outcome: "recovered"
+            }))
+          )
+        case "Redeem":
+          return yield* orAgain(spend(plan, decision, { record, held: context.held, deadline: context.deadline }))
       }
     })
 
@@ -681,7 +762,7 @@ export const make = (services: Services) => {
       const waited = yield* waitFor(plan, LockTarget.Tenant({ tenant: plan.tenant }), plan.tenant)
       if (waited._tag === "Found") return waited.value
       const acquiredAt = yield* Clock.currentTimeMillis
-      const deadline = (yield* Clock.currentTimeNanos) + BigInt(Duration.toMillis(policy.redeemLimit)) * 1_000_000n
+      const deadline = yield* deadlineIn(policy.redeemLimit)
       return yield* underLock(plan, { held: waited.lock, acquiredAt, deadline, mayBeginAgain: true })
     }).pipe(
       Effect.scoped,

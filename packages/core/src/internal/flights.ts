@@ -33,6 +33,7 @@ export interface Options {
 /** Fibers that belong to the service: interrupted together, and waited for. */
 export const makeOwner = (runtime: Runtime.Runtime<never>) => {
   const fibers = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
+  const lingering = new Set<Fiber.RuntimeFiber<void>>()
   let closed = false
   return {
     /** Runs an effect, unless the service is closed, and tells how it ended, also when it was ended before it began. */
@@ -45,11 +46,17 @@ export const makeOwner = (runtime: Runtime.Runtime<never>) => {
         onEnd(exit)
       })
     },
-    /** What waits for itself uninterruptibly is waited for; everything else ends at once. */
+    /** Runs what is bounded and never cut off, also while the service closes. */
+    linger: (effect: Effect.Effect<void>): void => {
+      const fiber = Runtime.runFork(runtime)(effect)
+      lingering.add(fiber)
+      fiber.addObserver(() => void lingering.delete(fiber))
+    },
+    /** What waits for itself uninterruptibly is waited for, and what lingers; everything else ends at once. */
     close: Effect.suspend(() => {
       closed = true
       return Fiber.interruptAll([...fibers])
-    })
+    }).pipe(Effect.zipRight(Effect.suspend(() => Fiber.awaitAll([...lingering]))), Effect.asVoid)
   }
 }
 
@@ -65,9 +72,20 @@ export const make = (
       landed: Deferred.unsafeMake(FiberId.none),
       sent: Deferred.unsafeMake(FiberId.none)
     }
+    const leave = (): void => {
+      if (running.get(tenant) === flight) running.delete(tenant)
+    }
+    // A flight that has landed is joined by nobody: whoever comes while it still settles wants something else than what
+    // it brought home.
     const publish = (landed: Landed): Effect.Effect<void> =>
       Effect.whenEffect(
-        Effect.zipRight(options.onLanded(tenant, landed), Deferred.succeed(flight.landed, landed)),
+        Effect.zipRight(
+          options.onLanded(tenant, landed),
+          Effect.suspend(() => {
+            leave()
+            return Deferred.succeed(flight.landed, landed)
+          })
+        ),
         Effect.negate(Deferred.isDone(flight.landed))
       )
     // Announced and started in one synchronous step: an interruption between the two would leave a flight that
@@ -80,7 +98,7 @@ export const make = (
         Effect.tapError((error) => options.onFailed(tenant, error))
       ),
       (exit) => {
-        running.delete(tenant)
+        leave()
         Deferred.unsafeDone(flight.landed, exit)
       }
     )

@@ -17,6 +17,10 @@ export interface Remembered {
   readonly endsAt: Option.Option<bigint>
 }
 
+const hasSameToken = (a: Credential.Credential, b: Credential.Credential): boolean =>
+  Credential.isSameSecret(a.accessToken, b.accessToken) &&
+  Option.getOrNull(a.expiresAt) === Option.getOrNull(b.expiresAt)
+
 /** No epoch of a store: what was written by us may have been overwritten since. */
 export const STALE = -1
 
@@ -25,13 +29,13 @@ export const make = () => {
   return {
     get: (tenant: TenantId): Remembered | undefined => entries.get(tenant),
 
-    /** Remembers a record; one that was known before keeps its monotonic end, whatever happened to the wall clock. */
+    /** Remembers a record; a token that was known before keeps its monotonic end, whatever happened to the wall clock. */
     set: (tenant: TenantId, stored: Credential.Stored, epoch: number, clock: Clock.Clock): void => {
       const known = entries.get(tenant)
       entries.set(tenant, {
         stored,
         epoch,
-        endsAt: known !== undefined && known.stored.version === stored.version
+        endsAt: known !== undefined && hasSameToken(known.stored.credential, stored.credential)
           ? known.endsAt
           : Option.map(stored.credential.expiresAt, (expiresAt) => {
             const left = Math.round(expiresAt * 1_000 - clock.unsafeCurrentTimeMillis())

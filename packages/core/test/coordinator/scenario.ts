@@ -1,0 +1,99 @@
+/** What most scenes of the transaction begin with, and the words in which they end. */
+import * as Credential from "@lockstep/core/Credential"
+import type { CredentialExists, RefreshError } from "@lockstep/core/Errors"
+import { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
+import * as MemoryMachine from "@lockstep/testkit/MemoryMachine"
+import type * as ScriptedTokenEndpoint from "@lockstep/testkit/ScriptedTokenEndpoint"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as TestClock from "effect/TestClock"
+
+type Fields = Partial<ConstructorParameters<typeof Credential.Credential>[0]>
+
+/** Expired as soon as the clock has left the epoch behind. */
+export const EXPIRED: Fields = { expiresAt: Option.some(1), obtainedAt: Option.some(0.5) }
+
+/** Valid for so many seconds from now, of a lifetime of one hour. */
+export const validFor = (seconds: number): Effect.Effect<Fields> =>
+  Effect.map(Clock.currentTimeMillis, (now) => ({
+    expiresAt: Option.some(now / 1_000 + seconds),
+    obtainedAt: Option.some(now / 1_000 + seconds - 3_600)
+  }))
+
+/** A login of an account. */
+export const of = (id: string): Fields => ({
+  account: Option.some(Credential.Account.make({ id: Option.some(id), label: Option.none() }))
+})
+
+/** The server's word for a grant that is dead. */
+export const INVALID_GRANT: ScriptedTokenEndpoint.Behaviour = {
+  _tag: "Answer",
+  answer: RedeemAnswer.Terminal({ reason: "InvalidGrant", detail: "invalid_grant" })
+}
+
+/** Sent, and no answer was read; the server never saw it. */
+export const LOST: ScriptedTokenEndpoint.Behaviour = {
+  _tag: "Answer",
+  answer: RedeemAnswer.Unknown({ detail: "connection reset" })
+}
+
+/** Not a byte was sent. */
+export const NEVER_SENT: ScriptedTokenEndpoint.Behaviour = {
+  _tag: "Answer",
+  answer: RedeemAnswer.NeverSent({ detail: "ECONNREFUSED" })
+}
+
+/** 429, with the server's own time where it names one. Seconds. */
+export const rateLimited = (retryAfter?: number): ScriptedTokenEndpoint.Behaviour => ({
+  _tag: "Answer",
+  answer: RedeemAnswer.RateLimited({
+    retryAfter: Option.map(Option.fromNullable(retryAfter), (seconds) => seconds * 1_000),
+    detail: "429"
+  })
+})
+
+/** 503. */
+export const SERVER_ERROR: ScriptedTokenEndpoint.Behaviour = {
+  _tag: "Answer",
+  answer: RedeemAnswer.ServerError({ retryAfter: Option.none(), detail: "503" })
+}
+
+/** An error as one word: its tag and its reason. */
+export const told = (error: RefreshError | CredentialExists): string =>
+  "reason" in error ? `${error._tag}(${error.reason})` : error._tag
+
+/** The word for what an effect fails with. */
+export const failing = <A>(effect: Effect.Effect<A, RefreshError | CredentialExists>) =>
+  Effect.map(Effect.flip(effect), told)
+
+/** Lets every fiber go on until it waits. */
+export const untilAllWait: Effect.Effect<void> = TestClock.adjust(0)
+
+/**
+ * One more process on the machine. A request that hangs holds up the end of its process until the bound of a redemption
+ * has passed: so the clock goes on when the scene is over.
+ */
+export const processOn = (machine: MemoryMachine.MemoryMachine, clock?: Clock.Clock) =>
+  Effect.tap(
+    clock === undefined ? machine.process : Effect.withClock(machine.process, clock),
+    () => Effect.addFinalizer(() => TestClock.adjust("1 minute"))
+  )
+
+/** A machine with one expired login, some time after the epoch. */
+export const expiredLogin = (options?: MemoryMachine.Options, fields?: Fields) =>
+  Effect.gen(function*() {
+    const machine = yield* MemoryMachine.make(options)
+    yield* machine.write(MemoryMachine.tenant, machine.server.issue({ ...EXPIRED, ...fields }))
+    yield* TestClock.adjust("1 hour")
+    return machine
+  })
+
+/** A machine with a login whose access token is inside the margin: worth a refresh, and still valid. */
+export const agingLogin = (options?: MemoryMachine.Options, fields?: Fields) =>
+  Effect.gen(function*() {
+    const machine = yield* MemoryMachine.make(options)
+    yield* TestClock.adjust("1 hour")
+    yield* machine.write(MemoryMachine.tenant, machine.server.issue({ ...(yield* validFor(60)), ...fields }))
+    return machine
+  })
