@@ -1,0 +1,161 @@
+/**
+ * What Lockstep promises to be worth, beside what was measured.
+ *
+ * @since 0.1.0
+ */
+import type * as Contention from "./measure/Contention.js"
+import type { Results } from "./Results.js"
+import * as Statistics from "./Statistics.js"
+
+/**
+ * One promise.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Claim {
+  readonly goal: string
+  readonly measured: string
+  readonly met: boolean
+}
+
+/** How far "about" and "does not grow" reach. */
+const TOLERANCE = 1.5
+
+const SHORT = { maximumFractionDigits: 2 }
+
+const show = (value: number): string => value.toLocaleString("en", SHORT)
+
+const racesOf = (results: Results, name: string): ReadonlyArray<Contention.Race> =>
+  results.contention?.find((entry) => entry.name === name)?.races ?? []
+
+/**
+ * The races of Lockstep that broke the promise that the project exists for.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const broken = (results: Results): ReadonlyArray<Contention.Race> =>
+  racesOf(results, "lockstep").filter((race) =>
+    race.redemptions !== 1 || race.reuses !== 0 || race.survivors !== race.processes
+  )
+
+const oneRedemption = (results: Results): ReadonlyArray<Claim> => {
+  const races = racesOf(results, "lockstep")
+  if (races.length === 0) return []
+  const bad = broken(results)
+  const sizes = [...new Set(races.map(({ processes }) => processes))].join(", ")
+  return [{
+    goal: "N processes, one expired token: exactly 1 redemption, 0 reuse, N of N succeed",
+    measured: bad.length === 0
+      ? `so in all ${races.length} races of ${sizes}`
+      : `not in ${bad.length} of ${races.length} races of ${sizes}`,
+    met: bad.length === 0
+  }]
+}
+
+const adoption = (results: Results): ReadonlyArray<Claim> => {
+  const medianAt = (name: string, size: number) =>
+    Statistics.median(
+      racesOf(results, name).flatMap((race) => race.processes === size ? race.adoption ?? [] : [])
+    )
+  const sizes = [...new Set(racesOf(results, "lockstep").map(({ processes }) => processes))]
+  const size = sizes.filter((count) => count >= 50).sort((a, b) => a - b)[0]
+  if (size === undefined) return []
+  const own = medianAt("lockstep", size)
+  return [50, 100].map((interval) => {
+    const polled = medianAt(`flock-poll-${interval}`, size)
+    const factor = interval === 50 ? 7 : 1
+    return {
+      goal: `from the winner's write until all ${size} have the token: ${
+        factor === 1 ? "less than" : "at most a seventh of"
+      } what polling every ${interval} ms needs`,
+      measured: `${show(own)} ms against ${show(polled)} ms: ${show(polled / own)} times faster`,
+      met: own * factor <= polled
+    }
+  })
+}
+
+const reading = (results: Results): ReadonlyArray<Claim> => {
+  const find = (name: string, tenants = 1) =>
+    results.read?.find((one) => one.name === name && one.tenants === tenants)?.cost?.median
+  const direct = find("lockstep-direct")
+  const promised = find("lockstep-promise")
+  const many = find("lockstep-direct", 1000)
+  if (direct === undefined || promised === undefined || many === undefined) return []
+  return [
+    {
+      goal: `fresh token in process: about 1 µs direct (met up to ${TOLERANCE})`,
+      measured: `${show(direct)} µs`,
+      met: direct <= TOLERANCE
+    },
+    {
+      goal: `fresh token in process: about 5 µs through runPromise (met up to ${5 * TOLERANCE})`,
+      measured: `${show(promised)} µs`,
+      met: promised <= 5 * TOLERANCE
+    },
+    {
+      goal: `a hot read does not grow with tenants (1,000 against 1: met up to ${TOLERANCE} times)`,
+      measured: `${show(many)} µs against ${show(direct)} µs: ${show(many / direct)} times`,
+      met: many <= direct * TOLERANCE
+    }
+  ]
+}
+
+const rotation = ({ rotation: seen }: Results): ReadonlyArray<Claim> =>
+  seen === undefined ? [] : [{
+    goal: "another process's rotation is seen within a few milliseconds (median up to 5)",
+    measured: `${show(seen.median)} ms, at most ${show(seen.max)}`,
+    met: seen.median <= 5
+  }]
+
+const startUp = (results: Results): ReadonlyArray<Claim> => {
+  const ratio = results.startUp?.find(({ name }) => name.startsWith("lockstep token"))?.ratio
+  return ratio === undefined ? [] : [{
+    goal: "lockstep token with a fresh token: within 1.5 times of node -e 0",
+    measured: `${show(ratio.median)} times`,
+    met: ratio.median <= 1.5
+  }]
+}
+
+const recovery = (results: Results): ReadonlyArray<Claim> => {
+  const own = results.recovery?.find(({ name }) => name === "lockstep")?.delay
+  const inFlight = results.inFlight
+  return [
+    ...own === undefined ? [] : [{
+      goal: "holder killed with SIGKILL: the next process has the lock in under 50 ms",
+      measured: `${show(own.median)} ms, at most ${show(own.max)}`,
+      met: own.max < 50
+    }],
+    ...inFlight?.delay === undefined ? [] : [{
+      goal: "killed with a request in flight: the same, after quietTime, with 1 redemption and 0 reuse",
+      measured: `${show(inFlight.delay.median - inFlight.quietTime)} ms more than ${
+        show(inFlight.quietTime / 1000)
+      } s; ${inFlight.redemptions} redemptions and ${inFlight.reuses} reuses in ${inFlight.rounds} rounds`,
+      met: inFlight.delay.median - inFlight.quietTime < 50 && inFlight.redemptions === inFlight.rounds &&
+        inFlight.reuses === 0
+    }]
+  ]
+}
+
+const cost = (results: Results): ReadonlyArray<Claim> => {
+  const one = results.cost?.at(0)
+  const most = results.cost?.at(-1)
+  if (one?.winner === undefined || most?.winner === undefined || one === most) return []
+  return [{
+    goal: `the cost of a refresh does not grow with waiters (met up to ${TOLERANCE} times)`,
+    measured: `${show(most.winner.median)} ms of processor time with ${most.waiters}, ${
+      show(one.winner.median)
+    } ms with 1: ${show(most.winner.median / one.winner.median)} times`,
+    met: most.winner.median <= one.winner.median * TOLERANCE
+  }]
+}
+
+/**
+ * Judges what was measured; what was not is left out.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const judge = (results: Results): ReadonlyArray<Claim> =>
+  [oneRedemption, adoption, reading, rotation, startUp, recovery, cost].flatMap((claims) => claims(results))

@@ -1,0 +1,58 @@
+/**
+ * Lockstep as an agent composes it.
+ *
+ * @since 0.1.0
+ */
+import type { CredentialStore } from "@lockstep/core/CredentialStore"
+import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
+import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
+import * as TenantId from "@lockstep/core/TenantId"
+import * as FileHome from "@lockstep/node/FileHome"
+import * as NodeFetch from "@lockstep/node/NodeFetch"
+import * as Fetch from "@lockstep/oauth/Fetch"
+import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
+import * as SeededHome from "@lockstep/testkit/SeededHome"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import type { Contender } from "../Contender.js"
+import { TENANT } from "../Contender.js"
+
+const fetch = Layer.effect(Fetch.Fetch, Effect.map(NodeFetch.make, ({ load }) => Fetch.Fetch.of({ load })))
+
+/**
+ * Everything over one home, with the real network.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (directory: string): Layer.Layer<RefreshCoordinator.RefreshCoordinator | CredentialStore> =>
+  RefreshCoordinator.layer.pipe(
+    Layer.provideMerge(Layer.mergeAll(
+      FileHome.layer({ directory }),
+      Layer.provide(OAuthTokenEndpoint.layerBuiltIn, fetch)
+    )),
+    Layer.provide(RefreshPolicy.layerDefaults),
+    Layer.orDie
+  )
+
+/**
+ * One coordinator per process.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const contender: Contender = {
+  name: "lockstep",
+  label: "Lockstep",
+  file: "auth.json",
+  seed: (home, login) => SeededHome.write(home, [{ ...login, tenant: TENANT }]),
+  open: (home) =>
+    Effect.map(Layer.build(layer(home)), (context) => ({
+      obtain: Effect.map(
+        Context.get(context, RefreshCoordinator.RefreshCoordinator).accessToken(TenantId.make(TENANT)),
+        ({ token }) => Redacted.value(token)
+      )
+    }))
+}
