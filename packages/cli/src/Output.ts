@@ -74,7 +74,13 @@ export const makeProcess = (): Output["Type"] =>
     note: (text) => Effect.sync(() => void process.stderr.write(text)),
     dataStyle: Style.forStream(process.stdout, process.env),
     noteStyle: Style.forStream(process.stderr, process.env),
-    screen: { isTerminal: process.stdout.isTTY === true, columns: process.stdout.columns ?? 80 },
+    screen: {
+      isTerminal: process.stdout.isTTY === true,
+      // A window can be resized; one of no width does not know its own.
+      get columns() {
+        return process.stdout.columns || 80
+      }
+    },
     isInteractive: process.stdin.isTTY === true && process.stderr.isTTY === true
   })
 

@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
-import { spawn } from "node:child_process"
+import { type ChildProcess, spawn } from "node:child_process"
 import * as ExitCode from "./ExitCode.js"
 import { Signals } from "./Signals.js"
 import { UsageError } from "./UsageError.js"
@@ -38,24 +38,27 @@ export const run = (
   Effect.scoped(Effect.gen(function*() {
     const signals = yield* Signals
     const [file = "", ...args] = command
-    const child = yield* Effect.sync(() =>
-      spawn(file, args, {
-        stdio: "inherit",
-        env: { ...process.env, ...Record.map(secrets, (secret) => Redacted.value(secret)) }
-      })
-    )
     const isForeground = process.stdin.isTTY === true
+    let child: ChildProcess | undefined
+    const early: Array<NodeJS.Signals> = []
     const forward = (signal: NodeJS.Signals) => {
+      if (child === undefined) return void early.push(signal)
       if (!isForeground || !FROM_TERMINAL.includes(signal)) child.kill(signal)
       if (signal === "SIGTSTP") process.kill(process.pid, "SIGSTOP")
     }
+    // Listening comes before starting: a child that runs may be signalled at once.
     yield* signals.redirect(forward)
     yield* Effect.acquireRelease(
       Effect.sync(() => FORWARDED.forEach((signal) => process.on(signal, forward))),
       () => Effect.sync(() => FORWARDED.forEach((signal) => process.off(signal, forward)))
     )
     return yield* Effect.async<number, UsageError>((resume) => {
+      child = spawn(file, args, {
+        stdio: "inherit",
+        env: { ...process.env, ...Record.map(secrets, (secret) => Redacted.value(secret)) }
+      })
       child.once("error", (error: NodeJS.ErrnoException) => resume(notStarted(error.code)))
       child.once("exit", (code, signal) => resume(Effect.succeed(code ?? ExitCode.fromSignal(signal ?? "SIGTERM"))))
+      early.forEach(forward)
     })
   }))

@@ -3,7 +3,7 @@
  * and colours.
  */
 import { assert } from "@effect/vitest"
-import * as ChildProcess from "@lockstep/testkit/ChildProcess"
+import type * as ChildProcess from "@lockstep/testkit/ChildProcess"
 import * as FakeToken from "@lockstep/testkit/FakeToken"
 import * as ProcessHarness from "@lockstep/testkit/ProcessHarness"
 import * as ScriptedServer from "@lockstep/testkit/ScriptedServer"
