@@ -428,12 +428,12 @@ export const make: Effect.Effect<
       Effect.catchAll((error) => Effect.logError(error.message, { advice: error.advice }))
     )
 
-  yield* Effect.addFinalizer(() =>
-    owner.close.pipe(
-      Effect.zipRight(Effect.suspend(() => Effect.forEach([...unpersisted.keys()], bringHome, { discard: true }))),
-      Effect.zipRight(owner.close)
-    )
+  // In a finalizer nothing can be interrupted, and so no wait be timed out: what is brought home is waited for outside.
+  const bringAllHome = Effect.suspend(() =>
+    Effect.forEach([...unpersisted.keys()], (tenant) => Flight.detached(bringHome(tenant)), { discard: true })
   )
+
+  yield* Effect.addFinalizer(() => owner.close.pipe(Effect.zipRight(bringAllHome), Effect.zipRight(owner.close)))
 
   return RefreshCoordinator.of({
     accessToken,

@@ -130,7 +130,7 @@ interface Persisting {
  * Runs an effect in a fiber that nobody can interrupt, and waits for it through any interruption of our own. The effect
  * itself stays interruptible inside, so that its own timeouts work.
  */
-const detached = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+export const detached = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
   Effect.uninterruptible(Effect.flatMap(
     Effect.forkDaemon(Effect.interruptible(effect)),
     (fiber) => Effect.flatten(Fiber.await(fiber))
@@ -443,7 +443,11 @@ export const make = (services: Services) => {
         }
 
         case "Terminal": {
-          const current = yield* store.get(tenant)
+          const current = yield* Effect.tapError(
+            store.get(tenant),
+            // Answered all the same: it is no unknown outcome, and the next flight asks again.
+            () => noted(restored, answer.reason, "the record could not be read again")
+          )
           if (!Option.exists(current, (one) => Option.contains(fingerprintOf(one.credential), fingerprint))) {
             yield* noted(restored, answer.reason, "the record was replaced meanwhile")
             return Option.none()

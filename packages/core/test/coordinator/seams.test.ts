@@ -1,0 +1,85 @@
+/** Where two steps of the transaction meet, and something else happens in between. */
+import { assert, describe, it } from "@effect/vitest"
+import { LockTarget } from "@lockstep/core/CredentialLock"
+import { CredentialStoreError, type RefreshError } from "@lockstep/core/Errors"
+import { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
+import * as MemoryMachine from "@lockstep/testkit/MemoryMachine"
+import * as MortalProcess from "@lockstep/testkit/MortalProcess"
+import * as Simulation from "@lockstep/testkit/Simulation"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+
+const { tenant } = MemoryMachine
+
+const expired = { expiresAt: Option.some(1), obtainedAt: Option.some(0.5) }
+const full = new CredentialStoreError({ reason: "Write", location: "memory", detail: "ENOSPC" })
+const start = (machine: MemoryMachine.MemoryMachine, pid: number, options: Partial<MortalProcess.Options> = {}) =>
+  MortalProcess.make({
+    store: machine.store,
+    lock: machine.lock,
+    journal: machine.journal,
+    endpoint: machine.server.service
+  }, { pid, ...options })
+
+/** A scene in virtual time; one that hangs fails at once. */
+const scene = (name: string, body: (world: Simulation.World) => Effect.Effect<void, unknown>) =>
+  it(name, () => {
+    const exit = Simulation.run(body, { seed: 1 })
+    if (Exit.isFailure(exit)) throw Cause.squash(exit.cause)
+  })
+
+const reasonOf = (error: RefreshError): string => "reason" in error ? error.reason : error._tag
+
+describe("an answer that could not be stored", () => {
+  scene(
+    "does not keep the closing service waiting for a lock for longer than lockTimeout",
+    () =>
+      Effect.gen(function*() {
+        const machine = yield* MemoryMachine.make({ journal: { keep: () => Effect.fail(full) } })
+        yield* machine.write(tenant, machine.server.issue(expired))
+        const store = { ...machine.store, modify: () => Effect.fail(full) }
+        const first = yield* start({ ...machine, store }, 1)
+        yield* Effect.flip(first.coordinator.accessToken(tenant))
+        yield* machine.lock.tryAcquire(LockTarget.Tenant({ tenant }))
+        const began = yield* Clock.currentTimeMillis
+        yield* first.close
+        assert.isAtMost((yield* Clock.currentTimeMillis) - began, 31_000)
+      })
+  )
+})
+
+describe("a refusal for good", () => {
+  scene("that no re-read can confirm spends no retry", () =>
+    Effect.gen(function*() {
+      let isUnreadable = false
+      const machine = yield* MemoryMachine.make({
+        store: {
+          get: () =>
+            isUnreadable
+              ? Effect.fail(new CredentialStoreError({ reason: "Read", location: "memory" }))
+              : Effect.void
+        }
+      })
+      yield* machine.write(tenant, machine.server.issue(expired))
+      const refusal = RedeemAnswer.Terminal({ reason: "InvalidGrant", detail: "invalid_grant" })
+      machine.server.next({ _tag: "Answer", answer: refusal })
+      machine.server.next({ _tag: "Answer", answer: refusal })
+      const endpoint = {
+        ...machine.server.service,
+        prepare: ((...args) =>
+          Effect.map(machine.server.service.prepare(...args), ({ redeem }) => ({
+            redeem: Effect.tap(redeem, () =>
+              Effect.sync(() => {
+                isUnreadable = machine.server.requests.length === 1
+              }))
+          }))) as typeof machine.server.service.prepare
+      }
+      const process = yield* MortalProcess.make({ ...machine, endpoint }, { pid: 1 })
+      assert.strictEqual(reasonOf(yield* Effect.flip(process.coordinator.accessToken(tenant))), "Read")
+      isUnreadable = false
+      assert.strictEqual(reasonOf(yield* Effect.flip(process.coordinator.accessToken(tenant))), "InvalidGrant")
+    }))
+})
