@@ -38,6 +38,8 @@ export type Behaviour =
   | { readonly _tag: "Hang"; readonly consume: boolean }
   /** Answers without looking at the token. */
   | { readonly _tag: "Answer"; readonly answer: RedeemAnswer }
+  /** Answers without looking at the token, once the gate opens. */
+  | { readonly _tag: "AnswerLate"; readonly gate: Deferred.Deferred<void>; readonly answer: RedeemAnswer }
   /** Issues a new access token and keeps the refresh token. */
   | { readonly _tag: "KeepRefreshToken"; readonly accessToken?: string }
 
@@ -154,6 +156,8 @@ export const make: Effect.Effect<ScriptedTokenEndpoint> = Effect.gen(function*()
               return Effect.never
             case "Answer":
               return Effect.succeed(behaviour.answer)
+            case "AnswerLate":
+              return Effect.as(Deferred.await(behaviour.gate), behaviour.answer)
             case "KeepRefreshToken":
               self.redemptions.push(token)
               return Effect.succeed(

@@ -1,4 +1,5 @@
 /** What most scenes of the transaction begin with, and the words in which they end. */
+import type { AccessToken } from "@lockstep/core/AccessToken"
 import * as Credential from "@lockstep/core/Credential"
 import type { CredentialExists, RefreshError } from "@lockstep/core/Errors"
 import { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
@@ -66,6 +67,10 @@ export const told = (error: RefreshError | CredentialExists): string =>
 /** The word for what an effect fails with. */
 export const failing = <A>(effect: Effect.Effect<A, RefreshError | CredentialExists>) =>
   Effect.map(Effect.flip(effect), told)
+
+/** How a call ended: the value of the access token, or the word for its error. */
+export const outcome = (call: Effect.Effect<AccessToken, RefreshError>): Effect.Effect<string> =>
+  Effect.match(call, { onSuccess: MemoryMachine.valueOf, onFailure: told })
 
 /** Lets every fiber go on until it waits. */
 export const untilAllWait: Effect.Effect<void> = TestClock.adjust(0)
