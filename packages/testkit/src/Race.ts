@@ -74,7 +74,7 @@ export interface Runner {
  */
 export interface Result extends Options {
   readonly runners: ReadonlyArray<Runner>
-  /** Between the release of the first process and that of the last, in milliseconds. */
+  /** Between the first process that went from the barrier and the last, by their own clocks, in milliseconds. */
   readonly spread: number
   /** What the server counted. */
   readonly server: {

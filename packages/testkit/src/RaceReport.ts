@@ -104,7 +104,7 @@ export const section = (title: string, result: Result, style: TerminalStyle): st
     "",
     ...shown,
     "",
-    line("released within", `${ms(result.spread)} ms`),
+    line("began within", `${ms(result.spread)} ms`),
     line("first · median · last", `${ms(took[0]!)} · ${ms(quantile(took, 0.5))} · ${ms(longest)} ms`),
     line(
       "the server saw",
