@@ -48,7 +48,7 @@ const flag = (name: string, description: string) => Options.boolean(name).pipe(O
 const json = flag("json", "print JSON, errors too")
 
 const globals = {
-  home: Options.directory("home").pipe(
+  home: Options.text("home").pipe(
     Options.withPseudoName("DIR"),
     Options.withDescription("where credentials live: LOCKSTEP_HOME, else ~/.lockstep"),
     Options.optional

@@ -5,7 +5,6 @@
  */
 import * as CliConfig from "@effect/cli/CliConfig"
 import * as Command from "@effect/cli/Command"
-import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -19,6 +18,7 @@ import * as ErrorReport from "./ErrorReport.js"
 import * as ExitCode from "./ExitCode.js"
 import * as Manual from "./Manual.js"
 import * as Output from "./Output.js"
+import * as ParserEnvironment from "./ParserEnvironment.js"
 import * as Run from "./Run.js"
 import type { Signals } from "./Signals.js"
 import { UsageError } from "./UsageError.js"
@@ -26,7 +26,16 @@ import { VERSION } from "./Version.js"
 
 const execute = Command.run(Cli.root, { name: "lockstep", version: VERSION, executable: "lockstep" })
 
-const logLevelOf = ({ logLevel }: Argv.Argv): Effect.Effect<LogLevel.LogLevel, UsageError> => {
+/** Checks what the parser would take for something else, and answers with the level of the log. */
+const checked = ({ args, logLevel }: Argv.Argv): Effect.Effect<LogLevel.LogLevel, UsageError> => {
+  if (args.includes("--wizard")) {
+    // The parser's own, which asks whether or not anybody is there.
+    return new UsageError({
+      reason: "Arguments",
+      message: "there is no option --wizard",
+      advice: "see `lockstep --help`"
+    })
+  }
   const level = logLevel === undefined
     ? LogLevel.Warning
     : LogLevel.allLevels.find(({ _tag }) => _tag.toLowerCase() === logLevel.toLowerCase())
@@ -70,11 +79,11 @@ export const run = (line: ReadonlyArray<string>): Effect.Effect<number, never, O
       return ExitCode.Done
     })
   }
-  return logLevelOf(argv).pipe(
+  return checked(argv).pipe(
     Effect.flatMap((level) => execute(["node", "lockstep", ...argv.args]).pipe(Logger.withMinimumLogLevel(level))),
     Effect.as(ExitCode.Done),
     Effect.catchAllCause((cause) => tell(cause, argv)),
-    Effect.provide(Layer.merge(NodeContext.layer, CliConfig.layer({ showBuiltIns: false })))
+    Effect.provide(Layer.merge(ParserEnvironment.layer, CliConfig.layer({ showBuiltIns: false })))
   )
 }
 

@@ -56,6 +56,8 @@ export interface Evidence {
   /** The attempt whose answer is kept, waiting to be stored. */
   readonly keptAttempt: Option.Option<string>
   readonly holder: Option.Option<LockHolder>
+  /** Whether a refresh may retire the refresh token; where it does not, no outcome is unknown. */
+  readonly rotates: boolean
   readonly margin: number
   readonly now: number
 }
@@ -63,9 +65,9 @@ export interface Evidence {
 /** Requests whose answer nobody read: the first, and the one retry. */
 const SENDS_ALLOWED = 2
 
-const intentOf = ({ credential, fingerprint, journal }: Evidence): Option.Option<Intent> =>
+const intentOf = ({ credential, fingerprint, journal, rotates }: Evidence): Option.Option<Intent> =>
   Option.filter(journal.intent, (intent) =>
-    Option.contains(fingerprint, intent.fingerprint) &&
+    rotates && Option.contains(fingerprint, intent.fingerprint) &&
     !Option.contains(credential.lastRedeem, intent.attempt) &&
     !Option.contains(journal.lastRedeem, intent.attempt))
 
@@ -76,9 +78,13 @@ const obstacleOf = (evidence: Evidence): Option.Option<Obstacle> => {
     return Option.isNone(credential.expiresAt) ? Option.none() : login("NoRefreshToken")
   }
   const fingerprint = evidence.fingerprint.value
-  // A kept answer is stored by the next refresh, whatever else the journal says.
-  if (Option.isSome(evidence.keptAttempt)) return Option.none()
   const intent = intentOf(evidence)
+  // A kept answer is stored by the next refresh, whatever else the journal says.
+  const isKept = Option.exists(
+    evidence.keptAttempt,
+    (attempt) => Option.isSome(intent) || !Option.contains(credential.lastRedeem, attempt)
+  )
+  if (isKept) return Option.none()
   if (Option.exists(intent, ({ state }) => state === "consumed")) return login("RotationLost")
   if (journal.retired.some((retired) => retired.fingerprint === fingerprint)) return login("Stale")
   const mark = Option.filter(journal.mark, (one) => one.fingerprint === fingerprint)

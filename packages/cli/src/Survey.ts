@@ -92,10 +92,7 @@ export const one = (
     const holder = yield* lock.holder(LockTarget.Tenant({ tenant }))
     const now = yield* Clock.currentTimeMillis
     const fingerprint = Option.map(credential.refreshToken, (token) => Host.fingerprint(host, token))
-    const margin = Option.getOrElse(
-      endpoint.traits(tenant, credential).margin,
-      () => Duration.toMillis(policy.margin)
-    )
+    const traits = endpoint.traits(tenant, credential)
     const standing = Standing.judge({
       credential,
       journal,
@@ -105,7 +102,8 @@ export const one = (
         Option.map((answer) => answer.attempt)
       ),
       holder,
-      margin,
+      rotates: traits.rotates,
+      margin: Option.getOrElse(traits.margin, () => Duration.toMillis(policy.margin)),
       now
     })
     return {

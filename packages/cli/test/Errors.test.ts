@@ -176,6 +176,14 @@ const cases: ReadonlyArray<Case> = [
     says: /no option --min-tll/
   },
   {
+    name: "a wizard",
+    args: ["token", "--wizard"],
+    code: 2,
+    tag: "UsageError",
+    reason: "Arguments",
+    says: /no option --wizard/
+  },
+  {
     name: "a token in the place of an option",
     args: ["token", "codex", "lockstep_at_typed_by_hand"],
     code: 2,

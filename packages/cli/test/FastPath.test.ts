@@ -7,7 +7,6 @@ import * as FileHome from "@lockstep/node/FileHome"
 import * as Fetch from "@lockstep/oauth/Fetch"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
 import * as VendorRegistry from "@lockstep/oauth/VendorRegistry"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -18,6 +17,7 @@ import { closeSync, constants, mkdirSync, mkdtempSync, openSync, rmSync, writeFi
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as FastPath from "../src/FastPath.js"
+import * as FixedClock from "./support/FixedClock.js"
 
 const NOW = 1_800_000_000_000
 const SECONDS = NOW / 1000
@@ -123,16 +123,6 @@ const clocks = [NOW, NOW - 3_600_000, NOW + 3_479_999, NOW + 3_480_001, NOW + 3_
 const full = (home: string, now: number) =>
   Effect.gen(function*() {
     let requests = 0
-    const real = Clock.make()
-    const clock: Clock.Clock = {
-      ...real,
-      [Clock.ClockTypeId]: Clock.ClockTypeId,
-      unsafeCurrentTimeMillis: () => now,
-      currentTimeMillis: Effect.succeed(now),
-      unsafeCurrentTimeNanos: () => BigInt(now) * 1_000_000n,
-      currentTimeNanos: Effect.succeed(BigInt(now) * 1_000_000n),
-      sleep: (duration) => real.sleep(duration)
-    }
     const fetch = Layer.succeed(Fetch.Fetch, {
       load: Effect.suspend(() => {
         requests++
@@ -153,7 +143,7 @@ const full = (home: string, now: number) =>
         ),
         Effect.option,
         Effect.provide(layer),
-        Effect.withClock(clock)
+        Effect.withClock(FixedClock.make(now))
       )
     return { token, requests }
   })
