@@ -5,28 +5,23 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import { mkdtempSync, rmSync } from "node:fs"
 import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { basename, join } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
+import * as RunDirectory from "./RunDirectory.js"
 
 const made = new Map<string, Promise<string>>()
 let directory: string | undefined
-
-const outputDirectory = (): string => {
-  if (directory !== undefined) return directory
-  const created = mkdtempSync(join(tmpdir(), "lockstep-bundle-"))
-  directory = created
-  process.once("exit", () => rmSync(created, { recursive: true, force: true }))
-  return created
-}
 
 const require = createRequire(import.meta.url)
 
 const build = async (entry: string): Promise<string> => {
   const esbuild = await import("esbuild")
-  const outfile = join(outputDirectory(), `${basename(entry).replace(/\.[jt]s$/, "")}-${made.size}.mjs`)
+  const outfile = join(
+    directory ??= RunDirectory.make(tmpdir(), "lockstep-bundle"),
+    `${basename(entry).replace(/\.[jt]s$/, "")}-${made.size}.mjs`
+  )
   await esbuild.build({
     entryPoints: [entry],
     outfile,

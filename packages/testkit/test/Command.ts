@@ -1,8 +1,8 @@
 /**
  * The `lockstep` command as it is shipped, bundled from the sources for this run: never what was built last.
  */
+import * as RunDirectory from "@lockstep/testkit/RunDirectory"
 import * as Effect from "effect/Effect"
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 
@@ -13,10 +13,7 @@ const bundle = async (): Promise<string> => {
     readonly bundle: (directory: string) => Promise<void>
   }
   // Below the workspace, where the native addon is found.
-  const dist = fileURLToPath(new URL("../dist", import.meta.url))
-  mkdirSync(dist, { recursive: true })
-  const directory = mkdtempSync(join(dist, "command-"))
-  process.once("exit", () => rmSync(directory, { recursive: true, force: true }))
+  const directory = RunDirectory.make(fileURLToPath(new URL("../dist", import.meta.url)), "command")
   await bundle(directory)
   return join(directory, "main.js")
 }
