@@ -82,7 +82,11 @@ export const install: Effect.Effect<void, PeerUnavailable> = Effect.suspend(() =
   if (isInstalled()) return Effect.void
   // What npm sets for the script that runs us would point the inner npm at another folder.
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.toLowerCase().startsWith("npm_")))
-  const { error, status } = spawnSync("npm", ["ci", "--ignore-scripts"], { cwd: directory(), env, stdio: "inherit" })
+  const { error, status } = spawnSync("npm", ["ci", "--ignore-scripts"], {
+    cwd: directory(),
+    env,
+    stdio: ["ignore", 2, 2]
+  })
   if (status === 0) return Effect.void
   return Effect.fail(new PeerUnavailable({ message: `npm ci: ${error?.message ?? `it ended with ${status}`}` }))
 })
