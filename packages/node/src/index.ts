@@ -1,10 +1,22 @@
 /**
  * @since 0.1.0
  */
+export * as AnswerFile from "./AnswerFile.js"
+export * as AtomicFile from "./AtomicFile.js"
+export * as AuthJson from "./AuthJson.js"
 export * as DirectoryWatch from "./DirectoryWatch.js"
 export * as FileCredentialLock from "./FileCredentialLock.js"
+export * as FileCredentialStore from "./FileCredentialStore.js"
+export * as FileEpoch from "./FileEpoch.js"
+export * as FileHome from "./FileHome.js"
+export * as FileRefreshJournal from "./FileRefreshJournal.js"
+export * as Home from "./Home.js"
+export * as JsonSplice from "./JsonSplice.js"
+export * as JsonTree from "./JsonTree.js"
 export * as KernelLock from "./KernelLock.js"
 export * as LockPaths from "./LockPaths.js"
 export * as NodeHost from "./NodeHost.js"
 export * as Ownership from "./Ownership.js"
 export * as RemoteFileSystem from "./RemoteFileSystem.js"
+export * as SidecarNames from "./SidecarNames.js"
+export * as WholeFile from "./WholeFile.js"

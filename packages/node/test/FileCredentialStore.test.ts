@@ -74,7 +74,7 @@ describe("reading", () => {
         Fs.writeFileSync(file, text(next))
         assert.strictEqual(yield* generation(store), next)
       }
-    }))
+    }).pipe(FileCalls.withCoarseTimes))
 
   it.scopedLive("asks the system nothing about a quiet store, and reads a whole file once", () =>
     Effect.gen(function*() {

@@ -36,3 +36,17 @@ export const failing = <A, E, R>(name: string, code: string, effect: Effect.Effe
     })
     return Effect.ensuring(effect, Effect.sync(undo))
   })
+
+/** Runs something on a kernel whose file times advance in steps of 10 ms, as those before Linux 6.13 do. */
+export const withCoarseTimes = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.suspend(() => {
+    const undo = replace(["lstatSync", "fstatSync"], (_, original) => (...args) => {
+      const stat = original(...args) as Record<string, unknown> | undefined
+      for (const name of ["mtimeNs", "ctimeNs"]) {
+        const time = stat?.[name]
+        if (typeof time === "bigint") stat![name] = time - time % 10_000_000n
+      }
+      return stat
+    })
+    return Effect.ensuring(effect, Effect.sync(undo))
+  })
