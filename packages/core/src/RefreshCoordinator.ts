@@ -404,7 +404,9 @@ export const make: Effect.Effect<
     const wanted = Wanted.fromDemand(demand)
     return KeepFresh.keepFresh(tenant, {
       obtain: Effect.map(obtain(tenant, wanted, { serveStale: false }), ({ stored }) => stored.credential),
+      stored: Effect.option(Effect.map(read(tenant, wanted), ({ credential }) => credential)),
       margin: (credential) => marginOf(tenant, wanted, credential),
+      minTtl: wanted.minTtl,
       changes: store.changes
     })
   }

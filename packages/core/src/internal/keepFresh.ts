@@ -13,23 +13,35 @@ import { raceFirst } from "./race.js"
 
 /** How often a credential without a known expiry is looked at. */
 const UNKNOWN_EXPIRY = Duration.minutes(1)
-const SHORTEST = 1_000
+/** Between two rounds lies at least so much, whatever a server issues: what is never fresh must not become a storm. */
+const SHORTEST = 10_000
+/** A machine sleeps, and its timers with it; and no timer of JavaScript is longer than 24 days. */
+const LONGEST = 3_600_000
+
+interface Options {
+  readonly obtain: Effect.Effect<Credential.Credential, RefreshError>
+  /** What is stored, without a refresh; none where there is nothing or nothing can be read. */
+  readonly stored: Effect.Effect<Option.Option<Credential.Credential>>
+  readonly margin: (credential: Credential.Credential) => number
+  /** Milliseconds; ignored for tokens that do not live so long, since no refresh can meet it. */
+  readonly minTtl: number
+  readonly changes: Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
+}
 
 /**
  * When to look again: inside the margin, a random bit further each time, so that of many processes one wakes first and
  * the others find its work done.
  */
-const nextLook = (credential: Credential.Credential, margin: number): Effect.Effect<Duration.Duration> =>
+const nextLook = (credential: Credential.Credential, options: Options): Effect.Effect<Duration.Duration> =>
   Option.match(credential.expiresAt, {
     onNone: () => Effect.succeed(UNKNOWN_EXPIRY),
     onSome: (expiresAt) =>
-      Effect.map(Effect.all([Clock.currentTimeMillis, Random.nextRange(0.75, 1)]), ([now, jitter]) =>
-        Duration.millis(
-          Math.max(
-            SHORTEST,
-            expiresAt * 1_000 - Freshness.effectiveMargin(Credential.lifetime(credential), margin) * jitter - now
-          )
-        ))
+      Effect.map(Effect.all([Clock.currentTimeMillis, Random.nextRange(0.75, 1)]), ([now, jitter]) => {
+        const lived = (expiresAt - Option.getOrElse(credential.obtainedAt, () => expiresAt)) * 1_000
+        const margin = Freshness.effectiveMargin(Credential.lifetime(credential), options.margin(credential)) * jitter
+        const spare = options.minTtl < lived ? Math.max(margin, options.minTtl) : margin
+        return Duration.millis(Math.min(LONGEST, Math.max(SHORTEST, expiresAt * 1_000 - spare - now)))
+      })
   })
 
 const waitAfter = (error: RefreshError): Duration.Duration => {
@@ -45,23 +57,42 @@ const waitAfter = (error: RefreshError): Duration.Duration => {
   }
 }
 
-/** Refreshes for as long as the scope lives: before the token runs out, and whenever the store changes. */
-export const keepFresh = (tenant: TenantId, options: {
-  readonly obtain: Effect.Effect<Credential.Credential, RefreshError>
-  readonly margin: (credential: Credential.Credential) => number
-  readonly changes: Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
-}): Effect.Effect<void, never, Scope.Scope> =>
+const isSame = (a: Option.Option<Credential.Credential>, b: Option.Option<Credential.Credential>): boolean =>
+  Option.isNone(a) || Option.isNone(b)
+    ? Option.isNone(a) && Option.isNone(b)
+    : Credential.isSameSecret(a.value.accessToken, b.value.accessToken) &&
+      Credential.isSameSecret(a.value.refreshToken, b.value.refreshToken)
+
+/**
+ * Refreshes for as long as the scope lives, before the token runs out. What another process stores meanwhile is waited
+ * for in its turn, and is no reason to refresh: the stores of many tenants change all the time, and by our own hand too.
+ */
+export const keepFresh = (tenant: TenantId, options: Options): Effect.Effect<void, never, Scope.Scope> =>
   Effect.gen(function*() {
     const changed = yield* options.changes
-    const round = options.obtain.pipe(
-      Effect.flatMap((credential) => nextLook(credential, options.margin(credential))),
-      Effect.catchAll((error) =>
-        Effect.as(
-          Effect.logWarning(`keeping ${tenant} fresh: ${error.message}`, { error: error._tag }),
-          waitAfter(error)
+
+    const otherThan = (
+      known: Option.Option<Credential.Credential>
+    ): Effect.Effect<Option.Option<Credential.Credential>> =>
+      Effect.flatMap(
+        Effect.zipRight(Queue.take(changed), options.stored),
+        (found) => isSame(known, found) ? otherThan(known) : Effect.succeed(found)
+      )
+
+    const untilDue = (credential: Credential.Credential): Effect.Effect<void> =>
+      Effect.flatMap(nextLook(credential, options), (delay) =>
+        Effect.flatMap(
+          raceFirst(Effect.as(Effect.sleep(delay), Option.none()), otherThan(Option.some(credential))),
+          Option.match({ onNone: () => Effect.void, onSome: untilDue })
+        ))
+
+    const round = Effect.matchEffect(options.obtain, {
+      onSuccess: untilDue,
+      onFailure: (error) =>
+        Effect.logWarning(`keeping ${tenant} fresh: ${error.message}`, { error: error._tag }).pipe(
+          Effect.zipRight(options.stored),
+          Effect.flatMap((known) => raceFirst(Effect.sleep(waitAfter(error)), Effect.asVoid(otherThan(known))))
         )
-      ),
-      Effect.flatMap((delay) => raceFirst(Effect.sleep(delay), Queue.take(changed)))
-    )
+    })
     yield* Effect.forkScoped(Effect.forever(round))
   })
