@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { Credential, isOtherAccount, lifetime, type Stored } from "./Credential.js"
+import { Credential, isOtherAccount, isSameSecret, lifetime, type Stored } from "./Credential.js"
 import { CredentialLock, LockTarget } from "./CredentialLock.js"
 import { Change, CredentialStore } from "./CredentialStore.js"
 import { CredentialExists, CredentialStoreError, type LockTimeout, type LockUnavailable } from "./Errors.js"
@@ -196,10 +196,12 @@ export const make: Effect.Effect<
           })
           : { _tag: "None" } as const
         return yield* Effect.uninterruptible(Effect.gen(function*() {
-          // Only the login that was revoked: one that another program stored meanwhile stays.
+          // Only the login that was revoked: one that another program stored meanwhile stays, also where that program
+          // knows nothing of versions.
           const gone = yield* store.modify(tenant, (current) =>
             Option.exists(current, (one) =>
-                one.version !== present.value.version)
+                one.version !== present.value.version ||
+                !isSameSecret(one.credential.refreshToken, credential.refreshToken))
               ? Change.Keep({ value: false })
               : Change.Remove({ value: true }))
           if (!gone) {
