@@ -113,7 +113,9 @@ export const get = (options: Options) =>
           onSome: (report): Stop => ({ _tag: "Failed", report })
         })
       )
-      const deadline = Effect.as(Effect.sleep(options.maxWait), { _tag: "Deadline" } as Stop)
+      // Whoever waits for us has waited since this process was started.
+      const left = Duration.subtract(options.maxWait, Duration.millis(performance.now()))
+      const deadline = Effect.as(Effect.sleep(left), { _tag: "Deadline" } as Stop)
       return { stop: yield* Effect.raceFirst(Effect.raceFirst(appeared, ended), deadline), pid: refresh.pid }
     }))
 

@@ -84,13 +84,11 @@ export const makeProcess = (): Output["Type"] =>
     isInteractive: process.stdin.isTTY === true && process.stderr.isTTY === true
   })
 
-// Help and completions reach us through the console. Its errors are said in our own two lines instead.
+// Version and completions reach us through the console. The parser's errors do, too, and are told in our own two lines
+// instead.
 const console = (output: Output["Type"]): Console.Console => {
   const silent: Console.UnsafeConsole = new Proxy(globalThis.console, { get: () => () => {} })
-  const log = (...parts: ReadonlyArray<unknown>) => {
-    const text = formatConsole(...parts)
-    return output.data(`${output.dataStyle.isPlain ? Style.strip(text) : text}\n`)
-  }
+  const log = (...parts: ReadonlyArray<unknown>) => output.data(`${formatConsole(...parts).trimEnd()}\n`)
   const nothing = () => Effect.void
   return {
     [Console.TypeId]: Console.TypeId,

@@ -8,12 +8,13 @@ import * as fs from "node:fs"
 import * as FastPath from "./FastPath.js"
 
 const write = (text: string): void => {
+  let bytes = Buffer.from(text)
   try {
-    fs.writeSync(1, text)
+    while (bytes.length > 0) bytes = bytes.subarray(fs.writeSync(1, bytes))
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code
     // A full pipe that does not block: Node's own stream waits for its reader.
-    if (code === "EAGAIN") process.stdout.write(text)
+    if (code === "EAGAIN") process.stdout.write(bytes)
     else if (code !== "EPIPE") throw error
   }
 }

@@ -3,7 +3,7 @@ import * as ServerBehaviour from "@lockstep/testkit/ServerBehaviour"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
-import { chmodSync, existsSync, readdirSync, writeFileSync } from "node:fs"
+import { chmodSync, chownSync, existsSync, readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Stage from "./support/Stage.js"
 
@@ -75,6 +75,17 @@ describe("lockstep doctor", () => {
       chmodSync(stage.harness.home, 0o755)
       assertOne((yield* examine(stage)).problems, /files: .*home is open to others \(mode 755\)/)
     }))
+
+  // Only root can give a file away.
+  it.scopedLive.skipIf(process.getuid?.() !== 0)(
+    "finds a file that belongs to somebody else (needs root)",
+    () =>
+      Effect.gen(function*() {
+        const stage = yield* seeded
+        chownSync(stage.file, 12_345, 12_345)
+        assertOne((yield* examine(stage)).problems, /files: .*auth\.json belongs to user 12345/)
+      })
+  )
 
   it.scopedLive("finds what a dead writer left, and not what a living one writes", () =>
     Effect.gen(function*() {

@@ -297,14 +297,16 @@ describe("an error is told in two lines, or as the only line of JSON", () => {
   for (const { args, arrange, circumstances, code, name, reason, says, tag } of cases) {
     it.scopedLive(`${name}: exit code ${code}`, () =>
       Effect.gen(function*() {
-        const plain = yield* Stage.make()
-        if (arrange !== undefined) yield* arrange(plain)
-        Stage.assertTold(yield* plain.run(args, circumstances), code, says)
-        // In a home of its own: an error may leave a cooldown or a mark.
-        const json = yield* Stage.make()
-        if (arrange !== undefined) yield* arrange(json)
-        const ran = yield* json.run([...args, "--json"], circumstances)
-        Stage.assertToldAsJson(ran, code, tag, reason)
+        // Each in a home of its own: an error may leave a cooldown or a mark.
+        const run = (more: ReadonlyArray<string>) =>
+          Effect.gen(function*() {
+            const stage = yield* Stage.make()
+            if (arrange !== undefined) yield* arrange(stage)
+            return yield* stage.run([...args, ...more], circumstances)
+          })
+        const [plain, json] = yield* Effect.all([run([]), run(["--json"])], { concurrency: 2 })
+        Stage.assertTold(plain, code, says)
+        Stage.assertToldAsJson(json, code, tag, reason)
       }))
   }
 
@@ -330,7 +332,7 @@ describe("an error is told in two lines, or as the only line of JSON", () => {
       assert.strictEqual((error["holder"] as { command: string }).command, "flock")
       assert.lengthOf(stage.server.requests, 0)
       yield* holder.write("\n")
-      assert.strictEqual((yield* stage.run(["token", "codex"], { prints: true, env: bounds })).code, 0)
+      assert.strictEqual((yield* stage.run(["token", "codex"], { prints: true })).code, 0)
     }))
 
   it.scopedLive("suggests the names that were probably meant", () =>

@@ -195,7 +195,7 @@ describe("bare lockstep", () => {
         for (const line of ran.stdout.split("\n")) assert.isAtMost(line.length, 80)
       }
       assert.strictEqual((yield* stage.run(["help", "token"])).stdout, (yield* stage.run(["token", "-h"])).stdout)
-      assert.match((yield* stage.run(["--version"])).stdout, /^\d+\.\d+\.\d+\n/)
+      assert.match((yield* stage.run(["--version"])).stdout, /^\d+\.\d+\.\d+\n$/)
       for (const shell of ["bash", "fish", "zsh"]) {
         assert.include((yield* stage.run(["--completions", shell])).stdout, "rejected-stdin")
       }
