@@ -37,6 +37,8 @@ export interface MemoryMachine {
   readonly writer: CredentialWriter.CredentialWriter["Type"]
   /** Puts a record into the store, past every lock, as a program without our locks would. */
   readonly write: (tenant: TenantId.TenantId, credential: Credential) => Effect.Effect<Credential>
+  /** Takes a record out of the store, past every lock. */
+  readonly erase: (tenant: TenantId.TenantId) => Effect.Effect<void>
   readonly read: (tenant: TenantId.TenantId) => Effect.Effect<Credential>
   /** The refresh token that is stored. */
   readonly refreshToken: (tenant: TenantId.TenantId) => Effect.Effect<string>
@@ -102,6 +104,7 @@ export const make = (options: Options = {}): Effect.Effect<MemoryMachine> =>
             }),
             value: (stored) => stored.credential
           }))),
+      erase: (tenant) => Effect.orDie(memory.modify(tenant, () => CredentialStore.Change.Remove({ value: undefined }))),
       read,
       refreshToken: (tenant) =>
         Effect.map(read(tenant), ({ refreshToken }) => Redacted.value(Option.getOrThrow(refreshToken)))

@@ -54,6 +54,8 @@ export interface ScriptedTokenEndpoint {
   readonly layer: Layer.Layer<TokenEndpoint>
   /** Scripts the next request; `Grant` where nothing is scripted. */
   readonly next: (behaviour: Behaviour) => void
+  /** Forgets what is scripted. */
+  readonly forget: () => void
   /** Every refresh token that arrived, in order. */
   readonly requests: Array<string>
   /** When they arrived, in milliseconds. */
@@ -185,6 +187,7 @@ export const make: Effect.Effect<ScriptedTokenEndpoint> = Effect.gen(function*()
       return Layer.succeed(TokenEndpoint, self.service)
     },
     next: (behaviour) => void script.push(behaviour),
+    forget: () => void script.splice(0),
     requests: [],
     arrivedAt: [],
     redemptions: [],

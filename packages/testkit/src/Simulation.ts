@@ -2,7 +2,7 @@
  * Runs a concurrent program to its end inside one synchronous call, on virtual time and on a schedule that one seed
  * decides: which fiber goes on, where it is cut off, what its random numbers are.
  *
- * Only for programs that wait for nothing outside of Effect. Whatever waits for longer than the program needs is told
+ * Only for programs that wait for nothing outside of Effect. What they log is dropped. Whatever waits for longer than the program needs is told
  * apart at once: when no fiber can go on and nobody sleeps, the program hangs, and the run fails saying so.
  *
  * @since 0.1.0
@@ -12,6 +12,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import * as Random from "effect/Random"
 import * as Runtime from "effect/Runtime"
 import type * as Scheduler from "effect/Scheduler"
@@ -132,7 +134,8 @@ export const run = <A, E>(program: (world: World) => Effect.Effect<A, E>, option
   const fiber: Fiber.RuntimeFiber<A, E> = Runtime.runFork(Runtime.defaultRuntime)(
     Effect.suspend(() => program(world)).pipe(
       Effect.withClock(clock),
-      Effect.withRandom(Random.make(options.seed))
+      Effect.withRandom(Random.make(options.seed)),
+      Logger.withMinimumLogLevel(LogLevel.None)
     ),
     { scheduler, immediate: false }
   )
