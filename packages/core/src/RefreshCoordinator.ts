@@ -27,11 +27,13 @@ import {
   type RefreshError
 } from "./Errors.js"
 import * as Host from "./Host.js"
+import { detached } from "./internal/detached.js"
 import * as Flight from "./internal/flight.js"
 import * as Flights from "./internal/flights.js"
 import * as KeepFresh from "./internal/keepFresh.js"
 import * as Ledger from "./internal/ledger.js"
 import * as Memory from "./internal/memory.js"
+import type { Landed } from "./internal/transaction.js"
 import * as Wanted from "./internal/wanted.js"
 import { type CapturedAnswer, RefreshJournal } from "./RefreshJournal.js"
 import { RefreshPolicy } from "./RefreshPolicy.js"
@@ -187,7 +189,7 @@ export const make: Effect.Effect<
   /** Takes a record into memory and tells what is new about it. */
   const remember = (tenant: TenantId, stored: Credential.Stored, options: {
     readonly epoch: number
-    readonly by: Flight.Landed["by"]
+    readonly by: Landed["by"]
   }): Effect.Effect<void> =>
     Effect.clockWith((clock) =>
       Effect.suspend(() => {
@@ -266,13 +268,13 @@ export const make: Effect.Effect<
     tenant: TenantId,
     wanted: Wanted.Wanted,
     hint: Credential.Stored
-  ): Effect.Effect<Option.Option<Flight.Landed>> =>
+  ): Effect.Effect<Option.Option<Landed>> =>
     Effect.clockWith((clock) =>
       Effect.sync(() => {
         const known = memory.get(tenant)
         const ended = known?.stored.version === hint.version && Memory.hasEnded(known, clock, wanted.minTtl)
         return !ended && Wanted.mayServe(wanted, hint.credential, clock.unsafeCurrentTimeMillis())
-          ? Option.some<Flight.Landed>({ stored: hint, by: "adopted", rotated: false })
+          ? Option.some<Landed>({ stored: hint, by: "adopted", rotated: false })
           : Option.none()
       })
     )
@@ -282,7 +284,7 @@ export const make: Effect.Effect<
     tenant: TenantId,
     first: Wanted.Wanted,
     options: { readonly serveStale: boolean }
-  ): Effect.Effect<Flight.Landed, RefreshError> =>
+  ): Effect.Effect<Landed, RefreshError> =>
     Effect.gen(function*() {
       const hint = yield* read(tenant, first)
       const clock = yield* Effect.clock
@@ -307,7 +309,7 @@ export const make: Effect.Effect<
         return { own, exit: yield* Effect.exit(flights.await(tenant, flight, patience)) }
       })
       // What was stored after the call began answers every demand, except that for another token than the rejected one.
-      const answers = ({ stored }: Flight.Landed): boolean => Wanted.acceptsNew(first, stored.credential)
+      const answers = ({ stored }: Landed): boolean => Wanted.acceptsNew(first, stored.credential)
 
       const joined = yield* flyOnce
       const onOwnTerms = !joined.own && Exit.match(joined.exit, {
@@ -432,7 +434,7 @@ export const make: Effect.Effect<
 
   // In a finalizer nothing can be interrupted, and so no wait be timed out: what is brought home is waited for outside.
   const bringAllHome = Effect.suspend(() =>
-    Effect.forEach([...unpersisted.keys()], (tenant) => Flight.detached(bringHome(tenant)), { discard: true })
+    Effect.forEach([...unpersisted.keys()], (tenant) => detached(bringHome(tenant)), { discard: true })
   )
 
   yield* Effect.addFinalizer(() => owner.close.pipe(Effect.zipRight(bringAllHome), Effect.zipRight(owner.close)))

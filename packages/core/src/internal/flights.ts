@@ -15,8 +15,8 @@ import * as Runtime from "effect/Runtime"
 import { ProviderTimeout, type RefreshError } from "../Errors.js"
 import type { RefreshPolicy } from "../RefreshPolicy.js"
 import type { TenantId } from "../TenantId.js"
-import type { Landed, Plan } from "./flight.js"
 import { raceFirst } from "./race.js"
+import type { Landed, Plan } from "./transaction.js"
 
 export interface Flight {
   readonly landed: Deferred.Deferred<Landed, RefreshError>
