@@ -1,0 +1,291 @@
+import { assert, describe, it } from "@effect/vitest"
+import { type CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
+import { LockUnavailable } from "@lockstep/core/Errors"
+import * as LockWait from "@lockstep/core/LockWait"
+import * as TenantId from "@lockstep/core/TenantId"
+import * as ControlledLock from "@lockstep/testkit/ControlledLock"
+import * as Simulation from "@lockstep/testkit/Simulation"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as Option from "effect/Option"
+import * as PubSub from "effect/PubSub"
+import type * as Scope from "effect/Scope"
+
+const target = LockTarget.Tenant({ tenant: TenantId.make("codex") })
+const NEVER = { min: 3_600_000, max: 3_600_000 }
+
+/** A lock that somebody else holds, and what is asked of it. */
+const makeHeld = (backoff: CredentialLock["Type"]["backoff"], options: { readonly deaf?: boolean } = {}) =>
+  Effect.gen(function*() {
+    const controlled = yield* ControlledLock.make
+    controlled.seize(target)
+    const tries: Array<number> = []
+    const silence = yield* PubSub.sliding<void>(1)
+    const lock: CredentialLock["Type"] = {
+      ...controlled.service,
+      backoff,
+      wakeups: options.deaf === true ? PubSub.subscribe(silence) : controlled.service.wakeups,
+      tryAcquire: (one) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          tries.push(now)
+          return controlled.service.tryAcquire(one)
+        })
+    }
+    return { controlled, lock, tries, release: controlled.kill(target) }
+  })
+
+const nothing = Effect.succeedNone
+const wait = <A = never>(lock: CredentialLock["Type"], look: Effect.Effect<Option.Option<A>> = nothing) =>
+  LockWait.acquireOr(lock, target, { timeout: Duration.seconds(30), label: "codex", look })
+
+const at = (millis: number, effect: Effect.Effect<void>) => Effect.fork(Effect.delay(effect, millis))
+
+/** A scene in virtual time, which begins at zero. */
+const scene = (
+  name: string,
+  body: (elapsed: Effect.Effect<number>, world: Simulation.World) => Effect.Effect<void, unknown, Scope.Scope>
+) =>
+  it(name, () => {
+    const exit = Simulation.run((world) =>
+      Effect.flatMap(Clock.currentTimeMillis, (began) =>
+        Effect.scoped(body(
+          Effect.map(Clock.currentTimeMillis, (now) => now - began),
+          world
+        ))), { seed: 1 })
+    if (Exit.isFailure(exit)) {
+      throw Cause.squash(exit.cause)
+    }
+  })
+
+describe("looking", () => {
+  scene("comes before trying: what is found at once costs no lock", () =>
+    Effect.gen(function*() {
+      const { lock, tries } = yield* makeHeld(NEVER)
+      const waited = yield* wait(lock, Effect.succeedSome("found"))
+      assert.deepStrictEqual(waited, LockWait.Waited.Found({ value: "found" }))
+      assert.deepStrictEqual(tries, [])
+    }))
+
+  scene("ends the wait at the hint, and the lock is tried no more", (elapsed) =>
+    Effect.gen(function*() {
+      const { controlled, lock, tries } = yield* makeHeld(NEVER)
+      const written = yield* PubSub.sliding<void>(1)
+      let value = Option.none<string>()
+      yield* at(
+        5_000,
+        Effect.suspend(() => {
+          value = Option.some("written")
+          return PubSub.publish(written, undefined)
+        })
+      )
+      const waited = yield* LockWait.acquireOr(lock, target, {
+        timeout: Duration.seconds(30),
+        label: "codex",
+        look: Effect.sync(() => value),
+        hints: PubSub.subscribe(written)
+      })
+      assert.strictEqual(waited._tag, "Found")
+      assert.strictEqual(yield* elapsed, 5_000)
+      assert.strictEqual(tries.length, 2, "once before the wait and once after it was subscribed")
+      assert.strictEqual(controlled.taken(), 0)
+    }))
+
+  scene(
+    "serves a hundred waiters with one write, and hands the lock to none of them",
+    (elapsed) =>
+      Effect.gen(function*() {
+        const { controlled, lock, release } = yield* makeHeld(NEVER)
+        const written = yield* PubSub.sliding<void>(1)
+        let value = Option.none<string>()
+        const waiters = yield* Effect.replicateEffect(
+          Effect.fork(Effect.scoped(LockWait.acquireOr(lock, target, {
+            timeout: Duration.seconds(30),
+            label: "codex",
+            look: Effect.sync(() => value),
+            hints: PubSub.subscribe(written)
+          }))),
+          100
+        )
+        // The holder writes, and lets go somewhat later.
+        yield* at(
+          5_000,
+          Effect.suspend(() => {
+            value = Option.some("written")
+            return PubSub.publish(written, undefined)
+          })
+        )
+        yield* at(5_020, release)
+        const all = yield* Effect.forEach(waiters, Fiber.join)
+        assert.isTrue(all.every((waited) => waited._tag === "Found"))
+        assert.strictEqual(yield* elapsed, 5_000, "nobody waited for the release")
+        assert.strictEqual(controlled.taken(), 0)
+      })
+  )
+
+  scene("that fails ends the wait with its failure", () =>
+    Effect.gen(function*() {
+      const { lock } = yield* makeHeld(NEVER)
+      const failing = LockWait.acquireOr(lock, target, {
+        timeout: Duration.seconds(30),
+        label: "codex",
+        look: Effect.fail("superseded" as const)
+      })
+      assert.strictEqual(yield* Effect.flip(failing), "superseded")
+    }))
+})
+
+describe("waking", () => {
+  scene("a release wakes the waiter long before its backoff", (elapsed) =>
+    Effect.gen(function*() {
+      const { lock, release } = yield* makeHeld(NEVER)
+      yield* at(5_000, release)
+      assert.strictEqual((yield* wait(lock))._tag, "Acquired")
+      assert.strictEqual(yield* elapsed, 5_000)
+    }))
+
+  scene(
+    "a hint starts a burst, for the holder that writes just before it lets go",
+    (elapsed) =>
+      Effect.gen(function*() {
+        const { controlled, lock, tries } = yield* makeHeld(NEVER, { deaf: true })
+        const written = yield* PubSub.sliding<void>(1)
+        yield* at(5_000, PubSub.publish(written, undefined))
+        // Its release reaches nobody.
+        yield* at(5_010, controlled.kill(target))
+        yield* LockWait.acquireOr(lock, target, {
+          timeout: Duration.seconds(30),
+          label: "codex",
+          look: nothing,
+          hints: PubSub.subscribe(written)
+        })
+        const began = tries[0]!
+        assert.deepStrictEqual(tries.map((one) => one - began), [0, 0, 5_000, 5_001, 5_002, 5_004, 5_006, 5_010])
+        assert.strictEqual(yield* elapsed, 5_010)
+      })
+  )
+
+  scene(
+    "without a single hint the backoff finds the lock free within its maximum",
+    (elapsed) =>
+      Effect.gen(function*() {
+        const { lock, release, tries } = yield* makeHeld({ min: 2, max: 25 }, { deaf: true })
+        yield* at(10_000, release)
+        assert.strictEqual((yield* wait(lock))._tag, "Acquired")
+        assert.isAtLeast(yield* elapsed, 10_000)
+        assert.isAtMost(yield* elapsed, 10_025)
+        // Doubling from 2 to 25 ms, each with a jitter of a half: it neither spins nor sleeps.
+        assert.isAbove(tries.length, 10_000 / 25)
+        assert.isBelow(tries.length, 10_000 / 12.5 + 10)
+        const gaps = tries.slice(1).map((one, index) => one - tries[index]!)
+        assert.isAtMost(Math.max(...gaps), 25)
+        assert.isAbove(new Set(gaps.slice(10)).size, 5, "many waiters do not march in step")
+      })
+  )
+})
+
+describe("giving up", () => {
+  scene("comes with a last try at the very end of the time", (elapsed) =>
+    Effect.gen(function*() {
+      const { lock, release } = yield* makeHeld(NEVER, { deaf: true })
+      yield* at(29_999, release)
+      assert.strictEqual((yield* wait(lock))._tag, "Acquired")
+      assert.strictEqual(yield* elapsed, 30_000)
+    }))
+
+  scene("names the lock, the time and the holder", (elapsed) =>
+    Effect.gen(function*() {
+      const { lock } = yield* makeHeld(NEVER)
+      const error = yield* Effect.flip(wait(lock))
+      assert.strictEqual(error._tag, "LockTimeout")
+      if (error._tag === "LockTimeout") assert.deepStrictEqual([error.lock, error.waited], ["codex", 30_000])
+      assert.strictEqual(yield* elapsed, 30_000)
+    }))
+
+  scene("happens at once where the lock cannot work, before and while waiting", (elapsed) =>
+    Effect.gen(function*() {
+      const remote = new LockUnavailable({ reason: "Remote", path: "/mnt/nfs" })
+      const { controlled, lock } = yield* makeHeld({ min: 1_000, max: 1_000 })
+      yield* at(
+        5_000,
+        Effect.sync(() => {
+          controlled.fault = remote
+        })
+      )
+      assert.strictEqual(yield* Effect.flip(wait(lock)), remote)
+      assert.isAtMost(yield* elapsed, 6_000)
+      assert.strictEqual(yield* Effect.flip(wait(lock)), remote)
+      assert.isAtMost(yield* elapsed, 6_000)
+    }))
+
+  scene("`acquire` waits and gives up alike", (elapsed) =>
+    Effect.gen(function*() {
+      const { lock, release } = yield* makeHeld(NEVER)
+      const acquire = LockWait.acquire(lock, target, { timeout: Duration.seconds(30), label: "codex" })
+      assert.strictEqual((yield* Effect.flip(acquire))._tag, "LockTimeout")
+      yield* at(1_000, release)
+      yield* acquire
+      assert.strictEqual(yield* elapsed, 31_000)
+    }))
+})
+
+describe("interruption", () => {
+  scene("ends a wait at once", (elapsed) =>
+    Effect.gen(function*() {
+      const { lock } = yield* makeHeld(NEVER)
+      const waiter = yield* Effect.fork(Effect.scoped(wait(lock)))
+      yield* Effect.sleep("1 second")
+      yield* Fiber.interrupt(waiter)
+      assert.strictEqual(yield* elapsed, 1_000)
+    }))
+
+  scene("waits for a try that is under way, and gives back what it took", (elapsed) =>
+    Effect.gen(function*() {
+      const { controlled, lock, release } = yield* makeHeld(NEVER)
+      yield* release
+      const slow = {
+        ...lock,
+        tryAcquire: (one: LockTarget) => Effect.zipLeft(lock.tryAcquire(one), Effect.sleep("3 seconds"))
+      }
+      const waiter = yield* Effect.fork(Effect.scoped(wait(slow)))
+      yield* Effect.sleep("1 second")
+      yield* Fiber.interrupt(waiter)
+      assert.strictEqual(yield* elapsed, 3_000)
+      assert.isFalse(controlled.isHeld(target))
+    }))
+
+  it("at any operation, waiting or taking, leaves no lock held and no waiter behind", () => {
+    let taken = 0
+    for (let after = 1;; after++) {
+      let wasCut = false
+      const exit = Simulation.run((world) =>
+        Effect.gen(function*() {
+          const { controlled, lock, release } = yield* makeHeld({ min: 1_000, max: 1_000 })
+          const waiter = yield* Effect.fork(Effect.scoped(Effect.zipRight(wait(lock), Effect.yieldNow())))
+          const cancel = world.preempt(after, () => {
+            wasCut = true
+            waiter.unsafeInterruptAsFork(FiberId.none)
+          }, waiter)
+          yield* at(3_500, release)
+          yield* Effect.timeoutFail(Fiber.await(waiter), {
+            duration: "1 minute",
+            onTimeout: () => new Error("the waiter does not end")
+          })
+          cancel()
+          yield* Effect.sleep("10 seconds")
+          assert.isFalse(controlled.isHeld(target))
+          taken = Math.max(taken, controlled.taken())
+        }), { seed: 1 })
+      if (Exit.isFailure(exit)) throw new Error(`cut after ${after} operations: ${String(Cause.squash(exit.cause))}`)
+      if (!wasCut) {
+        assert.isAbove(after, 100)
+        assert.strictEqual(taken, 1)
+        return
+      }
+    }
+  })
+})
