@@ -79,9 +79,12 @@ export const run = (line: ReadonlyArray<string>): Effect.Effect<number, never, O
       return ExitCode.Done
     })
   }
-  return checked(argv).pipe(
-    Effect.flatMap((level) => execute(["node", "lockstep", ...argv.args]).pipe(Logger.withMinimumLogLevel(level))),
+  const attempt = execute(["node", "lockstep", ...argv.args]).pipe(
     Effect.as(ExitCode.Done),
+    Effect.catchAllCause((cause) => tell(cause, argv))
+  )
+  return checked(argv).pipe(
+    Effect.flatMap((level) => Logger.withMinimumLogLevel(attempt, level)),
     Effect.catchAllCause((cause) => tell(cause, argv)),
     Effect.provide(Layer.merge(ParserEnvironment.layer, CliConfig.layer({ showBuiltIns: false })))
   )

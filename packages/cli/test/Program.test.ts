@@ -1,0 +1,54 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as Output from "../src/Output.js"
+import * as Program from "../src/Program.js"
+import { Signals } from "../src/Signals.js"
+import * as Style from "../src/Style.js"
+
+const SECRET = "lockstep-at-ProgramTest0123456789"
+
+/** Runs with a stdout that breaks in a way that nobody foresaw. */
+const run = (...line: ReadonlyArray<string>) =>
+  Effect.gen(function*() {
+    const home = yield* Effect.acquireRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "lockstep-program-"))),
+      (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+    )
+    const notes: Array<string> = []
+    const output = Output.Output.of({
+      data: () => Effect.die(new RangeError(`broke at ${SECRET}`)),
+      note: (text) => Effect.sync(() => void notes.push(text)),
+      dataStyle: Style.plain,
+      noteStyle: Style.plain,
+      screen: { isTerminal: false, columns: 80 },
+      isInteractive: false
+    })
+    const code = yield* Program.run(["--home", home, ...line]).pipe(
+      Effect.provide(Layer.merge(
+        Output.layer(output),
+        Layer.succeed(Signals, { redirect: () => Effect.void })
+      ))
+    )
+    return { code, told: notes.join("") }
+  })
+
+describe("an unexpected error", () => {
+  it.scopedLive("is told in two lines and without its own words", () =>
+    Effect.gen(function*() {
+      const { code, told } = yield* run("status")
+      assert.strictEqual(code, 1)
+      assert.match(told, /^lockstep: something unexpected happened \(RangeError\)\n→ .*\n$/)
+    }))
+
+  it.scopedLive("shows where it happened to whoever asks for it", () =>
+    Effect.gen(function*() {
+      const { code, told } = yield* run("status", "--log-level", "debug")
+      assert.strictEqual(code, 1)
+      assert.match(told, /lockstep: debug: at .*Program\.test\.ts/)
+      assert.notInclude(told, SECRET)
+    }))
+})
