@@ -81,8 +81,13 @@ export const longestHold = (
 
 const invalid = (key: string, message: string) => ConfigError.InvalidData(["LOCKSTEP", key], message)
 
+/** `lockTimeout` is set by `LOCK_TIMEOUT`. */
+const variable = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
+
+const MAY_BE_ZERO: ReadonlySet<string> = new Set(["margin", "staleWait", "quietTime", "persistRetry"])
+
 /**
- * Checks that no waiter can give up on a legal holder, and that every bound is positive.
+ * Checks that no waiter can give up on a legal holder, and that every bound ends and leaves room for what it bounds.
  *
  * @since 0.1.0
  * @category constructors
@@ -92,6 +97,13 @@ export const make = (
   store: { readonly keyring: boolean } = { keyring: false }
 ): Either.Either<RefreshPolicy["Type"], ConfigError.ConfigError> => {
   const policy = { ...defaults, ...options }
+  for (const [name, value] of Object.entries(policy)) {
+    if (!Duration.isDuration(value)) continue
+    if (!Duration.isFinite(value)) return Either.left(invalid(variable(name), `${name} must end`))
+    if (Duration.equals(value, Duration.zero) && !MAY_BE_ZERO.has(name)) {
+      return Either.left(invalid(variable(name), `${name} must be longer than nothing`))
+    }
+  }
   const hold = longestHold(policy, store)
   if (Duration.lessThanOrEqualTo(policy.lockTimeout, hold)) {
     return Either.left(invalid(
@@ -101,8 +113,10 @@ export const make = (
       }): redeemLimit + aggregateLockTimeout + persistRetry${store.keyring ? " + 3 × keyringTimeout" : ""}`
     ))
   }
-  if (Duration.greaterThanOrEqualTo(policy.quietTime, policy.redeemLimit)) {
-    return Either.left(invalid("QUIET_TIME", "quietTime must be shorter than redeemLimit, of which it is a part"))
+  if (Duration.greaterThan(Duration.times(policy.quietTime, 2), policy.redeemLimit)) {
+    return Either.left(
+      invalid("QUIET_TIME", "quietTime must be at most half of redeemLimit: the retry after it needs the rest")
+    )
   }
   return Either.right(policy)
 }

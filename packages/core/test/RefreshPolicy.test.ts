@@ -1,0 +1,106 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+
+const millis = (text: string) => Option.getOrNull(Option.map(RefreshPolicy.parseDuration(text), Duration.toMillis))
+const isAccepted = (options: Partial<RefreshPolicy.RefreshPolicy["Type"]>, store?: { readonly keyring: boolean }) =>
+  Either.isRight(RefreshPolicy.make(options, store))
+const fromEnv = (variables: Record<string, string>) =>
+  Effect.provide(RefreshPolicy.RefreshPolicy, RefreshPolicy.layerFromEnv).pipe(
+    Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables)), { pathDelim: "_" }))
+  )
+
+describe("parseDuration", () => {
+  it("reads what people write", () => {
+    const written: Record<string, number> = {
+      "5 minutes": 300_000,
+      "300": 300_000,
+      "300s": 300_000,
+      "5m": 300_000,
+      "2h": 7_200_000,
+      "1d": 86_400_000,
+      "250ms": 250,
+      "1.5s": 1_500,
+      " 90 s ": 90_000,
+      "2 hours": 7_200_000,
+      "0": 0
+    }
+    for (const [text, expected] of Object.entries(written)) assert.strictEqual(millis(text), expected, text)
+  })
+
+  it("reads nothing else", () => {
+    for (const text of ["", " ", "soon", "5x", "-5s", "-1", "5m30s", "1e3", "0x10", "minutes", "5 5 s", "NaN"]) {
+      assert.isNull(millis(text), JSON.stringify(text))
+    }
+  })
+})
+
+describe("make", () => {
+  it("accepts the defaults, with a keyring only a longer lockTimeout", () => {
+    assert.isTrue(isAccepted({}))
+    assert.strictEqual(Duration.toMillis(RefreshPolicy.longestHold(RefreshPolicy.defaults)), 22_000)
+    assert.strictEqual(Duration.toMillis(RefreshPolicy.longestHold(RefreshPolicy.defaults, { keyring: true })), 37_000)
+    assert.isFalse(isAccepted({}, { keyring: true }))
+    assert.isTrue(isAccepted({ lockTimeout: Duration.seconds(38) }, { keyring: true }))
+  })
+
+  it("refuses a waiter that could give up on a legal holder", () => {
+    assert.isFalse(isAccepted({ lockTimeout: Duration.seconds(22) }))
+    assert.isTrue(isAccepted({ lockTimeout: Duration.millis(22_001) }))
+    for (const key of ["redeemLimit", "aggregateLockTimeout", "persistRetry"] as const) {
+      assert.isFalse(isAccepted({ [key]: Duration.sum(RefreshPolicy.defaults[key], Duration.seconds(8)) }), key)
+    }
+  })
+
+  it("refuses a silence that leaves the retry no time to be answered", () => {
+    assert.isFalse(isAccepted({ quietTime: Duration.seconds(15) }))
+    assert.isFalse(isAccepted({ quietTime: Duration.millis(7_501) }))
+    assert.isTrue(isAccepted({ quietTime: Duration.millis(7_500) }))
+    assert.isTrue(isAccepted({ quietTime: Duration.zero }))
+  })
+
+  it("refuses bounds that never end or that end before they begin", () => {
+    for (const key of ["redeemLimit", "providerTimeout", "revokeTimeout", "lockTimeout"] as const) {
+      assert.isFalse(isAccepted({ [key]: Duration.zero }), key)
+      assert.isFalse(isAccepted({ [key]: Duration.infinity }), key)
+    }
+    assert.isTrue(isAccepted({ margin: Duration.zero, staleWait: Duration.zero, persistRetry: Duration.zero }))
+  })
+})
+
+describe("layers", () => {
+  it.effect("the defaults", () =>
+    Effect.gen(function*() {
+      const policy = yield* Effect.provide(RefreshPolicy.RefreshPolicy, RefreshPolicy.layerDefaults)
+      assert.deepStrictEqual(policy, RefreshPolicy.defaults)
+    }))
+
+  it.effect("some bounds replaced, checked", () =>
+    Effect.gen(function*() {
+      const build = (options: Partial<RefreshPolicy.RefreshPolicy["Type"]>) =>
+        Effect.exit(Effect.scoped(Layer.build(RefreshPolicy.layer(options))))
+      assert.isTrue(Exit.isSuccess(yield* build({ margin: Duration.minutes(5) })))
+      const exit = yield* build({ lockTimeout: Duration.seconds(1) })
+      assert.include(String(exit), "lockTimeout (1s) must be longer than the longest legal hold (22s)")
+    }))
+
+  it.effect("bounds from the environment", () =>
+    Effect.gen(function*() {
+      const policy = yield* fromEnv({ LOCKSTEP_MARGIN: "5m", LOCKSTEP_SERVE_UNPERSISTED: "true" })
+      assert.strictEqual(Duration.toMillis(policy.margin), 300_000)
+      assert.isTrue(policy.serveUnpersisted)
+      assert.deepStrictEqual(policy.lockTimeout, RefreshPolicy.defaults.lockTimeout)
+    }))
+
+  it.effect("bounds from the environment that are none, or do not fit, name their variable", () =>
+    Effect.gen(function*() {
+      assert.include(String(yield* Effect.flip(fromEnv({ LOCKSTEP_QUIET_TIME: "soon" }))), "QUIET_TIME")
+      assert.include(String(yield* Effect.flip(fromEnv({ LOCKSTEP_LOCK_TIMEOUT: "5" }))), "LOCK_TIMEOUT")
+    }))
+})
