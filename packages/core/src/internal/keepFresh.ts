@@ -40,7 +40,7 @@ const nextLook = (credential: Credential.Credential, options: Options): Effect.E
         const lived = (expiresAt - Option.getOrElse(credential.obtainedAt, () => expiresAt)) * 1_000
         const margin = Freshness.effectiveMargin(Credential.lifetime(credential), options.margin(credential)) * jitter
         const spare = options.minTtl < lived ? Math.max(margin, options.minTtl) : margin
-        return Duration.millis(Math.min(LONGEST, Math.max(SHORTEST, expiresAt * 1_000 - spare - now)))
+        return Duration.millis(Math.min(LONGEST, Math.max(SHORTEST, Math.ceil(expiresAt * 1_000 - spare - now))))
       })
   })
 
