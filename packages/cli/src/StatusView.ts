@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { LockHolder } from "@lockstep/core/Errors"
+import { type LockHolder, loginAdvice } from "@lockstep/core/Errors"
 import type { Outcome } from "@lockstep/core/RefreshJournal"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -230,7 +230,7 @@ export const nextStep = (tenants: Tenants): string => {
   if (damaged !== undefined) return "Run `lockstep doctor`: it says what is damaged and how to repair it."
   for (const found of tenants) {
     if (Either.isRight(found) && found.right.standing.state === "needs_login") {
-      return `Run \`lockstep login ${found.right.tenant}\`.`
+      return `To renew ${found.right.tenant}, ${loginAdvice(found.right.tenant)}.`
     }
   }
   const first = tenants.find(Either.isRight)

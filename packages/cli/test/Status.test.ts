@@ -105,7 +105,7 @@ describe("lockstep status", () => {
       assert.match(stdout, /tired +cooldown \(asks again in 9m 5\ds\)/)
       assert.deepStrictEqual(yield* stage.run(["status", "--check"]), { code: 3, stdout: "", stderr: "" })
       assert.strictEqual((yield* stage.run(["status", "healthy", "--check"])).code, 0)
-      assert.include((yield* stage.run([])).stderr, "lockstep login refused")
+      assert.include((yield* stage.run([])).stderr, "lockstep import refused")
     }))
 
   it.scopedLive("hides no login behind a damaged one", () =>

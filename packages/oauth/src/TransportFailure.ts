@@ -80,6 +80,8 @@ const unsent = ({ code, message, syscall }: Link): string | undefined => {
   if (typeof message === "string") {
     const tunnel = TUNNEL.exec(message)
     if (tunnel !== null) return `the proxy refused to connect (HTTP ${tunnel[1]})`
+    // The Fetch standard blocks some ports before it opens any connection.
+    if (message === "bad port") return "fetch refuses to connect to this port"
   }
   if (code === undefined) return undefined
   if (RESOLUTION.test(code)) return `the name cannot be resolved (${code})`

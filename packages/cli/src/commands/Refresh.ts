@@ -2,6 +2,7 @@
  * @since 0.1.0
  */
 import type { Account } from "@lockstep/core/Credential"
+import { loginAdvice } from "@lockstep/core/Errors"
 import { RefreshCoordinator, type Refreshed } from "@lockstep/core/RefreshCoordinator"
 import { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type { TenantId } from "@lockstep/core/TenantId"
@@ -31,7 +32,7 @@ const RISK = "Two refresh requests of this login were sent and no answer was rea
   "token already; it would then take one more attempt for theft and may end other logins of this client, too."
 
 const withoutTerminal = (tenant: TenantId): string =>
-  `run \`lockstep refresh ${tenant} --accept-risk\` to risk one more attempt, or \`lockstep login ${tenant}\``
+  `run \`lockstep refresh ${tenant} --accept-risk\` to risk one more attempt, or ${loginAdvice(tenant)}`
 
 const name = (account: Option.Option<Account>): string | null =>
   Option.getOrNull(Option.flatMap(account, ({ id, label }) => Option.orElse(label, () => id)))

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { loginAdvice } from "@lockstep/core/Errors"
 import { RefreshJournal } from "@lockstep/core/RefreshJournal"
 import type { TenantId } from "@lockstep/core/TenantId"
 import { Home } from "@lockstep/node/Home"
@@ -17,8 +18,6 @@ import * as path from "node:path"
 import * as Survey from "../Survey.js"
 import * as Times from "../Times.js"
 import * as Finding from "./Finding.js"
-
-const login = (tenant: string): string => `run \`lockstep login ${tenant}\``
 
 const OBSTACLES: Readonly<Record<string, string>> = {
   NoRefreshToken: "has no refresh token",
@@ -42,8 +41,8 @@ const standing = (tenant: TenantId, now: number) =>
       findings.push(Finding.problem(
         `${tenant} ${OBSTACLES[reason] ?? reason}`,
         reason === "OutcomeUnknown"
-          ? `run \`lockstep refresh ${tenant}\` to risk one more attempt, or \`lockstep login ${tenant}\``
-          : login(tenant)
+          ? `run \`lockstep refresh ${tenant}\` to risk one more attempt, or ${loginAdvice(tenant)}`
+          : loginAdvice(tenant)
       ))
     }
     if (Option.isSome(obstacle) && obstacle.value._tag === "Cooldown") {
