@@ -63,16 +63,16 @@ const adoption = (results: Results): ReadonlyArray<Claim> => {
   const size = sizes.filter((count) => count >= 50).sort((a, b) => a - b)[0]
   if (size === undefined) return []
   const own = medianAt("lockstep", size)
-  return [50, 100].map((interval) => {
+  return [50, 100].flatMap((interval) => {
     const polled = medianAt(`flock-poll-${interval}`, size)
     const factor = interval === 50 ? 7 : 1
-    return {
+    return Number.isNaN(own) || Number.isNaN(polled) ? [] : [{
       goal: `from the winner's write until all ${size} have the token: ${
         factor === 1 ? "less than" : "at most a seventh of"
       } what polling every ${interval} ms needs`,
       measured: `${show(own)} ms against ${show(polled)} ms: ${show(polled / own)} times faster`,
       met: own * factor <= polled
-    }
+    }]
   })
 }
 
