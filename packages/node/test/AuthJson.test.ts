@@ -188,6 +188,11 @@ describe("AuthJson splices", () => {
     )
   })
 
+  it("a member that becomes the first takes over the place of the one that goes", () => {
+    const text = "{\"version\":1,\"tenants\":{\"codex\":{\"access_token\":\"a\"},\n \"b\":{\"x\" : 1} }}"
+    assert.strictEqual(remove(text, CODEX), "{\"version\":1,\"tenants\":{\"b\":{\"x\" : 1} }}")
+  })
+
   it("keeps CRLF and tabs", () => {
     const text = "{\r\n\t\"version\": 1,\r\n\t\"tenants\": {}\r\n}\r\n"
     const after = put(text, CODEX, credential(1))
@@ -291,7 +296,7 @@ describe("AuthJson damage", () => {
     ["refresh_token", "{}"],
     ["expires_at", "0"],
     ["expires_at", "-1"],
-    ["expires_at", "\"tomorrow\""],
+    ["expires_at", `"${SECRET}"`],
     ["expires_at", "1e999"],
     ["obtained_at", "[]"],
     ["generation", "-1"],

@@ -30,6 +30,40 @@ describe("JsonTree", () => {
     )
   })
 
+  it.each([
+    "{\"a\":1,}",
+    "{,}",
+    "[1,]",
+    "[,1]",
+    "[1 2]",
+    "{\"a\":1 \"b\":2}",
+    "{\"a\" 1}",
+    "{'a':1}",
+    "{a:1}",
+    "// c\n{}",
+    "{}/**/",
+    "{}{}",
+    "01",
+    "1.",
+    ".5",
+    "+1",
+    "-",
+    "1e",
+    "NaN",
+    "Infinity",
+    "True",
+    "nul",
+    "\"\\x\"",
+    "\"\\u12G4\"",
+    "\"\t\"",
+    "\uFEFF{}",
+    "{\u00a0}",
+    "\v1"
+  ])("refuses %j, as JSON.parse does", (text) => {
+    assert.isFalse(isJson(text))
+    assert.isTrue(Either.isLeft(JsonTree.parse(text)))
+  })
+
   it("finds every member where it stands", () => {
     FastCheck.assert(
       FastCheck.property(anyValue, (text) => {
