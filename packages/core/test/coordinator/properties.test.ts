@@ -149,7 +149,8 @@ const run = ({ acts, latencies, quantum, seed }: Schedule, options: { readonly h
       machine.server.expiresIn = 900
 
       let logins = 0
-      const history = new Map<number, Array<Credential.Credential>>(TENANTS.map((_, at) => [at, []]))
+      /** What a restored backup holds. */
+      const history = new Map<number, Credential.Credential>()
       const login = (at: number, account: string) =>
         Effect.map(Clock.currentTimeMillis, (now) => {
           const credential = machine.server.issue({
@@ -169,7 +170,11 @@ const run = ({ acts, latencies, quantum, seed }: Schedule, options: { readonly h
       const present = (at: number) =>
         Effect.map(Effect.orDie(machine.store.get(TENANTS[at]!)), Option.map((one) => one.credential))
 
-      for (const at of TENANTS.keys()) yield* write(at, yield* login(at, "a"))
+      for (const at of TENANTS.keys()) {
+        const first = yield* login(at, "a")
+        history.set(at, first)
+        yield* write(at, first)
+      }
 
       let pids = 0
       const start = Effect.suspend(() => {
@@ -247,7 +252,6 @@ const run = ({ acts, latencies, quantum, seed }: Schedule, options: { readonly h
           }
           case "foreign": {
             const found = yield* present(act.tenant)
-            if (Option.isSome(found)) history.get(act.tenant)!.push(found.value)
             switch (act.what) {
               case "replace":
               case "account":
@@ -263,13 +267,9 @@ const run = ({ acts, latencies, quantum, seed }: Schedule, options: { readonly h
                   yield* write(act.tenant, { ...found.value, scope: Option.some(`touched-${logins++}`) })
                 }
                 break
-              case "restore": {
-                const old = history.get(act.tenant)![0]!
-                if (old !== undefined) {
-                  witness.replaced(TENANTS[act.tenant]!)
-                  yield* write(act.tenant, old)
-                }
-              }
+              case "restore":
+                witness.replaced(TENANTS[act.tenant]!)
+                yield* write(act.tenant, history.get(act.tenant)!)
             }
             break
           }
@@ -365,11 +365,11 @@ describe("whatever the schedule", () => {
       schedule(
         20_000,
         { weight: 8, arbitrary: call },
-        { weight: 5, arbitrary: wait },
+        { weight: 4, arbitrary: wait },
         { weight: 3, arbitrary: answer(HARMFUL) },
         { weight: 2, arbitrary: fault("modify", "prepare", "reserve", "get", "write", "keep") },
         { weight: 2, arbitrary: end("close", "kill") },
-        { weight: 2, arbitrary: foreign },
+        { weight: 4, arbitrary: foreign },
         { weight: 1, arbitrary: person },
         { weight: 1, arbitrary: clock }
       ),
