@@ -22,8 +22,12 @@ const MAX_BYTES = 512
 // eslint-disable-next-line no-control-regex -- control characters are what is refused
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/u
 
+/** Half of a pair stands for no character, and every one of them is written as the same three bytes. */
+const LONE_SURROGATE = /\p{Surrogate}/u
+
 const isTenantId = (text: string): boolean =>
-  text.length > 0 && new TextEncoder().encode(text).length <= MAX_BYTES && !CONTROL.test(text)
+  text.length > 0 && new TextEncoder().encode(text).length <= MAX_BYTES && !CONTROL.test(text) &&
+  !LONE_SURROGATE.test(text)
 
 /**
  * Decodes and normalises a tenant name.
