@@ -33,6 +33,7 @@ import * as Flights from "./internal/flights.js"
 import * as KeepFresh from "./internal/keepFresh.js"
 import * as Ledger from "./internal/ledger.js"
 import * as Memory from "./internal/memory.js"
+import { raceFirst } from "./internal/race.js"
 import type { Landed } from "./internal/transaction.js"
 import * as Wanted from "./internal/wanted.js"
 import { type CapturedAnswer, RefreshJournal } from "./RefreshJournal.js"
@@ -279,6 +280,23 @@ export const make: Effect.Effect<
       })
     )
 
+  /** What may be served once some time has gone by: nothing that was removed or replaced by another account since. */
+  const stillServable = (
+    tenant: TenantId,
+    wanted: Wanted.Wanted,
+    hint: Credential.Stored
+  ): Effect.Effect<Option.Option<Landed>, ReauthorizationRequired> =>
+    Effect.flatMap(
+      Effect.orElseSucceed(store.get(tenant), () => Option.some(hint)),
+      Option.match({
+        onNone: () => Effect.zipRight(forget(tenant), new ReauthorizationRequired({ tenant, reason: "Removed" })),
+        onSome: (present) =>
+          Credential.isOtherAccount(hint.credential, present.credential)
+            ? Effect.succeedNone
+            : servable(tenant, wanted, present)
+      })
+    )
+
   /** Flies at most twice: once on anybody's terms, and once more on the caller's own where those were not met. */
   const obtain = (
     tenant: TenantId,
@@ -301,26 +319,34 @@ export const make: Effect.Effect<
       const wanted: Wanted.Wanted = Option.isNone(first.notToken) && (first.cause === "person" || byWall)
         ? { ...first, notToken: hint.credential.accessToken, cause: isMet ? "drain" : first.cause }
         : first
-      const stale = options.serveStale ? servable(tenant, first, hint) : Effect.succeedNone
+      const stale = options.serveStale ? stillServable(tenant, first, hint) : Effect.succeedNone
 
       const flyOnce = Effect.gen(function*() {
-        const patience = Option.as(yield* stale, policy.staleWait)
+        const maySettle = options.serveStale && Option.isSome(yield* servable(tenant, first, hint))
         const { flight, own } = flights.join(tenant, { wanted, hint: hint.credential })
-        return { own, exit: yield* Effect.exit(flights.await(tenant, flight, patience)) }
+        const landed = Effect.map(flights.await(tenant, flight), (one) => ({ landed: one, isStale: false }))
+        // Patience may last longer than the token does: what it ends with is decided when it ends.
+        const settled = Effect.delay(stale, policy.staleWait).pipe(
+          Effect.flatMap(Option.match({
+            onNone: () => Effect.never,
+            onSome: (one) => Effect.succeed({ landed: one, isStale: true })
+          }))
+        )
+        return { own, exit: yield* Effect.exit(maySettle ? raceFirst(landed, settled) : landed) }
       })
       // What was stored after the call began answers every demand, except that for another token than the rejected one.
       const answers = ({ stored }: Landed): boolean => Wanted.acceptsNew(first, stored.credential)
 
       const joined = yield* flyOnce
       const onOwnTerms = !joined.own && Exit.match(joined.exit, {
-        onSuccess: Option.exists((landed) => landed.stored.version === hint.version || !answers(landed)),
+        onSuccess: ({ isStale, landed }) => !isStale && (landed.stored.version === hint.version || !answers(landed)),
         onFailure: (cause) => cause._tag === "Fail" && mayTryOwnTerms(wanted, cause.error)
       })
       const { exit } = onOwnTerms ? yield* flyOnce : joined
 
       if (Exit.isSuccess(exit)) {
-        if (Option.isNone(exit.value)) return { stored: hint, by: "adopted", rotated: false }
-        if (answers(exit.value.value)) return exit.value.value
+        const { isStale, landed } = exit.value
+        if (isStale || answers(landed)) return landed
         return yield* new ProviderRejected({
           tenant,
           reason: "FreshTokenRejected",

@@ -10,7 +10,6 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
-import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import { ProviderTimeout, type RefreshError } from "../Errors.js"
 import type { RefreshPolicy } from "../RefreshPolicy.js"
@@ -116,17 +115,13 @@ export const make = (
     },
 
     /**
-     * Waits for a flight, interruptibly and within the caller's own bounds, and the flight goes on whatever becomes of
-     * the caller. Nobody waits for the provider for longer than `providerTimeout`. `None` says that `patience` ended.
+     * Waits for a flight, interruptibly, and the flight goes on whatever becomes of the caller. Nobody waits for the
+     * provider for longer than `providerTimeout`.
      */
-    await: (
-      tenant: TenantId,
-      flight: Flight,
-      patience: Option.Option<Duration.Duration>
-    ): Effect.Effect<Option.Option<Landed>, RefreshError> => {
+    await: (tenant: TenantId, flight: Flight): Effect.Effect<Landed, RefreshError> => {
       const { providerTimeout } = options.policy
-      const answer = raceFirst(
-        Effect.asSome(Deferred.await(flight.landed)),
+      return raceFirst(
+        Deferred.await(flight.landed),
         Effect.zipRight(
           Deferred.await(flight.sent),
           Effect.delay(
@@ -137,10 +132,6 @@ export const make = (
           )
         )
       )
-      return Option.match(patience, {
-        onNone: () => answer,
-        onSome: (duration) => raceFirst(answer, Effect.as(Effect.sleep(duration), Option.none()))
-      })
     }
   }
 }

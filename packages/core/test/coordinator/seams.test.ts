@@ -8,11 +8,14 @@ import * as MortalProcess from "@lockstep/testkit/MortalProcess"
 import * as Simulation from "@lockstep/testkit/Simulation"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 
-const { tenant } = MemoryMachine
+const { tenant, valueOf } = MemoryMachine
 
 const expired = { expiresAt: Option.some(1), obtainedAt: Option.some(0.5) }
 const full = new CredentialStoreError({ reason: "Write", location: "memory", detail: "ENOSPC" })
@@ -81,5 +84,41 @@ describe("a refusal for good", () => {
       assert.strictEqual(reasonOf(yield* Effect.flip(process.coordinator.accessToken(tenant))), "Read")
       isUnreadable = false
       assert.strictEqual(reasonOf(yield* Effect.flip(process.coordinator.accessToken(tenant))), "InvalidGrant")
+    }))
+})
+
+describe("a token that is served because its refresh takes long", () => {
+  scene("is not served when it expired while the caller was waiting", () =>
+    Effect.gen(function*() {
+      const machine = yield* MemoryMachine.make()
+      const now = (yield* Clock.currentTimeMillis) / 1_000
+      yield* machine.write(
+        tenant,
+        machine.server.issue({ expiresAt: Option.some(now + 1.5), obtainedAt: Option.some(now - 3_600) })
+      )
+      const gate = yield* Deferred.make<void>()
+      machine.server.next({ _tag: "GrantLate", gate })
+      yield* Effect.fork(Effect.delay(Deferred.succeed(gate, undefined), "3 seconds"))
+      const process = yield* start(machine, 1)
+      assert.strictEqual(valueOf(yield* process.coordinator.accessToken(tenant)), "lockstep-at-1")
+      yield* process.close
+    }))
+
+  scene("is not served when its login was removed while the caller was waiting", () =>
+    Effect.gen(function*() {
+      const machine = yield* MemoryMachine.make()
+      const now = (yield* Clock.currentTimeMillis) / 1_000
+      yield* machine.write(
+        tenant,
+        machine.server.issue({ expiresAt: Option.some(now + 60), obtainedAt: Option.some(now - 3_600) })
+      )
+      machine.server.next({ _tag: "Hang", consume: false })
+      const process = yield* start(machine, 1)
+      const caller = yield* Effect.fork(Effect.either(process.coordinator.accessToken(tenant)))
+      yield* Effect.sleep("1 second")
+      yield* machine.erase(tenant)
+      const result = yield* Fiber.join(caller)
+      assert.strictEqual(Either.isLeft(result) ? reasonOf(result.left) : valueOf(result.right), "Removed")
+      yield* process.close
     }))
 })
