@@ -17,8 +17,11 @@ const optionalSecret = (key: string) =>
 const optionalNumber = (key: string) =>
   Schema.optionalWith(Schema.Number, { as: "Option", nullable: true }).pipe(Schema.fromKey(key))
 
+// JSON reads 1e999 as infinity, with which no clock can count.
 const optionalExpiry = (key: string) =>
-  Schema.optionalWith(Schema.Number.pipe(Schema.positive()), { as: "Option", nullable: true }).pipe(Schema.fromKey(key))
+  Schema.optionalWith(Schema.Number.pipe(Schema.finite(), Schema.positive()), { as: "Option", nullable: true }).pipe(
+    Schema.fromKey(key)
+  )
 
 /**
  * Whose login it is, as far as the vendor tells. `id` is compared, `label` is shown.

@@ -145,14 +145,7 @@ export const decide = (evidence: Evidence): Decision => {
 /**
  * The latest moment at which the unanswered request can have been alive. Its process noted the end, or it died, which
  * the kernel told us by giving us its lock; and no request outlives `redeemLimit`. An intent from the future says
- * nothing, because the clock went back.
+ * nothing, because the clock went back: then it is the lock that tells.
  */
-const connectionEnd = (intent: Intent, evidence: Evidence): number => {
-  const bound = intent.at > evidence.now
-    ? evidence.acquiredAt
-    : Math.min(evidence.acquiredAt, intent.at + Duration.toMillis(evidence.policy.redeemLimit))
-  return Option.match(intent.endedAt, {
-    onNone: () => bound,
-    onSome: (endedAt) => Math.min(endedAt, evidence.acquiredAt)
-  })
-}
+const connectionEnd = (intent: Intent, { acquiredAt, policy }: Evidence): number =>
+  Math.min(acquiredAt, Option.getOrElse(intent.endedAt, () => intent.at + Duration.toMillis(policy.redeemLimit)))

@@ -132,7 +132,7 @@ describe("an answer is written over the refresh token that was redeemed, and ove
       assert.isTrue(Option.isSome(yield* Fiber.poll(closing)))
     }))
 
-  it.scoped("a revocation is made also when the process is ending", () =>
+  it.scoped("a revocation is made also when the process is ending, and its end is waited for", () =>
     Effect.gen(function*() {
       const machine = yield* Scenario.expiredLogin()
       machine.server.revoke = Effect.as(Effect.sleep("1 second"), RevokeAnswer.Revoked())
@@ -146,7 +146,9 @@ describe("an answer is written over the refresh token that was redeemed, and ove
       yield* untilAllWait
       yield* remove(machine)
       yield* Deferred.succeed(gate, undefined)
-      yield* TestClock.adjust("1 second")
+      yield* TestClock.adjust(999)
+      assert.isTrue(Option.isNone(yield* Fiber.poll(closing)))
+      yield* TestClock.adjust(1)
       yield* Fiber.join(closing)
       assert.deepStrictEqual(machine.server.revocations, ["lockstep-rt-1"])
     }))

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { CredentialStoreError } from "@lockstep/core/Errors"
+import { CredentialStoreError, LockTimeout } from "@lockstep/core/Errors"
 import * as MemoryMachine from "@lockstep/testkit/MemoryMachine"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -58,6 +58,34 @@ describe("an answer that could not be stored", () => {
       assert.strictEqual(yield* machine.refreshToken(tenant), "lockstep-rt-0")
       assert.strictEqual(tries.at(-1)! - tries[0]!, 2_000)
       assert.isAbove(tries.length, 3)
+    }))
+
+  it.scoped("because the lock of the store stays busy says so, and is tried no longer than that", () =>
+    Effect.gen(function*() {
+      const tries: Array<number> = []
+      let isBusy = false
+      const machine = yield* Scenario.expiredLogin({
+        store: {
+          // The adapter's own wait for the aggregate lock is longer than all of persistRetry.
+          modify: () =>
+            Effect.suspend(() =>
+              isBusy
+                ? Clock.currentTimeMillis.pipe(
+                  Effect.tap((now) => Effect.sync(() => tries.push(now))),
+                  Effect.zipRight(Effect.sleep("5 seconds")),
+                  Effect.zipRight(new LockTimeout({ lock: "auth.json", waited: 5_000, holder: Option.none() }))
+                )
+                : Effect.void
+            )
+        }
+      })
+      isBusy = true
+      const caller = yield* Effect.fork(Effect.flip((yield* processOn(machine)).accessToken(tenant)))
+      yield* TestClock.adjust("5 seconds")
+      const error = yield* Fiber.join(caller)
+      assert.strictEqual(error._tag, "RotationNotPersisted")
+      assert.include(error.message, "auth.json")
+      assert.strictEqual(tries.length, 1)
     }))
 
   it.scoped("is stored by another process, which redeems nothing", () =>
