@@ -1,5 +1,6 @@
 /** Where two steps of the transaction meet, and something else happens in between. */
 import { assert, describe, it } from "@effect/vitest"
+import { Account } from "@lockstep/core/Credential"
 import { LockTarget } from "@lockstep/core/CredentialLock"
 import { CredentialStoreError, type RefreshError } from "@lockstep/core/Errors"
 import { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
@@ -120,5 +121,108 @@ describe("a token that is served because its refresh takes long", () => {
       const result = yield* Fiber.join(caller)
       assert.strictEqual(Either.isLeft(result) ? reasonOf(result.left) : valueOf(result.right), "Removed")
       yield* process.close
+    }))
+
+  scene("is no token of another account than the caller's", () =>
+    Effect.gen(function*() {
+      const machine = yield* MemoryMachine.make()
+      const now = (yield* Clock.currentTimeMillis) / 1_000
+      const login = (id: string, left: number) =>
+        machine.server.issue({
+          expiresAt: Option.some(now + left),
+          obtainedAt: Option.some(now - 3_600),
+          account: Option.some(Account.make({ id: Option.some(id), label: Option.none() }))
+        })
+      yield* machine.write(tenant, login("a", 60))
+      yield* machine.lock.tryAcquire(LockTarget.Tenant({ tenant }))
+      const process = yield* start(machine, 1)
+      const caller = yield* Effect.fork(Effect.either(process.coordinator.accessToken(tenant)))
+      yield* Effect.sleep("1900 millis")
+      yield* machine.write(tenant, login("b", 60))
+      const result = yield* Fiber.join(caller)
+      assert.strictEqual(Either.isLeft(result) ? reasonOf(result.left) : valueOf(result.right), "Superseded")
+      yield* process.close
+    }))
+})
+
+describe("logins that revoke each other's tokens", () => {
+  const group = "https://as.example client"
+  const revoking = { rotates: true, margin: Option.none(), rotationGroup: Option.some(group) }
+
+  scene("are refreshed one after the other", () =>
+    Effect.gen(function*() {
+      const machine = yield* MemoryMachine.make()
+      machine.server.traits = revoking
+      yield* machine.write(tenant, machine.server.issue(expired))
+      yield* machine.write(MemoryMachine.otherTenant, machine.server.issue(expired))
+      const gate = yield* Deferred.make<void>()
+      machine.server.next({ _tag: "GrantLate", gate })
+      const [one, two] = [yield* start(machine, 1), yield* start(machine, 2)]
+      const first = yield* Effect.fork(one.coordinator.accessToken(tenant))
+      yield* Effect.sleep("10 millis")
+      const second = yield* Effect.fork(two.coordinator.accessToken(MemoryMachine.otherTenant))
+      yield* Effect.sleep("5 seconds")
+      assert.deepStrictEqual(machine.server.requests, ["lockstep-rt-0"])
+      yield* Deferred.succeed(gate, undefined)
+      yield* Effect.all([Fiber.join(first), Fiber.join(second)])
+      assert.deepStrictEqual(machine.server.requests, ["lockstep-rt-0", "lockstep-rt-1"])
+      yield* Effect.all([one.close, two.close])
+    }))
+
+  scene("do not keep a waiter from what another process has just stored", () =>
+    Effect.gen(function*() {
+      const machine = yield* MemoryMachine.make()
+      machine.server.traits = revoking
+      yield* machine.write(tenant, machine.server.issue(expired))
+      // A sibling's refresh, which takes long.
+      yield* machine.lock.tryAcquire(LockTarget.RotationGroup({ group }))
+      const process = yield* start(machine, 1)
+      const waiter = yield* Effect.fork(process.coordinator.accessToken(tenant))
+      yield* Effect.sleep("5 seconds")
+      const now = (yield* Clock.currentTimeMillis) / 1_000
+      yield* machine.write(
+        tenant,
+        machine.server.issue({ expiresAt: Option.some(now + 3_600), obtainedAt: Option.some(now) })
+      )
+      assert.strictEqual(valueOf(yield* Fiber.join(waiter)), "lockstep-at-1")
+      assert.deepStrictEqual(machine.server.requests, [])
+      yield* process.close
+    }))
+})
+
+describe("a defect", () => {
+  scene("of the endpoint after the intent is an unknown outcome, and gets the one retry", () =>
+    Effect.gen(function*() {
+      const machine = yield* MemoryMachine.make()
+      yield* machine.write(tenant, machine.server.issue(expired))
+      let times = 0
+      const endpoint = {
+        ...machine.server.service,
+        prepare: ((...args) =>
+          Effect.map(machine.server.service.prepare(...args), ({ redeem }) => ({
+            redeem: Effect.suspend(() => times++ === 0 ? Effect.die(new Error("a bug")) : redeem)
+          }))) as typeof machine.server.service.prepare
+      }
+      const began = yield* Clock.currentTimeMillis
+      const process = yield* MortalProcess.make({ ...machine, endpoint }, { pid: 1 })
+      assert.strictEqual(valueOf(yield* process.coordinator.accessToken(tenant)), "lockstep-at-1")
+      assert.isAtLeast((yield* Clock.currentTimeMillis) - began, 2_000)
+      yield* process.close
+    }))
+
+  scene("of the store after the answer leaves the answer in its file", () =>
+    Effect.gen(function*() {
+      const machine = yield* MemoryMachine.make()
+      yield* machine.write(tenant, machine.server.issue(expired))
+      const store = { ...machine.store, modify: () => Effect.die(new Error("a bug")) }
+      const first = yield* start({ ...machine, store }, 1)
+      const error = yield* Effect.flip(first.coordinator.accessToken(tenant))
+      assert.strictEqual(error._tag, "RotationNotPersisted")
+      assert.notInclude(error.message, "a bug")
+      yield* first.close
+      const second = yield* start(machine, 2)
+      assert.strictEqual(valueOf(yield* second.coordinator.accessToken(tenant)), "lockstep-at-1")
+      assert.deepStrictEqual(machine.server.requests, ["lockstep-rt-0"])
+      yield* second.close
     }))
 })
