@@ -149,26 +149,6 @@ describe("logins that revoke each other's tokens", () => {
   const group = "https://as.example client"
   const revoking = { rotates: true, margin: Option.none(), rotationGroup: Option.some(group) }
 
-  scene("are refreshed one after the other", () =>
-    Effect.gen(function*() {
-      const machine = yield* MemoryMachine.make()
-      machine.server.traits = revoking
-      yield* machine.write(tenant, machine.server.issue(expired))
-      yield* machine.write(MemoryMachine.otherTenant, machine.server.issue(expired))
-      const gate = yield* Deferred.make<void>()
-      machine.server.next({ _tag: "GrantLate", gate })
-      const [one, two] = [yield* start(machine, 1), yield* start(machine, 2)]
-      const first = yield* Effect.fork(one.coordinator.accessToken(tenant))
-      yield* Effect.sleep("10 millis")
-      const second = yield* Effect.fork(two.coordinator.accessToken(MemoryMachine.otherTenant))
-      yield* Effect.sleep("5 seconds")
-      assert.deepStrictEqual(machine.server.requests, ["lockstep-rt-0"])
-      yield* Deferred.succeed(gate, undefined)
-      yield* Effect.all([Fiber.join(first), Fiber.join(second)])
-      assert.deepStrictEqual(machine.server.requests, ["lockstep-rt-0", "lockstep-rt-1"])
-      yield* Effect.all([one.close, two.close])
-    }))
-
   scene("do not keep a waiter from what another process has just stored", () =>
     Effect.gen(function*() {
       const machine = yield* MemoryMachine.make()
