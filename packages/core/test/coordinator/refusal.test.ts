@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
+import { LockTarget } from "@lockstep/core/CredentialLock"
 import { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
+import * as ControlledLock from "@lockstep/testkit/ControlledLock"
 import * as MemoryMachine from "@lockstep/testkit/MemoryMachine"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -11,7 +13,8 @@ import * as TestClock from "effect/TestClock"
 import * as Scenario from "./scenario.js"
 
 const { tenant, valueOf } = MemoryMachine
-const { failing, outcome, processOn } = Scenario
+const TENANT = LockTarget.Tenant({ tenant })
+const { failing, outcome, processOn, untilAllWait } = Scenario
 
 describe("a terminal answer", () => {
   for (const reason of ["InvalidGrant", "LoginExpired", "RegistrationExpired"] as const) {
@@ -174,20 +177,21 @@ describe("the brake on rejected tokens", () => {
       assert.isFalse(refreshed.rotated)
     }))
 
-  it.scoped("is not told to a caller who rejected nothing", () =>
+  it.scoped("is not told to a caller who rejected nothing and only joined the flight", () =>
     Effect.gen(function*() {
-      const machine = yield* Scenario.agingLogin()
+      const lock = yield* ControlledLock.make
+      const machine = yield* Scenario.agingLogin({ lock: lock.service })
       for (const _ of [1, 2, 3]) yield* rejectNext(machine)
       const coordinator = yield* processOn(machine)
       const rejected = Option.getOrThrow((yield* machine.read(tenant)).accessToken)
-      const callers = yield* Effect.forEach([
-        coordinator.recover(tenant, rejected),
-        coordinator.accessToken(tenant, { minTtl: "2 hours" })
-      ], (call) => Effect.fork(outcome(call)))
-      assert.deepStrictEqual(yield* Effect.forEach(callers, Fiber.join), [
-        "ProviderRejected(FreshTokenRejected)",
-        "lockstep-at-4"
-      ])
+      lock.seize(TENANT)
+      const recovering = yield* Effect.fork(outcome(coordinator.recover(tenant, rejected)))
+      yield* Queue.take(lock.busy)
+      const joining = yield* Effect.fork(outcome(coordinator.accessToken(tenant, { minTtl: "2 hours" })))
+      yield* untilAllWait
+      yield* lock.kill(TENANT)
+      assert.strictEqual(yield* Fiber.join(recovering), "ProviderRejected(FreshTokenRejected)")
+      assert.strictEqual(yield* Fiber.join(joining), "lockstep-at-4")
     }))
 })
 
