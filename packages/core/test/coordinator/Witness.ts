@@ -35,11 +35,13 @@ interface Dossier {
   readonly refreshTokens: Set<string>
   /** Refresh tokens of which the journal or an answer file knows that they are consumed. */
   readonly consumed: Set<string>
-  /** The refresh token that an answer brought, and when another record took the place of the one that it was for. */
+  /** The refresh token that an answer brought, and how often the record had been replaced before it was read. */
   readonly captured: Map<string, { replacements: number }>
   /** Which refresh token an access token was redeemed with; none where a login brought it. */
   readonly origins: Map<string, string | undefined>
   replacements: number
+  /** Replacements when the holder took the lock. */
+  replacementsBefore: number
   holder: number | undefined
   /** Refresh tokens that the holder read since it took the lock. */
   readonly lockedReads: Set<string>
@@ -75,6 +77,7 @@ export const make = (machine: MemoryMachine, clock: {
       captured: new Map(),
       origins: new Map(),
       replacements: 0,
+      replacementsBefore: 0,
       holder: undefined,
       lockedReads: new Set()
     }
@@ -191,6 +194,7 @@ export const make = (machine: MemoryMachine, clock: {
               if (target._tag !== "Tenant") return lease
               const dossier = of(target.tenant)
               dossier.holder = pid
+              dossier.replacementsBefore = dossier.replacements
               dossier.lockedReads.clear()
               return {
                 release: (how) =>
@@ -224,7 +228,7 @@ export const make = (machine: MemoryMachine, clock: {
                 const dossier = of(tenant)
                 const redeemed = dossier.origins.get(Redacted.value(answer.grant.accessToken))
                 if (redeemed !== undefined) dossier.consumed.add(redeemed)
-                dossier.captured.set(secret(answer.grant.refreshToken), { replacements: dossier.replacements })
+                dossier.captured.set(secret(answer.grant.refreshToken), { replacements: dossier.replacementsBefore })
               }))
           )
       },
