@@ -65,8 +65,11 @@ export class CredentialLock extends Context.Tag("@lockstep/core/CredentialLock")
   /** Who holds it, as far as the system tells; never tries the lock. */
   readonly holder: (target: LockTarget) => Effect.Effect<Option.Option<LockHolder>>
 
-  /** Subscribes to hints that a lock may have become free. Hints may be missing; see `backoff`. */
-  readonly wakeups: Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
+  /**
+   * Subscribes to hints that a lock may have become free, also by the death of its holder. Hints may be missing, so
+   * whoever waits tries again after `backoff` without one.
+   */
+  readonly wakeups: (target: LockTarget) => Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
 
   /** Bounds of the jittered wait between two tries that no hint cuts short. Milliseconds. */
   readonly backoff: { readonly min: number; readonly max: number }
@@ -108,7 +111,7 @@ export const makeMemory: Effect.Effect<CredentialLock["Type"]> = Effect.gen(func
         })
       }),
     holder: () => Effect.succeedNone,
-    wakeups: PubSub.subscribe(pubsub),
+    wakeups: () => PubSub.subscribe(pubsub),
     backoff: { min: 1_000, max: 1_000 }
   })
 })

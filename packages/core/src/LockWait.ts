@@ -90,6 +90,12 @@ const isSameHolder = (a: Option.Option<LockHolder>, b: Option.Option<LockHolder>
   Option.isNone(a) || Option.isNone(b) ||
   (a.value.pid === b.value.pid && Option.getOrNull(a.value.startedAt) === Option.getOrNull(b.value.startedAt))
 
+/**
+ * The share of the timeout after which the holder is asked for, to see later whether it changed. Most waits are over by
+ * then, and asking is dear: the system's table of locks is read whole, by every waiter.
+ */
+const HOLDER_AFTER = 0.1
+
 /** Milliseconds on the monotonic clock: a wall clock that is set back must not prolong a wait. */
 const elapsed: Effect.Effect<number> = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos / 1_000_000n))
 
@@ -122,15 +128,16 @@ export const acquireOr = <A, E>(lock: CredentialLock["Type"], target: LockTarget
   // The subscriptions end with the wait; the lock belongs to the caller's scope.
   const wait = Effect.scopeWith((outer) =>
     Effect.scoped(Effect.gen(function*() {
-      const released = yield* lock.wakeups
-      const hints = options.hints === undefined ? released : yield* options.hints
-      const hint = Effect.as(
-        hints === released ? Queue.take(released) : raceFirst(Queue.take(released), Queue.take(hints)),
-        true
-      )
+      // One queue for all hints: a waiter that forked a race over several at every turn would burn what its winner needs.
+      const hints = yield* Queue.sliding<void>(1)
+      for (const source of [lock.wakeups(target), ...(options.hints === undefined ? [] : [options.hints])]) {
+        const queue = yield* source
+        yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(queue), () => Queue.offer(hints, undefined))))
+      }
       const timeout = Duration.toMillis(options.timeout)
-      const firstHolder = yield* lock.holder(target)
       const began = yield* elapsed
+      let firstHolder = Option.none<LockHolder>()
+      let askAt = began + timeout * HOLDER_AFTER
       let deadline = began + timeout
       let restarted = false
       let burst: number = BURST.length
@@ -141,6 +148,10 @@ export const acquireOr = <A, E>(lock: CredentialLock["Type"], target: LockTarget
         if (Option.isSome(found)) return found.value
 
         const now = yield* elapsed
+        if (now >= askAt) {
+          firstHolder = yield* lock.holder(target)
+          askAt = Infinity
+        }
         if (now >= deadline) {
           const holder = yield* lock.holder(target)
           if (restarted || isSameHolder(firstHolder, holder)) {
@@ -153,7 +164,7 @@ export const acquireOr = <A, E>(lock: CredentialLock["Type"], target: LockTarget
         const jitter = yield* Random.nextRange(0.5, 1)
         const delay = burst < BURST.length ? BURST[burst]! : Math.ceil(quiet * jitter)
         const hinted = yield* raceFirst(
-          hint,
+          Effect.as(Queue.take(hints), true),
           Effect.as(Effect.sleep(Duration.millis(Math.min(delay, deadline - now))), false)
         )
         if (hinted) {

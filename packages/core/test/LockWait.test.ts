@@ -29,7 +29,7 @@ const makeHeld = (backoff: CredentialLock["Type"]["backoff"], options: { readonl
     const lock: CredentialLock["Type"] = {
       ...controlled.service,
       backoff,
-      wakeups: options.deaf === true ? PubSub.subscribe(silence) : controlled.service.wakeups,
+      wakeups: options.deaf === true ? () => PubSub.subscribe(silence) : controlled.service.wakeups,
       tryAcquire: (one) =>
         Effect.flatMap(Clock.currentTimeMillis, (now) => {
           tries.push(now)

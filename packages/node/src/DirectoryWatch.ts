@@ -21,6 +21,12 @@ export interface DirectoryWatch {
    */
   readonly hints: (accepts: (file: string) => boolean) => Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
 
+  /** Calls back instead, for whoever has no use for a fiber. */
+  readonly listen: (
+    accepts: (file: string) => boolean,
+    callback: () => void
+  ) => Effect.Effect<void, never, Scope.Scope>
+
   /**
    * Whether events are known to arrive, so that silence means that nothing changed. Costs no system call while the
    * answer is yes, but for one `stat` in 5 s; while it is no, a look at the directory every 250 ms.
@@ -53,6 +59,16 @@ const release = (directory: string, shared: Shared): void => {
   shared.watcher.close()
 }
 
+const listen = (
+  watcher: Watcher.DirectoryWatcher,
+  accepts: (file: string) => boolean,
+  callback: () => void
+): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.asVoid(Effect.acquireRelease(
+    Effect.sync(() => watcher.subscribe(accepts, callback)),
+    (end) => Effect.sync(end)
+  ))
+
 /**
  * Watches a directory for as long as the scope lives, sharing one unreferenced watch with everybody in this process.
  *
@@ -72,12 +88,10 @@ export const open = (directory: string): Effect.Effect<DirectoryWatch, never, Sc
       hints: (accepts) =>
         Effect.gen(function*() {
           const queue = yield* Effect.acquireRelease(Queue.sliding<void>(1), Queue.shutdown)
-          yield* Effect.acquireRelease(
-            Effect.sync(() => watcher.subscribe(accepts, () => queue.unsafeOffer(undefined))),
-            (end) => Effect.sync(end)
-          )
+          yield* listen(watcher, accepts, () => queue.unsafeOffer(undefined))
           return queue
         }),
+      listen: (accepts, callback) => listen(watcher, accepts, callback),
       isProven: watcher.isProven,
       count: watcher.count
     })

@@ -18,9 +18,11 @@ import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
 import * as Path from "node:path"
 import * as DirectoryWatch from "./DirectoryWatch.js"
 import * as LockHolder from "./internal/lockHolder.js"
+import * as LockProbe from "./internal/lockProbe.js"
 import * as Sidecar from "./internal/sidecar.js"
 import * as KernelLock from "./KernelLock.js"
 import * as LockPaths from "./LockPaths.js"
@@ -175,8 +177,28 @@ export const make = (options: Options = {}): Effect.Effect<CredentialLock["Type"
       tryAcquire,
       holder: (target) => Effect.sync(() => Option.firstSomeOf(plan(target).map(LockHolder.find))),
       // Opened by the first who waits: an uncontended process watches nothing.
-      wakeups: Effect.flatMap(DirectoryWatch.open(paths.directory), (watch) => watch.hints(mayFreeALock)),
-      backoff: { min: 2, max: 25 }
+      wakeups: (target) =>
+        Effect.gen(function*() {
+          const queue = yield* Effect.acquireRelease(Queue.sliding<void>(1), Queue.shutdown)
+          const hint = () => void queue.unsafeOffer(undefined)
+          const watch = yield* DirectoryWatch.open(paths.directory)
+          yield* watch.listen(mayFreeALock, hint)
+          yield* Effect.acquireRelease(
+            Effect.sync(() =>
+              LockProbe.start({
+                paths: plan(target),
+                directory: paths.directory,
+                kernel: () => kernel,
+                isWatched: watch.isProven,
+                hint
+              })
+            ),
+            (end) => Effect.sync(end)
+          )
+          return queue
+        }),
+      // The probe hints within 25 ms; this is for what it cannot see, such as a sidecar that was replaced.
+      backoff: { min: 100, max: 400 }
     })
   })
 

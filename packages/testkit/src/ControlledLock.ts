@@ -83,7 +83,7 @@ export const make: Effect.Effect<ControlledLock> = Effect.gen(function*() {
           })
         ),
       holder: () => Effect.sync(() => self.holder),
-      wakeups: PubSub.subscribe(pubsub),
+      wakeups: () => PubSub.subscribe(pubsub),
       backoff: { min: 1_000, max: 1_000 }
     }),
     seize: (target) => void held.set(nameOf(target), Symbol("outside")),

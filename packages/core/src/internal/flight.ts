@@ -140,9 +140,11 @@ export const make = (services: Transaction.Services) => {
       }
       const now = yield* Clock.currentTimeMillis
       const margin = Wanted.margin(plan.wanted, endpoint.traits(plan.tenant, credential), policy)
-      return Wanted.isMetBy(plan.wanted, credential, { now, margin })
-        ? Option.some<Landed>({ stored, by: "adopted", rotated: false })
-        : Option.none()
+      if (!Wanted.isMetBy(plan.wanted, credential, { now, margin })) return Option.none()
+      const landed: Landed = { stored, by: "adopted", rotated: false }
+      // Before this wait is wound up: every caller of the process has been waiting for nothing else.
+      yield* plan.publish(landed)
+      return Option.some(landed)
     })
 
   const waitFor = (

@@ -1,0 +1,75 @@
+/**
+ * Asks over and over whether a lock that somebody else holds has become free, and whether its directory changed while
+ * nobody watches it. A foreign holder and a dead one leave no trace that a watch could see.
+ *
+ * Plain callbacks and one system call a turn: dozens of processes wait on two cores, and what they burn is missing where
+ * the lock is held. A free lock is given back at once and only hinted at, since to take it is the business of whoever
+ * waits. A way to lock that is not a mere system call is asked more rarely, by the time that it takes.
+ */
+import * as Fs from "node:fs"
+import type { KernelLock } from "./kernelLock.js"
+
+/** Milliseconds between two questions: doubling from the first to the last, half of it jitter. */
+const FIRST = 2
+const LAST = 25
+
+/** At most one part in so many of the time is spent on asking. */
+const SHARE = 50
+
+const OPEN = Fs.constants.O_RDWR | (Fs.constants.O_NOFOLLOW ?? 0)
+
+const isFree = (path: string, kernel: KernelLock): boolean => {
+  const fd = Fs.openSync(path, OPEN)
+  try {
+    const attempt = kernel.tryLock(fd, path)
+    if (attempt._tag === "Acquired" && attempt.fd !== fd) Fs.closeSync(attempt.fd)
+    return attempt._tag !== "Busy"
+  } finally {
+    Fs.closeSync(fd)
+  }
+}
+
+const changeTime = (directory: string): bigint | undefined =>
+  Fs.statSync(directory, { bigint: true, throwIfNoEntry: false })?.mtimeNs
+
+/** Starts asking. Returns how to end it. */
+export const start = (options: {
+  readonly paths: ReadonlyArray<string>
+  readonly directory: string
+  readonly kernel: () => KernelLock | undefined
+  readonly isWatched: () => boolean
+  readonly hint: () => void
+}): () => void => {
+  const { directory, hint, isWatched, kernel, paths } = options
+  let delay = FIRST
+  let seen = changeTime(directory)
+
+  const hasChanged = (): boolean => {
+    if (isWatched()) return false
+    const now = changeTime(directory)
+    const changed = now !== seen
+    seen = now
+    return changed
+  }
+
+  const ask = (): boolean => {
+    try {
+      const loaded = kernel()
+      return hasChanged() || (loaded !== undefined && paths.every((path) => isFree(path, loaded)))
+    } catch {
+      // The try itself will say what is wrong.
+      return true
+    }
+  }
+
+  const turn = () => {
+    const began = performance.now()
+    if (ask()) hint()
+    const spent = performance.now() - began
+    timer = setTimeout(turn, Math.max(delay * (0.5 + Math.random() / 2), spent * SHARE)).unref()
+    delay = Math.min(delay * 2, LAST)
+  }
+
+  let timer = setTimeout(turn, FIRST).unref()
+  return () => clearTimeout(timer)
+}
