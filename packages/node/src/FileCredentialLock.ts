@@ -198,7 +198,7 @@ export const make = (options: Options = {}): Effect.Effect<CredentialLock["Type"
           return queue
         }),
       // The probe hints within 25 ms; this is for what it cannot see, such as a sidecar that was replaced.
-      backoff: { min: 100, max: 400 }
+      backoff: { min: 250, max: 1_000 }
     })
   })
 

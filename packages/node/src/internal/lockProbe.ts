@@ -18,17 +18,6 @@ const SHARE = 50
 
 const OPEN = Fs.constants.O_RDWR | (Fs.constants.O_NOFOLLOW ?? 0)
 
-const isFree = (path: string, kernel: KernelLock): boolean => {
-  const fd = Fs.openSync(path, OPEN)
-  try {
-    const attempt = kernel.tryLock(fd, path)
-    if (attempt._tag === "Acquired" && attempt.fd !== fd) Fs.closeSync(attempt.fd)
-    return attempt._tag !== "Busy"
-  } finally {
-    Fs.closeSync(fd)
-  }
-}
-
 const changeTime = (directory: string): bigint | undefined =>
   Fs.statSync(directory, { bigint: true, throwIfNoEntry: false })?.mtimeNs
 
@@ -52,6 +41,26 @@ export const start = (options: {
     return changed
   }
 
+  // Kept open from one question to the next; closing gives a lock back.
+  const open = new Map<string, number>()
+
+  const forget = (path: string): void => {
+    const fd = open.get(path)
+    if (fd === undefined) return
+    open.delete(path)
+    Fs.closeSync(fd)
+  }
+
+  const isFree = (path: string, loaded: KernelLock): boolean => {
+    const fd = open.get(path) ?? Fs.openSync(path, OPEN)
+    open.set(path, fd)
+    const attempt = loaded.tryLock(fd, path)
+    if (attempt._tag === "Busy") return false
+    forget(path)
+    if (attempt._tag === "Acquired" && attempt.fd !== fd) Fs.closeSync(attempt.fd)
+    return true
+  }
+
   const ask = (): boolean => {
     try {
       const loaded = kernel()
@@ -71,5 +80,8 @@ export const start = (options: {
   }
 
   let timer = setTimeout(turn, FIRST).unref()
-  return () => clearTimeout(timer)
+  return () => {
+    clearTimeout(timer)
+    paths.forEach(forget)
+  }
 }
