@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { assertEquals, deepStrictEqual } from "@effect/vitest/utils"
 import * as Credential from "@lockstep/core/Credential"
 import { LockTarget } from "@lockstep/core/CredentialLock"
 import { Change, CredentialStore } from "@lockstep/core/CredentialStore"
@@ -85,7 +86,7 @@ describe("a login", () => {
       assert.strictEqual(stored.credential.generation, 1)
       const [last] = (yield* machine.journal.read(tenant)).outcomes
       assert.strictEqual(last?.outcome, "import")
-      assert.deepStrictEqual(last?.to, Option.some(fingerprintOf(machine, "lockstep-rt-0")))
+      assertEquals(last?.to, Option.some(fingerprintOf(machine, "lockstep-rt-0")))
       assert.strictEqual(valueOf(yield* (yield* processOn(machine)).accessToken(tenant)), "lockstep-at-0")
     }))
 
@@ -156,7 +157,7 @@ describe("a login", () => {
       yield* machine.writer.put(tenant, yield* machine.read(tenant), REPLACE)
       const after = yield* machine.journal.read(tenant)
       for (const member of ["intent", "mark", "cooldown"] as const) {
-        assert.deepStrictEqual(after[member], before[member])
+        assertEquals<unknown>(after[member], before[member])
       }
       assert.isTrue(Option.isSome(yield* machine.journal.keptAnswer(tenant)))
     }))
@@ -381,7 +382,7 @@ describe("a logout", () => {
         "CredentialStoreError(Write)"
       )
       assert.strictEqual(yield* machine.refreshToken(tenant), "lockstep-rt-0")
-      assert.deepStrictEqual(yield* machine.journal.read(tenant), before)
+      deepStrictEqual(yield* machine.journal.read(tenant), before)
     }))
 })
 

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { assertEquals } from "@effect/vitest/utils"
 import { LockTarget } from "@lockstep/core/CredentialLock"
 import * as ControlledLock from "@lockstep/testkit/ControlledLock"
 import * as MemoryMachine from "@lockstep/testkit/MemoryMachine"
@@ -71,7 +72,7 @@ describe("the end of a process", () => {
       assert.isTrue(lock.isHeld(TENANT))
       assert.isTrue(yield* isDone(yield* close))
       assert.isFalse(lock.isHeld(TENANT))
-      assert.deepStrictEqual(
+      assertEquals(
         Option.map((yield* machine.journal.read(tenant)).intent, (intent) => intent.sends),
         Option.some(1)
       )

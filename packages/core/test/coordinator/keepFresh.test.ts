@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Change } from "@lockstep/core/CredentialStore"
+import { RefreshJournal } from "@lockstep/core/RefreshJournal"
 import * as MemoryMachine from "@lockstep/testkit/MemoryMachine"
 import * as WallClock from "@lockstep/testkit/WallClock"
 import * as Duration from "effect/Duration"
@@ -149,6 +150,30 @@ describe("keeping fresh does not become a storm", () => {
         yield* TestClock.adjust("10 seconds")
       }
       assert.deepStrictEqual(machine.server.requests, ["lockstep-rt-0"])
+    }))
+
+  it.scoped("when other tenants write while a login is needed: nobody is asked again for them", () =>
+    Effect.gen(function*() {
+      let reads = 0
+      const machine = yield* MemoryMachine.make({
+        wrapJournal: (journal) =>
+          RefreshJournal.of({
+            ...journal,
+            read: (one) => Effect.tap(journal.read(one), () => Effect.sync(() => ++reads))
+          })
+      })
+      yield* machine.write(tenant, machine.server.issue(Scenario.EXPIRED))
+      yield* TestClock.adjust("1 hour")
+      machine.server.next(Scenario.INVALID_GRANT)
+      const coordinator = yield* processOn(machine)
+      yield* coordinator.keepFresh(tenant)
+      yield* pass(10)
+      assert.strictEqual(reads, 1)
+      for (let n = 0; n < 10; n++) {
+        yield* machine.write(otherTenant, machine.server.issue())
+        yield* TestClock.adjust("1 second")
+      }
+      assert.strictEqual(reads, 1)
     }))
 
   it.scoped("when a demand is met by a token that lives long enough: that is kept too", () =>

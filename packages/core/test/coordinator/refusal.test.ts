@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { assertEquals } from "@effect/vitest/utils"
 import { LockTarget } from "@lockstep/core/CredentialLock"
 import { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
 import * as ControlledLock from "@lockstep/testkit/ControlledLock"
@@ -39,7 +40,7 @@ describe("a terminal answer", () => {
       machine.server.next(Scenario.INVALID_GRANT)
       const coordinator = yield* processOn(machine)
       yield* failing(coordinator.accessToken(tenant))
-      assert.deepStrictEqual(yield* machine.read(tenant), before)
+      assertEquals(yield* machine.read(tenant), before)
       yield* machine.write(tenant, machine.server.issue(Scenario.EXPIRED))
       assert.strictEqual(valueOf(yield* coordinator.accessToken(tenant)), "lockstep-at-2")
     }))

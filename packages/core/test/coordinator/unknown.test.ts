@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { assertEquals } from "@effect/vitest/utils"
 import * as Credential from "@lockstep/core/Credential"
 import { LockTarget } from "@lockstep/core/CredentialLock"
 import * as Host from "@lockstep/core/Host"
@@ -201,7 +202,7 @@ describe("the one retry", () => {
         machine.server.next(behaviour)
         const coordinator = yield* processOn(machine)
         yield* patiently(failing(coordinator.accessToken(tenant)))
-        assert.deepStrictEqual(
+        assertEquals(
           Option.map((yield* machine.journal.read(tenant)).intent, (intent) => intent.sends),
           Option.some(1)
         )

@@ -214,6 +214,19 @@ describe("an answer that no file would take", () => {
       assert.strictEqual(valueOf(yield* (yield* processOn(machine)).accessToken(tenant)), "lockstep-at-2")
     }))
 
+  it.scoped("is stored by the next call of this process also when the refresh token stayed as it was", () =>
+    Effect.gen(function*() {
+      const { fails, options } = broken()
+      const machine = yield* Scenario.expiredLogin(options)
+      machine.server.next({ _tag: "KeepRefreshToken" })
+      fails.store = true
+      const coordinator = yield* processOn(machine)
+      yield* within(failing(coordinator.accessToken(tenant)))
+      fails.store = false
+      assert.strictEqual(valueOf(yield* coordinator.accessToken(tenant)), "lockstep-at-1")
+      assert.strictEqual(machine.server.requests.length, 1)
+    }))
+
   it.scoped("is given up and revoked once another login has taken its place, and that one is not refreshed for it", () =>
     Effect.gen(function*() {
       const { coordinator, fails, machine, scope } = yield* inMemoryOnly()
