@@ -271,9 +271,9 @@ describe("interruption", () => {
             waiter.unsafeInterruptAsFork(FiberId.none)
           }, waiter)
           yield* at(3_500, release)
-          yield* Effect.timeoutFail(Fiber.await(waiter), {
+          yield* Effect.timeoutFailCause(Fiber.await(waiter), {
             duration: "1 minute",
-            onTimeout: () => new Error("the waiter does not end")
+            onTimeout: () => Cause.die("the waiter does not end")
           })
           cancel()
           yield* Effect.sleep("10 seconds")

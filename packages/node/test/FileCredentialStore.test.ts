@@ -59,7 +59,7 @@ describe("reading", () => {
       yield* store.get(CODEX)
       yield* store.list
       store.epoch()
-      yield* store.changes
+      yield* Effect.asVoid(store.changes)
       assert.isFalse(Fs.existsSync(Path.dirname(directory)))
     }))
 

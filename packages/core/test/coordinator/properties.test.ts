@@ -130,8 +130,8 @@ const schedule = (
     seed: FastCheck.integer({ min: 1, max: 2 ** 31 - 1 })
   })
 
-const ended = <A, E>(what: string, effect: Effect.Effect<A, E>): Effect.Effect<A, E | Error> =>
-  Effect.timeoutFail(effect, { duration: "10 minutes", onTimeout: () => new Error(`${what} does not end`) })
+const ended = <A, E>(what: string, effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.timeoutFailCause(effect, { duration: "10 minutes", onTimeout: () => Cause.die(`${what} does not end`) })
 
 /** Runs a schedule and answers the breaches of the invariants that it met. */
 const run = ({ acts, latencies, quantum, seed }: Schedule, options: { readonly harmless: boolean }) =>
