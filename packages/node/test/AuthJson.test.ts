@@ -230,7 +230,7 @@ describe("AuthJson splices", () => {
       assert.deepStrictEqual(AuthJson.findDamage(document), Option.none())
     }
     const empty = Option.some(Redacted.make(""))
-    for (const fields of [{ expiresAt: Option.some(Infinity) }, { accessToken: empty }, { refreshToken: empty }]) {
+    for (const fields of [{ accessToken: empty }, { refreshToken: empty }]) {
       assert.isTrue(Either.isLeft(AuthJson.put(AuthJson.empty, CODEX, credential(1, fields), NOW)))
     }
   })
