@@ -65,7 +65,7 @@ describe("lockstep refresh", () => {
       const ran = yield* stage.run(["refresh", "codex"])
       assert.match(
         ran.stdout,
-        /^codex refreshed: generation 1 → 2, expires in (1h|59m 5\ds), a@example\.com, refresh token rotated\n$/
+        /^codex refreshed: generation 1 → 2, expires in (1h|59m \d+s), a@example\.com, refresh token rotated\n$/
       )
       const json = JSON.parse((yield* stage.run(["refresh", "codex", "--json"])).stdout)
       assert.deepInclude(json, {

@@ -102,7 +102,7 @@ describe("lockstep status", () => {
       assert.deepInclude(rows["tired"], { state: "cooldown", reason: null })
       const { stdout } = yield* stage.run(["status"])
       assert.match(stdout, /refused +needs login \(InvalidGrant\)/)
-      assert.match(stdout, /tired +cooldown \(asks again in 9m 5\ds\)/)
+      assert.match(stdout, /tired +cooldown \(asks again in \d+m( \d+s)?\)/)
       assert.deepStrictEqual(yield* stage.run(["status", "--check"]), { code: 3, stdout: "", stderr: "" })
       assert.strictEqual((yield* stage.run(["status", "healthy", "--check"])).code, 0)
       assert.include((yield* stage.run([])).stderr, "lockstep import refused")
