@@ -347,6 +347,18 @@ describe("a logout", () => {
       assert.strictEqual(yield* machine.refreshToken(tenant), "lockstep-rt-1")
     }))
 
+  it.scoped("removes none either that holds no refresh token to tell it by", () =>
+    Effect.gen(function*() {
+      const bare = { refreshToken: Option.none() }
+      const machine = yield* Scenario.agingLogin({}, bare)
+      machine.server.revoke = Effect.as(machine.write(tenant, machine.server.issue(bare)), RevokeAnswer.Revoked())
+      assert.strictEqual(
+        yield* failing(machine.writer.remove(tenant, { revoke: true })),
+        "CredentialStoreError(Superseded)"
+      )
+      assertEquals((yield* machine.read(tenant)).accessToken, Option.some(Redacted.make("lockstep-at-1")))
+    }))
+
   it.scoped("waits for another process's refresh, and removes what that stored", () =>
     Effect.gen(function*() {
       const lock = yield* ControlledLock.make
