@@ -1,6 +1,7 @@
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as ValidationError from "@effect/cli/ValidationError"
 import { assert, describe, it } from "@effect/vitest"
+import { deepStrictEqual } from "@effect/vitest/utils"
 import * as Errors from "@lockstep/core/Errors"
 import * as Cause from "effect/Cause"
 import * as ConfigError from "effect/ConfigError"
@@ -76,8 +77,8 @@ describe("ErrorReport", () => {
 
   it("survives the way through another run's output", () => {
     const report = ErrorReport.fromError(errors[4]![0])
-    assert.deepStrictEqual(Relayed.parse(JSON.stringify(ErrorReport.toJson(report))), report)
-    assert.deepStrictEqual(ErrorReport.fromError(new Relayed.Relayed({ report })), report)
+    deepStrictEqual(Relayed.parse(JSON.stringify(ErrorReport.toJson(report))), report)
+    deepStrictEqual(ErrorReport.fromError(new Relayed.Relayed({ report })), report)
     assert.strictEqual(Relayed.parse("{").tag, "Unexpected")
     assert.strictEqual(Relayed.parse("null").exitCode, 1)
   })
@@ -86,7 +87,7 @@ describe("ErrorReport", () => {
     const error = new Errors.ReauthorizationRequired({ tenant: "codx", reason: "NotFound" })
     const report = ErrorReport.fromError(new Advised({ error, nearest: ["codex"], advice: "did you mean `codex`?" }))
     assert.deepInclude(report, { tag: "ReauthorizationRequired", advice: "did you mean `codex`?", exitCode: 3 })
-    assert.deepStrictEqual(report.details["nearest"], ["codex"])
+    deepStrictEqual(report.details["nearest"], ["codex"])
   })
 
   it("repeats no value that was typed in the place of an argument", () => {

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { deepStrictEqual } from "@effect/vitest/utils"
 import { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
 import * as Core from "@lockstep/core/RefreshCoordinator"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
@@ -161,12 +162,12 @@ describe("FastPath", () => {
             if (fast === undefined) return
             said.set(name, (said.get(name) ?? 0) + 1)
             const slow = yield* full(home, now)
-            assert.deepStrictEqual(slow, { token: Option.some(fast), requests: 0 }, `${name} at ${now}`)
+            deepStrictEqual(slow, { token: Option.some(fast), requests: 0 }, `${name} at ${now}`)
           }).pipe(Effect.ensuring(Effect.sync(() => rmSync(home, { recursive: true, force: true }))))
         }
       }
       // And it does speak where a hook asks: a table of silence would prove nothing.
-      assert.deepStrictEqual(Object.fromEntries(said), {
+      deepStrictEqual(Object.fromEntries(said), {
         "an ordinary record": 2,
         "no expiry": 4,
         "no time of issue": 3,

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { deepStrictEqual } from "@effect/vitest/utils"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import * as Option from "effect/Option"
@@ -40,19 +41,19 @@ describe("ImportRecord", () => {
       account: { id: "1", label: "a@example.com" },
       something_else: 1
     }))
-    assert.deepStrictEqual(Option.map(credential.accessToken, Redacted.value), Option.some("lockstep-at-1"))
-    assert.deepStrictEqual(Option.map(credential.refreshToken, Redacted.value), Option.some(SECRET))
-    assert.deepStrictEqual(Option.map(credential.clientSecret, Redacted.value), Option.some("lockstep-cs-1"))
-    assert.deepStrictEqual(credential.expiresAt, Option.some(1_800_003_600))
-    assert.deepStrictEqual(credential.obtainedAt, Option.some(1_800_000_000))
-    assert.deepStrictEqual(Option.flatMap(credential.account, (account) => account.label), Option.some("a@example.com"))
-    assert.deepStrictEqual(credential.resource, Option.some("https://api.example"))
+    deepStrictEqual(Option.map(credential.accessToken, Redacted.value), Option.some("lockstep-at-1"))
+    deepStrictEqual(Option.map(credential.refreshToken, Redacted.value), Option.some(SECRET))
+    deepStrictEqual(Option.map(credential.clientSecret, Redacted.value), Option.some("lockstep-cs-1"))
+    deepStrictEqual(credential.expiresAt, Option.some(1_800_003_600))
+    deepStrictEqual(credential.obtainedAt, Option.some(1_800_000_000))
+    deepStrictEqual(Option.flatMap(credential.account, (account) => account.label), Option.some("a@example.com"))
+    deepStrictEqual(credential.resource, Option.some("https://api.example"))
   })
 
   it("takes null for absent and a text for an account's label", () => {
     const credential = Either.getOrThrow(decode({ ...whole, scope: null, account: "me" }))
     assert.isTrue(Option.isNone(credential.scope))
-    assert.deepStrictEqual(Option.flatMap(credential.account, ({ label }) => label), Option.some("me"))
+    deepStrictEqual(Option.flatMap(credential.account, ({ label }) => label), Option.some("me"))
   })
 
   it.each([

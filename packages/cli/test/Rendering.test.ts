@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { deepStrictEqual } from "@effect/vitest/utils"
 import * as AccessToken from "@lockstep/core/AccessToken"
 import { Account } from "@lockstep/core/Credential"
 import * as TenantId from "@lockstep/core/TenantId"
@@ -64,15 +65,15 @@ describe("Nearest", () => {
   const names = ["codex", "codex@work", "anthropic-oauth", "mcp:linear"]
 
   it("suggests what was probably meant, nearest first", () => {
-    assert.deepStrictEqual(Nearest.find("codx", names), ["codex"])
-    assert.deepStrictEqual(Nearest.find("ocdex", names), ["codex"])
-    assert.deepStrictEqual(Nearest.find("codex@wrok", names), ["codex@work", "codex"])
-    assert.deepStrictEqual(Nearest.find("anthropic", names), ["anthropic-oauth"])
+    deepStrictEqual(Nearest.find("codx", names), ["codex"])
+    deepStrictEqual(Nearest.find("ocdex", names), ["codex"])
+    deepStrictEqual(Nearest.find("codex@wrok", names), ["codex@work", "codex"])
+    deepStrictEqual(Nearest.find("anthropic", names), ["anthropic-oauth"])
   })
 
   it("suggests nothing that is far away", () => {
-    assert.deepStrictEqual(Nearest.find("github", names), [])
-    assert.deepStrictEqual(Nearest.find("x", ["abc"]), [])
+    deepStrictEqual(Nearest.find("github", names), [])
+    deepStrictEqual(Nearest.find("x", ["abc"]), [])
   })
 })
 
@@ -94,7 +95,7 @@ describe("TokenFormat", () => {
     assert.strictEqual(render("raw"), "lockstep-at-1")
     assert.strictEqual(render("header"), "Authorization: Bearer lockstep-at-1")
     assert.strictEqual(render("env"), "LOCKSTEP_TOKEN=lockstep-at-1")
-    assert.deepStrictEqual(JSON.parse(render("json")), {
+    deepStrictEqual(JSON.parse(render("json")), {
       access_token: "lockstep-at-1",
       token_type: "Bearer",
       expires_at: 1_000,

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { deepStrictEqual } from "@effect/vitest/utils"
 import * as Credential from "@lockstep/core/Credential"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as AuthJson from "@lockstep/node/AuthJson"
@@ -116,7 +117,7 @@ const check = <A>(arbitrary: FastCheck.Arbitrary<A>, predicate: (value: A) => vo
 describe("AuthJson splices", () => {
   it("knows every member that a credential is written with", () => {
     const [one] = FastCheck.sample(full, { numRuns: 1, seed: 1 })
-    assert.deepStrictEqual(new Set(Object.keys(encode(one!))), KNOWN)
+    deepStrictEqual(new Set(Object.keys(encode(one!))), KNOWN)
   })
 
   it("put: the record decodes to what was put, everything else has its old source in its old order", () => {
@@ -124,7 +125,7 @@ describe("AuthJson splices", () => {
       const tenant = TenantId.make(name)
       const after = put(text, tenant, next)
       JSON.parse(after.replace("\uFEFF", ""))
-      assert.deepStrictEqual(others(after, name), others(text, name))
+      deepStrictEqual(others(after, name), others(text, name))
       assert.isTrue(Equal.equals(get(after, tenant), Option.some(next)))
       for (const [other, kept] of logins) {
         if (other !== tenant) assert.isTrue(Equal.equals(get(after, other), Option.some(kept)))
@@ -168,9 +169,9 @@ describe("AuthJson splices", () => {
     check(file, ({ logins, text }) => {
       for (const [tenant] of logins) {
         const after = remove(text, tenant)
-        assert.deepStrictEqual(get(after, tenant), Option.none())
+        deepStrictEqual(get(after, tenant), Option.none())
         const isElsewhere = (leaf: string) => !leaf.startsWith(`tenants/${tenant}/`) && leaf !== "tenants={}"
-        assert.deepStrictEqual(others(after, "").filter(isElsewhere), others(text, "").filter(isElsewhere))
+        deepStrictEqual(others(after, "").filter(isElsewhere), others(text, "").filter(isElsewhere))
       }
     })
   })
@@ -211,7 +212,7 @@ describe("AuthJson splices", () => {
       "{\"version\":1,\"tenants\":{\"codex\":{\"refresh_token\":\"r\",\"login_expires_at\":null,\"scope\":\"a\",\"access_token\":\"a\"}}}"
     const after = put(text, CODEX, { ...credential(3), refreshToken: Option.none() })
     const entry = JSON.parse(after).tenants.codex
-    assert.deepStrictEqual(Object.keys(entry), ["login_expires_at", "access_token", "generation"])
+    deepStrictEqual(Object.keys(entry), ["login_expires_at", "access_token", "generation"])
     assert.isNull(entry.login_expires_at)
   })
 
@@ -226,8 +227,8 @@ describe("AuthJson splices", () => {
       const document = parse(`{"version":1,"tenants":{"codex":${foreign}}}`)
       assert.isTrue(Either.isLeft(AuthJson.put(document, CODEX, credential(1), NOW)))
       assert.strictEqual(AuthJson.remove(document, CODEX, NOW), document.text)
-      assert.deepStrictEqual(AuthJson.list(document), [])
-      assert.deepStrictEqual(AuthJson.findDamage(document), Option.none())
+      deepStrictEqual(AuthJson.list(document), [])
+      deepStrictEqual(AuthJson.findDamage(document), Option.none())
     }
     const empty = Option.some(Redacted.make(""))
     for (const fields of [{ accessToken: empty }, { refreshToken: empty }]) {
@@ -317,10 +318,10 @@ describe("AuthJson damage", () => {
     const result = AuthJson.get(document, CODEX)
     assert.isTrue(Either.isLeft(result) && result.left.startsWith(`tenants.codex.${path}: `), String(result))
     assert.isTrue(Either.isLeft(result) && !result.left.includes(SECRET))
-    assert.deepStrictEqual(AuthJson.findDamage(document), Either.getLeft(result))
+    deepStrictEqual(AuthJson.findDamage(document), Either.getLeft(result))
     // A well-formed sibling is still read; the damaged one still has its name.
     assert.isTrue(Option.isSome(get(text, TenantId.make("good"))))
-    assert.deepStrictEqual(AuthJson.list(document), [TenantId.make("good"), CODEX])
+    deepStrictEqual(AuthJson.list(document), [TenantId.make("good"), CODEX])
   })
 
   it.each([
@@ -347,18 +348,18 @@ describe("AuthJson damage", () => {
   it("tenants are own properties", () => {
     const document = parse("{\"version\":1,\"tenants\":{\"__proto__\":{\"access_token\":\"a\"}}}")
     for (const name of ["toString", "constructor", "access_token"]) {
-      assert.deepStrictEqual(AuthJson.get(document, TenantId.make(name)), Either.right(Option.none()))
+      deepStrictEqual(AuthJson.get(document, TenantId.make(name)), Either.right(Option.none()))
     }
     assert.isTrue(Option.isSome(get(document.text, TenantId.make("__proto__"))))
     const inner = parse(
       "{\"version\":1,\"tenants\":{\"codex\":{\"__proto__\":{\"access_token\":\"a\"},\"refresh_token\":null}}}"
     )
-    assert.deepStrictEqual(get(inner.text, CODEX).pipe(Option.flatMap(({ accessToken }) => accessToken)), Option.none())
+    deepStrictEqual(get(inner.text, CODEX).pipe(Option.flatMap(({ accessToken }) => accessToken)), Option.none())
   })
 
   it("pending logins that are no object stop every write and no read", () => {
     const document = parse("{\"version\":1,\"tenants\":{\"codex\":{\"access_token\":\"a\"}},\"pending\":[]}")
     assert.isTrue(Either.isRight(AuthJson.get(document, CODEX)))
-    assert.deepStrictEqual(AuthJson.findDamage(document), Option.some("pending: not an object"))
+    deepStrictEqual(AuthJson.findDamage(document), Option.some("pending: not an object"))
   })
 })

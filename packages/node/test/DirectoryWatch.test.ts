@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { deepStrictEqual } from "@effect/vitest/utils"
 import * as DirectoryWatch from "@lockstep/node/DirectoryWatch"
 import * as Bundle from "@lockstep/testkit/Bundle"
 import * as ChildProcess from "@lockstep/testkit/ChildProcess"
@@ -194,7 +195,7 @@ describe("the proof of a watch", () => {
       quiet.isProven()
       clock.now = 2_501
       yield* until(() => quiet.isProven() && other.isProven())
-      assert.deepStrictEqual(Fs.readdirSync(directory), [])
+      deepStrictEqual(Fs.readdirSync(directory), [])
     }))
 
   it.scoped("the file that proves a watch is nobody's change", () =>
@@ -206,7 +207,7 @@ describe("the proof of a watch", () => {
       const before = watch.count("auth.json")
       world.emit(`${Watcher.SCRATCH}4711`)
       assert.isTrue(watch.isProven())
-      assert.deepStrictEqual([hints, watch.count("auth.json")], [0, before])
+      deepStrictEqual([hints, watch.count("auth.json")], [0, before])
     }))
 
   it.scoped("a proven watch asks the system nothing for 5 s, and then for the directory", () =>

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { deepStrictEqual } from "@effect/vitest/utils"
 import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
 import * as LockWait from "@lockstep/core/LockWait"
 import * as TenantId from "@lockstep/core/TenantId"
@@ -107,11 +108,11 @@ describe("FileCredentialLock and other processes", () => {
       const freeAtTouch: Array<boolean> = []
       yield* onCall("lutimesSync", () => freeAtTouch.push(isFree(sidecarOf(lock))))
       yield* lease.release({ changed: false })
-      assert.deepStrictEqual(freeAtTouch, [true])
+      deepStrictEqual(freeAtTouch, [true])
       const other = Option.getOrThrow(yield* lock.tryAcquire(CODEX))
       // What was written has woken them.
       yield* other.release({ changed: true })
-      assert.deepStrictEqual(freeAtTouch, [true])
+      deepStrictEqual(freeAtTouch, [true])
     }))
 
   it.scoped("LockTimeout names the holder, and that it is stopped", () =>
@@ -138,7 +139,7 @@ describe("FileCredentialLock and other processes", () => {
       assert.strictEqual(error._tag, "LockTimeout")
       if (error._tag !== "LockTimeout") return
       const named = Option.getOrThrow(error.holder)
-      assert.deepStrictEqual({ pid: named.pid, stopped: named.stopped }, { pid: holder.pid, stopped: true })
+      deepStrictEqual({ pid: named.pid, stopped: named.stopped }, { pid: holder.pid, stopped: true })
       assert.include(error.message, String(holder.pid))
       assert.include(error.advice, `kill -CONT ${holder.pid}`)
       yield* holder.signal("SIGCONT")
@@ -170,7 +171,7 @@ describe("FileCredentialLock and its sidecars", () => {
         yield* Effect.flatMap(lock.tryAcquire(AGGREGATE), () => Effect.void)
         const lease = withUmask(mask, () => Option.getOrThrow(Effect.runSync(lock.tryAcquire(CODEX))))
         const { ino, size } = Fs.statSync(sidecarOf(lock))
-        assert.deepStrictEqual({ mode: modeOf(sidecarOf(lock)), size }, { mode: 0o600, size: 0 })
+        deepStrictEqual({ mode: modeOf(sidecarOf(lock)), size }, { mode: 0o600, size: 0 })
         yield* lease.release({ changed: false })
         assert.strictEqual(Fs.statSync(sidecarOf(lock)).ino, ino)
       }
@@ -231,9 +232,9 @@ describe("FileCredentialLock and its sidecars", () => {
       yield* foreign.closeStdin
       yield* foreign.exit
       const lease = Option.getOrThrow(yield* lock.tryAcquire(CODEX))
-      assert.deepStrictEqual([isFree(one), isFree(two)], [false, false])
+      deepStrictEqual([isFree(one), isFree(two)], [false, false])
       yield* lease.release({ changed: true })
-      assert.deepStrictEqual([isFree(one), isFree(two)], [true, true])
+      deepStrictEqual([isFree(one), isFree(two)], [true, true])
     }))
 })
 
@@ -302,7 +303,7 @@ describe("FileCredentialLock where it cannot work", () => {
       const error = yield* refusal(yield* LockDirectory.lock(directory, nfs))
       assert.deepInclude(error, { reason: "Remote", path: directory, detail: "NFS" })
       assert.include(error.advice, "LOCKSTEP_LOCK_DIR")
-      assert.deepStrictEqual(Fs.readdirSync(directory), [])
+      deepStrictEqual(Fs.readdirSync(directory), [])
       assert.strictEqual(loads, 0)
       assert.isTrue(yield* isTaken(yield* LockDirectory.lock(directory, { ...nfs, trustRemote: true })))
     }))
@@ -374,7 +375,7 @@ describe("FileCredentialLock where it cannot work", () => {
         const error = asNobody(() => Effect.runSync(refusal(lock)))
         assert.deepInclude(error, { reason: "Permission", path: directory })
         assert.include(error.detail!, "user 65534")
-        assert.deepStrictEqual(Fs.readdirSync(directory), [])
+        deepStrictEqual(Fs.readdirSync(directory), [])
       })
   )
 
@@ -415,7 +416,7 @@ describe("FileCredentialLock where it cannot work", () => {
         assert.isTrue(yield* isTaken(lock))
         for (const path of [Path.join(parent, "home"), sidecarOf(lock)]) {
           const { gid, uid } = Fs.statSync(path)
-          assert.deepStrictEqual({ uid, gid }, { uid: 65534, gid: 65534 })
+          deepStrictEqual({ uid, gid }, { uid: 65534, gid: 65534 })
         }
       })
   )

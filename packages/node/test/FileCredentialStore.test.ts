@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { deepStrictEqual } from "@effect/vitest/utils"
 import { Change } from "@lockstep/core/CredentialStore"
 import type { CredentialStore } from "@lockstep/core/CredentialStore"
 import { CredentialStoreError, LockUnavailable } from "@lockstep/core/Errors"
@@ -94,10 +95,10 @@ describe("reading", () => {
       yield* store.get(CODEX)
       store.epoch()
       const epochs = yield* FileCalls.record(Effect.replicateEffect(Effect.sync(store.epoch), 1_000))
-      assert.deepStrictEqual(epochs.calls, [])
+      deepStrictEqual(epochs.calls, [])
       assert.strictEqual(new Set(epochs.result).size, 1)
       const reads = yield* FileCalls.record(Effect.replicateEffect(store.get(TenantId.make("t7")), 3))
-      assert.deepStrictEqual(reads.calls, ["lstatSync", "lstatSync", "lstatSync"])
+      deepStrictEqual(reads.calls, ["lstatSync", "lstatSync", "lstatSync"])
     }))
 })
 
@@ -124,8 +125,8 @@ describe("a file that nobody may write", () => {
         assert.strictEqual(error.location, file)
         assert.isFalse(JSON.stringify(error).includes(SECRET) || error.message.includes(SECRET))
       }
-      assert.deepStrictEqual(Fs.readFileSync(file), before)
-      assert.deepStrictEqual(temporaries(directory), [])
+      deepStrictEqual(Fs.readFileSync(file), before)
+      deepStrictEqual(temporaries(directory), [])
     }))
 
   it.scopedLive.each([
@@ -145,7 +146,7 @@ describe("a file that nobody may write", () => {
         assert.isTrue(error.detail!.startsWith(`${path}: `))
         assert.isFalse(error.message.includes(SECRET))
       }
-      assert.deepStrictEqual(Fs.readFileSync(file), before)
+      deepStrictEqual(Fs.readFileSync(file), before)
     }))
 
   it.scopedLive("is no regular file: a directory, a FIFO that nobody feeds", () =>
@@ -172,7 +173,7 @@ describe("a file that nobody may write", () => {
       const before = Fs.readFileSync(elsewhere)
       assert.strictEqual((yield* storeError(put(store, 2))).reason, "Superseded")
       assert.strictEqual((yield* storeError(store.get(CODEX))).reason, "Read")
-      assert.deepStrictEqual(Fs.readFileSync(elsewhere), before)
+      deepStrictEqual(Fs.readFileSync(elsewhere), before)
     }))
 
   it.scopedLive("was moved to another store", () =>
@@ -197,7 +198,7 @@ describe("a file that nobody may write", () => {
       yield* put(store, 7)
       const before = Fs.readFileSync(file)
       assert.strictEqual((yield* storeError(put(store, 6))).reason, "Superseded")
-      assert.deepStrictEqual(Fs.readFileSync(file), before)
+      deepStrictEqual(Fs.readFileSync(file), before)
     }))
 
   it.scopedLive("holds somebody else's entry of that name", () =>
@@ -207,10 +208,10 @@ describe("a file that nobody may write", () => {
       )
       const { store } = yield* Homes.open(directory)
       const before = Fs.readFileSync(file)
-      assert.deepStrictEqual(yield* store.get(CODEX), Option.none())
-      assert.deepStrictEqual(yield* store.list, [])
+      deepStrictEqual(yield* store.get(CODEX), Option.none())
+      deepStrictEqual(yield* store.list, [])
       assert.strictEqual((yield* storeError(put(store, 1))).reason, "Write")
-      assert.deepStrictEqual(Fs.readFileSync(file), before)
+      deepStrictEqual(Fs.readFileSync(file), before)
     }))
 })
 
@@ -233,8 +234,8 @@ describe("writing", () => {
       assert.strictEqual(home.file, Path.join(root, "volume", "real.json"))
       assert.isTrue(Fs.lstatSync(Path.join(directory, "auth.json")).isSymbolicLink())
       assert.isTrue(Fs.lstatSync(Path.join(target, "link.json")).isSymbolicLink())
-      assert.deepStrictEqual(Fs.readdirSync(directory).sort(), ["auth.json", "store.json"])
-      assert.deepStrictEqual(Fs.readdirSync(Path.join(root, "volume")).sort(), [
+      deepStrictEqual(Fs.readdirSync(directory).sort(), ["auth.json", "store.json"])
+      deepStrictEqual(Fs.readdirSync(Path.join(root, "volume")).sort(), [
         "nested",
         "real.json",
         "real.json.global.lock",
@@ -274,13 +275,13 @@ describe("writing", () => {
       const durable = ["writeFileSync", "writeSync", "fsyncSync", "renameSync"]
       const steps = <A, E>(effect: Effect.Effect<A, E>) =>
         Effect.map(FileCalls.record(effect), ({ calls }) => calls.filter((name) => durable.includes(name)))
-      assert.deepStrictEqual(yield* steps(put(store, 2)), ["writeFileSync", "fsyncSync", "renameSync", "fsyncSync"])
-      assert.deepStrictEqual(
+      deepStrictEqual(yield* steps(put(store, 2)), ["writeFileSync", "fsyncSync", "renameSync", "fsyncSync"])
+      deepStrictEqual(
         yield* steps(journal.write(CODEX, yield* journal.read(CODEX))),
         ["writeFileSync", "fsyncSync", "renameSync", "fsyncSync"]
       )
       for (const effect of [journal.reserveAnswer(CODEX, 10), journal.keepAnswer(CODEX, answer("attempt"))]) {
-        assert.deepStrictEqual(yield* steps(effect), ["writeSync", "fsyncSync", "fsyncSync"])
+        deepStrictEqual(yield* steps(effect), ["writeSync", "fsyncSync", "fsyncSync"])
       }
     }))
 
@@ -291,9 +292,9 @@ describe("writing", () => {
       yield* put(store, 1)
       const before = Fs.readFileSync(file)
       const error = yield* FileCalls.failing("renameSync", "EBUSY", storeError(put(store, 2)))
-      assert.deepStrictEqual([error.reason, error.detail], ["Write", "EBUSY"])
-      assert.deepStrictEqual(Fs.readFileSync(file), before)
-      assert.deepStrictEqual(temporaries(directory), [])
+      deepStrictEqual([error.reason, error.detail], ["Write", "EBUSY"])
+      deepStrictEqual(Fs.readFileSync(file), before)
+      deepStrictEqual(temporaries(directory), [])
     }))
 
   it.scopedLive("removes what killed writers left, and nothing that only looks like it", () =>
@@ -310,8 +311,8 @@ describe("writing", () => {
       const { journal, store } = yield* Homes.open(directory)
       yield* put(store, 1)
       const names = Fs.readdirSync(directory)
-      assert.deepStrictEqual(left.filter((name) => names.includes(name)), [])
-      assert.deepStrictEqual(other.filter((name) => !names.includes(name)), [])
+      deepStrictEqual(left.filter((name) => names.includes(name)), [])
+      deepStrictEqual(other.filter((name) => !names.includes(name)), [])
       // Another tenant's journal may be being written; this one's is not, under the tenant lock.
       yield* journal.reserveAnswer(TenantId.make("other"), 1)
       assert.include(Fs.readdirSync(directory), other[3])
@@ -351,7 +352,7 @@ describe("writing", () => {
       const { store } = yield* Homes.open(directory)
       yield* put(store, 1)
       Fs.rmSync(directory, { recursive: true })
-      assert.deepStrictEqual(yield* store.get(CODEX), Option.none())
+      deepStrictEqual(yield* store.get(CODEX), Option.none())
       yield* put(store, 2)
       assert.strictEqual(yield* generation(store), 2)
     }))
@@ -362,8 +363,8 @@ describe("writing", () => {
       const { store } = yield* Homes.open(directory)
       const before = Fs.statSync(file, { bigint: true })
       yield* store.prepare(CODEX)
-      assert.deepStrictEqual(Fs.statSync(file, { bigint: true }).mtimeNs, before.mtimeNs)
-      assert.deepStrictEqual(Fs.readdirSync(directory).sort(), ["auth.json", "auth.json.global.lock", "store.json"])
+      deepStrictEqual(Fs.statSync(file, { bigint: true }).mtimeNs, before.mtimeNs)
+      deepStrictEqual(Fs.readdirSync(directory).sort(), ["auth.json", "auth.json.global.lock", "store.json"])
     }))
 })
 
@@ -379,11 +380,11 @@ describe("many processes", () => {
         ([i, child]) => child.ask({ do: "write", tenant: tenants[i], times: 15 }),
         { concurrency: "unbounded" }
       )
-      assert.deepStrictEqual((yield* rounds).map((answer) => answer["generation"]), [15, 15, 15, 15])
+      deepStrictEqual((yield* rounds).map((answer) => answer["generation"]), [15, 15, 15, 15])
       const { store } = yield* Homes.open(directory)
       for (const tenant of tenants) assert.strictEqual(yield* generation(store, TenantId.make(tenant)), 15)
       assert.isTrue(Fs.readFileSync(file, "utf8").includes(foreign))
-      assert.deepStrictEqual(temporaries(directory), [])
+      deepStrictEqual(temporaries(directory), [])
     }))
 
   it.scopedLive("lose nothing when they write one tenant at once", () =>
@@ -434,7 +435,7 @@ describe("many processes", () => {
         // The kernel gave the lock back, and the next writer cleans up.
         yield* put(store, 9)
         assert.strictEqual(yield* generation(store), 9)
-        assert.deepStrictEqual(temporaries(directory), [])
+        deepStrictEqual(temporaries(directory), [])
       })
   )
 })
@@ -453,7 +454,7 @@ describe("rights", () => {
         const child = yield* Processes.spawn({ home: directory, uid: NOBODY })
         for (const question of ["read", "write", "prepare"]) {
           const answer = yield* child.ask({ do: question })
-          assert.deepStrictEqual([answer["tag"], answer["reason"]], ["CredentialStoreError", "Read"])
+          deepStrictEqual([answer["tag"], answer["reason"]], ["CredentialStoreError", "Read"])
         }
         assert.strictEqual(Fs.readFileSync(file, "utf8"), "{\"version\":1,\"tenants\":{}}")
       })
@@ -470,9 +471,9 @@ describe("rights", () => {
         assert.strictEqual((yield* child.ask({ do: "read" }))["generation"], 0)
         for (const question of ["write", "prepare"]) {
           const answer = yield* child.ask({ do: question })
-          assert.deepStrictEqual([answer["tag"], answer["reason"]], ["LockUnavailable", "Permission"])
+          deepStrictEqual([answer["tag"], answer["reason"]], ["LockUnavailable", "Permission"])
         }
-        assert.deepStrictEqual(Fs.readdirSync(directory), ["auth.json"])
+        deepStrictEqual(Fs.readdirSync(directory), ["auth.json"])
       })
   )
 
@@ -487,10 +488,10 @@ describe("rights", () => {
         assert.strictEqual((yield* child.ask({ do: "read" }))["generation"], 0)
         for (const question of ["write", "prepare"]) {
           const answer = yield* child.ask({ do: question })
-          assert.deepStrictEqual([answer["tag"], answer["reason"]], ["LockUnavailable", "Permission"])
+          deepStrictEqual([answer["tag"], answer["reason"]], ["LockUnavailable", "Permission"])
         }
         assert.strictEqual((yield* child.ask({ do: "journal" }))["reason"], "Write")
-        assert.deepStrictEqual(Fs.readdirSync(directory), ["auth.json"])
+        deepStrictEqual(Fs.readdirSync(directory), ["auth.json"])
       })
   )
 
@@ -525,10 +526,10 @@ describe("a disk", () => {
         disk.fill()
         for (const effect of [put(store, 2), store.prepare(CODEX)]) {
           const error = yield* storeError<unknown, unknown>(effect)
-          assert.deepStrictEqual([error.reason, error.detail], ["Write", "ENOSPC"])
+          deepStrictEqual([error.reason, error.detail], ["Write", "ENOSPC"])
         }
-        assert.deepStrictEqual(Fs.readFileSync(Path.join(directory, "auth.json")), before)
-        assert.deepStrictEqual(temporaries(directory), [])
+        deepStrictEqual(Fs.readFileSync(Path.join(directory, "auth.json")), before)
+        deepStrictEqual(temporaries(directory), [])
         assert.strictEqual(yield* generation(store), 1)
         disk.free()
         yield* put(store, 2)

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { deepStrictEqual } from "@effect/vitest/utils"
 import * as RefreshJournal from "@lockstep/core/RefreshJournal"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as AnswerFile from "@lockstep/node/AnswerFile"
@@ -42,9 +43,9 @@ describe("a journal", () => {
         Fs.writeFileSync(journal.location(CODEX), content)
         const before = Fs.readFileSync(journal.location(CODEX))
         const error = yield* Effect.flip(journal.read(CODEX))
-        assert.deepStrictEqual([error.reason, error.location], ["Decode", journal.location(CODEX)])
+        deepStrictEqual([error.reason, error.location], ["Decode", journal.location(CODEX)])
         assert.isFalse(`${error.message} ${JSON.stringify(error)}`.includes(secret))
-        assert.deepStrictEqual(Fs.readFileSync(journal.location(CODEX)), before)
+        deepStrictEqual(Fs.readFileSync(journal.location(CODEX)), before)
       }
     }))
 
@@ -105,7 +106,7 @@ describe("an answer", () => {
       const whole = Fs.readFileSync(answerFile)
       for (let at = 0; at < whole.length; at += 7) {
         Fs.writeFileSync(answerFile, whole.subarray(0, at))
-        assert.deepStrictEqual(yield* journal.keptAnswer(CODEX), Option.none())
+        deepStrictEqual(yield* journal.keptAnswer(CODEX), Option.none())
       }
     }))
 
@@ -114,7 +115,7 @@ describe("an answer", () => {
       const { answerFile, journal } = yield* open
       yield* AnswerFile.keep(answerFile, "{\"attempt\":\"s3cret\"}")
       const error = yield* Effect.flip(journal.keptAnswer(CODEX))
-      assert.deepStrictEqual([error.reason, error.location], ["Decode", answerFile])
+      deepStrictEqual([error.reason, error.location], ["Decode", answerFile])
       assert.isFalse(JSON.stringify(error).includes("s3cret"))
     }))
 
@@ -128,7 +129,7 @@ describe("an answer", () => {
       assert.isAtLeast(new Set(Fs.readFileSync(answerFile)).size, 200)
       yield* journal.keepAnswer(CODEX, answer("attempt-1"))
       const after = Fs.statSync(answerFile)
-      assert.deepStrictEqual([after.ino, after.size], [before.ino, before.size])
+      deepStrictEqual([after.ino, after.size], [before.ino, before.size])
     }))
 
   it.scopedLive("is made private again when somebody widened it", () =>
@@ -157,14 +158,14 @@ describe("an answer", () => {
         ]
         for (const effect of failures) {
           const error = yield* Effect.flip(effect)
-          assert.deepStrictEqual([error.reason, error.detail], ["Write", "ENOSPC"])
+          deepStrictEqual([error.reason, error.detail], ["Write", "ENOSPC"])
         }
         const kept = answer("attempt-1", 4_000)
         yield* journal.keepAnswer(CODEX, kept)
         assert.isTrue(Equal.equals(yield* journal.keptAnswer(CODEX), Option.some(kept)))
         // What could not be written is what it was.
-        assert.deepStrictEqual(yield* journal.read(CODEX), fullRecord(CODEX))
-        assert.deepStrictEqual(yield* journal.keptAnswer(other), Option.none())
+        deepStrictEqual(yield* journal.read(CODEX), fullRecord(CODEX))
+        deepStrictEqual(yield* journal.keptAnswer(other), Option.none())
       })
   )
 })

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { deepStrictEqual } from "@effect/vitest/utils"
 import { LockTarget } from "@lockstep/core/CredentialLock"
 import { Change } from "@lockstep/core/CredentialStore"
 import { CredentialStoreError, LockUnavailable } from "@lockstep/core/Errors"
@@ -44,7 +45,7 @@ describe("where the home is", () => {
         assert.strictEqual(home.directory, Path.join(all.HOME, ".lockstep"))
         assert.strictEqual(home.file, Path.join(all.HOME, ".lockstep", "auth.json"))
       }
-      assert.deepStrictEqual(Fs.readdirSync(root), [])
+      deepStrictEqual(Fs.readdirSync(root), [])
     }))
 
   it.effect("nowhere is a typed configuration error that names the variables", () =>
@@ -63,15 +64,15 @@ describe("what the first write pins", () => {
       const directory = Path.join(yield* Homes.temporary, "home")
       const opened = yield* Homes.open(directory)
       yield* opened.store.get(CODEX)
-      assert.deepStrictEqual(yield* opened.home.pin, Option.none())
+      deepStrictEqual(yield* opened.home.pin, Option.none())
       yield* put(opened)
       const pin = pinOf(directory)
-      assert.deepStrictEqual(Object.keys(pin).sort(), ["host", "lock_dir", "store"])
-      assert.deepStrictEqual([pin["store"], pin["lock_dir"]], ["file", null])
+      deepStrictEqual(Object.keys(pin).sort(), ["host", "lock_dir", "store"])
+      deepStrictEqual([pin["store"], pin["lock_dir"]], ["file", null])
       assert.strictEqual(typeof pin["host"], "string")
       assert.isTrue(Option.isSome(yield* opened.home.pin))
       yield* put(yield* Homes.open(directory))
-      assert.deepStrictEqual(pinOf(directory), pin)
+      deepStrictEqual(pinOf(directory), pin)
     }))
 
   it.scopedLive("trying a lock pins too: before anything is redeemed, everybody locks in the same place", () =>
@@ -99,10 +100,10 @@ describe("what the first write pins", () => {
         )
         const winner = answers.findIndex(({ event }) => event === "done")
         const loser = answers[1 - winner]!
-        assert.deepStrictEqual([loser["tag"], loser["reason"]], ["LockUnavailable", "OtherDomain"])
+        deepStrictEqual([loser["tag"], loser["reason"]], ["LockUnavailable", "OtherDomain"])
         assert.strictEqual(pinOf(directory)["lock_dir"], locks[winner])
         for (const path of locks) assert.include(String(loser["detail"]), path)
-        assert.deepStrictEqual(Fs.readdirSync(directory), ["store.json"])
+        deepStrictEqual(Fs.readdirSync(directory), ["store.json"])
       }
     }))
 
@@ -119,7 +120,7 @@ describe("what the first write pins", () => {
       }
       assert.strictEqual((yield* Effect.flip(other.journal.reserveAnswer(CODEX, 1))).reason, "Write")
       assert.isTrue(Option.isSome(yield* other.store.get(CODEX)))
-      assert.deepStrictEqual(Fs.readFileSync(Path.join(directory, "auth.json")), before)
+      deepStrictEqual(Fs.readFileSync(Path.join(directory, "auth.json")), before)
     }))
 
   it.scopedLive("another host stops every write and no read, unless locks are said to reach it", () =>
@@ -184,18 +185,18 @@ describe("LOCKSTEP_LOCK_DIR", () => {
       const first = yield* Homes.open(directory, { lockDirectory })
       yield* put(first)
       yield* first.journal.write(CODEX, yield* first.journal.read(CODEX))
-      assert.deepStrictEqual(Fs.readdirSync(directory).sort(), [
+      deepStrictEqual(Fs.readdirSync(directory).sort(), [
         "auth.json",
         "auth.json.refresh.codex.json",
         "store.json"
       ])
       const { dev, ino } = Fs.statSync(directory)
-      assert.deepStrictEqual(Fs.readdirSync(lockDirectory), [`${dev}-${ino}.auth.json.global.lock`])
+      deepStrictEqual(Fs.readdirSync(lockDirectory), [`${dev}-${ino}.auth.json.global.lock`])
       Fs.symlinkSync(directory, Path.join(root, "alias"))
       Fs.symlinkSync(lockDirectory, Path.join(root, "locks-alias"))
       const second = yield* Homes.open(Path.join(root, "alias"), { lockDirectory: Path.join(root, "locks-alias") })
       const lease = yield* Effect.flatten(first.lock.tryAcquire(LockTarget.Tenant({ tenant: CODEX })))
-      assert.deepStrictEqual(yield* second.lock.tryAcquire(LockTarget.Tenant({ tenant: CODEX })), Option.none())
+      deepStrictEqual(yield* second.lock.tryAcquire(LockTarget.Tenant({ tenant: CODEX })), Option.none())
       yield* lease.release({ changed: true })
       assert.isTrue(Option.isSome(yield* second.lock.tryAcquire(LockTarget.Tenant({ tenant: CODEX }))))
     }))

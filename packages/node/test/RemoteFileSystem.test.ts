@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { deepStrictEqual } from "@effect/vitest/utils"
 import * as RemoteFileSystem from "@lockstep/node/RemoteFileSystem"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -9,7 +10,7 @@ const onWindows = (path: string) => Option.isSome(RemoteFileSystem.nameOf(path, 
 
 describe("RemoteFileSystem", () => {
   it("Linux: network and shared file systems are told by their type", () => {
-    assert.deepStrictEqual(
+    deepStrictEqual(
       [0x6969n, 0x517bn, 0xff534d42n, 0xfe534d42n, 0x65735546n, 0x01021997n].map(onLinux),
       ["NFS", "SMB", "CIFS", "SMB2", "FUSE", "9p"]
     )
@@ -27,7 +28,7 @@ describe("RemoteFileSystem", () => {
   })
 
   it("macOS: NFS is told, APFS is local", () => {
-    assert.deepStrictEqual(RemoteFileSystem.nameOf("/Volumes/x", "darwin", () => 2n), Option.some("NFS"))
+    deepStrictEqual(RemoteFileSystem.nameOf("/Volumes/x", "darwin", () => 2n), Option.some("NFS"))
     assert.isTrue(Option.isNone(RemoteFileSystem.nameOf("/Users/x", "darwin", () => 26n)))
   })
 

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { deepStrictEqual } from "@effect/vitest/utils"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as SidecarNames from "@lockstep/node/SidecarNames"
 import * as FastCheck from "effect/FastCheck"
@@ -29,7 +30,7 @@ describe("SidecarNames", () => {
 
   it("names the files that other programs know", () => {
     const tenant = TenantId.make("mcp:linear")
-    assert.deepStrictEqual([
+    deepStrictEqual([
       SidecarNames.aggregateLock("auth.json"),
       SidecarNames.tenantLock("auth.json", tenant),
       SidecarNames.journal("auth.json", tenant),
@@ -59,7 +60,7 @@ describe("SidecarNames", () => {
         const tenant = Option.getOrUndefined(Option.liftThrowable(TenantId.make)(text))
         if (tenant === undefined) return
         const encoded = SidecarNames.encode(tenant)
-        assert.deepStrictEqual(
+        deepStrictEqual(
           SidecarNames.decode(encoded),
           encoded.includes("~") ? Option.none() : Option.some(tenant)
         )
@@ -70,18 +71,18 @@ describe("SidecarNames", () => {
 
   it("knows its files again, and no others", () => {
     const tenant = TenantId.make("x.json")
-    assert.deepStrictEqual(
+    deepStrictEqual(
       SidecarNames.parse("auth.json", SidecarNames.journal("auth.json", tenant)),
       Option.some({ kind: "json", tenant: Option.some(tenant) })
     )
-    assert.deepStrictEqual(
+    deepStrictEqual(
       SidecarNames.parse("auth.json", SidecarNames.answer("auth.json", TenantId.make("y".repeat(512)))),
       Option.some({ kind: "answer", tenant: Option.none() })
     )
     for (const other of ["auth.json", "auth.json.global.lock", "auth.json.group.g.lock", "auth.json.refresh..lock"]) {
-      assert.deepStrictEqual(SidecarNames.parse("auth.json", other), Option.none(), other)
+      deepStrictEqual(SidecarNames.parse("auth.json", other), Option.none(), other)
     }
-    assert.deepStrictEqual(SidecarNames.decode("%63odex"), Option.none())
-    assert.deepStrictEqual(SidecarNames.decode("%3a"), Option.none())
+    deepStrictEqual(SidecarNames.decode("%63odex"), Option.none())
+    deepStrictEqual(SidecarNames.decode("%3a"), Option.none())
   })
 })

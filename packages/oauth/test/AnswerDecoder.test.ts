@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { deepStrictEqual } from "@effect/vitest/utils"
 import type { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
 import * as AnswerDecoder from "@lockstep/oauth/AnswerDecoder"
 import { Exchange } from "@lockstep/oauth/Exchange"
@@ -66,7 +67,7 @@ describe("a grant", () => {
     const grant = granted(exchange)
     assert.strictEqual(grant.accessToken, AT)
     assert.strictEqual(grant.refreshToken, RT)
-    assert.deepStrictEqual(grant.expiresAt, Option.some(SECONDS + 3600))
+    deepStrictEqual(grant.expiresAt, Option.some(SECONDS + 3600))
   })
 
   it("needs no token_type, no expiry and no refresh token", () => {
@@ -84,13 +85,13 @@ describe("a grant", () => {
   })
 
   it("may list its scopes", () => {
-    assert.deepStrictEqual(granted(answer(200, { ...tokens, scope: ["a", "b"] })).scope, Option.some("a b"))
-    assert.deepStrictEqual(granted(answer(200, { ...tokens, scope: "a b" })).scope, Option.some("a b"))
+    deepStrictEqual(granted(answer(200, { ...tokens, scope: ["a", "b"] })).scope, Option.some("a b"))
+    deepStrictEqual(granted(answer(200, { ...tokens, scope: "a b" })).scope, Option.some("a b"))
   })
 
   it("tells the account of an OpenID id token", () => {
     const { account } = granted(answer(200, { ...tokens, id_token: jwt({ sub: "s1", email: "a@example.com" }) }))
-    assert.deepStrictEqual(
+    deepStrictEqual(
       Option.map(account, ({ id, label }) => [id, label]),
       Option.some([
         Option.some("s1"),
@@ -106,8 +107,8 @@ describe("a grant", () => {
       "https://api.openai.com/profile": { email: "a@example.com" }
     })
     const grant = granted(answer(200, { access_token: accessToken, expires_in: 5 }), codex)
-    assert.deepStrictEqual(grant.expiresAt, Option.some(SECONDS + 777))
-    assert.deepStrictEqual(
+    deepStrictEqual(grant.expiresAt, Option.some(SECONDS + 777))
+    deepStrictEqual(
       Option.map(grant.account, ({ id, label }) => [id, label]),
       Option.some([
         Option.some("w1"),
@@ -125,8 +126,8 @@ describe("a grant", () => {
       }),
       anthropic
     )
-    assert.deepStrictEqual(grant.loginExpiresAt, Option.some(SECONDS + 86_400))
-    assert.deepStrictEqual(Option.flatMap(grant.account, ({ id }) => id), Option.some("u1"))
+    deepStrictEqual(grant.loginExpiresAt, Option.some(SECONDS + 86_400))
+    deepStrictEqual(Option.flatMap(grant.account, ({ id }) => id), Option.some("u1"))
   })
 })
 

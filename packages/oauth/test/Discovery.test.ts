@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { deepStrictEqual } from "@effect/vitest/utils"
 import * as Discovery from "@lockstep/oauth/Discovery"
 import { Fetch } from "@lockstep/oauth/Fetch"
 import * as ScriptedServer from "@lockstep/testkit/ScriptedServer"
@@ -35,10 +36,10 @@ describe("discovery", () => {
       const { ask, server } = yield* discover((_, document) => Behaviour.json(200, document))
       assert.strictEqual((yield* ask).token_endpoint, server.tokenEndpoint)
       yield* ask
-      assert.deepStrictEqual(pathsOf(server), [OAUTH])
+      deepStrictEqual(pathsOf(server), [OAUTH])
       yield* TestClock.adjust("61 minutes")
       yield* ask
-      assert.deepStrictEqual(pathsOf(server), [OAUTH, OAUTH])
+      deepStrictEqual(pathsOf(server), [OAUTH, OAUTH])
     }).pipe(Effect.provide(layerFetch)))
 
   it.scoped("then asks as OpenID Connect says", () =>
@@ -47,7 +48,7 @@ describe("discovery", () => {
         path === OIDC ? Behaviour.json(200, document) : absent
       )
       assert.strictEqual((yield* ask).token_endpoint, server.tokenEndpoint)
-      assert.deepStrictEqual(pathsOf(server), [OAUTH, OIDC])
+      deepStrictEqual(pathsOf(server), [OAUTH, OIDC])
     }).pipe(Effect.provide(layerFetch)))
 
   it.scoped("puts the path of an issuer where each standard wants it", () =>
@@ -57,7 +58,7 @@ describe("discovery", () => {
           ? Behaviour.json(200, { ...document, issuer: `${String(document["issuer"])}/a/b` })
           : absent, "/a/b")
       yield* ask
-      assert.deepStrictEqual(pathsOf(server), [`${OAUTH}/a/b`, `/a/b${OIDC}`])
+      deepStrictEqual(pathsOf(server), [`${OAUTH}/a/b`, `/a/b${OIDC}`])
     }).pipe(Effect.provide(layerFetch)))
 
   it.scoped("passes over a page, and believes a document that is mislabelled", () =>
@@ -138,7 +139,7 @@ describe("a record without a token endpoint", () => {
         issuer: Option.some(server.url)
       }))
       assert.strictEqual(verdict(answer), "Granted")
-      assert.deepStrictEqual(pathsOf(server), [OAUTH, "/token"])
+      deepStrictEqual(pathsOf(server), [OAUTH, "/token"])
     }).pipe(Effect.provide(layer)))
 
   it.scoped("of a vendor, but with another issuer, is not sent to the vendor", () =>

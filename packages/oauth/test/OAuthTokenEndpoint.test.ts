@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { deepStrictEqual } from "@effect/vitest/utils"
 import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
 import type { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
 import { BODY_LIMIT } from "@lockstep/oauth/Exchange"
@@ -47,7 +48,7 @@ describe("a request", () => {
       const tokens = server.issue()
       yield* redeem(credential(server, tokens, { scope: Option.some("a b") }))
       const [request] = server.requests
-      assert.deepStrictEqual(request?.params, {
+      deepStrictEqual(request?.params, {
         grant_type: "refresh_token",
         refresh_token: tokens.refreshToken,
         client_id: "client"
@@ -80,7 +81,7 @@ describe("a request", () => {
       assert.notStrictEqual(refreshTokenOf(yield* redeem(record)), null)
       const [request] = server.requests
       assert.strictEqual(request?.contentType, "application/json")
-      assert.deepStrictEqual(request?.params, {
+      deepStrictEqual(request?.params, {
         grant_type: "refresh_token",
         refresh_token: tokens.refreshToken,
         client_id: "client"
@@ -152,7 +153,7 @@ describe("a request", () => {
         assert.strictEqual(verdict(yield* redeem(credential(server, tokens))), "Rejected Protocol")
         assert.isTrue(server.isLive(tokens.refreshToken))
       }
-      assert.deepStrictEqual(elsewhere.requests, [])
+      deepStrictEqual(elsewhere.requests, [])
     }).pipe(Effect.provide(layer)))
 
   it.scoped("that is interrupted closes its connection, before and inside the answer", () =>
@@ -180,7 +181,7 @@ describe("a request", () => {
       const server = yield* ScriptedServer.make()
       const endpoint = yield* TokenEndpoint
       yield* endpoint.prepare(tenant, credential(server, server.issue()))
-      assert.deepStrictEqual(server.requests, [])
+      deepStrictEqual(server.requests, [])
     }).pipe(Effect.provide(layer)))
 
   it.scoped("goes through the global fetch as well, and its connection is not kept", () =>
@@ -273,7 +274,7 @@ describe("a request that never left", () => {
   it.effect("found nobody listening", () =>
     Effect.gen(function*() {
       const answer = yield* gone(`http://127.0.0.1:${yield* closedPort}/token`)
-      assert.deepStrictEqual(answer, { _tag: "NeverSent", detail: "no connection (ECONNREFUSED)" })
+      assert.deepInclude(answer, { _tag: "NeverSent", detail: "no connection (ECONNREFUSED)" })
     }).pipe(Effect.provide(layer)))
 
   it.effect("found no such name", () =>
@@ -290,11 +291,11 @@ describe("a request that never left", () => {
     Effect.gen(function*() {
       const server = yield* ScriptedServer.make({ tls: SelfSignedCertificate.make() })
       const answer = yield* gone(server.tokenEndpoint)
-      assert.deepStrictEqual(answer, {
+      assert.deepInclude(answer, {
         _tag: "NeverSent",
         detail: "the certificate is not trusted (DEPTH_ZERO_SELF_SIGNED_CERT)"
       })
-      assert.deepStrictEqual(server.requests, [])
+      deepStrictEqual(server.requests, [])
     }).pipe(Effect.provide(layer)))
 })
 
@@ -321,12 +322,12 @@ describe("a request through a proxy", () => {
   it.scoped("that opens no tunnel, or is not there, never left", () =>
     Effect.gen(function*() {
       const proxy = yield* LoopbackProxy.make({ port: 9, refuse: 407 })
-      assert.deepStrictEqual(yield* through(proxy.url), {
+      assert.deepInclude(yield* through(proxy.url), {
         _tag: "NeverSent",
         detail: "the proxy refused to connect (HTTP 407)"
       })
-      assert.deepStrictEqual(proxy.tunnels, ["as.invalid:443"])
-      assert.deepStrictEqual(yield* through(`http://127.0.0.1:${yield* closedPort}`), {
+      deepStrictEqual(proxy.tunnels, ["as.invalid:443"])
+      assert.deepInclude(yield* through(`http://127.0.0.1:${yield* closedPort}`), {
         _tag: "NeverSent",
         detail: "no connection (ECONNREFUSED)"
       })
@@ -390,9 +391,9 @@ describe("preparing", () => {
             vendor: Option.some(vendor)
           })
         )
-      assert.deepStrictEqual(of("nobody"), { rotates: true, margin: Option.none(), rotationGroup: Option.none() })
-      assert.deepStrictEqual(of("codex").margin, Option.some(300_000))
-      assert.deepStrictEqual(of("grouped").rotationGroup, Option.some("https://as.example/token client"))
+      deepStrictEqual(of("nobody"), { rotates: true, margin: Option.none(), rotationGroup: Option.none() })
+      deepStrictEqual(of("codex").margin, Option.some(300_000))
+      deepStrictEqual(of("grouped").rotationGroup, Option.some("https://as.example/token client"))
       assert.isFalse(of("grouped").rotates)
     }).pipe(Effect.provide(OAuthTokenEndpoint.layer.pipe(Layer.provide([
       VendorRegistry.layer([

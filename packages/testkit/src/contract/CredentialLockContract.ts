@@ -6,6 +6,7 @@
  * @since 0.1.0
  */
 import { assert, describe, it } from "@effect/vitest"
+import { deepStrictEqual } from "@effect/vitest/utils"
 import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
 import * as LockWait from "@lockstep/core/LockWait"
 import * as TenantId from "@lockstep/core/TenantId"
@@ -137,7 +138,7 @@ export const credentialLockContract = <E>(name: string, makeLayer: () => Layer.L
           stored = Option.some("the winner's token")
           yield* Queue.offerAll(changes, [undefined, undefined, undefined])
           for (const waiter of waiters) {
-            assert.deepStrictEqual(yield* Fiber.join(waiter), LockWait.Waited.Found({ value: "the winner's token" }))
+            deepStrictEqual(yield* Fiber.join(waiter), LockWait.Waited.Found({ value: "the winner's token" }))
           }
           assert.strictEqual(taken(), 1)
         })
@@ -205,7 +206,7 @@ export const credentialLockContract = <E>(name: string, makeLayer: () => Layer.L
             turns++
           }))
           yield* Effect.all(Array.from({ length: 20 }, () => turn), { concurrency: "unbounded", discard: true })
-          assert.deepStrictEqual({ most, turns }, { most: 1, turns: 20 })
+          deepStrictEqual({ most, turns }, { most: 1, turns: 20 })
         })
       ))
   })

@@ -6,6 +6,7 @@
  * @since 0.1.0
  */
 import { assert, describe, it } from "@effect/vitest"
+import { deepStrictEqual } from "@effect/vitest/utils"
 import type * as Credential from "@lockstep/core/Credential"
 import { Change } from "@lockstep/core/CredentialStore"
 import type { CredentialStore } from "@lockstep/core/CredentialStore"
@@ -48,10 +49,10 @@ export const credentialStoreContract = <E>(
     it.scopedLive("what is absent is none, and no error", () =>
       withViews((store) =>
         Effect.gen(function*() {
-          assert.deepStrictEqual(yield* store.get(CODEX), Option.none())
-          assert.deepStrictEqual(yield* store.list, [])
+          deepStrictEqual(yield* store.get(CODEX), Option.none())
+          deepStrictEqual(yield* store.list, [])
           assert.isFalse(yield* remove(store, CODEX))
-          assert.deepStrictEqual(yield* store.list, [])
+          deepStrictEqual(yield* store.list, [])
         })
       ))
 
@@ -103,8 +104,8 @@ export const credentialStoreContract = <E>(
           assert.isTrue(Option.isSome(kept) && Equal.equals(kept.value.credential, written.credential))
           assert.strictEqual((yield* getSome(other, CODEX)).version, written.version)
           assert.isTrue(yield* remove(store, CODEX))
-          assert.deepStrictEqual(yield* other.get(CODEX), Option.none())
-          assert.deepStrictEqual(
+          deepStrictEqual(yield* other.get(CODEX), Option.none())
+          deepStrictEqual(
             yield* other.modify(CODEX, (current) => Change.Keep({ value: current })),
             Option.none()
           )
@@ -147,7 +148,7 @@ export const credentialStoreContract = <E>(
           for (const [name, version] of written) {
             assert.strictEqual((yield* getSome(other, TenantId.make(name))).version, version)
           }
-          assert.deepStrictEqual([...yield* other.list].sort(), names.map((name) => TenantId.make(name)).sort())
+          deepStrictEqual([...yield* other.list].sort(), names.map((name) => TenantId.make(name)).sort())
         })
       ))
 
@@ -207,7 +208,7 @@ export const credentialStoreContract = <E>(
       withViews((store, other) =>
         Effect.gen(function*() {
           yield* store.prepare(CODEX)
-          assert.deepStrictEqual(yield* other.list, [])
+          deepStrictEqual(yield* other.list, [])
           const written = yield* put(store, CODEX, credential(1))
           yield* store.prepare(CODEX)
           assert.strictEqual((yield* getSome(other, CODEX)).version, written.version)

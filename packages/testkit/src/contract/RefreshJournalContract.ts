@@ -6,6 +6,7 @@
  * @since 0.1.0
  */
 import { assert, describe, it } from "@effect/vitest"
+import { deepStrictEqual } from "@effect/vitest/utils"
 import * as RefreshJournal from "@lockstep/core/RefreshJournal"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as Effect from "effect/Effect"
@@ -35,8 +36,8 @@ export const refreshJournalContract = <E>(
     it.scopedLive("a tenant of which nothing is known has an empty journal and no answer", () =>
       withViews((journal) =>
         Effect.gen(function*() {
-          assert.deepStrictEqual(yield* journal.read(CODEX), RefreshJournal.empty(CODEX))
-          assert.deepStrictEqual(yield* journal.keptAnswer(CODEX), Option.none())
+          deepStrictEqual(yield* journal.read(CODEX), RefreshJournal.empty(CODEX))
+          deepStrictEqual(yield* journal.keptAnswer(CODEX), Option.none())
           yield* journal.dropAnswer(CODEX)
         })
       ))
@@ -46,9 +47,9 @@ export const refreshJournalContract = <E>(
         Effect.gen(function*() {
           const full = fullRecord(CODEX)
           yield* journal.write(CODEX, full)
-          assert.deepStrictEqual(yield* other.read(CODEX), full)
+          deepStrictEqual(yield* other.read(CODEX), full)
           yield* other.write(CODEX, RefreshJournal.empty(CODEX))
-          assert.deepStrictEqual(yield* journal.read(CODEX), RefreshJournal.empty(CODEX))
+          deepStrictEqual(yield* journal.read(CODEX), RefreshJournal.empty(CODEX))
         })
       ))
 
@@ -62,7 +63,7 @@ export const refreshJournalContract = <E>(
             yield* journal.keepAnswer(tenant, answer(tenant))
           }
           for (const tenant of tenants) {
-            assert.deepStrictEqual(yield* other.read(tenant), fullRecord(tenant))
+            deepStrictEqual(yield* other.read(tenant), fullRecord(tenant))
             const kept = yield* Effect.flatten(other.keptAnswer(tenant))
             assert.strictEqual(kept.attempt, tenant)
           }
@@ -75,7 +76,7 @@ export const refreshJournalContract = <E>(
         Effect.gen(function*() {
           yield* journal.keepAnswer(CODEX, answer("attempt-1"))
           yield* journal.reserveAnswer(CODEX, 8_192)
-          assert.deepStrictEqual(yield* other.keptAnswer(CODEX), Option.none())
+          deepStrictEqual(yield* other.keptAnswer(CODEX), Option.none())
         })
       ))
 
@@ -98,7 +99,7 @@ export const refreshJournalContract = <E>(
           yield* journal.keepAnswer(CODEX, answer("attempt-1"))
           yield* other.dropAnswer(CODEX)
           yield* journal.dropAnswer(CODEX)
-          assert.deepStrictEqual(yield* journal.keptAnswer(CODEX), Option.none())
+          deepStrictEqual(yield* journal.keptAnswer(CODEX), Option.none())
         })
       ))
   })
