@@ -90,14 +90,14 @@ const obstacleOf = (evidence: Evidence): Option.Option<Obstacle> => {
   const mark = Option.filter(journal.mark, (one) => one.fingerprint === fingerprint)
   if (Option.isSome(mark)) return login(mark.value.reason)
   if (Option.exists(credential.loginExpiresAt, (at) => at * 1000 <= now)) return login("LoginExpired")
-  if (Option.exists(intent, ({ sends }) => sends >= SENDS_ALLOWED)) return login("OutcomeUnknown")
   const waits = [
     ...Option.toArray(Option.filter(journal.rest, (rest) => rest.fingerprint === fingerprint)),
     ...Option.toArray(journal.cooldown)
   ].filter(({ setAt, until }) => setAt <= now && now < until)
-  return waits.length === 0
-    ? Option.none()
-    : Option.some({ _tag: "Cooldown", until: Math.max(...waits.map(({ until }) => until)) })
+  if (waits.length > 0) {
+    return Option.some({ _tag: "Cooldown", until: Math.max(...waits.map(({ until }) => until)) })
+  }
+  return Option.exists(intent, ({ sends }) => sends >= SENDS_ALLOWED) ? login("OutcomeUnknown") : Option.none()
 }
 
 /**
