@@ -67,14 +67,14 @@ class Parser {
   }
 
   document(): JsonNode | undefined {
-    this.skip(WHITESPACE)
+    this.consume(WHITESPACE)
     const node = this.value(0)
     if (node === undefined) return undefined
-    this.skip(WHITESPACE)
+    this.consume(WHITESPACE)
     return this.position === this.text.length ? node : undefined
   }
 
-  private skip(pattern: RegExp): boolean {
+  private consume(pattern: RegExp): boolean {
     pattern.lastIndex = this.position
     if (!pattern.test(this.text)) return false
     this.position = pattern.lastIndex
@@ -101,11 +101,11 @@ class Parser {
       case "t":
       case "f":
       case "n":
-        return this.skip(LITERAL)
+        return this.consume(LITERAL)
           ? { kind: first === "n" ? "null" : "boolean", start, end: this.position }
           : undefined
       default:
-        return this.skip(NUMBER) ? { kind: "number", start, end: this.position } : undefined
+        return this.consume(NUMBER) ? { kind: "number", start, end: this.position } : undefined
     }
   }
 
@@ -119,7 +119,7 @@ class Parser {
       }
       if (code < 0x20) return false
       if (code !== BACKSLASH) this.position++
-      else if (!this.skip(ESCAPE)) return false
+      else if (!this.consume(ESCAPE)) return false
     }
     return false
   }
@@ -127,32 +127,32 @@ class Parser {
   private object(depth: number): JsonObject | undefined {
     const start = this.position++
     const members: Array<Member> = []
-    this.skip(WHITESPACE)
+    this.consume(WHITESPACE)
     if (this.take("}")) return { kind: "object", start, end: this.position, members }
     do {
-      this.skip(WHITESPACE)
+      this.consume(WHITESPACE)
       const nameStart = this.position
       if (!this.string()) return undefined
       const nameEnd = this.position
-      this.skip(WHITESPACE)
+      this.consume(WHITESPACE)
       if (!this.take(":")) return undefined
-      this.skip(WHITESPACE)
+      this.consume(WHITESPACE)
       const value = this.value(depth + 1)
       if (value === undefined) return undefined
       members.push({ name: JSON.parse(this.text.slice(nameStart, nameEnd)), start: nameStart, nameEnd, value })
-      this.skip(WHITESPACE)
+      this.consume(WHITESPACE)
     } while (this.take(","))
     return this.take("}") ? { kind: "object", start, end: this.position, members } : undefined
   }
 
   private array(depth: number): JsonNode | undefined {
     const start = this.position++
-    this.skip(WHITESPACE)
+    this.consume(WHITESPACE)
     if (this.take("]")) return { kind: "array", start, end: this.position }
     do {
-      this.skip(WHITESPACE)
+      this.consume(WHITESPACE)
       if (this.value(depth + 1) === undefined) return undefined
-      this.skip(WHITESPACE)
+      this.consume(WHITESPACE)
     } while (this.take(","))
     return this.take("]") ? { kind: "array", start, end: this.position } : undefined
   }
