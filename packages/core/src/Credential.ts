@@ -6,22 +6,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Freshness from "./Freshness.js"
-
-const optionalText = (key: string) =>
-  Schema.optionalWith(Schema.String, { as: "Option", nullable: true }).pipe(Schema.fromKey(key))
-
-// Nothing is refined inside `Redacted`: a failed refinement in there would print the token.
-const optionalSecret = (key: string) =>
-  Schema.optionalWith(Schema.Redacted(Schema.String), { as: "Option", nullable: true }).pipe(Schema.fromKey(key))
-
-const optionalNumber = (key: string) =>
-  Schema.optionalWith(Schema.Number, { as: "Option", nullable: true }).pipe(Schema.fromKey(key))
-
-// JSON reads 1e999 as infinity, with which no clock can count.
-const optionalExpiry = (key: string) =>
-  Schema.optionalWith(Schema.Number.pipe(Schema.finite(), Schema.positive()), { as: "Option", nullable: true }).pipe(
-    Schema.fromKey(key)
-  )
+import { optionalExpiry, optionalNumber, optionalSecret, optionalText } from "./internal/members.js"
 
 /**
  * Whose login it is, as far as the vendor tells. `id` is compared, `label` is shown.
@@ -47,6 +32,10 @@ export class Credential extends Schema.Class<Credential>("@lockstep/core/Credent
   revocationEndpoint: optionalText("revocation_endpoint"),
   clientId: optionalText("client_id"),
   clientSecret: optionalSecret("client_secret"),
+  /** RFC 7591: when a dynamic registration ends. Nothing can be refreshed after that. */
+  clientSecretExpiresAt: optionalExpiry("client_secret_expires_at"),
+  /** RFC 7591: how this client proves itself at the token endpoint. */
+  tokenEndpointAuthMethod: optionalText("token_endpoint_auth_method"),
   accessToken: optionalSecret("access_token"),
   refreshToken: optionalSecret("refresh_token"),
   idToken: optionalSecret("id_token"),
@@ -58,7 +47,9 @@ export class Credential extends Schema.Class<Credential>("@lockstep/core/Credent
   obtainedAt: optionalNumber("obtained_at"),
   /** The day on which the login itself ends, whatever is refreshed until then. */
   loginExpiresAt: optionalExpiry("login_expires_at"),
-  account: Schema.optionalWith(Account, { as: "Option", nullable: true }),
+  account: Schema.optionalWith(Account, { as: "Option", nullable: true }).pipe(
+    Schema.withConstructorDefault(() => Option.none<Account>())
+  ),
   /** Plus one at every change; continues after a logout. */
   generation: Schema.optionalWith(Schema.NonNegativeInt, { default: () => 0 }),
   /** The attempt that wrote this record, so that an intent of that attempt is known to be settled. */

@@ -13,6 +13,7 @@ import { Change, CredentialStore } from "./CredentialStore.js"
 import { CredentialExists, CredentialStoreError, type LockTimeout, type LockUnavailable } from "./Errors.js"
 import * as Freshness from "./Freshness.js"
 import * as Host from "./Host.js"
+import { detached } from "./internal/detached.js"
 import * as Ledger from "./internal/ledger.js"
 import { merge } from "./internal/merge.js"
 import * as LockWait from "./LockWait.js"
@@ -35,6 +36,18 @@ export interface Removal {
 }
 
 /**
+ * What a login did.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Login {
+  readonly stored: Stored
+  /** What was there before. */
+  readonly replaced: Option.Option<Credential>
+}
+
+/**
  * Puts logins in and takes them out, under the same locks as a refresh: the store first, then journal and answer file,
  * since the other order would allow a blind replay after a crash.
  *
@@ -50,6 +63,20 @@ export class CredentialWriter extends Context.Tag("@lockstep/core/CredentialWrit
     readonly replace: boolean
     readonly note: string
   }) => Effect.Effect<Stored, CredentialExists | CredentialStoreError | LockTimeout | LockUnavailable>
+
+  /**
+   * Stores the login that `obtain` brings.
+   *
+   * The tenant's lock is taken before `obtain` runs and kept until its answer is durable, so what it spends (a code, a
+   * device's grant) is never spent for nothing: without the lock, without a writable store, or where a live login is not
+   * to be replaced, it does not run. Once it runs, an interruption of the caller waits for it; it has bounds of its own.
+   * A login of another account replaces what is there; `replaced` tells.
+   */
+  readonly login: <E, R>(
+    tenant: TenantId,
+    obtain: Effect.Effect<Credential, E, R>,
+    options: { readonly replace: boolean }
+  ) => Effect.Effect<Login, E | CredentialExists | CredentialStoreError | LockTimeout | LockUnavailable, R>
 
   /** Revokes both tokens where the server can, bounded, then removes the record. Absent is fine. */
   readonly remove: (
@@ -79,7 +106,7 @@ export const make: Effect.Effect<
   const fingerprintOf = (credential: Credential) =>
     Option.map(credential.refreshToken, (token) => Host.fingerprint(host, token))
 
-  const locked = <A, E>(tenant: TenantId, effect: (held: LockWait.HeldLock) => Effect.Effect<A, E>) =>
+  const locked = <A, E, R>(tenant: TenantId, effect: (held: LockWait.HeldLock) => Effect.Effect<A, E, R>) =>
     Effect.scoped(Effect.flatMap(
       LockWait.acquire(lock, LockTarget.Tenant({ tenant }), { timeout: policy.lockTimeout, label: tenant }),
       effect
@@ -134,46 +161,73 @@ export const make: Effect.Effect<
     Option.exists(fingerprintOf(credential), (fingerprint) => Option.isNone(Ledger.marked(record, fingerprint))) ||
     (Option.isSome(credential.accessToken) && Freshness.isUnexpired(lifetime(credential), now))
 
+  const exists = (tenant: TenantId, { account }: Credential) =>
+    new CredentialExists({
+      tenant,
+      account: Option.flatMap(account, ({ id, label }) => Option.orElse(label, () => id))
+    })
+
+  /** The store first: the other order would allow a blind replay of the old token after a crash. */
+  const write = (
+    tenant: TenantId,
+    record: RefreshJournal.JournalRecord,
+    held: LockWait.HeldLock,
+    credential: Credential,
+    note: string,
+    mayReplace: (present: Credential) => boolean
+  ) =>
+    Effect.gen(function*() {
+      const decided = yield* store.modify<Either.Either<Login, CredentialExists>>(tenant, (current) => {
+        const present = Option.map(current, (one) => one.credential)
+        if (Option.isSome(present) && !mayReplace(present.value)) {
+          return Change.Keep({ value: Either.left(exists(tenant, present.value)) })
+        }
+        const floor = Option.match(present, { onNone: () => 0, onSome: (one) => one.generation })
+        return Change.Put({
+          credential: Credential.make({ ...credential, generation: Math.max(floor, record.generation) + 1 }),
+          value: (stored) => Either.right({ stored, replaced: present })
+        })
+      })
+      const written = yield* decided
+      yield* held.wrote
+      yield* settle(tenant, record, {
+        generation: written.stored.credential.generation,
+        outcome: note,
+        from: Option.flatMap(written.replaced, fingerprintOf),
+        to: fingerprintOf(written.stored.credential)
+      })
+      return written
+    })
+
+  const login: CredentialWriter["Type"]["login"] = (tenant, obtain, options) =>
+    locked(tenant, (held) =>
+      Effect.gen(function*() {
+        const before = yield* readOrReplace(tenant, yield* Clock.currentTimeMillis)
+        const present = Option.map(yield* store.get(tenant), (one) => one.credential)
+        const now = yield* Clock.currentTimeMillis
+        if (Option.isSome(present) && !options.replace && isLive(present.value, before, now)) {
+          return yield* exists(tenant, present.value)
+        }
+        yield* store.prepare(tenant)
+        return yield* Effect.uninterruptible(Effect.gen(function*() {
+          const credential = yield* detached(obtain)
+          return yield* write(tenant, before, held, credential, "login", () => true)
+        }))
+      }))
+
   const put: CredentialWriter["Type"]["put"] = (tenant, credential, options) =>
     locked(tenant, (held) =>
       Effect.gen(function*() {
         const now = yield* Clock.currentTimeMillis
         const record = yield* readOrReplace(tenant, now)
-        const decided = yield* store.modify<
-          Either.Either<{ readonly stored: Stored; readonly replaced: Option.Option<Credential> }, CredentialExists>
-        >(tenant, (current) => {
-          const present = Option.map(current, (one) => one.credential)
-          const missed = Option.filter(present, (one) => isOtherAccount(one, credential) || isLive(one, record, now))
-          if (Option.isSome(missed) && !options.replace) {
-            return Change.Keep({
-              value: Either.left(
-                new CredentialExists({
-                  tenant,
-                  account: Option.flatMap(missed.value.account, (account) =>
-                    Option.orElse(account.label, () => account.id))
-                })
-              )
-            })
-          }
-          const floor = Option.match(present, {
-            onNone: () =>
-              0,
-            onSome: (one) => one.generation
-          })
-          return Change.Put({
-            credential: Credential.make({ ...credential, generation: Math.max(floor, record.generation) + 1 }),
-            value: (stored) => Either.right({ stored, replaced: present })
-          })
-        })
-        const { replaced, stored } = yield* decided
-        yield* held.wrote
-        // The store first: the other order would allow a blind replay of the old token after a crash.
-        yield* settle(tenant, record, {
-          generation: stored.credential.generation,
-          outcome: options.note,
-          from: Option.flatMap(replaced, fingerprintOf),
-          to: fingerprintOf(stored.credential)
-        })
+        const { stored } = yield* write(
+          tenant,
+          record,
+          held,
+          credential,
+          options.note,
+          (present) => options.replace || !(isOtherAccount(present, credential) || isLive(present, record, now))
+        )
         return stored
       }).pipe(Effect.uninterruptible))
 
@@ -235,7 +289,7 @@ export const make: Effect.Effect<
       })
     )
 
-  return CredentialWriter.of({ put, remove })
+  return CredentialWriter.of({ put, login, remove })
 })
 
 /**

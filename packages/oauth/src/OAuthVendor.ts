@@ -7,6 +7,7 @@
 import { Account } from "@lockstep/core/Credential"
 import type * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
+import * as DeviceGrant from "./DeviceGrant.js"
 import type { ExpirySource } from "./Expiry.js"
 import * as JsonObject from "./JsonObject.js"
 import * as JsonWebToken from "./JsonWebToken.js"
@@ -59,31 +60,143 @@ export interface RevocationStyle {
 export type ClientAuthMethod = "auto" | "none" | "client_secret_basic" | "client_secret_post"
 
 /**
+ * How a person logs in. `browser`: the answer comes back to a port of this machine. `paste`: a person carries it over.
+ * `device`: the server is polled (RFC 8628, or the vendor's variant). `key`: the vendor hands over a sealed API key.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type LoginMethod = "browser" | "paste" | "device" | "key"
+
+/**
+ * Where an authorization answer goes (RFC 8252).
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Redirect {
+  /** How the redirect address names this machine; it listens on both loopback addresses. */
+  readonly host: "localhost" | "127.0.0.1"
+  /** Tried in this order. 0 is any free port. */
+  readonly ports: readonly [number, ...Array<number>]
+  readonly path: string
+  /** A page of the vendor that shows the code to a person, in place of a port of this machine. */
+  readonly page: Option.Option<string>
+}
+
+/**
+ * How an access token is renewed.
+ *
+ * `grant`: RFC 6749 section 6. `bearer`: a GET of the token endpoint that shows the login's own token, which stays.
+ * `never`: what the login gave is all there is.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Renewal = "grant" | "bearer" | "never"
+
+/**
+ * A variable that holds a credential for this vendor.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface EnvironmentVariable {
+  readonly name: string
+  /** An API key, or an access token that was obtained elsewhere. */
+  readonly kind: "api_key" | "token"
+}
+
+/**
+ * What a person should know before logging in with another program than the vendor's own.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Terms {
+  /** One sentence, and where it was read. */
+  readonly note: string
+  /** What the vendor documents for other programs: an API key, a setup token. */
+  readonly alternative: string
+  /** Whether the terms reserve this login, so that a person must accept the risk once per tenant. */
+  readonly reserved: boolean
+}
+
+/**
+ * Addresses of an authorization server, by the names of RFC 8414. What is missing is discovered, or not offered.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Endpoints {
+  readonly authorizationEndpoint: Option.Option<string>
+  readonly tokenEndpoint: Option.Option<string>
+  readonly deviceAuthorizationEndpoint: Option.Option<string>
+  readonly registrationEndpoint: Option.Option<string>
+  readonly revocationEndpoint: Option.Option<string>
+}
+
+/**
  * One vendor.
  *
  * @since 0.1.0
  * @category models
  */
-export interface OAuthVendor {
-  /** The namespace: what a record's `vendor` names. */
+export interface OAuthVendor extends Endpoints {
+  /** The namespace: what a record's `vendor` names, and the vendor's default tenant. */
   readonly id: string
+  /** For people: `OpenAI Codex (ChatGPT login)`. */
+  readonly name: string
   /** Used where the record names none; discovery starts here. */
   readonly issuer: Option.Option<string>
-  readonly tokenEndpoint: Option.Option<string>
-  readonly revocationEndpoint: Option.Option<string>
+  /** The endpoints of the same vendor at another issuer (an enterprise domain, a region), where they follow from it. */
+  readonly relocate: (issuer: URL) => Partial<Endpoints>
   readonly clientId: Option.Option<string>
+  /** Variables of the vendor's own that name another client, after `LOCKSTEP_<VENDOR>_CLIENT_ID`. */
+  readonly clientIdVariables: ReadonlyArray<string>
   readonly clientAuth: ClientAuthMethod
+  /**
+   * Where a person gets the client secret, for a vendor that needs one which is not ours to publish. It comes from
+   * `LOCKSTEP_<VENDOR>_CLIENT_SECRET` or the vendor settings.
+   */
+  readonly clientSecretSource: Option.Option<string>
+  /** Whether clients register themselves: RFC 7591, or AWS SSO OIDC with its own member names. */
+  readonly registers: boolean
+
+  /** How a person may log in, the preferred way first. */
+  readonly methods: ReadonlyArray<LoginMethod>
+  readonly redirect: Redirect
+  readonly scopes: ReadonlyArray<string>
+  /** Sent with the authorization request beside what RFC 6749, RFC 7636 and OpenID Connect ask for. */
+  readonly authorizeParameters: Readonly<Record<string, string>>
+  readonly exchangeEncoding: BodyEncoding
+  /** Whether the code exchange repeats `state`, and the code is pasted as `code#state`. */
+  readonly stateInExchange: boolean
+  /** The device grant, where the vendor has one. */
+  readonly device: Option.Option<DeviceGrant.DeviceGrant>
+  /** Whether the login's own token is what renews access tokens, and no access token itself (`Renewal` `bearer`). */
+  readonly renewal: Renewal
+
   readonly refreshEncoding: BodyEncoding
   /** Sent beside what RFC 6749 asks for. Scope is left out: what was granted stays granted. */
   readonly refreshParameters: Readonly<Record<string, string>>
+  /** How members are spelled in JSON bodies, both ways. */
+  readonly spelling: "snake_case" | "camelCase"
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>
+  /** Brings an answer of the token endpoint into the form of RFC 6749, where it is not. */
+  readonly normalize: (answer: JsonObject.JsonObject) => JsonObject.JsonObject
   /** Where the expiry is read, the best source first. */
   readonly expiry: ReadonlyArray<ExpirySource>
   /** The member that holds the seconds until the login itself ends, where no refresh extends it. */
   readonly loginExpiresIn: Option.Option<string>
   /** Whose tokens an answer holds. */
   readonly account: (answer: JsonObject.JsonObject) => Option.Option<Account>
+  /**
+   * Asked with the new access token after a login whose answer names no account; its answer goes to `account`. Best
+   * effort.
+   */
+  readonly accountEndpoint: Option.Option<string>
   /** By code, in lower case. */
   readonly errors: ReadonlyMap<string, ErrorMeaning>
   /** By status, where a refusal has no code that says more. */
@@ -95,6 +208,10 @@ export interface OAuthVendor {
   /** Validity that a served token should have left, in place of the policy's. */
   readonly margin: Option.Option<Duration.Duration>
   readonly revocation: Option.Option<RevocationStyle>
+
+  /** Variables that stand in for the default tenant's login, in the order in which they win. */
+  readonly environment: ReadonlyArray<EnvironmentVariable>
+  readonly terms: Option.Option<Terms>
 }
 
 /**
@@ -155,23 +272,44 @@ export const errors: ReadonlyMap<string, ErrorMeaning> = new Map<string, ErrorMe
  */
 export const generic: OAuthVendor = {
   id: "generic",
+  name: "OAuth or OpenID Connect server",
   issuer: Option.none(),
+  authorizationEndpoint: Option.none(),
   tokenEndpoint: Option.none(),
+  deviceAuthorizationEndpoint: Option.none(),
+  registrationEndpoint: Option.none(),
   revocationEndpoint: Option.none(),
+  relocate: () => ({}),
   clientId: Option.none(),
+  clientIdVariables: [],
   clientAuth: "auto",
+  clientSecretSource: Option.none(),
+  registers: false,
+  methods: ["browser", "paste", "device"],
+  redirect: { host: "127.0.0.1", ports: [0], path: "/callback", page: Option.none() },
+  scopes: [],
+  authorizeParameters: {},
+  exchangeEncoding: "form",
+  stateInExchange: false,
+  device: Option.some(DeviceGrant.rfc8628),
+  renewal: "grant",
   refreshEncoding: "form",
   refreshParameters: {},
+  spelling: "snake_case",
   headers: { "user-agent": "lockstep" },
+  normalize: (answer) => answer,
   expiry: ["expires_in", "expires_at", "jwt_exp"],
   loginExpiresIn: Option.none(),
   account: idTokenAccount,
+  accountEndpoint: Option.none(),
   errors,
   statuses: new Map([[401, "InvalidClient"], [403, "Entitlement"], [408, "ServerError"]]),
   rotates: true,
   siblingsRevoke: false,
   margin: Option.none(),
-  revocation: Option.some({ encoding: "form", clientIdWith: ["refresh_token", "access_token"] })
+  revocation: Option.some({ encoding: "form", clientIdWith: ["refresh_token", "access_token"] }),
+  environment: [],
+  terms: Option.none()
 }
 
 /**
@@ -183,6 +321,7 @@ export const generic: OAuthVendor = {
  */
 export const make = (differences: Partial<OAuthVendor> & { readonly id: string }): OAuthVendor => ({
   ...generic,
+  name: differences.id,
   ...differences,
   headers: { ...generic.headers, ...differences.headers },
   errors: new Map([...generic.errors, ...differences.errors ?? []]),

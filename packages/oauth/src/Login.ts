@@ -1,0 +1,119 @@
+/**
+ * Getting a credential from a person: in a browser on this machine, in two steps without one, or on another device.
+ *
+ * @since 0.1.0
+ */
+import type * as CredentialWriter from "@lockstep/core/CredentialWriter"
+import type { PendingKey } from "@lockstep/core/PendingLogins"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import type { LoginError } from "./LoginError.js"
+import type { LoginMethod, OAuthVendor } from "./OAuthVendor.js"
+
+/**
+ * Which login is wanted. What is left out comes from the vendor's descriptor, the environment and the server's metadata,
+ * in this order.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface LoginRequest extends PendingKey {
+  readonly vendor: OAuthVendor
+  readonly issuer: Option.Option<string>
+  readonly clientId: Option.Option<string>
+  readonly clientSecret: Option.Option<Redacted.Redacted>
+  /** Empty: the vendor's. */
+  readonly scopes: ReadonlyArray<string>
+  readonly resource: Option.Option<string>
+  /** Whether a live login may be replaced. */
+  readonly replace: boolean
+  /** In place of the vendor's ports. */
+  readonly port: Option.Option<number>
+  /** How long the person may take. Ten minutes, or what the server says. */
+  readonly timeout: Option.Option<Duration.Duration>
+}
+
+/**
+ * What a person is asked to do. Times are milliseconds since the epoch. `url` holds `state` and the PKCE challenge, as
+ * OAuth puts them there, and nothing secret besides.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Invitation =
+  | { readonly _tag: "Browse"; readonly url: string; readonly expiresAt: number }
+  | { readonly _tag: "Paste"; readonly url: string; readonly expiresAt: number }
+  | {
+    readonly _tag: "Device"
+    readonly verificationUri: string
+    readonly verificationUriComplete: Option.Option<string>
+    readonly userCode: string
+    readonly expiresAt: number
+    /** Milliseconds between two polls. */
+    readonly interval: number
+  }
+
+/**
+ * A login that is stored.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface LoginResult extends CredentialWriter.Login, PendingKey {
+  readonly method: LoginMethod
+}
+
+/**
+ * How a person is reached while a login waits.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Person {
+  /** Shows what to do, and keeps showing it (time left, say) until it is interrupted. */
+  readonly invite: (invitation: Invitation) => Effect.Effect<void>
+  /** What the person pastes, where one can: the login goes on with whichever answer comes first. Ends never, else. */
+  readonly pasted: Effect.Effect<Redacted.Redacted>
+}
+
+/**
+ * Logs people in. Each flow is bounded, and holds no lock while a person is at the browser.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class Login extends Context.Tag("@lockstep/oauth/Login")<Login, {
+  /** Authorization code with PKCE; the answer comes back to a port of this machine. */
+  readonly browser: (request: LoginRequest, person: Person) => Effect.Effect<LoginResult, LoginError>
+
+  /** The first of two steps: keeps the attempt under tenant and user, and returns what to do. */
+  readonly begin: (request: LoginRequest) => Effect.Effect<Invitation, LoginError>
+
+  /**
+   * The second step: a code, `code#state`, or the whole address that the browser was sent to. Completes this tenant's
+   * and user's own attempt and no other.
+   */
+  readonly complete: (
+    key: PendingKey,
+    answer: Redacted.Redacted,
+    options?: { readonly replace?: boolean }
+  ) => Effect.Effect<LoginResult, LoginError>
+
+  /** Device grant, from the code to the end. */
+  readonly device: (request: LoginRequest, person: Person) => Effect.Effect<LoginResult, LoginError>
+
+  /** The first of many steps of a device grant: keeps the attempt, and returns what to do. */
+  readonly beginDevice: (request: LoginRequest) => Effect.Effect<Invitation, LoginError>
+
+  /** Asks once. Fails with `LoginFailed(AuthorizationPending)` while the person has not agreed. */
+  readonly poll: (
+    key: PendingKey,
+    options?: { readonly replace?: boolean }
+  ) => Effect.Effect<LoginResult, LoginError>
+
+  /** Drops the attempt. Answers whether there was one. */
+  readonly cancel: (key: PendingKey) => Effect.Effect<boolean, LoginError>
+}>() {}

@@ -1,0 +1,113 @@
+/**
+ * How a login fails: by what the person does next.
+ *
+ * @since 0.1.0
+ */
+import type {
+  CredentialExists,
+  CredentialStoreError,
+  LockTimeout,
+  LockUnavailable,
+  ProviderRejected,
+  ProviderTimeout,
+  ProviderUnavailable
+} from "@lockstep/core/Errors"
+import * as Schema from "effect/Schema"
+
+const FAILURES = {
+  Denied: "was not granted: access was denied",
+  Expired: "was not finished in time",
+  NotPending: "has no unfinished login",
+  StateMismatch: "was answered for another attempt: `state` differs",
+  IssuerMismatch: "was answered by another server than the one that was asked: `iss` differs",
+  CodeRefused: "got a code that the server refuses",
+  CodeUnreadable: "got something that holds no code",
+  AuthorizationPending: "waits for the person to agree"
+} as const
+
+const FAILURE_ADVICE = (tenant: string, reason: keyof typeof FAILURES): string => {
+  switch (reason) {
+    case "AuthorizationPending":
+      return "agree in the browser, then poll again"
+    case "StateMismatch":
+    case "IssuerMismatch":
+      return "nothing was sent; open the address of this attempt and bring its own answer"
+    case "CodeRefused":
+    case "CodeUnreadable":
+      return "paste the whole address or code that the browser shows, once; the attempt is still open"
+    default:
+      return `start again with \`lockstep login ${tenant}\``
+  }
+}
+
+/**
+ * The person, or somebody else, did not bring this login to its end: start or repeat it. Nothing stored was changed.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class LoginFailed extends Schema.TaggedError<LoginFailed>()("LoginFailed", {
+  tenant: Schema.String,
+  reason: Schema.Literal(
+    "Denied",
+    "Expired",
+    "NotPending",
+    "StateMismatch",
+    "IssuerMismatch",
+    "CodeRefused",
+    "CodeUnreadable",
+    "AuthorizationPending"
+  ),
+  /** The server's own words, where it had some. */
+  detail: Schema.optional(Schema.String)
+}) {
+  override get message(): string {
+    return `the login of ${this.tenant} ${FAILURES[this.reason]}${this.detail === undefined ? "" : ` (${this.detail})`}`
+  }
+  get advice(): string {
+    return FAILURE_ADVICE(this.tenant, this.reason)
+  }
+}
+
+/**
+ * This login cannot be started as things are set up: change the command line or the settings. Nothing was sent that
+ * counts.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class LoginUnavailable extends Schema.TaggedError<LoginUnavailable>()("LoginUnavailable", {
+  tenant: Schema.String,
+  reason: Schema.Literal(
+    /** The terms reserve this login, and nobody accepted the risk. */
+    "TermsNotAccepted",
+    "ClientIdMissing",
+    "ClientSecretMissing",
+    /** The vendor, or this server, has no such way to log in. */
+    "MethodNotOffered",
+    /** The server does not promise PKCE with S256. */
+    "PkceNotOffered",
+    /** Every port that the vendor allows is taken. */
+    "PortsTaken",
+    "BadAddress"
+  ),
+  message: Schema.String,
+  advice: Schema.String
+}) {}
+
+/**
+ * Everything that a login can fail with.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type LoginError =
+  | LoginFailed
+  | LoginUnavailable
+  | CredentialExists
+  | CredentialStoreError
+  | LockTimeout
+  | LockUnavailable
+  | ProviderRejected
+  | ProviderTimeout
+  | ProviderUnavailable
