@@ -2,10 +2,8 @@
  * @since 0.1.0
  */
 export * as AnswerDecoder from "./AnswerDecoder.js"
-export * as Anthropic from "./vendors/Anthropic.js"
 export * as AuthorizationServer from "./AuthorizationServer.js"
 export * as Callback from "./Callback.js"
-export * as Codex from "./vendors/Codex.js"
 export * as CredentialSources from "./CredentialSources.js"
 export * as DeviceGrant from "./DeviceGrant.js"
 export * as Discovery from "./Discovery.js"
@@ -25,5 +23,7 @@ export * as Revocation from "./Revocation.js"
 export * as ServerWords from "./ServerWords.js"
 export * as TransportFailure from "./TransportFailure.js"
 export * as VendorRegistry from "./VendorRegistry.js"
+export * as Anthropic from "./vendors/Anthropic.js"
+export * as Codex from "./vendors/Codex.js"
 export * as VendorSettings from "./VendorSettings.js"
 export * as WireRequest from "./WireRequest.js"
