@@ -11,6 +11,8 @@ import * as DeviceGrant from "./DeviceGrant.js"
 import type { ExpirySource } from "./Expiry.js"
 import * as JsonObject from "./JsonObject.js"
 import * as JsonWebToken from "./JsonWebToken.js"
+import type { SourceVariable } from "./SourceVariables.js"
+import type { Spelling } from "./Spelling.js"
 
 /**
  * How a request body is written.
@@ -40,7 +42,7 @@ export type ErrorMeaning =
   | "ServerError"
 
 /**
- * How tokens are revoked. `clientIdWith` lists the token kinds whose request names the client.
+ * How tokens are revoked. `clientIdWith` lists the token kinds whose request names the client, and proves it where it can.
  *
  * @since 0.1.0
  * @category models
@@ -101,11 +103,7 @@ export type Renewal = "grant" | "bearer" | "never"
  * @since 0.1.0
  * @category models
  */
-export interface EnvironmentVariable {
-  readonly name: string
-  /** An API key, or an access token that was obtained elsewhere. */
-  readonly kind: "api_key" | "token"
-}
+export type EnvironmentVariable = SourceVariable
 
 /**
  * What a person should know before logging in with another program than the vendor's own.
@@ -134,6 +132,22 @@ export interface Endpoints {
   readonly deviceAuthorizationEndpoint: Option.Option<string>
   readonly registrationEndpoint: Option.Option<string>
   readonly revocationEndpoint: Option.Option<string>
+  /**
+   * Asked with the login's own token where the login's answer names no account; what it answers goes to `account`. Best
+   * effort.
+   */
+  readonly accountEndpoint: Option.Option<string>
+}
+
+/**
+ * How long things live, in words for a person, as far as anybody has seen. Nothing is decided by it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Lifetimes {
+  readonly accessToken: Option.Option<string>
+  readonly login: Option.Option<string>
 }
 
 /**
@@ -181,7 +195,7 @@ export interface OAuthVendor extends Endpoints {
   /** Sent beside what RFC 6749 asks for. Scope is left out: what was granted stays granted. */
   readonly refreshParameters: Readonly<Record<string, string>>
   /** How members are spelled in JSON bodies, both ways. */
-  readonly spelling: "snake_case" | "camelCase"
+  readonly spelling: Spelling
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>
   /** Brings an answer of the token endpoint into the form of RFC 6749, where it is not. */
@@ -192,11 +206,6 @@ export interface OAuthVendor extends Endpoints {
   readonly loginExpiresIn: Option.Option<string>
   /** Whose tokens an answer holds. */
   readonly account: (answer: JsonObject.JsonObject) => Option.Option<Account>
-  /**
-   * Asked with the new access token after a login whose answer names no account; its answer goes to `account`. Best
-   * effort.
-   */
-  readonly accountEndpoint: Option.Option<string>
   /** By code, in lower case. */
   readonly errors: ReadonlyMap<string, ErrorMeaning>
   /** By status, where a refusal has no code that says more. */
@@ -208,6 +217,7 @@ export interface OAuthVendor extends Endpoints {
   /** Validity that a served token should have left, in place of the policy's. */
   readonly margin: Option.Option<Duration.Duration>
   readonly revocation: Option.Option<RevocationStyle>
+  readonly lifetimes: Lifetimes
 
   /** Variables that stand in for the default tenant's login, in the order in which they win. */
   readonly environment: ReadonlyArray<EnvironmentVariable>
@@ -223,8 +233,13 @@ export interface OAuthVendor extends Endpoints {
 export const account = (id: Option.Option<string>, label: Option.Option<string>): Option.Option<Account> =>
   Option.isNone(id) && Option.isNone(label) ? Option.none() : Option.some(Account.make({ id, label }))
 
-/** OpenID Connect: `sub` of the id token. */
-const idTokenAccount = (answer: JsonObject.JsonObject): Option.Option<Account> =>
+/**
+ * Reads the account of OpenID Connect: `sub` of the id token.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const idTokenAccount = (answer: JsonObject.JsonObject): Option.Option<Account> =>
   JsonObject.text(answer, "id_token").pipe(
     Option.flatMap(JsonWebToken.claims),
     Option.flatMap((claims) =>
@@ -279,6 +294,7 @@ export const generic: OAuthVendor = {
   deviceAuthorizationEndpoint: Option.none(),
   registrationEndpoint: Option.none(),
   revocationEndpoint: Option.none(),
+  accountEndpoint: Option.none(),
   relocate: () => ({}),
   clientId: Option.none(),
   clientIdVariables: [],
@@ -301,13 +317,13 @@ export const generic: OAuthVendor = {
   expiry: ["expires_in", "expires_at", "jwt_exp"],
   loginExpiresIn: Option.none(),
   account: idTokenAccount,
-  accountEndpoint: Option.none(),
   errors,
   statuses: new Map([[401, "InvalidClient"], [403, "Entitlement"], [408, "ServerError"]]),
   rotates: true,
   siblingsRevoke: false,
   margin: Option.none(),
   revocation: Option.some({ encoding: "form", clientIdWith: ["refresh_token", "access_token"] }),
+  lifetimes: { accessToken: Option.none(), login: Option.none() },
   environment: [],
   terms: Option.none()
 }
@@ -327,3 +343,26 @@ export const make = (differences: Partial<OAuthVendor> & { readonly id: string }
   errors: new Map([...generic.errors, ...differences.errors ?? []]),
   statuses: new Map([...generic.statuses, ...differences.statuses ?? []])
 })
+
+const NOWHERE: Endpoints = {
+  authorizationEndpoint: Option.none(),
+  tokenEndpoint: Option.none(),
+  deviceAuthorizationEndpoint: Option.none(),
+  registrationEndpoint: Option.none(),
+  revocationEndpoint: Option.none(),
+  accountEndpoint: Option.none()
+}
+
+/**
+ * Reads a vendor's endpoints at an issuer: its own, where none is named, else those that follow from the address. What
+ * is `None` is discovered, or not offered: the vendor's own addresses are never asked about another server's login.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const endpointsAt = (self: OAuthVendor, issuer: Option.Option<string>): Endpoints =>
+  Option.isNone(issuer) || Option.isNone(self.issuer) || issuer.value === self.issuer.value
+    ? self
+    : URL.canParse(issuer.value)
+    ? { ...NOWHERE, ...self.relocate(new URL(issuer.value)) }
+    : NOWHERE

@@ -19,6 +19,7 @@ export class VendorRegistry extends Context.Tag("@lockstep/oauth/VendorRegistry"
   readonly all: ReadonlyArray<OAuthVendor.OAuthVendor>
   /** Whose record this is; one that names no vendor, or an unknown one, is spoken to as RFC 6749 says. */
   readonly of: (credential: Credential) => OAuthVendor.OAuthVendor
+  readonly find: (id: string) => Option.Option<OAuthVendor.OAuthVendor>
 }>() {}
 
 /**
@@ -29,13 +30,11 @@ export class VendorRegistry extends Context.Tag("@lockstep/oauth/VendorRegistry"
  */
 export const layer = (vendors: ReadonlyArray<OAuthVendor.OAuthVendor>): Layer.Layer<VendorRegistry> => {
   const byId = new Map(vendors.map((vendor) => [vendor.id, vendor]))
+  const find = (id: string) => Option.fromNullable(byId.get(id))
   return Layer.succeed(VendorRegistry, {
     all: vendors,
-    of: (credential) =>
-      Option.getOrElse(
-        Option.flatMapNullable(credential.vendor, (id) => byId.get(id)),
-        () => OAuthVendor.generic
-      )
+    find,
+    of: (credential) => Option.getOrElse(Option.flatMap(credential.vendor, find), () => OAuthVendor.generic)
   })
 }
 
