@@ -8,6 +8,7 @@ import * as Data from "effect/Data"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as JsonObject from "./JsonObject.js"
+import * as OAuthError from "./OAuthError.js"
 
 /**
  * A request of the device grant. Parameters are spelled as in RFC 8628; the vendor's `spelling` is applied to JSON.
@@ -18,6 +19,8 @@ import * as JsonObject from "./JsonObject.js"
 export interface DeviceRequest {
   readonly url: string
   readonly encoding: "form" | "json"
+  /** Whether the client names and proves itself, in the way that it does at the token endpoint. */
+  readonly authenticated: boolean
   readonly parameters: Readonly<Record<string, string>>
 }
 
@@ -30,8 +33,6 @@ export interface DeviceRequest {
 export interface DeviceContext {
   readonly deviceAuthorizationEndpoint: string
   readonly tokenEndpoint: string
-  readonly clientId: string
-  readonly clientSecret: Option.Option<Redacted.Redacted>
   readonly scope: Option.Option<string>
   readonly resource: Option.Option<string>
 }
@@ -96,14 +97,109 @@ export interface DeviceGrant {
   readonly polled: (status: number, answer: JsonObject.JsonObject, context: DeviceContext) => DevicePoll
 }
 
-const optional = (name: string, value: Option.Option<string>): Record<string, string> =>
-  Option.match(value, { onNone: () => ({}), onSome: (text) => ({ [name]: text }) })
-
-const secretOf = ({ clientSecret }: DeviceContext) =>
-  optional("client_secret", Option.map(clientSecret, Redacted.value))
+/**
+ * What a variant of RFC 8628 does differently.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Differences {
+  readonly encoding: "form" | "json"
+  /** Sent with the first request beside what RFC 8628 asks for. */
+  readonly parameters: Readonly<Record<string, string>>
+  /** Whether the first request names the scope. */
+  readonly sendsScope: boolean
+  /** Where the server is polled, as an address relative to the device authorization endpoint; else the token endpoint. */
+  readonly pollAddress: Option.Option<string>
+}
 
 /** Five seconds, RFC 8628 section 3.2. */
 const INTERVAL = 5
+
+/** For a server that does not say, which RFC 8628 forbids. */
+const LIFETIME = 900
+
+const PENDING = /^authorization_?pending(?:exception)?$/
+const SLOW_DOWN = /^slow_?down(?:exception)?$/
+const DENIED = /^(?:access|authorization)_?denied(?:exception)?$/
+const EXPIRED = /^expired_?token(?:exception)?$/
+
+const optional = (name: string, value: Option.Option<string>): Record<string, string> =>
+  Option.match(value, { onNone: () => ({}), onSome: (text) => ({ [name]: text }) })
+
+const isPositive = (value: number): boolean => value > 0
+
+/** By the error code alone: GitHub answers a poll's error with status 200, AWS names it `AuthorizationPendingException`. */
+const polled: DeviceGrant["polled"] = (_, answer) => {
+  const codes = OAuthError.codes(answer)
+  const says = (pattern: RegExp) => codes.some((code) => pattern.test(code))
+  if (says(PENDING)) return DevicePoll.Pending()
+  if (says(SLOW_DOWN)) {
+    return DevicePoll.SlowDown({ interval: Option.filter(JsonObject.number(answer, "interval"), isPositive) })
+  }
+  if (says(DENIED)) return DevicePoll.Denied()
+  if (says(EXPIRED)) return DevicePoll.Expired()
+  return codes.length === 0 && Option.isSome(JsonObject.text(answer, "access_token"))
+    ? DevicePoll.Granted()
+    : DevicePoll.Other()
+}
+
+/**
+ * Makes a variant of RFC 8628 from its differences.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (differences: Partial<Differences> = {}): DeviceGrant => {
+  const { encoding = "form", parameters = {}, pollAddress = Option.none(), sendsScope = true } = differences
+  return {
+    start: (context) => ({
+      url: context.deviceAuthorizationEndpoint,
+      encoding,
+      authenticated: true,
+      parameters: {
+        ...sendsScope ? optional("scope", context.scope) : {},
+        ...optional("resource", context.resource),
+        ...parameters
+      }
+    }),
+    started: (answer) =>
+      Option.gen(function*() {
+        return new DeviceAuthorization({
+          deviceCode: Redacted.make(yield* JsonObject.text(answer, "device_code")),
+          userCode: yield* JsonObject.text(answer, "user_code"),
+          // Early drafts, and Google to this day, say `verification_url`.
+          verificationUri: yield* Option.orElse(
+            JsonObject.text(answer, "verification_uri"),
+            () => JsonObject.text(answer, "verification_url")
+          ),
+          verificationUriComplete: JsonObject.text(answer, "verification_uri_complete"),
+          interval: Option.getOrElse(
+            Option.filter(JsonObject.number(answer, "interval"), isPositive),
+            () => INTERVAL
+          ),
+          expiresIn: Option.getOrElse(
+            Option.filter(JsonObject.number(answer, "expires_in"), isPositive),
+            () => LIFETIME
+          )
+        })
+      }),
+    poll: ({ deviceCode }, context) => ({
+      url: Option.match(pollAddress, {
+        onNone: () => context.tokenEndpoint,
+        onSome: (address) => new URL(address, context.deviceAuthorizationEndpoint).href
+      }),
+      encoding,
+      authenticated: true,
+      parameters: {
+        grant_type: "urn:ietf:params:oauth:grant-type:device_code",
+        device_code: Redacted.value(deviceCode),
+        ...optional("resource", context.resource)
+      }
+    }),
+    polled
+  }
+}
 
 /**
  * RFC 8628, also for servers that answer a poll's error with status 200.
@@ -111,58 +207,4 @@ const INTERVAL = 5
  * @since 0.1.0
  * @category variants
  */
-export const rfc8628: DeviceGrant = {
-  start: (context) => ({
-    url: context.deviceAuthorizationEndpoint,
-    encoding: "form",
-    parameters: {
-      client_id: context.clientId,
-      ...secretOf(context),
-      ...optional("scope", context.scope),
-      ...optional("resource", context.resource)
-    }
-  }),
-  started: (answer) =>
-    Option.gen(function*() {
-      return new DeviceAuthorization({
-        deviceCode: Redacted.make(yield* JsonObject.text(answer, "device_code")),
-        userCode: yield* JsonObject.text(answer, "user_code"),
-        // Early drafts, and Google to this day, say `verification_url`.
-        verificationUri: yield* Option.orElse(
-          JsonObject.text(answer, "verification_uri"),
-          () => JsonObject.text(answer, "verification_url")
-        ),
-        verificationUriComplete: JsonObject.text(answer, "verification_uri_complete"),
-        interval: Option.getOrElse(JsonObject.number(answer, "interval"), () => INTERVAL),
-        expiresIn: Option.getOrElse(JsonObject.number(answer, "expires_in"), () => 900)
-      })
-    }),
-  poll: ({ deviceCode }, context) => ({
-    url: context.tokenEndpoint,
-    encoding: "form",
-    parameters: {
-      grant_type: "urn:ietf:params:oauth:grant-type:device_code",
-      client_id: context.clientId,
-      ...secretOf(context),
-      device_code: Redacted.value(deviceCode),
-      ...optional("resource", context.resource)
-    }
-  }),
-  polled: (_, answer) => {
-    switch (Option.getOrUndefined(JsonObject.text(answer, "error"))) {
-      case undefined:
-        return Option.isSome(JsonObject.text(answer, "access_token")) ? DevicePoll.Granted() : DevicePoll.Other()
-      case "authorization_pending":
-        return DevicePoll.Pending()
-      case "slow_down":
-        return DevicePoll.SlowDown({ interval: JsonObject.number(answer, "interval") })
-      case "access_denied":
-      case "authorization_denied":
-        return DevicePoll.Denied()
-      case "expired_token":
-        return DevicePoll.Expired()
-      default:
-        return DevicePoll.Other()
-    }
-  }
-}
+export const rfc8628: DeviceGrant = make()
