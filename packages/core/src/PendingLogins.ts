@@ -12,7 +12,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { CredentialStoreError, LockTimeout, LockUnavailable } from "./Errors.js"
 import { optionalExpiry, optionalNumber, optionalSecret, optionalText } from "./internal/members.js"
-import type { TenantId } from "./TenantId.js"
+import * as TenantId from "./TenantId.js"
 
 /**
  * One unfinished login. Encodes to the members of `pending` in `auth.json`; times are seconds since the epoch.
@@ -61,7 +61,7 @@ export class PendingLogin extends Schema.Class<PendingLogin>("@lockstep/core/Pen
  * @category models
  */
 export interface PendingKey {
-  readonly tenant: TenantId
+  readonly tenant: TenantId.TenantId
   /** Who began it: `local`, or a relay's name for a person. */
   readonly user: string
 }
@@ -102,14 +102,41 @@ export const LIFETIME = Duration.minutes(15)
 export const isAncient = (createdAt: number, now: number): boolean =>
   !(createdAt > 0) || Math.abs(now - createdAt * 1_000) >= Duration.toMillis(LIFETIME)
 
+/** Half of a pair has no percent-encoding of its own. What is written in its place is never the encoding of anything else. */
+const encode = (text: string): string =>
+  text.replace(/\p{Surrogate}|[^\p{Surrogate}]+/gu, (part) =>
+    /\p{Surrogate}/u.test(part)
+      ? `%u${part.charCodeAt(0).toString(16).toUpperCase()}`
+      : encodeURIComponent(part))
+
+const decode = (text: string): string =>
+  text.replace(
+    /%u([0-9A-F]{4})|(?:%[0-9A-F]{2})+/g,
+    (escaped, half: string | undefined) =>
+      half === undefined ? decodeURIComponent(escaped) : String.fromCharCode(Number.parseInt(half, 16))
+  )
+
 /**
  * The name under which an attempt is kept: tenant and user, percent-encoded, so that neither can pose as the other.
  *
  * @since 0.1.0
  * @category getters
  */
-export const nameOf = ({ tenant, user }: PendingKey): string =>
-  `${encodeURIComponent(tenant)}:${encodeURIComponent(user)}`
+export const nameOf = ({ tenant, user }: PendingKey): string => `${encode(tenant)}:${encode(user)}`
+
+/**
+ * Reads a name back. `None` where `nameOf` names nothing so.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const keyOf = (name: string): Option.Option<PendingKey> =>
+  Option.gen(function*() {
+    const [tenant, user, ...rest] = yield* Option.liftThrowable(() => name.split(":").map(decode))()
+    if (tenant === undefined || user === undefined || rest.length > 0) return yield* Option.none()
+    const key = { tenant: yield* Option.getRight(TenantId.fromString(tenant)), user }
+    return yield* Option.liftPredicate(key, (one) => nameOf(one) === name)
+  })
 
 /**
  * Unfinished logins. Readers take no lock. Every write drops what is ancient, and touches no credential.
@@ -141,7 +168,8 @@ export class PendingLogins extends Context.Tag("@lockstep/core/PendingLogins")<P
 }>() {}
 
 /**
- * Whether two are the same attempt: they share the secret that no two attempts share.
+ * Whether two are the same attempt: they share the secret that no two attempts share. What holds none is never known to
+ * be the same.
  *
  * @since 0.1.0
  * @category predicates
@@ -152,7 +180,7 @@ export const isSameAttempt = (self: PendingLogin, that: PendingLogin): boolean =
       Option.firstSomeOf([login.state, login.deviceCode, login.privateKey, login.codeVerifier]),
       Redacted.value
     )
-  return Option.getEquivalence<string>((a, b) => a === b)(secretOf(self), secretOf(that))
+  return Option.exists(secretOf(self), (secret) => Option.contains(secretOf(that), secret))
 }
 
 /**

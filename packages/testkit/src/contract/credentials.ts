@@ -20,23 +20,8 @@ export const credential = (
   fields: Partial<Credential.Credential> = {}
 ): Credential.Credential =>
   Credential.Credential.make({
-    vendor: Option.none(),
-    issuer: Option.none(),
-    tokenEndpoint: Option.none(),
-    revocationEndpoint: Option.none(),
-    clientId: Option.none(),
-    clientSecret: Option.none(),
     accessToken: Option.some(Redacted.make(FakeToken.make("at"))),
     refreshToken: Option.some(Redacted.make(FakeToken.make("rt"))),
-    idToken: Option.none(),
-    tokenType: Option.none(),
-    scope: Option.none(),
-    resource: Option.none(),
-    expiresAt: Option.none(),
-    obtainedAt: Option.none(),
-    loginExpiresAt: Option.none(),
-    account: Option.none(),
-    lastRedeem: Option.none(),
     ...fields,
     generation
   })
@@ -61,6 +46,8 @@ export const arbitraryCredential: FastCheck.Arbitrary<Credential.Credential> = F
   revocationEndpoint: optional(text),
   clientId: optional(text),
   clientSecret: optional(secret),
+  clientSecretExpiresAt: optional(seconds),
+  tokenEndpointAuthMethod: optional(text),
   accessToken: optional(secret),
   refreshToken: optional(secret),
   idToken: optional(secret),
