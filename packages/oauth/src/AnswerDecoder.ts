@@ -19,6 +19,7 @@ import * as OAuthError from "./OAuthError.js"
 import type { ErrorMeaning, OAuthVendor } from "./OAuthVendor.js"
 import * as RetryAfter from "./RetryAfter.js"
 import * as ServerWords from "./ServerWords.js"
+import * as Spelling from "./Spelling.js"
 
 /**
  * What decoding depends on beside the answer.
@@ -41,6 +42,10 @@ const parseBody = (answer: WireAnswer): Option.Option<JsonObject.JsonObject> => 
     ? Option.some(Object.fromEntries(new URLSearchParams(text)))
     : JsonObject.parse(text)
 }
+
+/** In the form of RFC 6749, whatever the vendor's own is. */
+const standardBody = (answer: WireAnswer, vendor: OAuthVendor): Option.Option<JsonObject.JsonObject> =>
+  Option.map(parseBody(answer), (body) => vendor.normalize(Spelling.fromWire(vendor.spelling, body)))
 
 const secret = (body: JsonObject.JsonObject, member: string): Option.Option<Redacted.Redacted> =>
   Option.map(JsonObject.text(body, member), (token) => Redacted.make(token))
@@ -123,7 +128,7 @@ export const describe = (answer: WireAnswer, sent: ReadonlyArray<Redacted.Redact
 
 const judge = (answer: WireAnswer, circumstances: Circumstances): RedeemAnswer => {
   const { status } = answer
-  const body = parseBody(answer)
+  const body = standardBody(answer, circumstances.vendor)
   const grant = isSuccess(status) ? Option.flatMap(body, (found) => grantOf(found, circumstances)) : Option.none()
   if (Option.isSome(grant)) return RedeemAnswer.Granted({ grant: grant.value })
 

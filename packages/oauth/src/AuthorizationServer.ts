@@ -12,10 +12,12 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as OAuth from "oauth4webapi"
+import type { ClientIds } from "./ClientIds.js"
+import * as ClientSecrets from "./ClientSecrets.js"
 import type { Discovery, DiscoveryError } from "./Discovery.js"
 import * as EndpointUrl from "./EndpointUrl.js"
 import type { FetchFunction } from "./Fetch.js"
-import type { OAuthVendor } from "./OAuthVendor.js"
+import * as OAuthVendor from "./OAuthVendor.js"
 
 /**
  * Everything that the builders of oauth4webapi ask for.
@@ -27,6 +29,8 @@ export interface AuthorizationServer {
   readonly server: OAuth.AuthorizationServer
   readonly client: OAuth.Client
   readonly clientAuth: OAuth.ClientAuth
+  /** What the client proves itself with. */
+  readonly clientSecret: Option.Option<Redacted.Redacted>
   /** Plain HTTP is allowed, because the server is on this machine. */
   readonly insecure: boolean
 }
@@ -48,42 +52,80 @@ export type EndpointKind = "token_endpoint" | "revocation_endpoint"
 export interface Subject {
   readonly tenant: TenantId
   readonly credential: Credential
-  readonly vendor: OAuthVendor
+  readonly vendor: OAuthVendor.OAuthVendor
   readonly fetch: FetchFunction
   readonly discovery: Discovery
+  readonly clientIds: ClientIds
+  readonly clientSecrets: ClientSecrets.ClientSecrets
 }
 
 const issuerOf = ({ credential, vendor }: Subject): Option.Option<string> =>
   Option.orElse(credential.issuer, () => vendor.issuer)
 
 const knownEndpoint = ({ credential, vendor }: Subject, kind: EndpointKind): Option.Option<string> => {
-  // A vendor's addresses are those of its own server; a record that names another issuer has left them.
-  const isVendors = Option.isNone(credential.issuer) || Option.isNone(vendor.issuer) ||
-    credential.issuer.value === vendor.issuer.value
+  const endpoints = OAuthVendor.endpointsAt(vendor, credential.issuer)
   return kind === "token_endpoint"
-    ? Option.orElse(credential.tokenEndpoint, () => isVendors ? vendor.tokenEndpoint : Option.none())
-    : Option.orElse(credential.revocationEndpoint, () => isVendors ? vendor.revocationEndpoint : Option.none())
+    ? Option.orElse(credential.tokenEndpoint, () => endpoints.tokenEndpoint)
+    : Option.orElse(credential.revocationEndpoint, () => endpoints.revocationEndpoint)
 }
 
-const authOf = (
-  { credential, vendor }: Subject,
-  metadata: Option.Option<OAuth.AuthorizationServer>
-): OAuth.ClientAuth => {
-  if (Option.isNone(credential.clientSecret) || vendor.clientAuth === "none") return OAuth.None()
-  const secret = Redacted.value(credential.clientSecret.value)
-  if (secret === "") return OAuth.None()
-  const methods = Option.flatMapNullable(metadata, (found) => found.token_endpoint_auth_methods_supported)
-  const method = vendor.clientAuth !== "auto"
-    ? vendor.clientAuth
-    // RFC 6749, section 2.3.1, and RFC 8414 alike: Basic where nothing is said.
-    : Option.match(methods, {
-      onNone: () => "client_secret_basic",
-      onSome: (supported) =>
-        !supported.includes("client_secret_basic") && supported.includes("client_secret_post")
-          ? "client_secret_post"
-          : "client_secret_basic"
-    })
-  return method === "client_secret_post" ? OAuth.ClientSecretPost(secret) : OAuth.ClientSecretBasic(secret)
+/**
+ * Chooses how a client proves itself: as it was registered (RFC 7591), as the vendor wants it, as the metadata says, and
+ * by Basic where nothing is said (RFC 6749 section 2.3.1, RFC 8414). `None` for a way that needs more than a secret.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const clientAuth = (options: {
+  readonly vendor: OAuthVendor.OAuthVendor
+  readonly clientSecret: Option.Option<Redacted.Redacted>
+  readonly registered: Option.Option<string>
+  readonly metadata: Option.Option<OAuth.AuthorizationServer>
+}): Option.Option<OAuth.ClientAuth> => {
+  const supported = Option.flatMapNullable(options.metadata, (found) => found.token_endpoint_auth_methods_supported)
+  const guess = Option.match(supported, {
+    onNone: () => "client_secret_basic",
+    onSome: (methods) =>
+      !methods.includes("client_secret_basic") && methods.includes("client_secret_post")
+        ? "client_secret_post"
+        : "client_secret_basic"
+  })
+  const vendors = options.vendor.clientAuth === "auto" ? guess : options.vendor.clientAuth
+  const secret = Option.filter(Option.map(options.clientSecret, Redacted.value), (text) => text !== "")
+  switch (Option.getOrElse(options.registered, () => vendors)) {
+    case "none":
+      return Option.some(OAuth.None())
+    case "client_secret_post":
+      return Option.some(Option.match(secret, { onNone: OAuth.None, onSome: (text) => OAuth.ClientSecretPost(text) }))
+    case "client_secret_basic":
+      return Option.some(Option.match(secret, { onNone: OAuth.None, onSome: OAuth.ClientSecretBasic }))
+    default:
+      return Option.none()
+  }
+}
+
+/** The record's own, or that of a vendor whose secret a person brings. */
+const secretFor = (
+  { clientSecrets, credential, tenant, vendor }: Subject,
+  kind: EndpointKind
+): Effect.Effect<Option.Option<Redacted.Redacted>, ProviderRejected> => {
+  const namesClient = kind === "token_endpoint" ||
+    Option.exists(vendor.revocation, ({ clientIdWith }) => clientIdWith.length > 0)
+  const isPublic = Option.contains(credential.tokenEndpointAuthMethod, "none")
+  if (Option.isSome(credential.clientSecret) || !namesClient || isPublic || !ClientSecrets.isNeeded(vendor)) {
+    return Effect.succeed(credential.clientSecret)
+  }
+  const rejected = (detail: string) => new ProviderRejected({ tenant, reason: "InvalidClient", detail })
+  return clientSecrets.find(vendor).pipe(
+    Effect.mapError(({ message }) => rejected(`the stored client secret cannot be read: ${message}`)),
+    Effect.flatMap(Option.match({
+      onNone: () => {
+        const { advice, message } = ClientSecrets.missing(vendor)
+        return rejected(`${message}; ${advice}`)
+      },
+      onSome: Effect.succeedSome
+    }))
+  )
 }
 
 /** A secret with no known way to present it is worth a look at the metadata, and no failure if that cannot be had. */
@@ -96,7 +138,8 @@ const metadataFor = (
   const { discovery, fetch, tenant } = subject
   const found = Effect.asSome(discovery.metadata({ fetch, tenant, issuer: issuer.value }))
   if (Option.isNone(known)) return found
-  return Option.isSome(subject.credential.clientSecret) && subject.vendor.clientAuth === "auto"
+  const { clientSecret, tokenEndpointAuthMethod } = subject.credential
+  return Option.isSome(clientSecret) && Option.isNone(tokenEndpointAuthMethod) && subject.vendor.clientAuth === "auto"
     ? Effect.orElseSucceed(found, Option.none)
     : Effect.succeedNone
 }
@@ -122,9 +165,24 @@ export const resolve = (
     if (Either.isLeft(endpoint)) {
       return yield* new ProviderRejected({ tenant, reason: "Protocol", detail: endpoint.left })
     }
-    const clientId = Option.filter(Option.orElse(credential.clientId, () => vendor.clientId), (id) => id !== "")
-    if (Option.isNone(clientId)) {
+    const clientId = Option.filter(credential.clientId, (id) => id !== "")
+    const foundId = Option.isSome(clientId) ? clientId : yield* subject.clientIds.find(vendor)
+    if (Option.isNone(foundId)) {
       return yield* new ProviderRejected({ tenant, reason: "InvalidClient", detail: "no client id is known" })
+    }
+    const clientSecret = yield* secretFor(subject, kind)
+    const auth = clientAuth({
+      vendor,
+      clientSecret,
+      registered: credential.tokenEndpointAuthMethod,
+      metadata
+    })
+    if (Option.isNone(auth)) {
+      return yield* new ProviderRejected({
+        tenant,
+        reason: "InvalidClient",
+        detail: "the client is registered with a way to prove itself that is not supported"
+      })
     }
     const server: OAuth.AuthorizationServer = {
       issuer: Option.getOrElse(issuerOf(subject), () => endpoint.right.origin),
@@ -132,8 +190,9 @@ export const resolve = (
     }
     return Option.some({
       server,
-      client: { client_id: clientId.value },
-      clientAuth: authOf(subject, metadata),
+      client: { client_id: foundId.value },
+      clientAuth: auth.value,
+      clientSecret,
       insecure: EndpointUrl.isLoopback(endpoint.right)
     })
   })

@@ -21,7 +21,10 @@ export const codes = (body: JsonObject.JsonObject): ReadonlyArray<string> => {
     JsonObject.text(body, "error"),
     JsonObject.text(body, "code"),
     JsonObject.text(body, "__type")
-  ].flatMap(Option.toArray).map((code) => code.trim().toLowerCase())
+  ]
+    .flatMap(Option.toArray)
+    // AWS puts a namespace before its codes: `com.amazonaws.ssooidc#InvalidGrantException`.
+    .map((code) => code.slice(code.lastIndexOf("#") + 1).trim().toLowerCase())
 }
 
 /**

@@ -18,13 +18,16 @@ import * as Redacted from "effect/Redacted"
 import * as OAuth from "oauth4webapi"
 import * as AnswerDecoder from "./AnswerDecoder.js"
 import * as AuthorizationServer from "./AuthorizationServer.js"
+import * as ClientIds from "./ClientIds.js"
+import * as ClientSecrets from "./ClientSecrets.js"
 import * as Discovery from "./Discovery.js"
 import * as Exchange from "./Exchange.js"
 import { Fetch } from "./Fetch.js"
 import type { FetchFunction } from "./Fetch.js"
-import type { OAuthVendor } from "./OAuthVendor.js"
+import type { OAuthVendor, Renewal } from "./OAuthVendor.js"
 import * as Revocation from "./Revocation.js"
 import * as VendorRegistry from "./VendorRegistry.js"
+import * as VendorSettings from "./VendorSettings.js"
 import * as WireRequest from "./WireRequest.js"
 
 const traitsOf = (vendor: OAuthVendor, credential: Credential): RefreshTraits => {
@@ -41,11 +44,13 @@ const traitsOf = (vendor: OAuthVendor, credential: Credential): RefreshTraits =>
 
 const rejected = (tenant: TenantId, detail: string) => new ProviderRejected({ tenant, reason: "Protocol", detail })
 
-const refreshRequest = (
-  { credential, tenant, vendor }: AuthorizationServer.Subject,
-  { client, clientAuth, insecure, server }: AuthorizationServer.AuthorizationServer,
+type Build = (
+  subject: AuthorizationServer.Subject,
+  server: AuthorizationServer.AuthorizationServer,
   refreshToken: Redacted.Redacted
-): Effect.Effect<WireRequest.WireRequest, ProviderRejected> =>
+) => Effect.Effect<WireRequest.WireRequest, ProviderRejected>
+
+const grantRequest: Build = ({ credential, tenant, vendor }, { client, clientAuth, insecure, server }, refreshToken) =>
   WireRequest.capture((customFetch) =>
     OAuth.refreshTokenGrantRequest(server, client, clientAuth, Redacted.value(refreshToken), {
       additionalParameters: {
@@ -59,21 +64,36 @@ const refreshRequest = (
   ).pipe(
     Effect.mapBoth({
       onFailure: ({ detail }) => rejected(tenant, detail),
-      onSuccess: (request) => WireRequest.encode(request, vendor.refreshEncoding)
+      onSuccess: (request) => WireRequest.encode(request, vendor.refreshEncoding, vendor.spelling)
     })
   )
+
+const bearerRequest: Build = ({ tenant, vendor }, { insecure, server }, refreshToken) =>
+  WireRequest.capture((customFetch) =>
+    OAuth.protectedResourceRequest(
+      Redacted.value(refreshToken),
+      "GET",
+      new URL(server.token_endpoint!),
+      new Headers({ accept: "application/json", ...vendor.headers }),
+      null,
+      { [OAuth.customFetch]: customFetch, [OAuth.allowInsecureRequests]: insecure }
+    )
+  ).pipe(Effect.mapError(({ detail }) => rejected(tenant, detail)))
+
+const BUILDERS: Readonly<Record<Exclude<Renewal, "never">, Build>> = { grant: grantRequest, bearer: bearerRequest }
 
 const prepareRedemption = (
   subject: AuthorizationServer.Subject
 ): Effect.Effect<PreparedRedemption, ProviderUnavailable | ProviderRejected> =>
   Effect.gen(function*() {
     const { credential, fetch, tenant, vendor } = subject
-    const { accessToken, clientSecret, idToken, refreshToken } = credential
+    const { accessToken, idToken, refreshToken } = credential
+    if (vendor.renewal === "never") return yield* rejected(tenant, "this vendor's logins are not renewed")
     if (Option.isNone(refreshToken)) return yield* rejected(tenant, "there is no refresh token to send")
     const server = yield* AuthorizationServer.resolve(subject, "token_endpoint")
     if (Option.isNone(server)) return yield* rejected(tenant, "no token endpoint is known")
-    const request = yield* refreshRequest(subject, server.value, refreshToken.value)
-    const sent = [refreshToken, accessToken, idToken, clientSecret].flatMap(Option.toArray)
+    const request = yield* BUILDERS[vendor.renewal](subject, server.value, refreshToken.value)
+    const sent = [refreshToken, accessToken, idToken, server.value.clientSecret].flatMap(Option.toArray)
     return {
       redeem: Effect.flatMap(Exchange.send(fetch, request), (exchange) =>
         Effect.map(Clock.currentTimeMillis, (now) => AnswerDecoder.decode(exchange, { vendor, now, sent })))
@@ -86,18 +106,26 @@ const prepareRedemption = (
  * @since 0.1.0
  * @category constructors
  */
-export const make: Effect.Effect<TokenEndpoint["Type"], never, Fetch | VendorRegistry.VendorRegistry> = Effect.gen(
+export const make: Effect.Effect<
+  TokenEndpoint["Type"],
+  never,
+  Fetch | VendorRegistry.VendorRegistry | VendorSettings.VendorSettings
+> = Effect.gen(
   function*() {
     const network = yield* Fetch
     const vendors = yield* VendorRegistry.VendorRegistry
     const discovery = yield* Discovery.make
+    const clientIds = yield* ClientIds.make
+    const clientSecrets = yield* ClientSecrets.make
 
     const subject = (tenant: TenantId, credential: Credential, fetch: FetchFunction) => ({
       tenant,
       credential,
       vendor: vendors.of(credential),
       fetch,
-      discovery
+      discovery,
+      clientIds,
+      clientSecrets
     })
 
     return TokenEndpoint.of({
@@ -120,20 +148,24 @@ export const make: Effect.Effect<TokenEndpoint["Type"], never, Fetch | VendorReg
 )
 
 /**
- * The token endpoint of the vendors of a registry.
+ * The token endpoint of the vendors of a registry, with the client secrets of the settings.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<TokenEndpoint, never, Fetch | VendorRegistry.VendorRegistry> = Layer.effect(
+export const layer: Layer.Layer<
   TokenEndpoint,
-  make
-)
+  never,
+  Fetch | VendorRegistry.VendorRegistry | VendorSettings.VendorSettings
+> = Layer.effect(TokenEndpoint, make)
 
 /**
- * The token endpoint of the vendors of this package.
+ * The token endpoint of the vendors of this package. Client secrets come from the environment alone.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layerBuiltIn: Layer.Layer<TokenEndpoint, never, Fetch> = Layer.provide(layer, VendorRegistry.layerBuiltIn)
+export const layerBuiltIn: Layer.Layer<TokenEndpoint, never, Fetch> = Layer.provide(layer, [
+  VendorRegistry.layerBuiltIn,
+  VendorSettings.layerMemory
+])

@@ -37,8 +37,10 @@ const revokeOne = (
   { kind, token }: Target
 ): Effect.Effect<Option.Option<string>> =>
   Effect.gen(function*() {
+    const namesClient = style.clientIdWith.includes(kind)
+    const clientAuth = namesClient ? server.clientAuth : OAuth.None()
     const built = yield* WireRequest.capture((customFetch) =>
-      OAuth.revocationRequest(server.server, server.client, server.clientAuth, Redacted.value(token), {
+      OAuth.revocationRequest(server.server, server.client, clientAuth, Redacted.value(token), {
         additionalParameters: { token_type_hint: kind },
         headers: { ...subject.vendor.headers },
         [OAuth.customFetch]: customFetch,
@@ -46,17 +48,21 @@ const revokeOne = (
       })
     )
     const request = WireRequest.encode(
-      style.clientIdWith.includes(kind) ? built : withoutClientId(built),
-      style.encoding
+      namesClient ? built : withoutClientId(built),
+      style.encoding,
+      subject.vendor.spelling
     )
     const exchange = yield* Exchange.send(subject.fetch, request)
     if (exchange._tag !== "Answered") return Option.some(exchange.detail)
     const { answer } = exchange
     if (answer.status >= 200 && answer.status <= 299) return Option.none()
     const codes = Option.toArray(JsonObject.parse(Redacted.value(answer.body))).flatMap(OAuthError.codes)
+    // RFC 7009, section 2.2: a token that is invalid already is what was asked for. Google calls it an error, which an
+    // access token runs into as soon as its refresh token is revoked.
+    if (codes.includes("invalid_token")) return Option.none()
     // RFC 7009, section 2.2.1: a server need not revoke access tokens; they end by themselves.
     if (kind === "access_token" && codes.includes("unsupported_token_type")) return Option.none()
-    return Option.some(AnswerDecoder.describe(answer, [token]))
+    return Option.some(AnswerDecoder.describe(answer, [token, ...Option.toArray(server.clientSecret)]))
   }).pipe(Effect.catchAll(({ detail }) => Effect.succeedSome(detail)))
 
 /**

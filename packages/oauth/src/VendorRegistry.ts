@@ -7,7 +7,13 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as OAuthVendor from "./OAuthVendor.js"
 import { anthropic } from "./vendors/Anthropic.js"
+import { antigravity } from "./vendors/Antigravity.js"
 import { codex } from "./vendors/Codex.js"
+import { copilot } from "./vendors/Copilot.js"
+import { gemini } from "./vendors/Gemini.js"
+import { kiro } from "./vendors/Kiro.js"
+import { mimocode } from "./vendors/Mimocode.js"
+import { xai } from "./vendors/Xai.js"
 
 /**
  * Knows every vendor.
@@ -39,9 +45,27 @@ export const layer = (vendors: ReadonlyArray<OAuthVendor.OAuthVendor>): Layer.La
 }
 
 /**
+ * The vendors of this package, in the order in which they are shown; the generic one comes last.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const builtIn: ReadonlyArray<OAuthVendor.OAuthVendor> = [
+  codex,
+  anthropic,
+  xai,
+  gemini,
+  antigravity,
+  copilot,
+  kiro,
+  mimocode,
+  OAuthVendor.generic
+]
+
+/**
  * Knows the vendors of this package.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layerBuiltIn: Layer.Layer<VendorRegistry> = layer([codex, anthropic, OAuthVendor.generic])
+export const layerBuiltIn: Layer.Layer<VendorRegistry> = layer(builtIn)

@@ -9,6 +9,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type { BodyEncoding } from "./OAuthVendor.js"
+import * as Spelling from "./Spelling.js"
 
 /**
  * Everything that goes on the wire. Headers and body hold secrets.
@@ -76,17 +77,18 @@ export const capture = (
   )
 
 /**
- * Writes the parameters as the vendor wants them.
+ * Writes the parameters as the vendor wants them. The spelling is that of JSON; a form is RFC 6749's.
  *
  * @since 0.1.0
  * @category combinators
  */
-export const encode = (self: WireRequest, encoding: BodyEncoding): WireRequest => {
+export const encode = (self: WireRequest, encoding: BodyEncoding, spelling: Spelling.Spelling): WireRequest => {
   const body = Redacted.value(self.body)
   if (encoding === "form" || body === undefined) return self
+  const members = Spelling.toWire(spelling, Object.fromEntries(new URLSearchParams(body)))
   return new WireRequest({
     ...self,
     headers: Redacted.make({ ...Redacted.value(self.headers), "content-type": "application/json" }),
-    body: Redacted.make(JSON.stringify(Object.fromEntries(new URLSearchParams(body))))
+    body: Redacted.make(JSON.stringify(members))
   })
 }

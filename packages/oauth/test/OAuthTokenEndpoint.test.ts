@@ -7,6 +7,7 @@ import * as Fetch from "@lockstep/oauth/Fetch"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
 import * as OAuthVendor from "@lockstep/oauth/OAuthVendor"
 import * as VendorRegistry from "@lockstep/oauth/VendorRegistry"
+import * as VendorSettings from "@lockstep/oauth/VendorSettings"
 import { codex } from "@lockstep/oauth/vendors/Codex"
 import * as FakeToken from "@lockstep/testkit/FakeToken"
 import * as LoopbackProxy from "@lockstep/testkit/LoopbackProxy"
@@ -377,6 +378,7 @@ describe("preparing", () => {
       assert.strictEqual(`${error._tag} ${error.reason} ${error.detail}`, "ProviderUnavailable Transport not here")
     }).pipe(Effect.provide(OAuthTokenEndpoint.layer.pipe(Layer.provide([
       VendorRegistry.layerBuiltIn,
+      VendorSettings.layerMemory,
       Layer.succeed(Fetch.Fetch, { load: Effect.fail({ detail: "not here" }) })
     ])))))
 
@@ -400,6 +402,7 @@ describe("preparing", () => {
         codex,
         OAuthVendor.make({ id: "grouped", siblingsRevoke: true, rotates: false })
       ]),
+      VendorSettings.layerMemory,
       Fetch.layerGlobal
     ])))))
 })

@@ -7,6 +7,7 @@ import * as Fetch from "@lockstep/oauth/Fetch"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
 import * as OAuthVendor from "@lockstep/oauth/OAuthVendor"
 import * as VendorRegistry from "@lockstep/oauth/VendorRegistry"
+import * as VendorSettings from "@lockstep/oauth/VendorSettings"
 import { codex } from "@lockstep/oauth/vendors/Codex"
 import type { ScriptedServer } from "@lockstep/testkit/ScriptedServer"
 import type { IssuedTokens } from "@lockstep/testkit/TokenFamilies"
@@ -29,7 +30,7 @@ const vendors = [
 
 /** The token endpoint as the command wires it, with a few more vendors. */
 export const layer = OAuthTokenEndpoint.layer.pipe(
-  Layer.provide([layerFetch, VendorRegistry.layer(vendors)])
+  Layer.provide([layerFetch, VendorRegistry.layer(vendors), VendorSettings.layerMemory])
 )
 
 /** A record with the tokens of a login at this server, as an import would leave it. */
