@@ -6,6 +6,7 @@
  */
 import * as Option from "effect/Option"
 import * as OAuthVendor from "./OAuthVendor.js"
+import * as VendorRegistry from "./VendorRegistry.js"
 
 /**
  * Why there is no such login, and what to use instead.
@@ -138,6 +139,14 @@ export const make = (vendors: ReadonlyArray<OAuthVendor.OAuthVendor>): ReadonlyA
   ...refused,
   fromVendor(OAuthVendor.generic)
 ]
+
+/**
+ * The matrix of the vendors of this package.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const rows: ReadonlyArray<VendorRow> = make(VendorRegistry.builtIn)
 
 /**
  * Finds why there is no login of this name, if it is known to be refused.
