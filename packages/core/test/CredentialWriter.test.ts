@@ -387,6 +387,10 @@ describe("a logout", () => {
                 : store.modify(one, decide)
           })
       })
+      yield* machine.journal.write(
+        tenant,
+        JournalRecord.make({ ...(yield* machine.journal.read(tenant)), generation: 1 })
+      )
       const before = yield* machine.journal.read(tenant)
       isFull = true
       assert.strictEqual(

@@ -67,6 +67,9 @@ export const superseded = (location: string, from: string, to: string) =>
 
 const stop = (error: RefreshError) => Decision.Stop({ error })
 
+/** Whether a moment in seconds has come. `now` is in milliseconds. */
+const hasPassed = (at: Option.Option<number>, now: number): boolean => Option.exists(at, (time) => time * 1_000 <= now)
+
 export const decide = (evidence: Evidence): Decision => {
   const { journal, now, policy, tenant, wanted } = evidence
   const reauthorize = (reason: ReauthorizationRequired["reason"], detail?: string) =>
@@ -104,7 +107,8 @@ export const decide = (evidence: Evidence): Decision => {
   if (Ledger.isRetired(journal, fingerprint)) return reauthorize("Stale")
   const mark = Ledger.marked(journal, fingerprint)
   if (Option.isSome(mark)) return reauthorize(mark.value.reason, Option.getOrUndefined(mark.value.detail))
-  if (Option.exists(credential.loginExpiresAt, (at) => at * 1_000 <= now)) return reauthorize("LoginExpired")
+  if (hasPassed(credential.loginExpiresAt, now)) return reauthorize("LoginExpired")
+  if (hasPassed(credential.clientSecretExpiresAt, now)) return reauthorize("RegistrationExpired")
 
   if (wanted.cause === "rejected" && Ledger.isStorm(journal, now)) {
     return stop(new ProviderRejected({ tenant, reason: "FreshTokenRejected" }))
@@ -140,6 +144,17 @@ export const decide = (evidence: Evidence): Decision => {
       (one) => connectionEnd(one, evidence) + Duration.toMillis(policy.quietTime)
     )
   })
+}
+
+/** Whether nothing but a new login helps: whatever sends a person to log in must let that person log in. */
+export const isOver = (stored: Stored, evidence: Omit<Evidence, "stored" | "wanted" | "hint">): boolean => {
+  const decision = decide({
+    ...evidence,
+    stored: Option.some(stored),
+    hint: stored.credential,
+    wanted: { ...Wanted.fromDemand(), notToken: stored.credential.accessToken, cause: "person" }
+  })
+  return decision._tag === "Stop" && decision.error._tag === "ReauthorizationRequired"
 }
 
 /**

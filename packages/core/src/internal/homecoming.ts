@@ -4,29 +4,21 @@
  */
 import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type { Stored } from "../Credential.js"
 import * as Credential from "../Credential.js"
 import { Change } from "../CredentialStore.js"
-import {
-  CredentialStoreError,
-  type LockTimeout,
-  type LockUnavailable,
-  ReauthorizationRequired,
-  type RefreshError,
-  RotationNotPersisted
-} from "../Errors.js"
+import { ReauthorizationRequired, type RefreshError, RotationNotPersisted } from "../Errors.js"
 import * as Host from "../Host.js"
 import type * as LockWait from "../LockWait.js"
 import type { CapturedAnswer, JournalRecord } from "../RefreshJournal.js"
 import type { TenantId } from "../TenantId.js"
-import { deadlineIn, remaining } from "./deadline.js"
 import * as Decision from "./decision.js"
 import * as Ledger from "./ledger.js"
 import { merge } from "./merge.js"
+import { type NotPersisted, persist } from "./persistence.js"
 import type { Landed, Plan, Transaction } from "./transaction.js"
 import * as Wanted from "./wanted.js"
 
@@ -38,9 +30,6 @@ type Persisted = Data.TaggedEnum<{
   Gone: {}
 }>
 const Persisted = Data.taggedEnum<Persisted>()
-
-/** Milliseconds before a failed write is tried again; doubles. */
-const FIRST_RETRY = 50
 
 interface Persisting {
   readonly answer: CapturedAnswer
@@ -66,7 +55,7 @@ export const make = (transaction: Transaction) => {
   const persistOnce = (
     tenant: TenantId,
     { answer, floor, redeemed }: Persisting
-  ): Effect.Effect<Persisted, CredentialStoreError | LockTimeout | LockUnavailable> =>
+  ): Effect.Effect<Persisted, NotPersisted> =>
     store.modify<Persisted>(tenant, (current) => {
       if (Option.isNone(current)) return Change.Keep({ value: Persisted.Gone() })
       const { credential } = current.value
@@ -97,32 +86,6 @@ export const make = (transaction: Transaction) => {
     })
 
   /**
-   * Tries again for as long as `persistRetry`, counted from the first try: a full disk or a busy aggregate may pass. The
-   * last try begins when that has passed, so that no legal hold is longer than the policy says.
-   */
-  const persist = (tenant: TenantId, persisting: Persisting) => {
-    const attempt = (
-      deadline: bigint,
-      delay: number
-    ): Effect.Effect<Persisted, CredentialStoreError | LockTimeout | LockUnavailable> =>
-      persistOnce(tenant, persisting).pipe(
-        // A defect of a store is a failure to write like any other: the answer is still kept.
-        Effect.catchAllDefect(() =>
-          new CredentialStoreError({ reason: "Write", location: store.location, detail: "unexpected failure" })
-        ),
-        Effect.catchAll((error) =>
-          Effect.flatMap(remaining(deadline), (left) =>
-            left <= 0
-              ? error
-              : Effect.zipRight(Effect.sleep(Duration.millis(Math.min(delay, left))), attempt(deadline, delay * 2)))
-        )
-      )
-    return Effect.flatMap(deadlineIn(policy.persistRetry), (deadline) => attempt(deadline, FIRST_RETRY)).pipe(
-      Effect.withSpan("lockstep.refresh.persist")
-    )
-  }
-
-  /**
    * Brings a captured answer home: persist, publish by returning it, settle, remove the answer file, in this order. The
    * other order would let a crash forget what only the answer file still holds. `None` asks to begin again at the
    * re-read: the answer is settled, and what is stored now may not be served.
@@ -134,7 +97,8 @@ export const make = (transaction: Transaction) => {
     Effect.gen(function*() {
       const { tenant, wanted } = plan
       const { answer, held, record, redeemed } = options
-      const persisted = yield* Effect.either(persist(tenant, { answer, redeemed, floor: record.generation }))
+      const write = persistOnce(tenant, { answer, redeemed, floor: record.generation })
+      const persisted = yield* Effect.either(Effect.withSpan(persist(write, transaction), "lockstep.refresh.persist"))
       const now = yield* Clock.currentTimeMillis
       const to = Option.map(answer.grant.refreshToken, (token) => Host.fingerprint(host, token))
       const rotated = Option.exists(to, (one) => one !== answer.fingerprint)
