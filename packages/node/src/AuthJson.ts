@@ -12,7 +12,8 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
-import * as AST from "effect/SchemaAST"
+import { rewrite } from "./internal/authText.js"
+import * as JsonRecord from "./internal/jsonRecord.js"
 import * as JsonSplice from "./JsonSplice.js"
 import * as JsonTree from "./JsonTree.js"
 
@@ -43,39 +44,14 @@ const BYTE_ORDER_MARK = "\uFEFF"
 
 const EMPTY = "{\n  \"version\": 1,\n  \"tenants\": {}\n}\n"
 
-const PENDING_LIFETIME = 15 * 60_000
-
-const membersOf = (schema: Schema.Schema.All): ReadonlySet<PropertyKey> => {
-  const encoded = AST.encodedAST(schema.ast)
-  return new Set(AST.isTypeLiteral(encoded) ? encoded.propertySignatures.map(({ name }) => name) : [])
-}
-
-const CREDENTIAL_MEMBERS = membersOf(Credential.Credential)
-const ACCOUNT_MEMBERS = membersOf(Credential.Account)
+const CREDENTIAL_MEMBERS = JsonRecord.membersOf(Credential.Credential)
+const ACCOUNT_MEMBERS = JsonRecord.membersOf(Credential.Account)
 const TOKEN_MEMBERS = ["access_token", "refresh_token", "id_token"] as const
 
 const decodeCredential = Schema.decodeUnknownEither(Credential.Credential)
 const encodeCredential = Schema.encodeSync(Credential.Credential)
 
-const at = (path: ReadonlyArray<PropertyKey>): string =>
-  path.map((key, i) =>
-    i === 0 ? String(key) : /^[a-z_]+$/.test(String(key)) ? `.${String(key)}` : `[${JSON.stringify(key)}]`
-  )
-    .join("")
-
-const damage = (path: ReadonlyArray<PropertyKey>, what: string): Damage => `${at(path)}: ${what}`
-
-const first = (object: JsonTree.JsonObject, name: string): JsonTree.Member | undefined =>
-  object.members.find((member) => member.name === name)
-
-const duplicate = (object: JsonTree.JsonObject, known: (name: string) => boolean): string | undefined => {
-  const seen = new Set<string>()
-  for (const { name } of object.members) {
-    if (seen.has(name) && known(name)) return name
-    seen.add(name)
-  }
-  return undefined
-}
+const damage = (path: ReadonlyArray<PropertyKey>, what: string): Damage => `${JsonRecord.pathOf(path)}: ${what}`
 
 const indexed = (tenants: JsonTree.JsonObject | undefined): Document["entries"] => {
   // A Map, because a tenant may be called `__proto__`.
@@ -104,14 +80,14 @@ export const parse = (text: string): Either.Either<Document, Damage> => {
   if (Either.isLeft(tree)) return Either.left(`${JsonTree.position(body, tree.left)}: not JSON`)
   const root = tree.right
   if (root.kind !== "object") return Either.left(`${JsonTree.position(body, root.start)}: not an object`)
-  const twice = duplicate(root, isRootMember)
-  if (twice !== undefined) return Either.left(damage([twice], "there twice"))
-  const version = first(root, "version")
+  const twice = JsonRecord.duplicate(root, isRootMember)
+  if (Option.isSome(twice)) return Either.left(damage([twice.value], "there twice"))
+  const version = JsonRecord.member(root, "version")
   if (version === undefined) return Either.left(damage(["version"], "missing"))
   if (JsonTree.scalar(body, version.value) !== 1) return Either.left(damage(["version"], "not 1"))
-  const tenants = first(root, "tenants")?.value
+  const tenants = JsonRecord.member(root, "tenants")?.value
   if (tenants !== undefined && tenants.kind !== "object") return Either.left(damage(["tenants"], "not an object"))
-  const moved = first(root, "moved_to")?.value
+  const moved = JsonRecord.member(root, "moved_to")?.value
   if (moved !== undefined && moved.kind !== "string" && moved.kind !== "null") {
     return Either.left(damage(["moved_to"], "not a text"))
   }
@@ -135,30 +111,20 @@ const isOurs = ({ value }: JsonTree.Member): boolean =>
   value.kind === "object" &&
   value.members.some(({ name }) => name === "access_token" || name === "refresh_token")
 
-const scalars = (text: string, object: JsonTree.JsonObject, known: ReadonlySet<PropertyKey>) =>
-  Object.fromEntries(
-    object.members
-      .filter(({ name }) => known.has(name))
-      // What is no scalar stands for itself: any known member but `account` is wrong as an object.
-      .map(({ name, value }) => [name, JsonTree.scalar(text, value) ?? (value.kind === "null" ? null : [])] as const)
-  )
-
 const decodeEntry = (text: string, member: JsonTree.Member): Either.Either<Credential.Credential, Damage> => {
   const path = ["tenants", member.name]
   const entry = member.value as JsonTree.JsonObject
-  const account = first(entry, "account")?.value
-  const twice = duplicate(entry, (name) => CREDENTIAL_MEMBERS.has(name))
-  if (twice !== undefined) return Either.left(damage([...path, twice], "there twice"))
-  const record: Record<string, unknown> = scalars(text, entry, CREDENTIAL_MEMBERS)
+  const account = JsonRecord.member(entry, "account")?.value
+  const twice = JsonRecord.duplicate(entry, (name) => CREDENTIAL_MEMBERS.has(name))
+  if (Option.isSome(twice)) return Either.left(damage([...path, twice.value], "there twice"))
+  const record = JsonRecord.scalars(text, entry, CREDENTIAL_MEMBERS)
   if (account?.kind === "object") {
-    const twice = duplicate(account, (name) => ACCOUNT_MEMBERS.has(name))
-    if (twice !== undefined) return Either.left(damage([...path, "account", twice], "there twice"))
-    record["account"] = scalars(text, account, ACCOUNT_MEMBERS)
+    const twice = JsonRecord.duplicate(account, (name) => ACCOUNT_MEMBERS.has(name))
+    if (Option.isSome(twice)) return Either.left(damage([...path, "account", twice.value], "there twice"))
+    record["account"] = JsonRecord.scalars(text, account, ACCOUNT_MEMBERS)
   }
-  for (const [name, value] of Object.entries(record)) {
-    // 1e999 is JSON, and no time.
-    if (value === Infinity || value === -Infinity) return Either.left(damage([...path, name], "out of range"))
-  }
+  const endless = JsonRecord.outOfRange(record)
+  if (Option.isSome(endless)) return Either.left(damage([...path, endless.value], "out of range"))
   for (const name of TOKEN_MEMBERS) {
     if (record[name] === "") return Either.left(damage([...path, name], "empty"))
   }
@@ -209,7 +175,7 @@ export const findDamage = (document: Document): Option.Option<Damage> => {
     const decoded = decodeEntry(document.text, members[0]!)
     if (Either.isLeft(decoded)) return Option.some(decoded.left)
   }
-  const pending = first(document.root, "pending")?.value
+  const pending = JsonRecord.member(document.root, "pending")?.value
   return pending === undefined || pending.kind === "object"
     ? Option.none()
     : Option.some(damage(["pending"], "not an object"))
@@ -244,54 +210,8 @@ const spliceObject = (
           : JSON.stringify(value)
       })
     },
-    add: Object.entries(values).filter(([name]) => first(object, name) === undefined)
+    add: Object.entries(values).filter(([name]) => JsonRecord.member(object, name) === undefined)
   })
-
-const isLivePending = (text: string, { value }: JsonTree.Member, now: number): boolean => {
-  const created = value.kind === "object" ? first(value, "created_at")?.value : undefined
-  const seconds = created?.kind === "number" ? JsonTree.scalar(text, created) as number : 0
-  // One from far in the future is as old as one from the past: the clock went back since.
-  return seconds > 0 && Math.abs(now - seconds * 1000) < PENDING_LIFETIME
-}
-
-/** Rewrites `tenants` as told and drops what is left of logins that nobody finished. */
-const rewrite = (
-  document: Document,
-  now: number,
-  tenants: (layout: JsonSplice.Layout) => {
-    readonly change: (member: JsonTree.Member) => JsonSplice.Change
-    readonly add: ReadonlyArray<readonly [string, unknown]>
-  }
-): string => {
-  const { root, text } = document
-  const layout = JsonSplice.layout(text, root)
-  const edits = tenants(layout)
-  const isEmpty = first(root, "tenants") === undefined
-  const spliced = JsonSplice.edit(text, root, {
-    layout,
-    depth: 1,
-    change: ({ name, value }) => {
-      if (value.kind !== "object") return JsonSplice.Change.Keep()
-      if (name === "tenants") {
-        return JsonSplice.Change.Replace({ text: JsonSplice.edit(text, value, { layout, depth: 2, ...edits }) })
-      }
-      if (name === "pending" && value.members.some((member) => !isLivePending(text, member, now))) {
-        return JsonSplice.Change.Replace({
-          text: JsonSplice.edit(text, value, {
-            layout,
-            depth: 2,
-            change: (member) =>
-              isLivePending(text, member, now) ? JsonSplice.Change.Keep() : JsonSplice.Change.Remove(),
-            add: []
-          })
-        })
-      }
-      return JsonSplice.Change.Keep()
-    },
-    add: isEmpty && edits.add.length > 0 ? [["tenants", Object.fromEntries(edits.add)]] : []
-  })
-  return JsonSplice.replace(text, root, spliced)
-}
 
 /**
  * Writes one record into the text. Only its members that differ change.
@@ -314,28 +234,30 @@ export const put = (
       ? { ...encoded, access_token: null }
       : encoded
   const unsound = TOKEN_MEMBERS.find((name) => values[name] === "") ??
-    Object.entries(values).find(([, value]) => typeof value === "number" && !Number.isFinite(value))?.[0]
+    Option.getOrUndefined(JsonRecord.outOfRange(values))
   if (unsound !== undefined) return Either.left(damage(["tenants", tenant, unsound], "not writable"))
   const present = document.entries.get(tenant)?.[0]
   if (present !== undefined && !isOurs(present)) {
     return Either.left(damage(["tenants", tenant], "somebody else's entry"))
   }
-  return Either.right(rewrite(document, now, (layout) => ({
-    change: (member) =>
-      member !== present
-        ? JsonSplice.Change.Keep()
-        : JsonSplice.Change.Replace({
-          text: spliceObject(
-            document.text,
-            member.value as JsonTree.JsonObject,
-            CREDENTIAL_MEMBERS,
-            values,
-            layout,
-            3
-          )
-        }),
-    add: present === undefined ? [[tenant, values]] : []
-  })))
+  return Either.right(rewrite(document.text, document.root, now, {
+    tenants: (layout) => ({
+      change: (member) =>
+        member !== present
+          ? JsonSplice.Change.Keep()
+          : JsonSplice.Change.Replace({
+            text: spliceObject(
+              document.text,
+              member.value as JsonTree.JsonObject,
+              CREDENTIAL_MEMBERS,
+              values,
+              layout,
+              3
+            )
+          }),
+      add: present === undefined ? [[tenant, values]] : []
+    })
+  }))
 }
 
 /**
@@ -345,10 +267,12 @@ export const put = (
  * @category combinators
  */
 export const remove = (document: Document, tenant: TenantId.TenantId, now: number): string =>
-  rewrite(document, now, () => ({
-    change: (member) =>
-      member.name.normalize("NFC") === tenant && isOurs(member)
-        ? JsonSplice.Change.Remove()
-        : JsonSplice.Change.Keep(),
-    add: []
-  }))
+  rewrite(document.text, document.root, now, {
+    tenants: () => ({
+      change: (member) =>
+        member.name.normalize("NFC") === tenant && isOurs(member)
+          ? JsonSplice.Change.Remove()
+          : JsonSplice.Change.Keep(),
+      add: []
+    })
+  })

@@ -7,18 +7,21 @@ import { CredentialLock } from "@lockstep/core/CredentialLock"
 import type { CredentialStore } from "@lockstep/core/CredentialStore"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
 import type { Host } from "@lockstep/core/Host"
+import type { PendingLogins } from "@lockstep/core/PendingLogins"
 import type { RefreshJournal } from "@lockstep/core/RefreshJournal"
 import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type * as ConfigError from "effect/ConfigError"
 import * as Layer from "effect/Layer"
 import * as FileCredentialLock from "./FileCredentialLock.js"
 import * as FileCredentialStore from "./FileCredentialStore.js"
+import * as FilePendingLogins from "./FilePendingLogins.js"
 import * as FileRefreshJournal from "./FileRefreshJournal.js"
 import * as Home from "./Home.js"
 import * as NodeHost from "./NodeHost.js"
 
 /**
- * The ports of the refresh transaction on this machine: `auth.json`, its kernel locks and its journals.
+ * The ports of the refresh transaction on this machine: `auth.json` with credentials and unfinished logins, its kernel locks
+ * and its journals.
  *
  * Building it opens, creates and locks nothing.
  *
@@ -28,15 +31,16 @@ import * as NodeHost from "./NodeHost.js"
 export const layer = (
   options: Home.Options = {}
 ): Layer.Layer<
-  Home.Home | CredentialStore | CredentialLock | RefreshJournal | Host,
+  Home.Home | CredentialStore | CredentialLock | RefreshJournal | PendingLogins | Host,
   ConfigError.ConfigError | CredentialStoreError,
   RefreshPolicy
 > => {
   const lock = options.trustLocks === undefined
     ? FileCredentialLock.layer
     : Layer.effect(CredentialLock, FileCredentialLock.make({ trustRemote: options.trustLocks }))
-  return Layer.mergeAll(FileCredentialStore.layer, FileRefreshJournal.layer, NodeHost.layer).pipe(
-    Layer.provideMerge(Layer.provide(lock, Home.layerLockPaths)),
-    Layer.provideMerge(Home.layer(options))
-  )
+  return Layer.mergeAll(FileCredentialStore.layer, FilePendingLogins.layer, FileRefreshJournal.layer, NodeHost.layer)
+    .pipe(
+      Layer.provideMerge(Layer.provide(lock, Home.layerLockPaths)),
+      Layer.provideMerge(Home.layer(options))
+    )
 }

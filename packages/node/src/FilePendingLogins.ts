@@ -1,0 +1,69 @@
+/**
+ * Unfinished logins beside the credentials, in one `auth.json`: the second step of a login may come from any process of
+ * this home.
+ *
+ * @since 0.1.0
+ */
+import type { CredentialLock } from "@lockstep/core/CredentialLock"
+import * as PendingLogins from "@lockstep/core/PendingLogins"
+import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as AuthFile from "./AuthFile.js"
+import type * as AuthJson from "./AuthJson.js"
+import type { Home } from "./Home.js"
+import * as PendingJson from "./PendingJson.js"
+
+/**
+ * Makes the unfinished logins of a home.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: Effect.Effect<PendingLogins.PendingLogins["Type"], never, AuthFile.AuthFile> = Effect.map(
+  AuthFile.AuthFile,
+  (file) => {
+    const sound = <A>(answer: Either.Either<A, AuthJson.Damage>) =>
+      Either.mapLeft(answer, (damage) => file.failure("Decode", damage))
+    return PendingLogins.PendingLogins.of({
+      get: (key) => Effect.flatMap(file.read, (document) => sound(PendingJson.get(document, key))),
+      list: Effect.flatMap(
+        Effect.all([file.read, Clock.currentTimeMillis]),
+        ([document, now]) => sound(PendingJson.list(document, now))
+      ),
+      put: (key, login) =>
+        Effect.withSpan(
+          file.modify((document, now) =>
+            Either.right({ text: Option.some(PendingJson.put(document, key, login, now)), value: undefined })
+          ),
+          "lockstep.pending.put"
+        ),
+      remove: (key, only) =>
+        Effect.withSpan(
+          file.modify((document, now) => {
+            const { removed, text } = PendingJson.remove(document, key, Option.fromNullable(only), now)
+            return Either.right({
+              text: text === document.text ? Option.none() : Option.some(text),
+              value: removed
+            })
+          }),
+          "lockstep.pending.remove"
+        )
+    })
+  }
+)
+
+/**
+ * The unfinished logins of a home.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<
+  PendingLogins.PendingLogins,
+  never,
+  Home | CredentialLock | RefreshPolicy
+> = Layer.provide(Layer.effect(PendingLogins.PendingLogins, make), AuthFile.layer)
