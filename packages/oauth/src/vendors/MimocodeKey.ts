@@ -38,32 +38,22 @@ const bytesOf = (privateKey: Redacted.Redacted): Option.Option<Uint8Array> =>
   )
 
 /**
- * Builds the address that a person opens. `name` tells keys apart in the vendor's console.
+ * Builds the parameters of the address that a person opens. The key's name tells it from others in the vendor's console.
  *
  * @since 0.1.0
  * @category getters
  */
-export const address = (options: {
-  readonly endpoint: string
-  readonly parameters: Readonly<Record<string, string>>
-  readonly privateKey: Redacted.Redacted
-  readonly redirectUri: string
-  readonly name: string
-}): string => {
-  const url = new URL(options.endpoint)
-  const publicKey = Option.match(bytesOf(options.privateKey), {
-    onNone: () => new Uint8Array(),
-    onSome: (bytes) => x25519.getPublicKey(bytes)
-  })
-  const parameters = {
-    pk: Encoding.encodeBase64Url(Uint8Array.of(...SPKI, ...publicKey)),
-    redirect_uri: options.redirectUri,
-    ...options.parameters,
-    key_name: options.name
-  }
-  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
-  return url.href
-}
+export const parameters = (privateKey: Redacted.Redacted): Effect.Effect<Readonly<Record<string, string>>> =>
+  Effect.sync(() => ({
+    pk: Encoding.encodeBase64Url(Uint8Array.of(
+      ...SPKI,
+      ...Option.match(bytesOf(privateKey), {
+        onNone: () => new Uint8Array(),
+        onSome: (bytes) => x25519.getPublicKey(bytes)
+      })
+    )),
+    key_name: `mimo-code-cli-key-${Encoding.encodeHex(globalThis.crypto.getRandomValues(new Uint8Array(4)))}`
+  }))
 
 const decrypt = (sealed: Uint8Array<ArrayBuffer>, privateKey: Uint8Array): Promise<ArrayBuffer> => {
   const shared = Uint8Array.from(x25519.getSharedSecret(privateKey, sealed.subarray(0, PUBLIC_KEY)))

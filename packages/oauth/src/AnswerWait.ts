@@ -1,0 +1,140 @@
+/**
+ * Waiting for the answer to an authorization request: on a port of this machine, and for what a person pastes. Whichever
+ * comes first ends the wait, and with it the other.
+ *
+ * @since 0.1.0
+ */
+import type { TenantId } from "@lockstep/core/TenantId"
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as AuthorizationResponse from "./AuthorizationResponse.js"
+import type { Callback, CallbackListener, CallbackPage } from "./Callback.js"
+import type { Invitation, LoginRequest, Person } from "./Login.js"
+import type { LoginError } from "./LoginError.js"
+import { LoginFailed, LoginUnavailable } from "./LoginError.js"
+
+/**
+ * An open port, and how to open it once more.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface OpenPort {
+  readonly listener: CallbackListener
+  readonly again: Effect.Effect<CallbackListener, LoginUnavailable>
+}
+
+/**
+ * An answer, and the page that whoever brought it waits for.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface BroughtAnswer {
+  readonly response: AuthorizationResponse.AuthorizationResponse
+  readonly respond: (page: CallbackPage) => Effect.Effect<void>
+}
+
+/**
+ * Opens a port that the vendor allows, until the scope ends.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const listen = (
+  callback: Callback["Type"],
+  { port, tenant, vendor: { name, redirect } }: LoginRequest,
+  accepts: (query: URLSearchParams) => boolean
+): Effect.Effect<OpenPort, LoginUnavailable, Scope.Scope> =>
+  Effect.gen(function*() {
+    const scope = yield* Effect.scope
+    const open = (ports: readonly [number, ...Array<number>]) =>
+      callback.listen({ ports, path: redirect.path, accepts }).pipe(
+        Effect.mapError(({ ports: taken }) =>
+          new LoginUnavailable({
+            tenant,
+            reason: "PortsTaken",
+            message: `every port to which ${name} sends its answers is taken on this machine: ${taken.join(", ")}`,
+            advice: "end the program that listens there, or log in with --no-browser"
+          })
+        ),
+        Scope.extend(scope)
+      )
+    const listener = yield* open(Option.match(port, { onNone: () => redirect.ports, onSome: (one) => [one] }))
+    return { listener, again: open([listener.port]) }
+  })
+
+const NOT_OURS: CallbackPage = {
+  outcome: "Failed",
+  title: "This is not the answer",
+  detail: "What arrived does not belong to the login that waits here. The login goes on."
+}
+
+/**
+ * Reads what the page says at the end of a login.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const pageOf = (tenant: TenantId, exit: Exit.Exit<unknown, LoginError>): CallbackPage => {
+  if (Exit.isSuccess(exit)) {
+    return {
+      outcome: "Done",
+      title: "You are logged in",
+      detail: `The login of ${tenant} is stored. You can close this page.`
+    }
+  }
+  const detail = Option.match(Cause.failureOption(exit.cause), {
+    onNone: () => "The login was given up.",
+    onSome: ({ advice, message }) => `${message}. ${advice}.`
+  })
+  return { outcome: "Failed", title: "The login failed", detail }
+}
+
+const fromPort = (
+  listener: CallbackListener,
+  port: OpenPort,
+  isOurs: (response: AuthorizationResponse.AuthorizationResponse) => Effect.Effect<boolean>
+): Effect.Effect<BroughtAnswer, LoginError> =>
+  Effect.gen(function*() {
+    const { query, respond } = yield* listener.answer
+    const response = AuthorizationResponse.fromQuery(query)
+    if (yield* isOurs(response)) return { response, respond }
+    // The port closes with its page; the person's own answer is still on its way to it.
+    yield* respond(NOT_OURS)
+    return yield* fromPort(yield* port.again, port, isOurs)
+  })
+
+const fromPerson = (person: Person, tenant: TenantId): Effect.Effect<BroughtAnswer, LoginError> =>
+  Effect.flatMap(person.pasted, (pasted) =>
+    Option.match(AuthorizationResponse.fromPaste(pasted), {
+      onNone: () => new LoginFailed({ tenant, reason: "CodeUnreadable" }),
+      onSome: (response) => Effect.succeed({ response, respond: () => Effect.void })
+    }))
+
+/**
+ * Invites the person and waits for the first answer. What anybody else sends to the port is answered with a page and
+ * changes nothing.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const forAnswer = (options: {
+  readonly port: OpenPort
+  readonly person: Person
+  readonly tenant: TenantId
+  readonly invitation: Invitation
+  readonly isOurs: (response: AuthorizationResponse.AuthorizationResponse) => Effect.Effect<boolean>
+}): Effect.Effect<BroughtAnswer, LoginError> =>
+  Effect.scoped(Effect.gen(function*() {
+    const { invitation, isOurs, person, port, tenant } = options
+    const first = yield* Deferred.make<BroughtAnswer, LoginError>()
+    yield* Effect.forkScoped(Effect.intoDeferred(fromPort(port.listener, port, isOurs), first))
+    yield* Effect.forkScoped(Effect.intoDeferred(fromPerson(person, tenant), first))
+    yield* Effect.forkScoped(person.invite(invitation))
+    return yield* Deferred.await(first)
+  }))

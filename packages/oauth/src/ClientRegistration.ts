@@ -1,0 +1,137 @@
+/**
+ * A client that registers itself: RFC 7591, and AWS SSO OIDC in its own words.
+ *
+ * @since 0.1.0
+ */
+import { ProviderUnavailable } from "@lockstep/core/Errors"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as AnswerDecoder from "./AnswerDecoder.js"
+import * as EndpointUrl from "./EndpointUrl.js"
+import type { WireAnswer } from "./Exchange.js"
+import * as JsonObject from "./JsonObject.js"
+import type { LoginError } from "./LoginError.js"
+import { LoginUnavailable } from "./LoginError.js"
+import type { Wire } from "./LoginGrant.js"
+import * as LoginGrant from "./LoginGrant.js"
+import type { LoginClient, LoginTarget } from "./LoginTarget.js"
+import * as RetryAfter from "./RetryAfter.js"
+import * as Spelling from "./Spelling.js"
+import { WireRequest } from "./WireRequest.js"
+
+const NAME = "Lockstep"
+const DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
+const PAUSE = 1_000
+
+/** A native client keeps no secret from whoever runs it; one is taken only from a server that insists. */
+const authMethod = ({ metadata }: LoginTarget): string => {
+  const supported = Option.getOrElse(
+    Option.flatMapNullable(metadata, (found) => found.token_endpoint_auth_methods_supported),
+    (): ReadonlyArray<string> => ["none"]
+  )
+  return ["none", "client_secret_basic", "client_secret_post"].find((method) => supported.includes(method)) ?? "none"
+}
+
+const native = (target: LoginTarget, redirectUri: Option.Option<string>): JsonObject.JsonObject => ({
+  client_name: NAME,
+  application_type: "native",
+  ...Option.match(redirectUri, { onNone: () => ({}), onSome: (uri) => ({ redirect_uris: [uri] }) }),
+  response_types: Option.isSome(redirectUri) ? ["code"] : [],
+  grant_types: [
+    ...Option.isSome(redirectUri) ? ["authorization_code"] : [],
+    "refresh_token",
+    ...Option.isSome(target.endpoints.deviceAuthorizationEndpoint) ? [DEVICE] : []
+  ],
+  token_endpoint_auth_method: authMethod(target),
+  ...Option.match(target.scope, { onNone: () => ({}), onSome: (scope) => ({ scope }) })
+})
+
+/** `RegisterClient` of AWS SSO OIDC, as read in aws/amazon-q-developer-cli `crates/chat-cli/src/auth/builder_id.rs`. */
+const aws = ({ scope }: LoginTarget): JsonObject.JsonObject => ({
+  client_name: NAME,
+  client_type: "public",
+  scopes: Option.match(scope, { onNone: () => [], onSome: (words) => words.split(" ") })
+})
+
+const clientIn = (answer: JsonObject.JsonObject, isAws: boolean): Option.Option<LoginClient> =>
+  Option.map(JsonObject.text(answer, "client_id"), (id) => {
+    const secret = Option.map(JsonObject.text(answer, "client_secret"), (text) => Redacted.make(text))
+    return {
+      id,
+      secret,
+      // RFC 7591 section 3.2.1: 0 is never.
+      secretExpiresAt: Option.filter(
+        Option.zipRight(secret, JsonObject.number(answer, "client_secret_expires_at")),
+        (end) => end > 0
+      ),
+      authMethod: isAws ? Option.none() : Option.orElse(
+        JsonObject.text(answer, "token_endpoint_auth_method"),
+        () => Option.some(Option.isSome(secret) ? "client_secret_basic" : "none")
+      )
+    }
+  })
+
+const refused = (target: LoginTarget, answer: WireAnswer, now: number): LoginError => {
+  const { tenant } = target.request
+  const detail = AnswerDecoder.describe(answer, [])
+  if (answer.status === 429 || answer.status >= 500) {
+    return new ProviderUnavailable({
+      tenant,
+      reason: answer.status === 429 ? "RateLimited" : "ServerError",
+      retryAfter: Option.getOrElse(RetryAfter.millis(answer, now), () => PAUSE),
+      detail
+    })
+  }
+  return new LoginUnavailable({
+    tenant,
+    reason: "ClientIdMissing",
+    message: `the authorization server of ${tenant} registers no client for us (${detail})`,
+    advice: "register a native application with the server and name it with --client-id"
+  })
+}
+
+/**
+ * Registers a client for this login. `redirectUri` is `None` where the login needs none.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const register = (
+  wire: Wire,
+  target: LoginTarget,
+  redirectUri: Option.Option<string>
+): Effect.Effect<LoginClient, LoginError> =>
+  Effect.gen(function*() {
+    const { tenant, vendor } = target.request
+    const isAws = vendor.spelling === "camelCase"
+    const url = yield* Effect.mapError(
+      EndpointUrl.parse(Option.getOrElse(target.endpoints.registrationEndpoint, () => ""), "the registration endpoint"),
+      (message) =>
+        new LoginUnavailable({ tenant, reason: "BadAddress", message, advice: "name a client with --client-id" })
+    )
+    const request = new WireRequest({
+      url: url.href,
+      method: "POST",
+      headers: Redacted.make({ ...vendor.headers, "accept": "application/json", "content-type": "application/json" }),
+      body: Redacted.make(
+        JSON.stringify(isAws ? Spelling.toWire(vendor.spelling, aws(target)) : native(target, redirectUri))
+      )
+    })
+    const exchange = yield* LoginGrant.send(wire, tenant, request)
+    if (exchange._tag !== "Answered") {
+      return yield* new ProviderUnavailable({
+        tenant,
+        reason: "Transport",
+        retryAfter: PAUSE,
+        detail: exchange.detail
+      })
+    }
+    const { answer } = exchange
+    const isSuccess = answer.status >= 200 && answer.status <= 299
+    const client = isSuccess ? clientIn(LoginGrant.membersOf(vendor, answer), isAws) : Option.none()
+    return Option.isSome(client) ? client.value : yield* refused(target, answer, yield* Clock.currentTimeMillis)
+  }).pipe(Effect.withSpan("lockstep.login.register", {
+    attributes: { tenant: target.request.tenant, vendor: target.request.vendor.id }
+  }))

@@ -1,0 +1,160 @@
+/**
+ * What is settled before a login sends anything that counts: the way to log in, the vendor's terms, whether a live login
+ * would be replaced, and then the target.
+ *
+ * @since 0.1.0
+ */
+import type { Credential } from "@lockstep/core/Credential"
+import { lifetime } from "@lockstep/core/Credential"
+import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { CredentialExists, type CredentialStoreError, ProviderUnavailable } from "@lockstep/core/Errors"
+import * as Freshness from "@lockstep/core/Freshness"
+import * as Host from "@lockstep/core/Host"
+import * as RefreshJournal from "@lockstep/core/RefreshJournal"
+import { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
+import type { TenantId } from "@lockstep/core/TenantId"
+import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as ClientIds from "./ClientIds.js"
+import * as ClientSecrets from "./ClientSecrets.js"
+import * as Discovery from "./Discovery.js"
+import { Fetch } from "./Fetch.js"
+import type { LoginRequest } from "./Login.js"
+import type { LoginError } from "./LoginError.js"
+import { LoginUnavailable } from "./LoginError.js"
+import type { Wire } from "./LoginGrant.js"
+import * as LoginTarget from "./LoginTarget.js"
+import type { LoginMethod, OAuthVendor } from "./OAuthVendor.js"
+import { VendorSettings } from "./VendorSettings.js"
+
+/**
+ * A login that may begin.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface StartedLogin {
+  readonly method: LoginMethod
+  readonly target: LoginTarget.LoginTarget
+  readonly wire: Wire
+}
+
+/**
+ * Begins logins.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface LoginStart {
+  /** Begins by the first of these methods that the vendor has. */
+  readonly start: (
+    request: LoginRequest,
+    methods: ReadonlyArray<LoginMethod>
+  ) => Effect.Effect<StartedLogin, LoginError>
+  /** Loads the way out to the network. */
+  readonly wire: (tenant: TenantId) => Effect.Effect<Wire, ProviderUnavailable>
+}
+
+const checkMethod = (
+  request: LoginRequest,
+  methods: ReadonlyArray<LoginMethod>
+): Effect.Effect<LoginMethod, LoginUnavailable> =>
+  Option.match(Option.fromNullable(methods.find((method) => request.vendor.methods.includes(method))), {
+    onNone: () => LoginTarget.notOffered(request, `${request.vendor.name} has no login by ${methods.join(" or ")}`),
+    onSome: Effect.succeed
+  })
+
+const termsNotAccepted = (tenant: TenantId, { name, terms }: OAuthVendor) =>
+  new LoginUnavailable({
+    tenant,
+    reason: "TermsNotAccepted",
+    message: `${name} reserves this login: ${Option.match(terms, { onNone: () => "", onSome: ({ note }) => note })}`,
+    advice: `use ${
+      Option.match(terms, { onNone: () => "an API key", onSome: ({ alternative }) => alternative })
+    }; or accept the risk once for ${tenant} with --accept-terms`
+  })
+
+/**
+ * Makes the beginning of logins.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: Effect.Effect<
+  LoginStart,
+  never,
+  | Fetch
+  | VendorSettings
+  | CredentialStore
+  | RefreshJournal.RefreshJournal
+  | RefreshPolicy
+  | Host.Host
+  | TokenEndpoint
+> = Effect.gen(function*() {
+  const network = yield* Fetch
+  const settings = yield* VendorSettings
+  const store = yield* CredentialStore
+  const journal = yield* RefreshJournal.RefreshJournal
+  const policy = yield* RefreshPolicy
+  const host = yield* Host.Host
+  const endpoint = yield* TokenEndpoint
+  const discovery = yield* Discovery.make
+  const clientIds = yield* ClientIds.make
+  const clientSecrets = yield* ClientSecrets.make
+
+  const wire: LoginStart["wire"] = (tenant) =>
+    Effect.mapBoth(network.load, {
+      onFailure: ({ detail }) => new ProviderUnavailable({ tenant, reason: "Transport", retryAfter: 1_000, detail }),
+      onSuccess: (fetch) => ({ fetch, discovery, clientIds, clientSecrets, endpoint, timeout: policy.providerTimeout })
+    })
+
+  /** Whether somebody would miss it: the question that the locked read decides, asked before a person is troubled. */
+  const isLive = (tenant: TenantId, credential: Credential, now: number) =>
+    Effect.map(
+      Effect.catchIf(
+        journal.read(tenant),
+        // A new login is what replaces a damaged journal.
+        (error) => error.reason === "Decode",
+        () => Effect.succeed(RefreshJournal.empty(tenant))
+      ),
+      ({ mark }) =>
+        Option.exists(credential.refreshToken, (token) =>
+          !Option.exists(mark, ({ fingerprint }) => fingerprint === Host.fingerprint(host, token))) ||
+        (Option.isSome(credential.accessToken) && Freshness.isUnexpired(lifetime(credential), now))
+    )
+
+  const checkPresent = (
+    { replace, tenant }: LoginRequest,
+    present: Option.Option<Credential>,
+    now: number
+  ): Effect.Effect<void, CredentialExists | CredentialStoreError> =>
+    Option.isNone(present) || replace
+      ? Effect.void
+      : Effect.flatMap(isLive(tenant, present.value, now), (live) =>
+        live
+          ? new CredentialExists({
+            tenant,
+            account: Option.flatMap(present.value.account, ({ id, label }) => Option.orElse(label, () => id))
+          })
+          : Effect.void)
+
+  const start: LoginStart["start"] = (request, methods) =>
+    Effect.gen(function*() {
+      const { tenant, vendor } = request
+      const now = yield* Clock.currentTimeMillis
+      const method = yield* checkMethod(request, methods)
+      const isReserved = Option.exists(vendor.terms, ({ reserved }) => reserved)
+      if (isReserved && !(yield* settings.hasAcceptedTerms(tenant, vendor.id))) {
+        return yield* termsNotAccepted(tenant, vendor)
+      }
+      const present = Option.map(yield* store.get(tenant), ({ credential }) => credential)
+      yield* checkPresent(request, present, now)
+      const way = yield* wire(tenant)
+      const target = yield* LoginTarget.resolve(request, method, { ...way, present, now })
+      return { method, target, wire: way }
+    })
+
+  return { start, wire }
+})

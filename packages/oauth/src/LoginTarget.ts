@@ -1,0 +1,339 @@
+/**
+ * What a login is made against: the server's addresses and what it promises, the scope, and the client where one is
+ * known. Collected from the request, the vendor's descriptor, the environment and the server's metadata, in this order.
+ *
+ * @since 0.1.0
+ */
+import { Credential } from "@lockstep/core/Credential"
+import type { CredentialStoreError, ProviderRejected, ProviderUnavailable } from "@lockstep/core/Errors"
+import type { PendingLogin } from "@lockstep/core/PendingLogins"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import type * as OAuth from "oauth4webapi"
+import type { ClientIds } from "./ClientIds.js"
+import * as ClientSecrets from "./ClientSecrets.js"
+import type { Discovery } from "./Discovery.js"
+import * as EndpointUrl from "./EndpointUrl.js"
+import type { FetchFunction } from "./Fetch.js"
+import type { LoginRequest } from "./Login.js"
+import { LoginUnavailable } from "./LoginError.js"
+import * as OAuthVendor from "./OAuthVendor.js"
+
+/**
+ * A client as a server knows it. `secret` is one that belongs in the record: a vendor's own secret does not.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface LoginClient {
+  readonly id: string
+  readonly secret: Option.Option<Redacted.Redacted>
+  /** RFC 7591: seconds since the epoch. */
+  readonly secretExpiresAt: Option.Option<number>
+  /** RFC 7591. */
+  readonly authMethod: Option.Option<string>
+}
+
+/**
+ * Everything about the server that a flow asks.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface LoginTarget {
+  readonly request: LoginRequest
+  readonly fetch: FetchFunction
+  readonly issuer: Option.Option<string>
+  readonly endpoints: OAuthVendor.Endpoints
+  readonly metadata: Option.Option<OAuth.AuthorizationServer>
+  readonly scope: Option.Option<string>
+  /** `None`: one has to be registered. */
+  readonly client: Option.Option<LoginClient>
+}
+
+/**
+ * How a target is found.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Sources {
+  readonly fetch: FetchFunction
+  readonly discovery: Discovery
+  readonly clientIds: ClientIds
+  readonly clientSecrets: ClientSecrets.ClientSecrets
+  /** The record that the login would replace. */
+  readonly present: Option.Option<Credential>
+  /** Milliseconds since the epoch. */
+  readonly now: number
+}
+
+type ResolveError = LoginUnavailable | CredentialStoreError | ProviderRejected | ProviderUnavailable
+
+type Need = keyof OAuthVendor.Endpoints
+
+/** What cannot be done without, by method. */
+const NEEDS: Readonly<Record<OAuthVendor.LoginMethod, ReadonlyArray<Need>>> = {
+  browser: ["authorizationEndpoint", "tokenEndpoint"],
+  paste: ["authorizationEndpoint", "tokenEndpoint"],
+  device: ["deviceAuthorizationEndpoint", "tokenEndpoint"],
+  key: ["authorizationEndpoint"]
+}
+
+const NAMES: Readonly<Record<Need, string>> = {
+  authorizationEndpoint: "authorization endpoint",
+  tokenEndpoint: "token endpoint",
+  deviceAuthorizationEndpoint: "device authorization endpoint",
+  registrationEndpoint: "registration endpoint",
+  revocationEndpoint: "revocation endpoint",
+  accountEndpoint: "account endpoint"
+}
+
+const badAddress = ({ tenant }: LoginRequest, message: string) =>
+  new LoginUnavailable({ tenant, reason: "BadAddress", message, advice: "check the address, and that it is https" })
+
+const checkAddress = (request: LoginRequest, text: string, what: string): Effect.Effect<URL, LoginUnavailable> =>
+  Effect.mapError(EndpointUrl.parse(text, what), (message) => badAddress(request, message))
+
+/** RFC 8707: an absolute URI without a fragment. */
+const checkResource = (request: LoginRequest): Effect.Effect<void, LoginUnavailable> =>
+  Option.exists(request.resource, (text) => !URL.canParse(text) || text.includes("#"))
+    ? badAddress(request, "the resource is not an absolute address without a fragment")
+    : Effect.void
+
+const withMetadata = (
+  endpoints: OAuthVendor.Endpoints,
+  metadata: Option.Option<OAuth.AuthorizationServer>
+): OAuthVendor.Endpoints => {
+  const or = (known: Option.Option<string>, member: keyof OAuth.AuthorizationServer) =>
+    Option.orElse(known, () =>
+      Option.filter(
+        Option.flatMapNullable(metadata, (found) => found[member]),
+        (value): value is string => typeof value === "string"
+      ))
+  return {
+    ...endpoints,
+    authorizationEndpoint: or(endpoints.authorizationEndpoint, "authorization_endpoint"),
+    tokenEndpoint: or(endpoints.tokenEndpoint, "token_endpoint"),
+    deviceAuthorizationEndpoint: or(endpoints.deviceAuthorizationEndpoint, "device_authorization_endpoint"),
+    registrationEndpoint: or(endpoints.registrationEndpoint, "registration_endpoint"),
+    revocationEndpoint: or(endpoints.revocationEndpoint, "revocation_endpoint")
+  }
+}
+
+/** Without any scope most servers give no refresh token: what OpenID Connect asks for is asked, where it is known. */
+const scopeOf = (
+  { scopes, vendor }: LoginRequest,
+  metadata: Option.Option<OAuth.AuthorizationServer>
+): Option.Option<string> => {
+  const supported = Option.getOrElse(
+    Option.flatMapNullable(metadata, (found) => found.scopes_supported),
+    (): ReadonlyArray<string> => []
+  )
+  const wanted = [scopes, vendor.scopes, ["openid", "offline_access"].filter((scope) => supported.includes(scope))]
+    .find((list) => list.length > 0)
+  return Option.map(Option.fromNullable(wanted), (list) => list.join(" "))
+}
+
+/** A client that this tenant has at this server already, unless its registration has ended. */
+const storedClient = (
+  { now, present }: Sources,
+  issuer: Option.Option<string>,
+  tokenEndpoint: Option.Option<string>
+): Option.Option<LoginClient & { readonly isOver: boolean }> =>
+  Option.gen(function*() {
+    const record = yield* present
+    const isSameServer = Option.isSome(issuer)
+      ? Option.contains(record.issuer, issuer.value)
+      : Option.isSome(tokenEndpoint) && Option.contains(record.tokenEndpoint, tokenEndpoint.value)
+    return {
+      id: yield* Option.filter(record.clientId, (id) => id !== "" && isSameServer),
+      secret: record.clientSecret,
+      secretExpiresAt: record.clientSecretExpiresAt,
+      authMethod: record.tokenEndpointAuthMethod,
+      isOver: Option.exists(record.clientSecretExpiresAt, (end) => end * 1_000 <= now)
+    }
+  })
+
+const clientOf = (
+  request: LoginRequest,
+  sources: Sources,
+  issuer: Option.Option<string>,
+  { tokenEndpoint }: OAuthVendor.Endpoints
+): Effect.Effect<Option.Option<LoginClient>> =>
+  Effect.gen(function*() {
+    const stored = storedClient(sources, issuer, tokenEndpoint)
+    const named = Option.filter(
+      Option.isSome(request.clientId) ? request.clientId : yield* sources.clientIds.find(request.vendor),
+      (id) => id !== ""
+    )
+    if (Option.isSome(named)) {
+      const known = Option.filter(stored, ({ id }) => id === named.value)
+      // A registration that has ended is no client any more, also where a person's login is repeated by its name.
+      if (Option.exists(known, ({ isOver }) => isOver)) return Option.none()
+      return Option.some({
+        id: named.value,
+        secret: Option.orElse(request.clientSecret, () => Option.flatMap(known, ({ secret }) => secret)),
+        secretExpiresAt: Option.flatMap(known, ({ secretExpiresAt }) => secretExpiresAt),
+        authMethod: Option.flatMap(known, ({ authMethod }) => authMethod)
+      })
+    }
+    return Option.filter(stored, ({ isOver }) => !isOver)
+  })
+
+const checkPkce = (
+  { tenant }: LoginRequest,
+  metadata: Option.Option<OAuth.AuthorizationServer>
+): Effect.Effect<void, LoginUnavailable> => {
+  const methods = Option.flatMapNullable(metadata, (found) => found.code_challenge_methods_supported)
+  // A server that says nothing ignores a challenge that it does not know, or checks it without saying so.
+  return Option.exists(methods, (list) => !list.includes("S256"))
+    ? new LoginUnavailable({
+      tenant,
+      reason: "PkceNotOffered",
+      message: `the authorization server of ${tenant} does not support PKCE with S256`,
+      advice: "ask its operator to turn it on: without it, whoever sees the code can use it"
+    })
+    : Effect.void
+}
+
+const checkClient = (
+  { tenant, vendor }: LoginRequest,
+  client: Option.Option<LoginClient>,
+  { registrationEndpoint }: OAuthVendor.Endpoints
+): Effect.Effect<void, LoginUnavailable> =>
+  Option.isNone(client) && Option.isNone(registrationEndpoint)
+    ? new LoginUnavailable({
+      tenant,
+      reason: "ClientIdMissing",
+      message: `no client id is known for ${vendor.name}, and the server registers none`,
+      advice: "register a native application with the server and name it with --client-id"
+    })
+    : Effect.void
+
+const checkSecret = (
+  request: LoginRequest,
+  sources: Sources,
+  client: Option.Option<LoginClient>
+): Effect.Effect<void, LoginUnavailable | CredentialStoreError> =>
+  Effect.gen(function*() {
+    if (!ClientSecrets.isNeeded(request.vendor) || Option.isSome(Option.flatMap(client, ({ secret }) => secret))) return
+    if (Option.isSome(yield* sources.clientSecrets.find(request.vendor))) return
+    return yield* new LoginUnavailable({
+      tenant: request.tenant,
+      reason: "ClientSecretMissing",
+      ...ClientSecrets.missing(request.vendor)
+    })
+  })
+
+/**
+ * Says that there is no such way to log in.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export const notOffered = (request: LoginRequest, message: string): LoginUnavailable =>
+  new LoginUnavailable({
+    tenant: request.tenant,
+    reason: "MethodNotOffered",
+    message,
+    advice: `${request.vendor.name} offers: ${request.vendor.methods.join(", ")}`
+  })
+
+/**
+ * Finds the target of a login. Asks the server for nothing but its metadata, and for that only where the descriptor does
+ * not know what this method needs.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const resolve = (
+  request: LoginRequest,
+  method: OAuthVendor.LoginMethod,
+  sources: Sources
+): Effect.Effect<LoginTarget, ResolveError> =>
+  Effect.gen(function*() {
+    const { tenant, vendor } = request
+    yield* checkResource(request)
+    const named = Option.orElse(request.issuer, () => vendor.issuer)
+    if (Option.isSome(named)) yield* checkAddress(request, named.value, "the issuer")
+    const known = OAuthVendor.endpointsAt(vendor, named)
+    const metadata = Option.isSome(named) && method !== "key" && NEEDS[method].some((need) =>
+        Option.isNone(known[need])
+      )
+      ? yield* Effect.asSome(sources.discovery.metadata({ fetch: sources.fetch, tenant, issuer: named.value }))
+      : Option.none<OAuth.AuthorizationServer>()
+    const endpoints = withMetadata(known, metadata)
+    for (const need of NEEDS[method]) {
+      const address = endpoints[need]
+      if (Option.isNone(address)) {
+        return yield* notOffered(request, `${vendor.name} has no ${NAMES[need]}, as far as is known`)
+      }
+      yield* checkAddress(request, address.value, `the ${NAMES[need]}`)
+    }
+    const issuer = Option.orElse(Option.map(metadata, (found) => found.issuer), () => named)
+    const target = { request, fetch: sources.fetch, issuer, endpoints, metadata, scope: scopeOf(request, metadata) }
+    if (method === "key") return { ...target, client: Option.none() }
+    if (method !== "device") yield* checkPkce(request, metadata)
+    const client = yield* clientOf(request, sources, issuer, endpoints)
+    yield* checkClient(request, client, endpoints)
+    yield* checkSecret(request, sources, client)
+    return { ...target, client }
+  })
+
+/**
+ * Makes an attempt of a target, as it is kept until the second step.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const attemptOf = (
+  { endpoints, issuer, request, scope }: LoginTarget,
+  client: Option.Option<LoginClient>
+): Pick<
+  PendingLogin,
+  | "vendor"
+  | "issuer"
+  | "tokenEndpoint"
+  | "revocationEndpoint"
+  | "clientId"
+  | "clientSecret"
+  | "clientSecretExpiresAt"
+  | "tokenEndpointAuthMethod"
+  | "scope"
+  | "resource"
+  | "replace"
+> => ({
+  vendor: request.vendor.id === OAuthVendor.generic.id ? Option.none() : Option.some(request.vendor.id),
+  issuer,
+  tokenEndpoint: endpoints.tokenEndpoint,
+  revocationEndpoint: endpoints.revocationEndpoint,
+  clientId: Option.map(client, ({ id }) => id),
+  clientSecret: Option.flatMap(client, ({ secret }) => secret),
+  clientSecretExpiresAt: Option.flatMap(client, ({ secretExpiresAt }) => secretExpiresAt),
+  tokenEndpointAuthMethod: Option.flatMap(client, ({ authMethod }) => authMethod),
+  scope,
+  resource: request.resource,
+  replace: request.replace
+})
+
+/**
+ * Reads the record that an attempt will become, without tokens.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const recordOf = (login: PendingLogin): Credential =>
+  Credential.make({
+    vendor: login.vendor,
+    issuer: login.issuer,
+    tokenEndpoint: login.tokenEndpoint,
+    revocationEndpoint: login.revocationEndpoint,
+    clientId: login.clientId,
+    clientSecret: login.clientSecret,
+    clientSecretExpiresAt: login.clientSecretExpiresAt,
+    tokenEndpointAuthMethod: login.tokenEndpointAuthMethod,
+    scope: login.scope,
+    resource: login.resource
+  })
