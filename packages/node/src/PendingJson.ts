@@ -7,7 +7,6 @@
  * @since 0.1.0
  */
 import * as PendingLogins from "@lockstep/core/PendingLogins"
-import * as TenantId from "@lockstep/core/TenantId"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -34,26 +33,6 @@ const decodeEntry = (text: string, { value }: JsonTree.Member): Option.Option<Pe
   }
   const record = JsonRecord.scalars(text, value, MEMBERS)
   return Option.isSome(JsonRecord.outOfRange(record)) ? Option.none() : decodeLogin(record)
-}
-
-const part = (encoded: string): Option.Option<string> => {
-  try {
-    return Option.some(decodeURIComponent(encoded))
-  } catch {
-    return Option.none()
-  }
-}
-
-/** Reads a name back. Only the one spelling that {@link PendingLogins.nameOf} has counts: another key has another name. */
-const keyOf = (name: string): Option.Option<PendingLogins.PendingKey> => {
-  const [tenant, user, ...rest] = name.split(":")
-  return tenant === undefined || user === undefined || rest.length > 0 ? Option.none() : Option.filter(
-    Option.all({
-      tenant: Option.flatMap(part(tenant), (text) => Either.getRight(TenantId.fromString(text))),
-      user: part(user)
-    }),
-    (key) => PendingLogins.nameOf(key) === name
-  )
 }
 
 const find = (
@@ -91,7 +70,7 @@ export const list = (
     entriesOf(document),
     (entries) =>
       entries.flatMap(({ name }) =>
-        Option.toArray(Option.flatMap(keyOf(name), (key) =>
+        Option.toArray(Option.flatMap(PendingLogins.keyOf(name), (key) =>
           find(document.text, entries, name).pipe(
             Option.filter(({ createdAt }) => !PendingLogins.isAncient(createdAt, now)),
             Option.map((login): PendingLogins.Pending => ({ ...key, login }))
