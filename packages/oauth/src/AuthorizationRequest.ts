@@ -9,7 +9,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as OAuth from "oauth4webapi"
-import type { LoginClient, LoginTarget } from "./LoginTarget.js"
+import type { LoginClient } from "./LoginClient.js"
+import type { LoginTarget } from "./LoginTarget.js"
 import { attemptOf } from "./LoginTarget.js"
 
 /**

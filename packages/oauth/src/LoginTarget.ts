@@ -9,31 +9,14 @@ import type { CredentialStoreError, ProviderRejected, ProviderUnavailable } from
 import type { PendingLogin } from "@lockstep/core/PendingLogins"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type * as Redacted from "effect/Redacted"
 import type * as OAuth from "oauth4webapi"
-import type { ClientIds } from "./ClientIds.js"
-import * as ClientSecrets from "./ClientSecrets.js"
 import type { Discovery } from "./Discovery.js"
 import * as EndpointUrl from "./EndpointUrl.js"
 import type { FetchFunction } from "./Fetch.js"
 import type { LoginRequest } from "./Login.js"
+import * as LoginClient from "./LoginClient.js"
 import { LoginUnavailable } from "./LoginError.js"
 import * as OAuthVendor from "./OAuthVendor.js"
-
-/**
- * A client as a server knows it. `secret` is one that belongs in the record: a vendor's own secret does not.
- *
- * @since 0.1.0
- * @category models
- */
-export interface LoginClient {
-  readonly id: string
-  readonly secret: Option.Option<Redacted.Redacted>
-  /** RFC 7591: seconds since the epoch. */
-  readonly secretExpiresAt: Option.Option<number>
-  /** RFC 7591. */
-  readonly authMethod: Option.Option<string>
-}
 
 /**
  * Everything about the server that a flow asks.
@@ -49,7 +32,7 @@ export interface LoginTarget {
   readonly metadata: Option.Option<OAuth.AuthorizationServer>
   readonly scope: Option.Option<string>
   /** `None`: one has to be registered. */
-  readonly client: Option.Option<LoginClient>
+  readonly client: Option.Option<LoginClient.LoginClient>
 }
 
 /**
@@ -58,15 +41,9 @@ export interface LoginTarget {
  * @since 0.1.0
  * @category models
  */
-export interface Sources {
+export interface Sources extends LoginClient.Sources {
   readonly fetch: FetchFunction
   readonly discovery: Discovery
-  readonly clientIds: ClientIds
-  readonly clientSecrets: ClientSecrets.ClientSecrets
-  /** The record that the login would replace. */
-  readonly present: Option.Option<Credential>
-  /** Milliseconds since the epoch. */
-  readonly now: number
 }
 
 type ResolveError = LoginUnavailable | CredentialStoreError | ProviderRejected | ProviderUnavailable
@@ -136,52 +113,6 @@ const scopeOf = (
   return Option.map(Option.fromNullable(wanted), (list) => list.join(" "))
 }
 
-/** A client that this tenant has at this server already, unless its registration has ended. */
-const storedClient = (
-  { now, present }: Sources,
-  issuer: Option.Option<string>,
-  tokenEndpoint: Option.Option<string>
-): Option.Option<LoginClient & { readonly isOver: boolean }> =>
-  Option.gen(function*() {
-    const record = yield* present
-    const isSameServer = Option.isSome(issuer)
-      ? Option.contains(record.issuer, issuer.value)
-      : Option.isSome(tokenEndpoint) && Option.contains(record.tokenEndpoint, tokenEndpoint.value)
-    return {
-      id: yield* Option.filter(record.clientId, (id) => id !== "" && isSameServer),
-      secret: record.clientSecret,
-      secretExpiresAt: record.clientSecretExpiresAt,
-      authMethod: record.tokenEndpointAuthMethod,
-      isOver: Option.exists(record.clientSecretExpiresAt, (end) => end * 1_000 <= now)
-    }
-  })
-
-const clientOf = (
-  request: LoginRequest,
-  sources: Sources,
-  issuer: Option.Option<string>,
-  { tokenEndpoint }: OAuthVendor.Endpoints
-): Effect.Effect<Option.Option<LoginClient>> =>
-  Effect.gen(function*() {
-    const stored = storedClient(sources, issuer, tokenEndpoint)
-    const named = Option.filter(
-      Option.isSome(request.clientId) ? request.clientId : yield* sources.clientIds.find(request.vendor),
-      (id) => id !== ""
-    )
-    if (Option.isSome(named)) {
-      const known = Option.filter(stored, ({ id }) => id === named.value)
-      // A registration that has ended is no client any more, also where a person's login is repeated by its name.
-      if (Option.exists(known, ({ isOver }) => isOver)) return Option.none()
-      return Option.some({
-        id: named.value,
-        secret: Option.orElse(request.clientSecret, () => Option.flatMap(known, ({ secret }) => secret)),
-        secretExpiresAt: Option.flatMap(known, ({ secretExpiresAt }) => secretExpiresAt),
-        authMethod: Option.flatMap(known, ({ authMethod }) => authMethod)
-      })
-    }
-    return Option.filter(stored, ({ isOver }) => !isOver)
-  })
-
 const checkPkce = (
   { tenant }: LoginRequest,
   metadata: Option.Option<OAuth.AuthorizationServer>
@@ -197,35 +128,6 @@ const checkPkce = (
     })
     : Effect.void
 }
-
-const checkClient = (
-  { tenant, vendor }: LoginRequest,
-  client: Option.Option<LoginClient>,
-  { registrationEndpoint }: OAuthVendor.Endpoints
-): Effect.Effect<void, LoginUnavailable> =>
-  Option.isNone(client) && Option.isNone(registrationEndpoint)
-    ? new LoginUnavailable({
-      tenant,
-      reason: "ClientIdMissing",
-      message: `no client id is known for ${vendor.name}, and the server registers none`,
-      advice: "register a native application with the server and name it with --client-id"
-    })
-    : Effect.void
-
-const checkSecret = (
-  request: LoginRequest,
-  sources: Sources,
-  client: Option.Option<LoginClient>
-): Effect.Effect<void, LoginUnavailable | CredentialStoreError> =>
-  Effect.gen(function*() {
-    if (!ClientSecrets.isNeeded(request.vendor) || Option.isSome(Option.flatMap(client, ({ secret }) => secret))) return
-    if (Option.isSome(yield* sources.clientSecrets.find(request.vendor))) return
-    return yield* new LoginUnavailable({
-      tenant: request.tenant,
-      reason: "ClientSecretMissing",
-      ...ClientSecrets.missing(request.vendor)
-    })
-  })
 
 /**
  * Says that there is no such way to log in.
@@ -276,10 +178,7 @@ export const resolve = (
     const target = { request, fetch: sources.fetch, issuer, endpoints, metadata, scope: scopeOf(request, metadata) }
     if (method === "key") return { ...target, client: Option.none() }
     if (method !== "device") yield* checkPkce(request, metadata)
-    const client = yield* clientOf(request, sources, issuer, endpoints)
-    yield* checkClient(request, client, endpoints)
-    yield* checkSecret(request, sources, client)
-    return { ...target, client }
+    return { ...target, client: yield* LoginClient.resolve(request, sources, issuer, endpoints) }
   })
 
 /**
@@ -290,7 +189,7 @@ export const resolve = (
  */
 export const attemptOf = (
   { endpoints, issuer, request, scope }: LoginTarget,
-  client: Option.Option<LoginClient>
+  client: Option.Option<LoginClient.LoginClient>
 ): Pick<
   PendingLogin,
   | "vendor"
