@@ -4,10 +4,8 @@ import * as Credential from "@lockstep/core/Credential"
 import { LockTarget } from "@lockstep/core/CredentialLock"
 import { Change, CredentialStore } from "@lockstep/core/CredentialStore"
 import { CredentialStoreError } from "@lockstep/core/Errors"
-import * as Host from "@lockstep/core/Host"
-import { CapturedAnswer, Cooldown, Intent, JournalRecord, Mark, RefreshJournal } from "@lockstep/core/RefreshJournal"
+import { JournalRecord, RefreshJournal } from "@lockstep/core/RefreshJournal"
 import { RevokeAnswer } from "@lockstep/core/TokenEndpoint"
-import { TokenGrant } from "@lockstep/core/TokenGrant"
 import * as ControlledLock from "@lockstep/testkit/ControlledLock"
 import * as MemoryMachine from "@lockstep/testkit/MemoryMachine"
 import * as Deferred from "effect/Deferred"
@@ -21,61 +19,10 @@ import * as Scenario from "./coordinator/scenario.js"
 
 const { tenant, valueOf } = MemoryMachine
 const TENANT = LockTarget.Tenant({ tenant })
-const { failing, processOn, untilAllWait } = Scenario
+const { burden, failing, fingerprintOf, keep, processOn, untilAllWait } = Scenario
 
 const LOGIN = { replace: false, note: "login" }
 const REPLACE = { replace: true, note: "login" }
-
-const fingerprintOf = (machine: MemoryMachine.MemoryMachine, token: string) =>
-  Host.fingerprint(machine.host, Redacted.make(token))
-
-/** An answer to the refresh token of a machine's first login that was never stored. */
-const keep = (machine: MemoryMachine.MemoryMachine) =>
-  machine.journal.keepAnswer(
-    tenant,
-    CapturedAnswer.make({
-      attempt: "died",
-      fingerprint: fingerprintOf(machine, "lockstep-rt-0"),
-      obtainedAt: 1,
-      grant: TokenGrant.make({
-        accessToken: Redacted.make("lockstep-at-kept"),
-        refreshToken: Option.some(Redacted.make("lockstep-rt-kept")),
-        idToken: Option.none(),
-        tokenType: Option.none(),
-        scope: Option.none(),
-        expiresAt: Option.none(),
-        loginExpiresAt: Option.none(),
-        account: Option.none()
-      })
-    })
-  )
-
-/** A journal in which everything stands against another refresh. */
-const burden = (machine: MemoryMachine.MemoryMachine) =>
-  Effect.gen(function*() {
-    const { version } = Option.getOrThrow(yield* machine.store.get(tenant))
-    const fingerprint = fingerprintOf(machine, "lockstep-rt-0")
-    yield* machine.journal.write(
-      tenant,
-      JournalRecord.make({
-        ...(yield* machine.journal.read(tenant)),
-        intent: Option.some(Intent.make({
-          attempt: "died",
-          version,
-          fingerprint,
-          state: "sending",
-          sends: 2,
-          ambiguous: false,
-          at: 0,
-          endedAt: Option.none(),
-          by: machine.host.self
-        })),
-        cooldown: Option.some(Cooldown.make({ setAt: 0, until: 86_400_000, source: "server", failures: 3 })),
-        mark: Option.some(Mark.make({ fingerprint, reason: "InvalidGrant", detail: Option.none(), at: 0 }))
-      })
-    )
-    yield* keep(machine)
-  })
 
 describe("a login", () => {
   it.scoped("is stored, noted in the history, and served", () =>

@@ -7,35 +7,14 @@ import * as ControlledLock from "@lockstep/testkit/ControlledLock"
 import * as MemoryMachine from "@lockstep/testkit/MemoryMachine"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as HashMap from "effect/HashMap"
-import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
-import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as Scenario from "./scenario.js"
 
 const { tenant, valueOf } = MemoryMachine
 const TENANT = LockTarget.Tenant({ tenant })
-const { failing, of, outcome, processOn, untilAllWait } = Scenario
-
-/** A process, what it logs as warnings, and what it tells those who listen. */
-const observed = (machine: MemoryMachine.MemoryMachine) =>
-  Effect.gen(function*() {
-    const warnings: Array<string> = []
-    const events: Array<RefreshEvent> = []
-    const logger = Logger.make<unknown, void>(({ annotations, logLevel, message }) => {
-      if (logLevel._tag === "Warning") warnings.push(`${String(message)} ${HashMap.size(annotations)}`)
-    })
-    const coordinator = yield* Effect.provide(processOn(machine), Logger.replace(Logger.defaultLogger, logger))
-    yield* Effect.forkScoped(Stream.runForEach(coordinator.changes, (event) => Effect.sync(() => events.push(event))))
-    yield* untilAllWait
-    return {
-      events,
-      warnings,
-      accessToken: Effect.provide(coordinator.accessToken(tenant), Logger.replace(Logger.defaultLogger, logger))
-    }
-  })
+const { failing, observed, of, outcome, processOn, untilAllWait } = Scenario
 
 const store = (machine: MemoryMachine.MemoryMachine, id: string, seconds: number) =>
   Effect.flatMap(

@@ -2,12 +2,20 @@
 import type { AccessToken } from "@lockstep/core/AccessToken"
 import * as Credential from "@lockstep/core/Credential"
 import type { CredentialExists, RefreshError } from "@lockstep/core/Errors"
+import * as Host from "@lockstep/core/Host"
+import type { RefreshEvent } from "@lockstep/core/RefreshCoordinator"
+import { CapturedAnswer, Cooldown, Intent, JournalRecord, Mark } from "@lockstep/core/RefreshJournal"
 import { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
+import { TokenGrant } from "@lockstep/core/TokenGrant"
 import * as MemoryMachine from "@lockstep/testkit/MemoryMachine"
 import type * as ScriptedTokenEndpoint from "@lockstep/testkit/ScriptedTokenEndpoint"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as HashMap from "effect/HashMap"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 
 type Fields = Partial<ConstructorParameters<typeof Credential.Credential>[0]>
@@ -85,6 +93,27 @@ export const processOn = (machine: MemoryMachine.MemoryMachine, clock?: Clock.Cl
     () => Effect.addFinalizer(() => TestClock.adjust("1 minute"))
   )
 
+/** A process, what it logs as warnings, and what it tells those who listen. */
+export const observed = (machine: MemoryMachine.MemoryMachine) =>
+  Effect.gen(function*() {
+    const warnings: Array<string> = []
+    const events: Array<RefreshEvent> = []
+    const logger = Logger.make<unknown, void>(({ annotations, logLevel, message }) => {
+      if (logLevel._tag === "Warning") warnings.push(`${String(message)} ${HashMap.size(annotations)}`)
+    })
+    const coordinator = yield* Effect.provide(processOn(machine), Logger.replace(Logger.defaultLogger, logger))
+    yield* Effect.forkScoped(Stream.runForEach(coordinator.changes, (event) => Effect.sync(() => events.push(event))))
+    yield* untilAllWait
+    return {
+      events,
+      warnings,
+      accessToken: Effect.provide(
+        coordinator.accessToken(MemoryMachine.tenant),
+        Logger.replace(Logger.defaultLogger, logger)
+      )
+    }
+  })
+
 /** A machine with one expired login, some time after the epoch. */
 export const expiredLogin = (options?: MemoryMachine.Options, fields?: Fields) =>
   Effect.gen(function*() {
@@ -101,4 +130,55 @@ export const agingLogin = (options?: MemoryMachine.Options, fields?: Fields) =>
     yield* TestClock.adjust("1 hour")
     yield* machine.write(MemoryMachine.tenant, machine.server.issue({ ...(yield* validFor(60)), ...fields }))
     return machine
+  })
+
+export const fingerprintOf = (machine: MemoryMachine.MemoryMachine, token: string): string =>
+  Host.fingerprint(machine.host, Redacted.make(token))
+
+/** An answer to the refresh token of a machine's first login that was never stored. */
+export const keep = (machine: MemoryMachine.MemoryMachine) =>
+  machine.journal.keepAnswer(
+    MemoryMachine.tenant,
+    CapturedAnswer.make({
+      attempt: "died",
+      fingerprint: fingerprintOf(machine, "lockstep-rt-0"),
+      obtainedAt: 1,
+      grant: TokenGrant.make({
+        accessToken: Redacted.make("lockstep-at-kept"),
+        refreshToken: Option.some(Redacted.make("lockstep-rt-kept")),
+        idToken: Option.none(),
+        tokenType: Option.none(),
+        scope: Option.none(),
+        expiresAt: Option.none(),
+        loginExpiresAt: Option.none(),
+        account: Option.none()
+      })
+    })
+  )
+
+/** A journal in which everything stands against another refresh. */
+export const burden = (machine: MemoryMachine.MemoryMachine) =>
+  Effect.gen(function*() {
+    const { version } = Option.getOrThrow(yield* machine.store.get(MemoryMachine.tenant))
+    const fingerprint = fingerprintOf(machine, "lockstep-rt-0")
+    yield* machine.journal.write(
+      MemoryMachine.tenant,
+      JournalRecord.make({
+        ...(yield* machine.journal.read(MemoryMachine.tenant)),
+        intent: Option.some(Intent.make({
+          attempt: "died",
+          version,
+          fingerprint,
+          state: "sending",
+          sends: 2,
+          ambiguous: false,
+          at: 0,
+          endedAt: Option.none(),
+          by: machine.host.self
+        })),
+        cooldown: Option.some(Cooldown.make({ setAt: 0, until: 86_400_000, source: "server", failures: 3 })),
+        mark: Option.some(Mark.make({ fingerprint, reason: "InvalidGrant", detail: Option.none(), at: 0 }))
+      })
+    )
+    yield* keep(machine)
   })

@@ -52,22 +52,25 @@ const kept = (fingerprint: string, attempt = "attempt-1") =>
     grant: Schema.decodeSync(TokenGrant)({ accessToken: "at-1", refreshToken: "rt-1" })
   }))
 
-const decide = (evidence: Partial<Decision.Evidence> & { readonly rotates?: boolean } = {}) =>
-  Decision.decide({
-    tenant,
-    location: "memory",
-    stored: storedOf(expired),
-    journal: empty,
-    kept: Option.none(),
-    fingerprint: (one) => Option.map(one.refreshToken, Redacted.value),
-    traits: () => ({ rotates: evidence.rotates ?? true, margin: Option.none(), rotationGroup: Option.none() }),
-    policy: RefreshPolicy.defaults,
-    wanted: Wanted.fromDemand(),
-    hint: expired,
-    now: NOW,
-    acquiredAt: NOW,
-    ...evidence
-  })
+const evidenceOf = (
+  evidence: Partial<Decision.Evidence> & { readonly rotates?: boolean } = {}
+): Decision.Evidence => ({
+  tenant,
+  location: "memory",
+  stored: storedOf(expired),
+  journal: empty,
+  kept: Option.none(),
+  fingerprint: (one) => Option.map(one.refreshToken, Redacted.value),
+  traits: () => ({ rotates: evidence.rotates ?? true, margin: Option.none(), rotationGroup: Option.none() }),
+  policy: RefreshPolicy.defaults,
+  wanted: Wanted.fromDemand(),
+  hint: expired,
+  now: NOW,
+  acquiredAt: NOW,
+  ...evidence
+})
+
+const decide = (evidence?: Parameters<typeof evidenceOf>[0]) => Decision.decide(evidenceOf(evidence))
 
 /** A decision as one word, or two. */
 const told = (decision: Decision.Decision): string =>
@@ -119,6 +122,22 @@ describe("what the holder of the lock does", () => {
     ["a mark of another token", "Redeem", { journal: marked, stored: storedOf(credential({ refresh_token: "rt-1" })) }],
     ["a login that has reached its end", "LoginExpired", {
       stored: storedOf(credential({ login_expires_at: NOW / 1_000 }))
+    }],
+    ["a client registration that has ended", "RegistrationExpired", {
+      stored: storedOf(credential({ client_secret_expires_at: NOW / 1_000 }))
+    }],
+    ["a client registration that ends in a second", "Redeem", {
+      stored: storedOf(credential({ client_secret_expires_at: NOW / 1_000 + 1 }))
+    }],
+    ["a kept answer comes before the end of the registration", "Recover", {
+      stored: storedOf(credential({ client_secret_expires_at: NOW / 1_000 })),
+      kept: kept("rt-0")
+    }],
+    ["the end of the login comes before that of the registration", "LoginExpired", {
+      stored: storedOf(credential({ login_expires_at: NOW / 1_000, client_secret_expires_at: NOW / 1_000 }))
+    }],
+    ["what somebody refreshed is adopted, though its registration has ended", "Adopt", {
+      stored: storedOf(credential({ ...Schema.encodeSync(Credential)(fresh), client_secret_expires_at: 1 }))
     }],
     ["a fourth rejection within a minute", "FreshTokenRejected", { journal: storm, wanted: rejected }],
     ["a storm is the rejecting caller's alone", "Redeem", { journal: storm }],
@@ -177,5 +196,34 @@ describe("when the one retry may be sent", () => {
   it("carries the earlier request along", () => {
     const decision = decide({ journal: having({}) })
     assert.strictEqual(decision._tag === "Redeem" ? Option.getOrNull(decision.previous)?.sends : null, 1)
+  })
+})
+
+describe("a login is over", () => {
+  const isOver = (evidence: Partial<Decision.Evidence> & { readonly rotates?: boolean } = {}) =>
+    Decision.isOver(Option.getOrThrow(evidence.stored ?? storedOf(expired)), evidenceOf(evidence))
+
+  it("where a refresh would send a person to log in, and nowhere else", () => {
+    const over: ReadonlyArray<Parameters<typeof isOver>[0]> = [
+      { stored: storedOf(credential({ refresh_token: null })) },
+      { journal: marked },
+      { journal: Ledger.retire(empty, "rt-0", 2, NOW) },
+      { journal: having({ state: "consumed" }) },
+      { journal: having({ sends: 2 }) },
+      { stored: storedOf(credential({ login_expires_at: NOW / 1_000 })) },
+      { stored: storedOf(credential({ client_secret_expires_at: NOW / 1_000 })) }
+    ]
+    const live: ReadonlyArray<Parameters<typeof isOver>[0]> = [
+      {},
+      { stored: storedOf(fresh) },
+      { journal: having({}) },
+      { journal: cooling },
+      { journal: coolingByServer },
+      { journal: resting },
+      { journal: having({ state: "consumed" }), kept: kept("rt-0") },
+      { journal: having({ sends: 2 }), rotates: false }
+    ]
+    assert.deepStrictEqual(over.map(isOver), over.map(() => true))
+    assert.deepStrictEqual(live.map(isOver), live.map(() => false))
   })
 })

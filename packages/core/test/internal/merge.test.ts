@@ -12,6 +12,8 @@ const before = {
   revocation_endpoint: "https://as.example/revoke",
   client_id: "client",
   client_secret: "secret",
+  client_secret_expires_at: 20_000,
+  token_endpoint_auth_method: "client_secret_post",
   access_token: "at-0",
   refresh_token: "rt-0",
   id_token: "it-0",
