@@ -72,11 +72,8 @@ const knownEndpoint = ({ credential, vendor }: Subject, kind: EndpointKind): Opt
 /**
  * Chooses how a client proves itself: as it was registered (RFC 7591), as the vendor wants it, as the metadata says, and
  * by Basic where nothing is said (RFC 6749 section 2.3.1, RFC 8414). `None` for a way that needs more than a secret.
- *
- * @since 0.1.0
- * @category constructors
  */
-export const clientAuth = (options: {
+const clientAuth = (options: {
   readonly vendor: OAuthVendor.OAuthVendor
   readonly clientSecret: Option.Option<Redacted.Redacted>
   readonly registered: Option.Option<string>
@@ -91,7 +88,7 @@ export const clientAuth = (options: {
         : "client_secret_basic"
   })
   const vendors = options.vendor.clientAuth === "auto" ? guess : options.vendor.clientAuth
-  const secret = Option.filter(Option.map(options.clientSecret, Redacted.value), (text) => text !== "")
+  const secret = Option.map(options.clientSecret, Redacted.value)
   switch (Option.getOrElse(options.registered, () => vendors)) {
     case "none":
       return Option.some(OAuth.None())
@@ -104,25 +101,24 @@ export const clientAuth = (options: {
   }
 }
 
-/** The record's own, or that of a vendor whose secret a person brings. */
+/** The record's own, or that of a vendor whose secret a person brings, which is shown to the vendor alone. */
 const secretFor = (
   { clientSecrets, credential, tenant, vendor }: Subject,
   kind: EndpointKind
 ): Effect.Effect<Option.Option<Redacted.Redacted>, ProviderRejected> => {
+  const own = Option.filter(credential.clientSecret, (secret) => Redacted.value(secret) !== "")
   const namesClient = kind === "token_endpoint" ||
     Option.exists(vendor.revocation, ({ clientIdWith }) => clientIdWith.length > 0)
   const isPublic = Option.contains(credential.tokenEndpointAuthMethod, "none")
-  if (Option.isSome(credential.clientSecret) || !namesClient || isPublic || !ClientSecrets.isNeeded(vendor)) {
-    return Effect.succeed(credential.clientSecret)
-  }
+  const isBrought = ClientSecrets.isNeeded(vendor) && OAuthVendor.isAtHome(vendor, credential.issuer)
+  if (Option.isSome(own) || !namesClient || isPublic || !isBrought) return Effect.succeed(own)
+
   const rejected = (detail: string) => new ProviderRejected({ tenant, reason: "InvalidClient", detail })
+  const { advice, message: missing } = ClientSecrets.missing(vendor)
   return clientSecrets.find(vendor).pipe(
     Effect.mapError(({ message }) => rejected(`the stored client secret cannot be read: ${message}`)),
     Effect.flatMap(Option.match({
-      onNone: () => {
-        const { advice, message } = ClientSecrets.missing(vendor)
-        return rejected(`${message}; ${advice}`)
-      },
+      onNone: () => rejected(`${missing}; ${advice}`),
       onSome: Effect.succeedSome
     }))
   )

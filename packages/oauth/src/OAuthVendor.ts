@@ -354,15 +354,23 @@ const NOWHERE: Endpoints = {
 }
 
 /**
+ * Whether a login is one at the vendor's own server; one that names another issuer has left it.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isAtHome = (self: OAuthVendor, issuer: Option.Option<string>): boolean =>
+  Option.isNone(issuer) || Option.isNone(self.issuer) || issuer.value === self.issuer.value
+
+/**
  * Reads a vendor's endpoints at an issuer: its own, where none is named, else those that follow from the address. What
  * is `None` is discovered, or not offered: the vendor's own addresses are never asked about another server's login.
  *
  * @since 0.1.0
  * @category getters
  */
-export const endpointsAt = (self: OAuthVendor, issuer: Option.Option<string>): Endpoints =>
-  Option.isNone(issuer) || Option.isNone(self.issuer) || issuer.value === self.issuer.value
-    ? self
-    : URL.canParse(issuer.value)
-    ? { ...NOWHERE, ...self.relocate(new URL(issuer.value)) }
-    : NOWHERE
+export const endpointsAt = (self: OAuthVendor, issuer: Option.Option<string>): Endpoints => {
+  if (isAtHome(self, issuer)) return self
+  const url = Option.flatMap(issuer, Option.liftThrowable((text: string) => new URL(text)))
+  return { ...NOWHERE, ...Option.getOrUndefined(Option.map(url, self.relocate)) }
+}

@@ -108,6 +108,23 @@ describe("a client secret that is not ours", () => {
       assert.strictEqual(yield* member(credential, setup, "client_secret"), expected)
     }))
 
+  it.effect("is shown to the vendor alone", () =>
+    Effect.gen(function*() {
+      const { run, sent } = driver(GRANT, { environment: variable })
+      yield* run(redeem(record("gemini", {
+        issuer: Option.some("https://as.example"),
+        tokenEndpoint: Option.some("https://as.example/token")
+      })))
+      assert.strictEqual(sent.length, 1)
+      assert.notInclude(sent[0]?.body, "from-variable")
+    }))
+
+  it.effect("is the brought one, where the record's is empty", () =>
+    Effect.gen(function*() {
+      const credential = record("gemini", { clientSecret: secret("") })
+      assert.strictEqual(yield* member(credential, { environment: variable }, "client_secret"), "from-variable")
+    }))
+
   it.effect("is looked up at each use", () =>
     Effect.gen(function*() {
       const settings = yield* VendorSettings.VendorSettings
