@@ -1,5 +1,6 @@
 import { CredentialLock } from "@lockstep/core/CredentialLock"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { PendingLogins } from "@lockstep/core/PendingLogins"
 import { RefreshJournal } from "@lockstep/core/RefreshJournal"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import * as FileHome from "@lockstep/node/FileHome"
@@ -22,6 +23,7 @@ export const temporary: Effect.Effect<string, never, Scope.Scope> = Effect.acqui
 export interface Opened {
   readonly home: Home.Home["Type"]
   readonly store: CredentialStore["Type"]
+  readonly pending: PendingLogins["Type"]
   readonly journal: RefreshJournal["Type"]
   readonly lock: CredentialLock["Type"]
 }
@@ -38,6 +40,7 @@ export const open = (directory: string, options: Home.Options = {}) =>
     (context): Opened => ({
       home: Context.get(context, Home.Home),
       store: Context.get(context, CredentialStore),
+      pending: Context.get(context, PendingLogins),
       journal: Context.get(context, RefreshJournal),
       lock: Context.get(context, CredentialLock)
     })

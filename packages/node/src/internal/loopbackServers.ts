@@ -1,0 +1,100 @@
+/**
+ * One port of this machine, on both of its loopback addresses and on no other.
+ *
+ * Whoever has the other address of the same port would get what the browser sends to `localhost`, which names both. So a
+ * port counts as taken when either is.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Http from "node:http"
+import type { AddressInfo } from "node:net"
+import { codeOf } from "./errno.js"
+
+/** Bytes of request line and headers: a code is long, and nothing else is expected. */
+const MAX_HEADER = 16_384
+
+/** Milliseconds within which a request must have arrived: who connects and says nothing takes no place for long. */
+const HEADERS_TIMEOUT = 5_000
+
+const MAX_CONNECTIONS = 64
+
+/** Of any free port one address may be taken by chance. */
+const ATTEMPTS = 10
+
+const ABSENT = ["EADDRNOTAVAIL", "EAFNOSUPPORT", "EPROTONOSUPPORT"]
+
+export interface OpenPort {
+  readonly port: number
+  readonly servers: ReadonlyArray<Http.Server>
+}
+
+/** Closes at once, with every connection. */
+const close = (server: Http.Server): Effect.Effect<void> =>
+  Effect.async<void>((resume) => {
+    server.close(() => resume(Effect.void))
+    server.closeAllConnections()
+  })
+
+export const closeAll = ({ servers }: OpenPort): Effect.Effect<void> =>
+  Effect.forEach(servers, close, { discard: true, concurrency: "unbounded" })
+
+/** Fails with an errno. */
+const bind = (
+  host: "127.0.0.1" | "::1",
+  port: number,
+  handle: Http.RequestListener
+): Effect.Effect<Http.Server, string> =>
+  Effect.async((resume) => {
+    const server = Http.createServer({
+      maxHeaderSize: MAX_HEADER,
+      headersTimeout: HEADERS_TIMEOUT,
+      requestTimeout: HEADERS_TIMEOUT,
+      connectionsCheckingInterval: 1_000
+    }, handle)
+    server.maxConnections = MAX_CONNECTIONS
+    server.maxRequestsPerSocket = 1
+    // For good: a connection that cannot be accepted is an error, too, and no reason to end the process.
+    server.on("error", (cause) => resume(Effect.fail(codeOf(cause))))
+    try {
+      server.listen({ host, port, exclusive: true, ipv6Only: host === "::1" }, () => resume(Effect.succeed(server)))
+    } catch (cause) {
+      resume(Effect.fail(codeOf(cause)))
+    }
+  })
+
+/** `None` where the port is taken on either address. */
+const openBoth = (port: number, handle: Http.RequestListener): Effect.Effect<Option.Option<OpenPort>> =>
+  Effect.matchEffect(bind("127.0.0.1", port, handle), {
+    onFailure: () => Effect.succeedNone,
+    onSuccess: (first) => {
+      const bound = (first.address() as AddressInfo).port
+      return Effect.matchEffect(bind("::1", bound, handle), {
+        onSuccess: (second) => Effect.succeedSome({ port: bound, servers: [first, second] }),
+        onFailure: (code) =>
+          ABSENT.includes(code)
+            ? Effect.succeedSome({ port: bound, servers: [first] })
+            : Effect.as(close(first), Option.none())
+      })
+    }
+  })
+
+const firstFree = (ports: ReadonlyArray<number>, handle: Http.RequestListener) =>
+  Effect.gen(function*() {
+    for (const port of ports.flatMap((one) => one === 0 ? Array.from({ length: ATTEMPTS }, () => 0) : [one])) {
+      const open = yield* openBoth(port, handle)
+      if (Option.isSome(open)) return open
+    }
+    return Option.none<OpenPort>()
+  })
+
+/** Opens the first port that is free until the scope ends; 0 is any. `None` where all are taken. */
+export const open = (
+  ports: ReadonlyArray<number>,
+  handle: Http.RequestListener,
+  beforeClose: Effect.Effect<void>
+): Effect.Effect<Option.Option<OpenPort>, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    firstFree(ports, handle),
+    Option.match({ onNone: () => Effect.void, onSome: (port) => Effect.zipRight(beforeClose, closeAll(port)) })
+  )
