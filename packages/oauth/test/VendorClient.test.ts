@@ -181,6 +181,13 @@ describe("a client secret that is not ours", () => {
       )
     }))
 
+  it.effect("is not missed by a client that was registered without", () =>
+    Effect.gen(function*() {
+      const { run, sent } = driver(GRANT)
+      yield* run(redeem(record("gemini", { tokenEndpointAuthMethod: Option.some("none") })))
+      assert.strictEqual(sent.length, 1)
+    }))
+
   it.effect("is in no message, also where the server repeats it", () =>
     Effect.gen(function*() {
       const value = "a-client-secret-that-is-echoed"
