@@ -11,7 +11,7 @@ import * as TokenFamilies from "../TokenFamilies.js"
 import * as AuthorizationCodes from "./AuthorizationCodes.js"
 import * as AuthorizePage from "./AuthorizePage.js"
 import * as VendorEmulator from "./VendorEmulator.js"
-import { json, text, violate } from "./VendorServer.js"
+import { json, violate } from "./VendorServer.js"
 import * as WireRules from "./WireRules.js"
 
 const CLIENT_ID = "9d1c250a-e61b-44d9-88ed-5944d1962f5e"
@@ -179,7 +179,13 @@ export const make = (
               }))
             }),
 
-          [`GET ${PAGE}`]: () => Effect.succeed(text(200, "Paste this into Claude Code"))
+          "GET https://api.anthropic.com/api/oauth/profile": (request) =>
+            families.isLive((request.headers.authorization ?? "").replace(/^Bearer /, ""))
+              ? Effect.succeed(json(200, {
+                account: { uuid: ACCOUNT.id, email: ACCOUNT.label },
+                organization: { uuid: "6a6e0f3c-0000-4000-8000-0000000000aa", name: "Example" }
+              }))
+              : violate("the access token is not valid", error(401, "authentication_error", "Invalid bearer token"))
         }
       }
     }

@@ -232,9 +232,10 @@ export const make = (
               if (members["user_code"] !== polled.attempt.userCode) {
                 return yield* violate("user_code is of another login", error(404, "deviceauth_not_found", "No."))
               }
-              // Either status means that the person has not agreed yet.
-              if (polled.finding === "Pending") return error(403, "deviceauth_authorization_pending", "Not yet.")
-              if (polled.finding !== "Agreed") return error(404, "deviceauth_not_found", "Not yet.")
+              if (polled.finding !== "Agreed") {
+                // Either status means that the person has not agreed yet.
+                return error(polled.polls % 2 === 0 ? 404 : 403, "deviceauth_authorization_pending", "Not yet.")
+              }
               const codeVerifier = randomBytes(48).toString("base64url")
               const codeChallenge = AuthorizationCodes.challengeOf(codeVerifier)
               return json(200, {

@@ -41,6 +41,14 @@ export const refusals = {
 } as const
 
 /**
+ * Who logs in here.
+ *
+ * @since 0.1.0
+ * @category fixtures
+ */
+export const ACCOUNT: { readonly id: string; readonly label: string } = { id: "583231", label: "octocat" }
+
+/**
  * How long an access token lives. Seconds.
  *
  * @since 0.1.0
@@ -118,6 +126,13 @@ export const make = (
             logins.set(login, host)
             return answered(request, { access_token: login, token_type: "bearer", scope: "read:user" })
           }),
+
+        [`GET https://api.${host}/user`]: (request: VendorRequest) => {
+          const login = (request.headers.authorization ?? "").replace(/^Bearer /, "")
+          return logins.get(login) === host
+            ? Effect.succeed(json(200, { login: ACCOUNT.label, id: Number(ACCOUNT.id), type: "User" }))
+            : violate("the token is not GitHub's", refusals.badCredentials)
+        },
 
         [`GET https://api.${host}/copilot_internal/v2/token`]: (request: VendorRequest) =>
           Effect.gen(function*() {

@@ -36,6 +36,8 @@ export interface Attempt {
 export interface Polled {
   readonly attempt: Attempt
   readonly finding: Finding
+  /** How many there were, this one included. */
+  readonly polls: number
   /** Seconds, as from now on. */
   readonly interval: number
   /** What is wrong with the pace, if anything. */
@@ -90,6 +92,7 @@ export const make = (options: { readonly interval: number; readonly now: () => n
       return {
         attempt: found.attempt,
         finding,
+        polls: found.polls,
         interval: found.interval,
         violation: early > 0 ? `polled ${early} ms before it was asked to` : undefined
       }

@@ -21,6 +21,8 @@ const MORE_SCOPES = [...SCOPES, "codewhisperer:transformations", "codewhisperer:
 const error = (status: number, code: string, type: string, description: string) =>
   json(status, { __type: type, error: code, error_description: description }, { "x-amzn-errortype": type })
 
+const typeOnly = (type: string) => json(400, { __type: type, message: "no" })
+
 /**
  * Errors as this vendor writes them.
  *
@@ -29,13 +31,20 @@ const error = (status: number, code: string, type: string, description: string) 
  */
 export const refusals = {
   invalidGrant: error(400, "invalid_grant", "InvalidGrantException", "Invalid refresh token provided"),
-  /** Some answers name the exception only, with its namespace. */
+  /** Some answers name the exception only, with its namespace or without. */
   invalidGrantTypeOnly: json(400, { __type: "com.amazonaws.ssooidc#InvalidGrantException", message: "no" }),
-  invalidGrantBareType: json(400, { __type: "InvalidGrantException", message: "no" }),
-  expiredTokenTypeOnly: json(400, { __type: "ExpiredTokenException", message: "expired" }),
+  invalidGrantBareType: typeOnly("InvalidGrantException"),
   expiredToken: error(400, "expired_token", "ExpiredTokenException", "Token is expired"),
+  expiredTokenCodeOnly: json(400, { error: "expired_token" }),
+  expiredTokenTypeOnly: typeOnly("ExpiredTokenException"),
   invalidClient: error(401, "invalid_client", "InvalidClientException", "Invalid client provided"),
+  invalidClientCodeOnly: json(401, { error: "invalid_client" }),
+  invalidClientTypeOnly: typeOnly("InvalidClientException"),
+  unauthorizedClientTypeOnly: typeOnly("UnauthorizedClientException"),
+  accessDeniedTypeOnly: typeOnly("AccessDeniedException"),
   slowDown: error(400, "slow_down", "SlowDownException", "Too many requests"),
+  slowDownTypeOnly: typeOnly("SlowDownException"),
+  throttling: typeOnly("ThrottlingException"),
   tooMany: json(429, { __type: "ThrottlingException" }, { "retry-after": "14" }),
   internal: error(500, "server_error", "InternalServerException", "Internal server error")
 } as const

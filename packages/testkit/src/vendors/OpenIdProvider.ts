@@ -178,6 +178,9 @@ export const make = (
       return {
         isLive: families.isLive,
         routes: {
+          // RFC 8414, where a client may look first.
+          [`GET ${ISSUER}/.well-known/oauth-authorization-server`]: () => Effect.succeed(json(404, {})),
+
           [`GET ${ISSUER}/.well-known/openid-configuration`]: () =>
             Effect.succeed(json(200, {
               issuer: ISSUER,
@@ -221,15 +224,15 @@ export const make = (
                 {
                   client_name: WireRules.present,
                   application_type: "native",
-                  redirect_uris: (uris) =>
+                  redirect_uris: WireRules.optional((uris) =>
                     Array.isArray(uris) && uris.length > 0 &&
-                    uris.every((uri) =>
-                      typeof uri === "string" && /^http:\/\/127\.0\.0\.1(:\d+)?\/callback$/.test(uri)
-                    ),
-                  grant_types: (types) =>
-                    Array.isArray(types) && types.includes("refresh_token") &&
-                    (types.includes("authorization_code") || types.includes(DevicePoll.GRANT_TYPE)),
-                  response_types: WireRules.optional(["code"]),
+                    uris.every((uri) => typeof uri === "string" && /^http:\/\/127\.0\.0\.1(:\d+)?\/callback$/.test(uri))
+                  ),
+                  grant_types: (types) => Array.isArray(types) && types.includes("refresh_token"),
+                  // RFC 7591 section 2.1: each follows from the other.
+                  response_types: JSON.stringify(members["grant_types"] ?? []).includes("authorization_code")
+                    ? ["code"]
+                    : [],
                   token_endpoint_auth_method: "none",
                   scope: WireRules.optional(SCOPE)
                 },

@@ -76,7 +76,8 @@ export const make = (
       const families = TokenFamilies.make({ rotates: true, accessTokenTtl: LIFETIME })
       const codes = AuthorizationCodes.make()
       const malformed = error(400, "invalid_request")
-      const referrer: WireRules.Rule = "grok-build"
+      // `grok-build`, or the name of the program that asks.
+      const referrer: WireRules.Rule = /^[a-z-]+$/
 
       const answer = (tokens: TokenFamilies.IssuedTokens, nonce: string) => ({
         access_token: UnsignedJwt.make({
@@ -166,6 +167,9 @@ export const make = (
       return {
         isLive: (credential) => families.isLive(UnsignedJwt.idOf(credential)),
         routes: {
+          // RFC 8414, where a client may look first.
+          [`GET ${ISSUER}/.well-known/oauth-authorization-server`]: () => Effect.succeed(json(404, {})),
+
           [`GET ${ISSUER}/.well-known/openid-configuration`]: () =>
             Effect.succeed(json(200, {
               issuer: ISSUER,

@@ -1,0 +1,117 @@
+import { assert } from "@effect/vitest"
+import * as TenantId from "@lockstep/core/TenantId"
+import { generic as vendor } from "@lockstep/oauth/OAuthVendor"
+import * as Emulator from "@lockstep/testkit/vendors/OpenIdProvider"
+import { json } from "@lockstep/testkit/vendors/VendorServer"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Flows from "../Flows.js"
+import * as Logins from "../Logins.js"
+import * as Refreshes from "../Refreshes.js"
+import { checkRecord, type Conformance, type Facts, REGISTERED, type Scenario, seconds, stored } from "../Scenario.js"
+
+const facts: Facts = {
+  tenant: TenantId.make("acme"),
+  vendor: null,
+  issuer: Emulator.ISSUER,
+  clientId: Emulator.CLIENT_ID,
+  account: { id: Emulator.ACCOUNT.id, label: Emulator.ACCOUNT.label },
+  lifetime: Emulator.LIFETIME,
+  loginLifetime: null,
+  refreshToken: "Rotates",
+  scope: Emulator.SCOPE,
+  request: {
+    issuer: Option.some(Emulator.ISSUER),
+    clientId: Option.some(Emulator.CLIENT_ID),
+    resource: Option.some(Emulator.RESOURCE)
+  }
+}
+
+const { refusals } = Emulator
+
+const registers = (way: Logins.Way, name: string): Scenario => ({
+  name: `registers a client for a login by ${name}, and uses it again`,
+  run: (stage) =>
+    Effect.gen(function*() {
+      const unregistered = { ...facts, clientId: REGISTERED, request: { ...facts.request, clientId: Option.none() } }
+      yield* way(stage, unregistered)
+      yield* checkRecord(stage, unregistered, { loggedInAt: seconds(stage) })
+      const { clientId } = yield* stored(stage, facts)
+      assert.match(Option.getOrElse(clientId, () => ""), /^dyn-/)
+      yield* stage.coordinator.refresh(facts.tenant)
+      yield* way(stage, unregistered, { replace: true })
+      assert.deepStrictEqual((yield* stored(stage, facts)).clientId, clientId)
+    })
+})
+
+/** Codes of RFC 6749, RFC 8707 and OpenID Connect, and those of common practice. */
+const codes = {
+  invalid_grant: "Terminal InvalidGrant",
+  interaction_required: "Terminal InvalidGrant",
+  login_required: "Terminal InvalidGrant",
+  consent_required: "Terminal InvalidGrant",
+  invalid_client: "Rejected InvalidClient",
+  unauthorized_client: "Rejected InvalidClient",
+  access_denied: "Rejected Entitlement",
+  insufficient_scope: "Rejected Entitlement",
+  permission_error: "Rejected Entitlement",
+  invalid_request: "Rejected Protocol",
+  invalid_scope: "Rejected Protocol",
+  invalid_target: "Rejected Protocol",
+  unsupported_grant_type: "Rejected Protocol",
+  slow_down: "RateLimited",
+  rate_limit_error: "RateLimited",
+  rate_limit_exceeded: "RateLimited",
+  temporarily_unavailable: "ServerError",
+  server_error: "ServerError",
+  overloaded_error: "ServerError"
+}
+
+export const generic: Conformance = {
+  vendor,
+  emulator: Emulator.make,
+  environment: {},
+  scenarios: [
+    Logins.stores("a login by browser is stored", facts, Flows.browser),
+    Logins.devicePace(facts, ["Pending", "SlowDown", "Pending", "SlowDown", "Pending", "Agreed"]),
+    Refreshes.renews(facts, Flows.browser),
+    Refreshes.refusals(facts, Flows.browser, {
+      ...Object.fromEntries(
+        Object.entries(codes).map(([code, said]) => [code, [json(400, { error: code }), said] as const])
+      ),
+      invalidGrantWith200: [refusals.invalidGrantWith200, "Terminal InvalidGrant"],
+      invalidGrantWith401: [json(401, { error: "invalid_grant" }), "Terminal InvalidGrant"],
+      temporarilyUnavailable: [refusals.temporarilyUnavailable, "ServerError"],
+      tooMany: [refusals.tooMany, "RateLimited"],
+      unauthorized: [json(401, {}), "Rejected InvalidClient"],
+      forbidden: [json(403, {}), "Rejected Entitlement"],
+      timedOut: [json(408, {}), "ServerError"],
+      unknownCode: [json(400, { error: "made_up" }), "Rejected Protocol"],
+      moved: [json(302, {}, { location: `${Emulator.ISSUER}/elsewhere` }), "Rejected Protocol"]
+    }),
+    Refreshes.traits(facts, Flows.browser, { rotates: true, margin: null, rotationGroup: null }),
+    Refreshes.revokes(facts, Flows.browser, ["refresh_token", "access_token"]),
+    Logins.stores("a pasted address is stored", facts, Logins.pasteAddress),
+    Logins.stores("a pasted code is stored", facts, Logins.pasteCode),
+    registers(Flows.browser, "browser"),
+    registers(Flows.device, "device"),
+    Logins.deviceInSteps(facts),
+    ...Logins.deviceEnds(facts, ["Denied", "Expired"]),
+    Logins.exchangeRefusals(facts, [
+      ["invalidGrant", refusals.invalidGrant, "LoginFailed CodeRefused"],
+      ["invalidClient", refusals.invalidClient, "ProviderRejected InvalidClient"],
+      ["tooMany", refusals.tooMany, "ProviderUnavailable RateLimited"],
+      ["temporarilyUnavailable", refusals.temporarilyUnavailable, "ProviderUnavailable ServerError"]
+    ]),
+    Logins.denied(facts),
+    Logins.noTermsGate(facts, Flows.browser),
+    Refreshes.keeps(facts, Flows.browser, [
+      { members: ["refresh_token"] },
+      { members: ["scope", "id_token", "token_type"] }
+    ]),
+    Refreshes.withoutAccessToken(facts, Flows.browser, "access_token"),
+    Refreshes.reuse(facts, Flows.browser),
+    Refreshes.margin(facts, Flows.browser, 120)
+  ],
+  unobservable: {}
+}

@@ -1,0 +1,59 @@
+import { assert } from "@effect/vitest"
+import * as TenantId from "@lockstep/core/TenantId"
+import { mimocode as vendor } from "@lockstep/oauth/vendors/Mimocode"
+import * as Emulator from "@lockstep/testkit/vendors/Mimocode"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Flows from "../Flows.js"
+import * as Logins from "../Logins.js"
+import * as Refreshes from "../Refreshes.js"
+import { checkRecord, type Conformance, type Facts, request, type Scenario, seconds } from "../Scenario.js"
+
+const facts: Facts = {
+  tenant: TenantId.make("mimocode"),
+  vendor: "mimocode",
+  issuer: "https://platform.xiaomimimo.com",
+  clientId: null,
+  account: { id: Emulator.ACCOUNT.id, label: null },
+  lifetime: null,
+  loginLifetime: null,
+  refreshToken: "None",
+  scope: null,
+  request: {}
+}
+
+/** A key that was sealed for another attempt opens nothing; nothing else tells whose it is. */
+const foreignKey: Scenario = {
+  name: "a key that was sealed for somebody else is refused, and the attempt stays open",
+  run: (stage) =>
+    Effect.gen(function*() {
+      const mine = request(stage, facts)
+      const other = { ...mine, user: "another-person" }
+      const invitations = [yield* stage.login.begin(mine), yield* stage.login.begin(other)]
+      const locations = yield* Effect.forEach(invitations, (invitation) =>
+        "url" in invitation ? stage.visit(invitation.url) : Effect.succeed(undefined))
+      const answer = (index: number) =>
+        Redacted.make(locations[index]?.href ?? "")
+      assert.strictEqual((yield* Effect.exit(stage.login.complete(mine, answer(1))))._tag, "Failure")
+      yield* stage.login.complete(mine, answer(0))
+      yield* checkRecord(stage, facts, { loggedInAt: seconds(stage) })
+    })
+}
+
+export const mimocode: Conformance = {
+  vendor,
+  emulator: Emulator.make,
+  environment: {},
+  scenarios: [
+    Logins.stores("a sealed key that the browser brings is stored", facts, Flows.browser),
+    Logins.stores("a pasted address is stored", facts, Logins.pasteAddress),
+    Logins.pastesAt(facts, Emulator.PAGE),
+    Refreshes.traits(facts, Flows.browser, { rotates: false, margin: null, rotationGroup: null }),
+    Refreshes.never(facts, Flows.browser),
+    Refreshes.revokes(facts, Flows.browser, []),
+    foreignKey,
+    Logins.noTermsGate(facts, Flows.browser),
+    Logins.notOffered(facts, ["device"])
+  ],
+  unobservable: {}
+}
