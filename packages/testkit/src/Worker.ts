@@ -29,6 +29,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as codeLogin from "./internal/codeLogin.js"
 import * as LineProtocol from "./LineProtocol.js"
 import * as StepTracer from "./StepTracer.js"
 import { fingerprint } from "./TokenLedger.js"
@@ -45,6 +46,7 @@ const describe = (stored: Option.Option<Credential.Stored>) =>
     onNone: () => null,
     onSome: ({ credential }) => ({
       generation: credential.generation,
+      account: Option.getOrNull(Credential.accountId(credential)),
       accessToken: named(credential.accessToken),
       refreshToken: named(credential.refreshToken)
     })
@@ -93,6 +95,15 @@ const make = Effect.gen(function*() {
               (stored) => describe(Option.some(stored))
             )
         )
+      case "Login":
+        return Effect.flatMap(codeLogin.begin(command), ({ exchange, like }) =>
+          Effect.map(
+            writer.login(TenantId.make(command.tenant), exchange, { replace: command.replace, like }),
+            ({ replaced, stored }) => ({
+              ...describe(Option.some(stored)),
+              replaced: Option.match(replaced, { onNone: () => null, onSome: ({ generation }) => generation })
+            })
+          ))
       case "Remove":
         return Effect.map(
           writer.remove(TenantId.make(command.tenant), { revoke: command.revoke }),

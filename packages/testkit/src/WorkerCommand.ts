@@ -27,6 +27,15 @@ export const WorkerCommand = Schema.Union(
   Schema.TaggedStruct("Refresh", { ...tenant, acceptRisk: Schema.Boolean }),
   /** `credential` is an entry of `auth.json`. */
   Schema.TaggedStruct("Put", { ...tenant, credential: Schema.Unknown, replace: Schema.Boolean }),
+  /** Logs the account in at `issuer`, as a person does, and exchanges the code under the tenant's lock. */
+  Schema.TaggedStruct("Login", {
+    ...tenant,
+    issuer: Schema.String,
+    clientId: Schema.String,
+    redirectUri: Schema.String,
+    account: Schema.String,
+    replace: Schema.Boolean
+  }),
   Schema.TaggedStruct("Remove", { ...tenant, revoke: Schema.Boolean }),
   /** Reads the store without any lock. */
   Schema.TaggedStruct("Read", tenant),
