@@ -2,7 +2,7 @@
  * @since 0.1.0
  */
 import { CredentialStore } from "@lockstep/core/CredentialStore"
-import type { ReauthorizationRequired } from "@lockstep/core/Errors"
+import type { ProviderRejected, ReauthorizationRequired } from "@lockstep/core/Errors"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -10,13 +10,15 @@ import * as Predicate from "effect/Predicate"
 import * as Nearest from "./Nearest.js"
 
 /**
- * An error, with advice that only the command can give.
+ * An error, in words that only the command can find.
  *
  * @since 0.1.0
  * @category errors
  */
 export class Advised extends Data.TaggedError("Advised")<{
-  readonly error: ReauthorizationRequired
+  readonly error: ReauthorizationRequired | ProviderRejected
+  /** In place of the error's own. */
+  readonly text?: string
   readonly advice: string
   readonly nearest: ReadonlyArray<string>
 }> {}

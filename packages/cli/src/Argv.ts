@@ -16,6 +16,9 @@ const GLOBAL = ["--home", "--store", "--completions"]
 
 const LOG_LEVEL = "--log-level"
 
+/** Options whose value may be left out, and what it is then. */
+const IMPLIED: Readonly<Record<string, string>> = { "--code": "-" }
+
 /**
  * A command line, put in order.
  *
@@ -25,7 +28,7 @@ const LOG_LEVEL = "--log-level"
 export interface Argv {
   /** What the parser reads. */
   readonly args: ReadonlyArray<string>
-  /** The subcommand, if one is named. */
+  /** The subcommand, if one is named; with its own subcommand, in two words. */
   readonly command: string | undefined
   /** As it was named. The parser would take a name that it does not know for a command. */
   readonly logLevel: string | undefined
@@ -40,7 +43,11 @@ export interface Argv {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (line: ReadonlyArray<string>, commands: ReadonlyArray<string>): Argv => {
+export const make = (
+  line: ReadonlyArray<string>,
+  commands: ReadonlyArray<string>,
+  subcommands: Readonly<Record<string, ReadonlyArray<string>>> = {}
+): Argv => {
   const end = line.indexOf("--")
   const own = end === -1 ? line : line.slice(0, end)
   const theirs = end === -1 ? [] : ["--", ...line.slice(end + 1).map((arg) => SHIELD + arg)]
@@ -53,15 +60,24 @@ export const make = (line: ReadonlyArray<string>, commands: ReadonlyArray<string
     else if (arg.startsWith(`${LOG_LEVEL}=`)) logLevel = arg.slice(LOG_LEVEL.length + 1)
     else if (GLOBAL.includes(arg) && i + 1 < own.length) globals.push(arg, own[++i]!)
     else if (GLOBAL.some((name) => arg.startsWith(`${name}=`))) globals.push(arg)
-    else rest.push(arg)
+    else {
+      rest.push(arg)
+      const isLast = i + 1 === own.length || own[i + 1]!.startsWith("--")
+      if (isLast && Object.hasOwn(IMPLIED, arg)) rest.push(IMPLIED[arg]!)
+    }
   }
   const asksForHelp = rest[0] === "help"
   if (asksForHelp) rest.shift()
-  const at = rest.findIndex((arg) => commands.includes(arg))
-  const ordered = at === -1 ? rest : [rest[at]!, ...rest.slice(0, at), ...rest.slice(at + 1)]
+  const names: Array<string> = []
+  const take = (known: ReadonlyArray<string>) => {
+    const at = rest.findIndex((arg) => known.includes(arg))
+    if (at !== -1) names.push(...rest.splice(at, 1))
+  }
+  take(commands)
+  if (names.length > 0) take(subcommands[names[0]!] ?? [])
   return {
-    args: [...globals, ...ordered, ...theirs],
-    command: at === -1 ? undefined : rest[at],
+    args: [...globals, ...names, ...rest, ...theirs],
+    command: names.length === 0 ? undefined : names.join(" "),
     logLevel,
     wantsHelp: asksForHelp || rest.includes("--help") || rest.includes("-h"),
     wantsJson: rest.includes("--json") || rest.includes("--format=json") ||

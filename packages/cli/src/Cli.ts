@@ -5,12 +5,10 @@
  */
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
-import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
-import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
-import * as TenantId from "@lockstep/core/TenantId"
+import { LOCAL_USER } from "@lockstep/core/PendingLogins"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import * as Argv from "./Argv.js"
 import * as Doctor from "./commands/Doctor.js"
 import * as Exec from "./commands/Exec.js"
@@ -19,50 +17,15 @@ import * as Logout from "./commands/Logout.js"
 import * as Refresh from "./commands/Refresh.js"
 import * as Status from "./commands/Status.js"
 import * as Token from "./commands/Token.js"
+import * as Parameters from "./Parameters.js"
 import * as TokenFormat from "./TokenFormat.js"
 import * as Wiring from "./Wiring.js"
 
-const tenant = Args.text({ name: "TENANT" }).pipe(
-  Args.withDescription("a login: codex, codex@work, mcp:linear"),
-  Args.mapEffect((text) =>
-    Either.mapLeft(
-      TenantId.fromString(text),
-      () => HelpDoc.p("a tenant is 1 to 512 bytes without control characters")
-    )
-  )
-)
-
-const duration = (name: string, description: string) =>
-  Options.text(name).pipe(
-    Options.withPseudoName("DURATION"),
-    Options.withDescription(description),
-    Options.filterMap(
-      RefreshPolicy.parseDuration,
-      `--${name}: a duration such as 300, 300s, 5m, 2h or "5 minutes" is expected`
-    ),
-    Options.optional
-  )
-
-const flag = (name: string, description: string) => Options.boolean(name).pipe(Options.withDescription(description))
-
-const json = flag("json", "print JSON, errors too")
-
-const globals = {
-  home: Options.text("home").pipe(
-    Options.withPseudoName("DIR"),
-    Options.withDescription("where credentials live: LOCKSTEP_HOME, else ~/.lockstep"),
-    Options.optional
-  ),
-  store: Options.text("store").pipe(
-    Options.withPseudoName("STORE"),
-    Options.withDescription("which store to use: LOCKSTEP_STORE, else the one that the home is pinned to, else file"),
-    Options.optional
-  )
-}
+const { duration, flag, json, tenant, text } = Parameters
 
 const lockstep = Command.make(
   "lockstep",
-  { ...globals, json },
+  { ...Parameters.globals, json },
   (options) => Effect.provide(Status.overview(options), Wiring.layer(options))
 ).pipe(
   Command.withDescription(
@@ -76,11 +39,14 @@ const wired = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 
 const minTtl = duration("min-ttl", "validity that the token must have left")
 
+const source = text("source", "SOURCE", "stored, or the variable to use; else the first that is there")
+
 const token = Command.make(
   "token",
   {
     tenant,
     minTtl,
+    source,
     maxWait: duration("max-wait", "answer in time; a refresh that takes longer goes on in the background"),
     noRefresh: flag("no-refresh", "print what is stored, or fail; ask no server"),
     rejectedStdin: flag("rejected-stdin", "read the token that got a 401 from standard input and answer with another"),
@@ -98,6 +64,75 @@ const token = Command.make(
         globals: Wiring.toArguments(root)
       })))
 ).pipe(Command.withDescription("Prints a usable access token, refreshing it first where necessary."))
+
+const login = Command.make(
+  "login",
+  {
+    target: Args.optional(
+      Args.text({ name: "VENDOR|TENANT" }).pipe(Args.withDescription("a vendor, or a login to repeat"))
+    ),
+    tenant: text("tenant", "T", "how the login is called; else like its vendor"),
+    profile: text("profile", "P", "a further account: the tenant VENDOR@P"),
+    device: flag("device", "log in on another device: prints an address and a code, and waits"),
+    noBrowser: flag("no-browser", "print the address and end; a second step brings the answer"),
+    code: text("code", "CODE|URL", "the second step: what the browser ended at, or - for standard input"),
+    poll: flag("poll", "the second step of --device --no-browser: ask once"),
+    cancel: flag("cancel", "drop the unfinished login"),
+    user: text("user", "ID", "who logs in, where several people do so through one relay").pipe(
+      Options.map(Option.getOrElse(() => LOCAL_USER))
+    ),
+    issuer: text("issuer", "URL", "any OAuth or OpenID Connect server; a vendor's other domain or region"),
+    clientId: text("client-id", "ID", "the client to log in with"),
+    clientSecretFrom: text("client-secret-from", "FILE", "where its secret is read, or - for standard input"),
+    scopes: Options.text("scope").pipe(
+      Options.withPseudoName("S"),
+      Options.withDescription("a scope, in place of the usual ones; may be repeated"),
+      Options.repeated
+    ),
+    resource: text("resource", "R", "the resource that the token is for (RFC 8707)"),
+    replace: flag("replace", "replace a login that is still alive"),
+    acceptTerms: flag("accept-terms", "log in although the vendor reserves this login for its own programs"),
+    qr: flag("qr", "show the address as a QR code, too"),
+    timeout: duration("timeout", "how long to wait for the person"),
+    port: Options.integer("port").pipe(
+      Options.withDescription("the port that the browser comes back to"),
+      Options.optional
+    ),
+    json
+  },
+  (options) =>
+    Effect.flatMap(lockstep, (root) =>
+      Effect.flatMap(
+        Effect.promise(() => import("./commands/Login.js")),
+        (Login) => wired(Login.run({ ...options, globals: Wiring.toArguments(root) }))
+      ))
+).pipe(Command.withDescription("Logs a person in, in a browser, in two steps or on another device."))
+
+const secret = Command.make(
+  "secret",
+  {
+    vendor: Args.text({ name: "VENDOR" }).pipe(Args.withDescription("a vendor that needs one: gemini, antigravity")),
+    from: Options.text("from").pipe(
+      Options.withPseudoName("FILE"),
+      Options.withDescription("where the secret is read, or - for standard input")
+    ),
+    json
+  },
+  (options) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./commands/VendorSecret.js")),
+      (VendorSecret) => wired(VendorSecret.run(options))
+    )
+).pipe(Command.withDescription("Stores a vendor's client secret, which Lockstep does not ship."))
+
+const vendors = Command.make(
+  "vendors",
+  { json },
+  (options) => Effect.flatMap(Effect.promise(() => import("./commands/Vendors.js")), (Vendors) => Vendors.run(options))
+).pipe(
+  Command.withDescription("Shows every vendor: how it logs in, what its terms say, and what is not offered and why."),
+  Command.withSubcommands([secret])
+)
 
 const refresh = Command.make(
   "refresh",
@@ -156,12 +191,13 @@ const exec = Command.make(
       Options.withDescription(`the variable that holds the token (default ${Exec.DEFAULT_VARIABLE})`),
       Options.withDefault(Exec.DEFAULT_VARIABLE)
     ),
-    minTtl
+    minTtl,
+    source
   },
   ({ command, variable, ...options }) =>
     Effect.gen(function*() {
       const checked = yield* Exec.check({ variable, command: command.flatMap(Argv.unshield) })
-      yield* Exec.run(checked, yield* wired(Token.get(options)))
+      yield* Exec.run(checked, yield* wired(Token.fromAnySource(options)))
     })
 ).pipe(Command.withDescription("Runs a command with a fresh token in its environment."))
 
@@ -175,7 +211,26 @@ const doctor = Command.make("doctor", { json }, (options) => wired(Doctor.run(op
  * @since 0.1.0
  * @category commands
  */
-export const commands = { token, exec, status, refresh, import: importCommand, logout, doctor }
+export const commands = {
+  token,
+  exec,
+  login,
+  status,
+  refresh,
+  logout,
+  import: importCommand,
+  vendors,
+  "vendors secret": secret,
+  doctor
+}
+
+/**
+ * The commands that stand behind another one.
+ *
+ * @since 0.1.0
+ * @category commands
+ */
+export const subcommands = { vendors: ["secret"] }
 
 /**
  * The whole tree.
@@ -184,5 +239,5 @@ export const commands = { token, exec, status, refresh, import: importCommand, l
  * @category commands
  */
 export const root = lockstep.pipe(
-  Command.withSubcommands([token, exec, status, refresh, importCommand, logout, doctor])
+  Command.withSubcommands([token, exec, login, status, refresh, logout, importCommand, vendors, doctor])
 )

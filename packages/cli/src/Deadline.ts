@@ -23,6 +23,7 @@ import { Background } from "./Background.js"
 import type { ErrorReport } from "./ErrorReport.js"
 import * as Output from "./Output.js"
 import { Relayed } from "./Relayed.js"
+import * as Sources from "./Sources.js"
 
 /**
  * What is wanted, and by when.
@@ -93,6 +94,8 @@ export const get = (options: Options) =>
           ...options.globals,
           "token",
           tenant,
+          "--source",
+          Sources.STORED,
           "--json",
           ...Option.match(options.minTtl, {
             onNone: () => [],

@@ -114,6 +114,7 @@ export const fromError = (error: unknown): ErrorReport => {
     const report = fromError(error.error)
     return {
       ...report,
+      message: error.text ?? report.message,
       advice: error.advice,
       details: error.nearest.length === 0 ? report.details : { ...report.details, nearest: error.nearest }
     }

@@ -22,6 +22,8 @@ export const Store = 6
 const BY_TAG: Readonly<Record<string, number>> = {
   UsageError: Usage,
   CredentialExists: Usage,
+  LoginUnavailable: Usage,
+  LoginFailed: LoginNeeded,
   ReauthorizationRequired: LoginNeeded,
   LockTimeout: Lock,
   LockUnavailable: Lock,

@@ -8,6 +8,7 @@
  * @since 0.1.0
  */
 import * as Freshness from "@lockstep/core/Freshness"
+import * as SourceVariables from "@lockstep/oauth/SourceVariables"
 import * as fs from "node:fs"
 
 /**
@@ -58,6 +59,10 @@ const homeOf = ({ env, platform }: Question): string | undefined => {
   return platform !== "win32" && user !== undefined && user.startsWith("/") ? `${user}/.lockstep` : undefined
 }
 
+/** A variable that is set may come before the stored token; whether it counts is the full command's to say. */
+const isFromEnvironment = ({ env }: Question, tenant: string): boolean =>
+  SourceVariables.of(tenant).some(({ name }) => env[name] !== undefined)
+
 const isOptional = (value: unknown, type: "string" | "object"): boolean =>
   value === undefined || value === null || (type === "string" ? typeof value === "string" : isObject(value))
 
@@ -68,6 +73,7 @@ const TEXTS = [
   "revocation_endpoint",
   "client_id",
   "client_secret",
+  "token_endpoint_auth_method",
   "access_token",
   "refresh_token",
   "id_token",
@@ -76,7 +82,7 @@ const TEXTS = [
   "resource",
   "last_redeem"
 ]
-const TIMES = ["expires_at", "obtained_at", "login_expires_at"]
+const TIMES = ["expires_at", "obtained_at", "login_expires_at", "client_secret_expires_at"]
 
 const isTime = (value: unknown): boolean =>
   value === undefined || value === null || typeof value === "number" && value > 0 && Number.isFinite(value)
@@ -117,7 +123,7 @@ const isPinnedElsewhere = (text: string | undefined): boolean => {
 const find = (question: Question): string | undefined => {
   const tenant = tenantOf(question.args)
   const home = tenant === undefined ? undefined : homeOf(question)
-  if (tenant === undefined || home === undefined) return undefined
+  if (tenant === undefined || home === undefined || isFromEnvironment(question, tenant)) return undefined
   const text = question.read(`${home}/auth.json`)
   if (text === undefined || isPinnedElsewhere(question.read(`${home}/store.json`))) return undefined
 

@@ -21,6 +21,9 @@ const MEMBERS = [
   "revocation_endpoint",
   "client_id",
   "client_secret",
+  "client_secret_expires_at",
+  "token_endpoint_auth_method",
+  "login_expires_at",
   "vendor",
   "issuer",
   "resource",
@@ -76,6 +79,17 @@ const seconds = (fields: Fields, member: Member): Either.Either<Option.Option<nu
   return number <= 0 ? wrong(`${member}: is not positive`) : Either.right(Option.some(number))
 }
 
+const isBeyond = (at: Option.Option<number>): boolean => Option.exists(at, (value) => value > YEAR_2100)
+
+const beyond = (member: Member): Either.Either<never, UsageError> =>
+  wrong(`${member}: is beyond the year 2100 (milliseconds?)`, "give seconds since the epoch")
+
+const moment = (fields: Fields, member: Member): Either.Either<Option.Option<number>, UsageError> =>
+  Either.flatMap(
+    seconds(fields, member),
+    (at): Either.Either<Option.Option<number>, UsageError> => isBeyond(at) ? beyond(member) : Either.right(at)
+  )
+
 const isLoopback = (host: string): boolean =>
   host === "localhost" || host === "[::1]" || /^127(\.\d{1,3}){3}$/.test(host)
 
@@ -119,13 +133,14 @@ const expiry = (fields: Fields, now: number): Either.Either<Option.Option<number
       return yield* wrong("expires_at and expires_in: one of them is enough")
     }
     const expiresAt = Option.orElse(at, () => Option.map(within, (span) => Math.floor(now / 1000) + span))
-    return Option.exists(expiresAt, (moment) => moment > YEAR_2100)
-      ? yield* wrong(
-        `${Option.isSome(at) ? "expires_at" : "expires_in"}: is beyond the year 2100 (milliseconds?)`,
-        "give seconds since the epoch"
-      )
-      : expiresAt
+    return isBeyond(expiresAt) ? yield* beyond(Option.isSome(at) ? "expires_at" : "expires_in") : expiresAt
   })
+
+/** RFC 7591 section 3.2.1: 0 is a registration without an end. */
+const registrationEnd = (fields: Fields): Either.Either<Option.Option<number>, UsageError> =>
+  fields.client_secret_expires_at === 0
+    ? Either.right(Option.none())
+    : moment(fields, "client_secret_expires_at")
 
 /**
  * Reads a document into a credential. `now` is milliseconds since the epoch. Errors name the member and never quote its
@@ -161,6 +176,8 @@ export const decode = (document: Redacted.Redacted, now: number): Either.Either<
       revocationEndpoint: yield* url(fields, "revocation_endpoint"),
       clientId,
       clientSecret: Option.map(yield* text(fields, "client_secret"), Redacted.make),
+      clientSecretExpiresAt: yield* registrationEnd(fields),
+      tokenEndpointAuthMethod: yield* text(fields, "token_endpoint_auth_method"),
       accessToken: Option.map(accessToken, Redacted.make),
       refreshToken: Option.map(refreshToken, Redacted.make),
       idToken: Option.map(yield* text(fields, "id_token"), Redacted.make),
@@ -169,7 +186,7 @@ export const decode = (document: Redacted.Redacted, now: number): Either.Either<
       resource: yield* text(fields, "resource"),
       expiresAt: yield* expiry(fields, now),
       obtainedAt: Option.some(Math.floor(now / 1000)),
-      loginExpiresAt: Option.none(),
+      loginExpiresAt: yield* moment(fields, "login_expires_at"),
       account: yield* account(fields),
       generation: 0,
       lastRedeem: Option.none()

@@ -40,24 +40,65 @@ const IMPORT_MEMBERS: Section = ["members", [
   ["refresh_token", "needs token_endpoint (or issuer) and client_id, or vendor"],
   ["expires_at, expires_in", "when the access token ends: seconds since the epoch, or from now"],
   ["token_endpoint, client_id", "where and as whom to refresh"],
-  ["client_secret", "for confidential clients"],
+  ["client_secret", "for confidential clients; token_endpoint_auth_method where it is not HTTP Basic"],
+  ["client_secret_expires_at", "when a dynamic registration ends: seconds since the epoch, 0 for never"],
+  ["login_expires_at", "when the login itself ends, whatever is refreshed until then"],
   ["scope, resource, vendor", "as granted; kept and sent again where the protocol says so"],
   ["issuer", "finds the token endpoint where none is given"],
   ["account", "a label, or an object of id and label"]
 ]]
 
+const LOGIN_EXAMPLES: Section = ["examples", [
+  ["lockstep login codex", "in a browser of this machine"],
+  ["lockstep login codex --profile work", "a second account, as the tenant codex@work"],
+  ["lockstep login codex --device --qr", "on a phone, where the vendor offers it"],
+  ["lockstep login TENANT", "once more, as it was made before"],
+  ["lockstep login --issuer https://id.example --client-id ID --tenant acme", "any OAuth or OpenID Connect server"]
+]]
+
+const LOGIN_ELSEWHERE: Section = ["without a browser", [
+  ["over SSH", "the address is shown; open it where your browser is, and paste the address of its last page"],
+  [
+    "through a relay",
+    "`lockstep login codex --no-browser --user ID` prints the address and ends; " +
+    "`lockstep login codex --user ID --code -` reads the answer from standard input"
+  ],
+  [
+    "in a container",
+    "`lockstep login codex --device --no-browser` prints address and code and ends; " +
+    "`lockstep login codex --poll` asks once: 0 stored, 3 with AuthorizationPending while it waits"
+  ],
+  ["for programs", "--json prints one object per line: waiting, then stored or an error"]
+]]
+
+const SECRET_SOURCES: Section = ["where it comes from", [
+  ["VENDOR's own program", "its client secret is public by design and the vendor's to publish"],
+  ["LOCKSTEP_VENDOR_CLIENT_SECRET", "a variable that comes before what is stored"]
+]]
+
+const SOURCES: Section = ["sources", [
+  ["a variable", "of the vendor's own, such as CLAUDE_CODE_OAUTH_TOKEN, for the tenant that is called like the vendor"],
+  ["stored", "the login that `lockstep login` or `lockstep import` stored"]
+]]
+
 const MORE: Readonly<Record<string, ReadonlyArray<Section>>> = {
+  token: [SOURCES],
+  login: [LOGIN_EXAMPLES, LOGIN_ELSEWHERE],
   import: [IMPORT_MEMBERS],
+  "vendors secret": [SECRET_SOURCES],
   exec: [["exit codes", [["the command's own", "once it started; 128 and the number of the signal that ended it"]]]]
 }
 
 const USAGE: Readonly<Record<keyof typeof Cli.commands, string>> = {
   token: "lockstep token TENANT [options]",
   exec: "lockstep exec TENANT [--env NAME] [--min-ttl DURATION] -- CMD…",
+  login: "lockstep login VENDOR|TENANT [options]",
   status: "lockstep status [TENANT] [options]",
   refresh: "lockstep refresh TENANT [options]",
   import: "lockstep import TENANT --from FILE|- [options]",
   logout: "lockstep logout TENANT|--all [options]",
+  vendors: "lockstep vendors [--json]",
+  "vendors secret": "lockstep vendors secret VENDOR --from FILE|- [--json]",
   doctor: "lockstep doctor [--json]"
 }
 

@@ -29,6 +29,8 @@ export class Output extends Context.Tag("@lockstep/cli/Output")<Output, {
   readonly noteStyle: Style.Style
   /** Whether a person looks at what is written as data, and how wide the window is. */
   readonly screen: { readonly isTerminal: boolean; readonly columns: number }
+  /** The same of what is written as notes. */
+  readonly noteScreen: { readonly isTerminal: boolean; readonly columns: number }
   /** Whether a person can be asked: a terminal to read from and one to ask on. */
   readonly isInteractive: boolean
 }>() {}
@@ -62,6 +64,14 @@ export const warn = (text: string): Effect.Effect<void, never, Output> =>
     (output) => output.note(`${output.noteStyle.yellow("lockstep: warning:")} ${Style.printable(text)}\n`)
   )
 
+const screenOf = (stream: NodeJS.WriteStream): Output["Type"]["screen"] => ({
+  isTerminal: stream.isTTY === true,
+  // A window can be resized; one of no width does not know its own.
+  get columns() {
+    return stream.columns || 80
+  }
+})
+
 /**
  * Makes the output of this process.
  *
@@ -74,13 +84,8 @@ export const makeProcess = (): Output["Type"] =>
     note: (text) => Effect.sync(() => void process.stderr.write(text)),
     dataStyle: Style.forStream(process.stdout, process.env),
     noteStyle: Style.forStream(process.stderr, process.env),
-    screen: {
-      isTerminal: process.stdout.isTTY === true,
-      // A window can be resized; one of no width does not know its own.
-      get columns() {
-        return process.stdout.columns || 80
-      }
-    },
+    screen: screenOf(process.stdout),
+    noteScreen: screenOf(process.stderr),
     isInteractive: process.stdin.isTTY === true && process.stderr.isTTY === true
   })
 

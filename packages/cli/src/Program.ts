@@ -69,7 +69,7 @@ const tell = (cause: Cause.Cause<unknown>, argv: Argv.Argv) =>
  * @category execution
  */
 export const run = (line: ReadonlyArray<string>): Effect.Effect<number, never, Output.Output | Signals> => {
-  const argv = Argv.make(line, Object.keys(Cli.commands))
+  const argv = Argv.make(line, Object.keys(Cli.commands), Cli.subcommands)
   if (argv.wantsHelp) {
     return Effect.gen(function*() {
       const output = yield* Output.Output

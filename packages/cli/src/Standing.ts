@@ -90,6 +90,7 @@ const obstacleOf = (evidence: Evidence): Option.Option<Obstacle> => {
   const mark = Option.filter(journal.mark, (one) => one.fingerprint === fingerprint)
   if (Option.isSome(mark)) return login(mark.value.reason)
   if (Option.exists(credential.loginExpiresAt, (at) => at * 1000 <= now)) return login("LoginExpired")
+  if (Option.exists(credential.clientSecretExpiresAt, (at) => at * 1000 <= now)) return login("RegistrationExpired")
   const waits = [
     ...Option.toArray(Option.filter(journal.rest, (rest) => rest.fingerprint === fingerprint)),
     ...Option.toArray(journal.cooldown)

@@ -4,9 +4,11 @@
  * @since 0.1.0
  */
 import { type LockHolder, loginAdvice } from "@lockstep/core/Errors"
+import type { Pending } from "@lockstep/core/PendingLogins"
 import type { Outcome } from "@lockstep/core/RefreshJournal"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import * as PendingView from "./PendingView.js"
 import type * as Standing from "./Standing.js"
 import * as Style from "./Style.js"
 import type * as Survey from "./Survey.js"
@@ -79,7 +81,7 @@ const lastRefresh = (tenant: Survey.Tenant, now: number): string => {
   })
 }
 
-const HEADER = ["TENANT", "STATE", "EXPIRY", "ACCOUNT", "STORE", "HOLDER", "LAST REFRESH"]
+const HEADER = ["TENANT", "STATE", "EXPIRY", "ACCOUNT", "STORE", "SHADOWED BY", "HOLDER", "LAST REFRESH"]
 
 /**
  * Renders the table.
@@ -109,6 +111,7 @@ export const table = (tenants: Tenants, options: {
         Option.match(tenant.expiresAt, { onNone: () => "unknown", onSome: (at) => Times.relative(at * 1000, now) }),
         Style.printable(accountOf(tenant)),
         "file",
+        tenant.shadowedBy.join(", "),
         Style.printable(holderOf(tenant.holder)),
         Style.printable(lastRefresh(tenant, now))
       ]
@@ -156,7 +159,7 @@ const tenantJson = (tenant: Survey.Tenant, now: number) => {
       stopped
     }))),
     last_refresh: Option.getOrNull(Option.map(tenant.lastOutcome, outcomeJson)),
-    shadowed_by: []
+    shadowed_by: tenant.shadowedBy
   }
 }
 
@@ -172,9 +175,14 @@ const damagedJson = ({ error, tenant }: Survey.Damaged) => ({
  * @since 0.1.0
  * @category rendering
  */
-export const json = (tenants: Tenants, store: string, now: number): unknown => ({
-  store,
-  tenants: tenants.map(Either.match({ onLeft: damagedJson, onRight: (tenant) => tenantJson(tenant, now) }))
+export const json = (
+  tenants: Tenants,
+  pending: ReadonlyArray<Pending>,
+  options: { readonly store: string; readonly now: number }
+): unknown => ({
+  store: options.store,
+  tenants: tenants.map(Either.match({ onLeft: damagedJson, onRight: (tenant) => tenantJson(tenant, options.now) })),
+  pending: PendingView.json(pending, options.now)
 })
 
 /**
@@ -224,7 +232,8 @@ export const historyJson = (tenants: Lineages): unknown => ({
  */
 export const nextStep = (tenants: Tenants): string => {
   if (tenants.length === 0) {
-    return "No logins yet. Take one over with `lockstep import TENANT --from FILE`; see `lockstep --help`."
+    return "No logins yet. Log in with `lockstep login VENDOR` (`lockstep vendors` shows them), or take a login over " +
+      "with `lockstep import TENANT --from FILE`."
   }
   const damaged = tenants.find(Either.isLeft)
   if (damaged !== undefined) return "Run `lockstep doctor`: it says what is damaged and how to repair it."

@@ -8,10 +8,12 @@ import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import { type CredentialStoreError, type LockHolder, ReauthorizationRequired } from "@lockstep/core/Errors"
 import * as Host from "@lockstep/core/Host"
+import { nameOf, type Pending, PendingLogins } from "@lockstep/core/PendingLogins"
 import { type Outcome, RefreshJournal } from "@lockstep/core/RefreshJournal"
 import { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type { TenantId } from "@lockstep/core/TenantId"
 import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
+import { CredentialSources } from "@lockstep/oauth/CredentialSources"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -35,6 +37,8 @@ export interface Tenant {
   readonly generation: number
   readonly holder: Option.Option<LockHolder>
   readonly lastOutcome: Option.Option<Outcome>
+  /** The variables that come before this login, the winner first. */
+  readonly shadowedBy: ReadonlyArray<string>
 }
 
 /**
@@ -65,7 +69,14 @@ export interface Damaged {
  * @since 0.1.0
  * @category models
  */
-export type Services = CredentialStore | CredentialLock | RefreshJournal | Host.Host | RefreshPolicy | TokenEndpoint
+export type Services =
+  | CredentialStore
+  | CredentialLock
+  | RefreshJournal
+  | Host.Host
+  | RefreshPolicy
+  | TokenEndpoint
+  | CredentialSources
 
 /**
  * Reads what is known of one tenant.
@@ -83,6 +94,7 @@ export const one = (
     const host = yield* Host.Host
     const policy = yield* RefreshPolicy
     const endpoint = yield* TokenEndpoint
+    const sources = yield* CredentialSources
 
     const stored = yield* store.get(tenant)
     if (Option.isNone(stored)) return yield* new ReauthorizationRequired({ tenant, reason: "NotFound" })
@@ -92,6 +104,7 @@ export const one = (
     const holder = yield* lock.holder(LockTarget.Tenant({ tenant }))
     const now = yield* Clock.currentTimeMillis
     const fingerprint = Option.map(credential.refreshToken, (token) => Host.fingerprint(host, token))
+    const variables = yield* sources.environment(tenant)
     const traits = endpoint.traits(tenant, credential)
     const standing = Standing.judge({
       credential,
@@ -115,7 +128,8 @@ export const one = (
       loginExpiresAt: credential.loginExpiresAt,
       generation: credential.generation,
       holder,
-      lastOutcome: Option.fromNullable(journal.outcomes[0])
+      lastOutcome: Option.fromNullable(journal.outcomes[0]),
+      shadowedBy: variables.map(({ name }) => name)
     }
   })
 
@@ -137,6 +151,23 @@ export const lineage = (
     return Option.isSome(stored)
       ? { tenant, outcomes }
       : yield* new ReauthorizationRequired({ tenant, reason: "NotFound" })
+  })
+
+/**
+ * Reads who is in the middle of a login, in the order of their names. A damaged store is told by its tenants.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const pending = (
+  only: Option.Option<TenantId>
+): Effect.Effect<ReadonlyArray<Pending>, never, PendingLogins> =>
+  Effect.gen(function*() {
+    const logins = yield* PendingLogins
+    const all = yield* Effect.orElseSucceed(logins.list, () => [])
+    return all
+      .filter(({ tenant }) => Option.isNone(only) || only.value === tenant)
+      .sort((a, b) => nameOf(a) < nameOf(b) ? -1 : 1)
   })
 
 /**

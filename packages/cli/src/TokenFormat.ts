@@ -6,6 +6,7 @@
 import type * as AccessToken from "@lockstep/core/AccessToken"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as ShellWord from "./ShellWord.js"
 
 /**
  * `raw`: the token alone. `json`: everything but the refresh token. `header`: a line for an HTTP request. `env`: an
@@ -24,8 +25,6 @@ export type TokenFormat = "raw" | "json" | "header" | "env"
  */
 export const all: readonly [TokenFormat, ...Array<TokenFormat>] = ["raw", "json", "header", "env"]
 
-const quote = (text: string): string => /^[\w.~+/=-]*$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
-
 /**
  * Renders a token as one line, without its ending. `now` is milliseconds since the epoch.
  *
@@ -34,7 +33,10 @@ const quote = (text: string): string => /^[\w.~+/=-]*$/.test(text) ? text : `'${
  */
 export const render = (self: AccessToken.AccessToken, options: {
   readonly format: TokenFormat
-  readonly store: string
+  /** `stored`, or the variable that holds the token. */
+  readonly source: string
+  /** The store that holds the token, where one does. */
+  readonly store: Option.Option<string>
   readonly now: number
 }): string => {
   const token = Redacted.value(self.token)
@@ -44,7 +46,7 @@ export const render = (self: AccessToken.AccessToken, options: {
     case "header":
       return `Authorization: ${self.tokenType} ${token}`
     case "env":
-      return `LOCKSTEP_TOKEN=${quote(token)}`
+      return `LOCKSTEP_TOKEN=${ShellWord.quote(token)}`
     case "json": {
       const expiresAt = Option.getOrNull(self.expiresAt)
       return JSON.stringify({
@@ -57,9 +59,9 @@ export const render = (self: AccessToken.AccessToken, options: {
           onNone: () => null,
           onSome: ({ id, label }) => ({ id: Option.getOrNull(id), label: Option.getOrNull(label) })
         }),
-        source: "store",
-        generation: self.generation,
-        store: options.store
+        source: options.source,
+        generation: Option.isSome(options.store) ? self.generation : null,
+        store: Option.getOrNull(options.store)
       })
     }
   }

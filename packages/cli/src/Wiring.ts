@@ -8,15 +8,20 @@ import type { CredentialStore } from "@lockstep/core/CredentialStore"
 import * as CredentialWriter from "@lockstep/core/CredentialWriter"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
 import type { Host } from "@lockstep/core/Host"
+import type { PendingLogins } from "@lockstep/core/PendingLogins"
 import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
 import type { RefreshJournal } from "@lockstep/core/RefreshJournal"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import type { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
 import * as FileHome from "@lockstep/node/FileHome"
+import * as FileVendorSettings from "@lockstep/node/FileVendorSettings"
 import type { Home } from "@lockstep/node/Home"
 import * as NodeFetch from "@lockstep/node/NodeFetch"
+import * as CredentialSources from "@lockstep/oauth/CredentialSources"
 import * as Fetch from "@lockstep/oauth/Fetch"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
+import * as VendorRegistry from "@lockstep/oauth/VendorRegistry"
+import * as VendorSettings from "@lockstep/oauth/VendorSettings"
 import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -52,6 +57,11 @@ export type Services =
   | Host
   | RefreshPolicy.RefreshPolicy
   | TokenEndpoint
+  | PendingLogins
+  | Fetch.Fetch
+  | VendorRegistry.VendorRegistry
+  | VendorSettings.VendorSettings
+  | CredentialSources.CredentialSources
   | RefreshCoordinator.RefreshCoordinator
   | CredentialWriter.CredentialWriter
   | Background.Background
@@ -80,6 +90,16 @@ const checkStore = (globals: Globals): Layer.Layer<never, UsageError> =>
       )
   })
 
+// The node package knows the shape and not the service.
+const settings: Layer.Layer<
+  VendorSettings.VendorSettings,
+  never,
+  Home | CredentialLock | RefreshPolicy.RefreshPolicy
+> = Layer.effect(
+  VendorSettings.VendorSettings,
+  Effect.map(FileVendorSettings.make, (made) => VendorSettings.VendorSettings.of(made))
+)
+
 // undici is loaded by the first request that is really sent.
 const fetch: Layer.Layer<Fetch.Fetch> = Layer.effect(
   Fetch.Fetch,
@@ -102,10 +122,9 @@ export const layer = (
     Question.layer,
     Stdin.layer
   ).pipe(
-    Layer.provideMerge(Layer.mergeAll(
-      FileHome.layer({ directory: Option.getOrUndefined(globals.home) }),
-      Layer.provide(OAuthTokenEndpoint.layerBuiltIn, fetch)
-    )),
+    Layer.provideMerge(Layer.merge(OAuthTokenEndpoint.layer, CredentialSources.layer)),
+    Layer.provideMerge(Layer.mergeAll(settings, fetch, VendorRegistry.layerBuiltIn)),
+    Layer.provideMerge(FileHome.layer({ directory: Option.getOrUndefined(globals.home) })),
     Layer.provideMerge(RefreshPolicy.layerFromEnv),
     Layer.provideMerge(checkStore(globals))
   )

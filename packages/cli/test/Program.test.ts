@@ -25,6 +25,7 @@ const run = (...line: ReadonlyArray<string>) =>
       dataStyle: Style.plain,
       noteStyle: Style.plain,
       screen: { isTerminal: false, columns: 80 },
+      noteScreen: { isTerminal: false, columns: 80 },
       isInteractive: false
     })
     const code = yield* Program.run(["--home", home, ...line]).pipe(

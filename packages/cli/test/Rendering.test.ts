@@ -89,7 +89,12 @@ describe("TokenFormat", () => {
       generation: 3
     })
   const render = (format: TokenFormat.TokenFormat, text = "lockstep-at-1") =>
-    TokenFormat.render(token(text), { format, store: "/home/auth.json", now: 940_500 })
+    TokenFormat.render(token(text), {
+      format,
+      source: "stored",
+      store: Option.some("/home/auth.json"),
+      now: 940_500
+    })
 
   it("prints every form on one line", () => {
     assert.strictEqual(render("raw"), "lockstep-at-1")
@@ -102,7 +107,7 @@ describe("TokenFormat", () => {
       expires_in: 59,
       tenant: "codex",
       account: { id: null, label: "a" },
-      source: "store",
+      source: "stored",
       generation: 3,
       store: "/home/auth.json"
     })

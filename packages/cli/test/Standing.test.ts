@@ -11,6 +11,8 @@ import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import * as TenantId from "@lockstep/core/TenantId"
 import { RevokeAnswer, TokenEndpoint } from "@lockstep/core/TokenEndpoint"
 import { TokenGrant } from "@lockstep/core/TokenGrant"
+import * as CredentialSources from "@lockstep/oauth/CredentialSources"
+import * as VendorRegistry from "@lockstep/oauth/VendorRegistry"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
@@ -29,6 +31,7 @@ const by = Host.ProcessIdentity.make({ pid: 1, startTime: "0", bootId: "b", comm
 const leftovers = FastCheck.record({
   hasRefreshToken: FastCheck.boolean(),
   loginLeft: FastCheck.constantFrom(undefined, -1, 600),
+  registrationLeft: FastCheck.constantFrom(undefined, -1, 600),
   lastRedeem: FastCheck.constantFrom(undefined, "one", "two"),
   rotates: FastCheck.boolean(),
   intent: FastCheck.option(
@@ -82,6 +85,9 @@ const compare = (from: Leftovers) =>
           resource: absent,
           expiresAt: Option.some(NOW / 1000 - 60),
           obtainedAt: Option.some(NOW / 1000 - 7200),
+          clientSecretExpiresAt: some(
+            from.registrationLeft === undefined ? undefined : NOW / 1000 + from.registrationLeft
+          ),
           loginExpiresAt: some(from.loginLeft === undefined ? undefined : NOW / 1000 + from.loginLeft),
           account: absent,
           generation: 1,
@@ -167,6 +173,7 @@ const reached = new ProviderUnavailable({ tenant, reason: "Transport", retryAfte
 const layer = (rotates: boolean) =>
   RefreshCoordinator.layer.pipe(
     Layer.provideMerge(Layer.mergeAll(
+      Layer.provide(CredentialSources.layer, VendorRegistry.layerBuiltIn),
       CredentialStore.layerMemory,
       CredentialLock.layerMemory,
       RefreshJournal.layerMemory,

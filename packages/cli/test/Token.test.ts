@@ -20,7 +20,7 @@ describe("lockstep token", () => {
       assert.deepInclude(JSON.parse((yield* ran(["--json"])).stdout), {
         access_token: accessToken,
         tenant: "codex",
-        source: "store",
+        source: "stored",
         store: stage.file
       })
       assert.lengthOf(stage.server.requests, 0)

@@ -7,6 +7,7 @@ import * as Files from "../doctor/Files.js"
 import type * as Finding from "../doctor/Finding.js"
 import * as Journals from "../doctor/Journals.js"
 import * as Locks from "../doctor/Locks.js"
+import * as Logins from "../doctor/Logins.js"
 import * as Surroundings from "../doctor/Surroundings.js"
 import { Ended } from "../Ended.js"
 import * as ExitCode from "../ExitCode.js"
@@ -29,6 +30,8 @@ const checks = Effect.all([
   Locks.support,
   Locks.holders,
   Journals.check,
+  Logins.pending,
+  Logins.sources,
   Surroundings.clock,
   Surroundings.network
 ])

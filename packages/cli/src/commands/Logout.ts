@@ -7,6 +7,7 @@ import type { TenantId } from "@lockstep/core/TenantId"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Output from "../Output.js"
+import * as Sources from "../Sources.js"
 import * as Style from "../Style.js"
 import { UsageError } from "../UsageError.js"
 
@@ -68,6 +69,7 @@ export const run = (options: Options) =>
         if (removal.revoked._tag === "Failed") {
           yield* Output.warn(`the tokens of ${tenant} were not revoked (${removal.revoked.detail})`)
         }
+        yield* Sources.warnWhereShadowed(tenant)
         if (!options.json) {
           yield* Output.line(`${dataStyle.bold(Style.printable(tenant))} ${words(removal)}`)
         }

@@ -13,6 +13,7 @@ import * as Schedule from "effect/Schedule"
 import * as Advised from "../Advised.js"
 import * as Output from "../Output.js"
 import * as Question from "../Question.js"
+import * as Sources from "../Sources.js"
 import * as Style from "../Style.js"
 import * as Times from "../Times.js"
 
@@ -40,6 +41,7 @@ const name = (account: Option.Option<Account>): string | null =>
 const print = (refreshed: Refreshed, options: Options) =>
   Effect.gen(function*() {
     const { token } = refreshed
+    yield* Sources.warnWhereShadowed(token.tenant)
     if (options.json) {
       return yield* Output.json({
         tenant: token.tenant,
@@ -60,7 +62,9 @@ const print = (refreshed: Refreshed, options: Options) =>
       refreshed.rotated ? "refresh token rotated" : "refresh token kept"
     ]
     const verb = refreshed.by === "redeemed" ? "refreshed" : "refreshed by another process"
-    yield* Output.line(Style.printable(`${dataStyle.bold(token.tenant)} ${verb}: ${parts.join(", ")}`))
+    yield* Output.line(
+      `${dataStyle.bold(Style.printable(token.tenant))} ${verb}: ${Style.printable(parts.join(", "))}`
+    )
   })
 
 /**

@@ -2,6 +2,7 @@
  * @since 0.1.0
  */
 import { CredentialStore } from "@lockstep/core/CredentialStore"
+import type { Pending } from "@lockstep/core/PendingLogins"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -12,6 +13,7 @@ import * as Advised from "../Advised.js"
 import { Ended } from "../Ended.js"
 import * as ExitCode from "../ExitCode.js"
 import * as Output from "../Output.js"
+import * as PendingView from "../PendingView.js"
 import * as StatusView from "../StatusView.js"
 import * as Survey from "../Survey.js"
 import * as Table from "../Table.js"
@@ -44,17 +46,31 @@ interface View {
   readonly facts: string
 }
 
-const standings = (tenants: StatusView.Tenants, json: boolean) =>
+const standings = (tenants: StatusView.Tenants, pending: ReadonlyArray<Pending>, json: boolean) =>
   Effect.gen(function*() {
     const output = yield* Output.Output
-    const store = yield* CredentialStore
+    const { location: store } = yield* CredentialStore
     const now = yield* Clock.currentTimeMillis
+    const style = output.dataStyle
     return {
       text: json
-        ? `${JSON.stringify(StatusView.json(tenants, store.location, now))}\n`
-        : StatusView.table(tenants, { style: output.dataStyle, now }),
-      facts: JSON.stringify(StatusView.json(tenants, store.location, 0))
+        ? `${JSON.stringify(StatusView.json(tenants, pending, { store, now }))}\n`
+        : [StatusView.table(tenants, { style, now }), PendingView.table(pending, { style, now })]
+          .filter((table) => table !== "").join("\n"),
+      facts: JSON.stringify(StatusView.json(tenants, pending, { store, now: 0 }))
     } satisfies View
+  })
+
+/** A tenant that is in the middle of its first login is not unknown. */
+const survey = (only: Option.Option<TenantId>) =>
+  Effect.gen(function*() {
+    const pending = yield* Survey.pending(only)
+    const tenants = yield* Effect.catchIf(
+      Survey.each(only, Survey.one),
+      (error) => error._tag === "ReauthorizationRequired" && pending.length > 0,
+      () => Effect.succeed([])
+    )
+    return { tenants, pending }
   })
 
 const history = (options: Options) =>
@@ -71,7 +87,7 @@ const history = (options: Options) =>
 const view = (options: Options) =>
   options.history
     ? history(options)
-    : Effect.flatMap(Survey.each(options.tenant, Survey.one), (tenants) => standings(tenants, options.json))
+    : Effect.flatMap(survey(options.tenant), ({ pending, tenants }) => standings(tenants, pending, options.json))
 
 /** How often a person's screen is redrawn while nothing happens, so that the times on it are true. */
 const REDRAW = "1 second"
@@ -110,7 +126,9 @@ const show = (options: Options) =>
     const output = yield* Output.Output
     if (!options.check) return yield* output.data((yield* view(options)).text)
     const tenants = yield* Survey.each(options.tenant, Survey.one)
-    if (options.json) yield* output.data((yield* standings(tenants, true)).text)
+    if (options.json) {
+      yield* output.data((yield* standings(tenants, yield* Survey.pending(options.tenant), true)).text)
+    }
     const code = check(tenants)
     if (code !== ExitCode.Done) yield* new Ended({ code })
   })
@@ -136,8 +154,8 @@ export const run = (options: Options) =>
 export const overview = (options: { readonly json: boolean }) =>
   Effect.gen(function*() {
     const output = yield* Output.Output
-    const tenants = yield* Survey.each(Option.none(), Survey.one)
-    const { text } = yield* standings(tenants, options.json)
+    const { pending, tenants } = yield* survey(Option.none())
+    const { text } = yield* standings(tenants, pending, options.json)
     yield* output.data(text)
     if (!options.json) yield* output.note(`${StatusView.nextStep(tenants)}\n`)
   })

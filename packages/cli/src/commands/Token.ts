@@ -16,6 +16,7 @@ import * as Schedule from "effect/Schedule"
 import * as Advised from "../Advised.js"
 import * as Deadline from "../Deadline.js"
 import * as Output from "../Output.js"
+import * as Sources from "../Sources.js"
 import * as Stdin from "../Stdin.js"
 import * as TokenFormat from "../TokenFormat.js"
 
@@ -32,6 +33,8 @@ export interface Options {
   readonly noRefresh: boolean
   readonly rejectedStdin: boolean
   readonly format: TokenFormat.TokenFormat
+  /** `stored`, or a variable; the first that is there where none is named. */
+  readonly source: Option.Option<string>
   /** The global options as they were given, for a detached refresh. */
   readonly globals: ReadonlyArray<string>
 }
@@ -77,6 +80,21 @@ const peek = (options: Options) =>
   )
 
 /**
+ * Gets a usable access token from the variable that stands in for the tenant, else from the stored login.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const fromAnySource = (options: Pick<Options, "tenant" | "minTtl" | "source">) =>
+  Effect.flatMap(
+    Sources.choose(options.tenant, options.source),
+    Option.match({
+      onNone: () => get(options),
+      onSome: (source) => Sources.token(options.tenant, source, Option.none())
+    })
+  )
+
+/**
  * Prints a usable access token.
  *
  * @since 0.1.0
@@ -85,12 +103,19 @@ const peek = (options: Options) =>
 export const run = (options: Options) =>
   Effect.gen(function*() {
     const rejected = options.rejectedStdin ? Option.some(yield* Stdin.readSecret("the rejected token")) : Option.none()
-    const token = options.noRefresh
+    const variable = yield* Sources.choose(options.tenant, options.source)
+    const token = Option.isSome(variable)
+      ? yield* Sources.token(options.tenant, variable.value, rejected)
+      : options.noRefresh
       ? yield* peek(options)
       : Option.isSome(options.maxWait)
       ? yield* Deadline.get({ ...options, rejected, maxWait: options.maxWait.value })
       : yield* get(options, rejected)
     const store = yield* CredentialStore
-    const now = yield* Clock.currentTimeMillis
-    yield* Output.line(TokenFormat.render(token, { format: options.format, store: store.location, now }))
+    yield* Output.line(TokenFormat.render(token, {
+      format: options.format,
+      source: Option.match(variable, { onNone: () => Sources.STORED, onSome: ({ name }) => name }),
+      store: Option.isNone(variable) ? Option.some(store.location) : Option.none(),
+      now: yield* Clock.currentTimeMillis
+    }))
   })

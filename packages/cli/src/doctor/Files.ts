@@ -6,13 +6,11 @@
 import * as AuthJson from "@lockstep/node/AuthJson"
 import { Home } from "@lockstep/node/Home"
 import * as WholeFile from "@lockstep/node/WholeFile"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import * as Times from "../Times.js"
 import * as Finding from "./Finding.js"
 
 /** A temporary file of a writer: it carries the writer's pid. */
@@ -107,17 +105,6 @@ export const files = Effect.gen(function*() {
   )
 })
 
-const pending = (document: AuthJson.Document, now: number): ReadonlyArray<Finding.Finding> => {
-  const member = document.root.members.find(({ name }) => name === "pending")?.value
-  if (member?.kind !== "object" || member.members.length === 0) return []
-  const count = member.members.length
-  return [Finding.remark(
-    `${count} login${count === 1 ? " is" : "s are"} waiting for ${count === 1 ? "its" : "their"} second step; ${
-      count === 1 ? "it is" : "they are"
-    } dropped after ${Times.span(15 * 60_000)} (${Times.local(now)} now)`
-  )]
-}
-
 /**
  * Reads the store file whole and names every damage by its place.
  *
@@ -126,7 +113,6 @@ const pending = (document: AuthJson.Document, now: number): ReadonlyArray<Findin
  */
 export const store = Effect.gen(function*() {
   const home = yield* Home
-  const now = yield* Clock.currentTimeMillis
   const findings: Array<Finding.Finding> = []
   const damaged = (detail: string) =>
     Finding.problem(
@@ -149,7 +135,6 @@ export const store = Effect.gen(function*() {
               "start this process again with the new store"
             ))
           }
-          findings.push(...pending(parsed.right, now))
         })
     })),
     Effect.catchAll((error) => Effect.sync(() => void findings.push(Finding.fromError(error))))

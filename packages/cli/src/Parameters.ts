@@ -1,0 +1,89 @@
+/**
+ * Arguments and options that several commands have.
+ *
+ * @since 0.1.0
+ */
+import * as Args from "@effect/cli/Args"
+import * as HelpDoc from "@effect/cli/HelpDoc"
+import * as Options from "@effect/cli/Options"
+import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
+import * as TenantId from "@lockstep/core/TenantId"
+import * as Either from "effect/Either"
+
+/**
+ * A login by its name.
+ *
+ * @since 0.1.0
+ * @category arguments
+ */
+export const tenant = Args.text({ name: "TENANT" }).pipe(
+  Args.withDescription("a login: codex, codex@work, mcp:linear"),
+  Args.mapEffect((text) =>
+    Either.mapLeft(
+      TenantId.fromString(text),
+      () => HelpDoc.p("a tenant is 1 to 512 bytes without control characters")
+    )
+  )
+)
+
+/**
+ * A span of time, optional.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export const duration = (name: string, description: string) =>
+  Options.text(name).pipe(
+    Options.withPseudoName("DURATION"),
+    Options.withDescription(description),
+    Options.filterMap(
+      RefreshPolicy.parseDuration,
+      `--${name}: a duration such as 300, 300s, 5m, 2h or "5 minutes" is expected`
+    ),
+    Options.optional
+  )
+
+/**
+ * A text, optional.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export const text = (name: string, placeholder: string, description: string) =>
+  Options.text(name).pipe(
+    Options.withPseudoName(placeholder),
+    Options.withDescription(description),
+    Options.optional
+  )
+
+/**
+ * A switch.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export const flag = (name: string, description: string) =>
+  Options.boolean(name).pipe(Options.withDescription(description))
+
+/**
+ * Whether a program reads along.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export const json = flag("json", "print JSON, errors too")
+
+/**
+ * The options of every command.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export const globals = {
+  home: text("home", "DIR", "where credentials live: LOCKSTEP_HOME, else ~/.lockstep"),
+  store: text(
+    "store",
+    "STORE",
+    "which store to use: LOCKSTEP_STORE, else the one that the home is pinned to, else file"
+  )
+}

@@ -1,0 +1,177 @@
+/**
+ * @since 0.1.0
+ */
+import { CredentialStore } from "@lockstep/core/CredentialStore"
+import type { PendingKey } from "@lockstep/core/PendingLogins"
+import { Browser } from "@lockstep/node/Browser"
+import { type Invitation, Login, type LoginRequest, type LoginResult } from "@lockstep/oauth/Login"
+import type { LoginMethod, OAuthVendor } from "@lockstep/oauth/OAuthVendor"
+import { VendorSettings } from "@lockstep/oauth/VendorSettings"
+import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Attempt from "../login/Attempt.js"
+import * as InvitationView from "../login/InvitationView.js"
+import * as Present from "../login/Present.js"
+import * as Progress from "../login/Progress.js"
+import * as ResultView from "../login/ResultView.js"
+import * as Target from "../login/Target.js"
+import * as LoginWiring from "../LoginWiring.js"
+import * as Output from "../Output.js"
+import * as SecretInput from "../SecretInput.js"
+import * as Sources from "../Sources.js"
+import * as Style from "../Style.js"
+import { UsageError } from "../UsageError.js"
+
+/**
+ * What `lockstep login` was asked for.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options extends Target.Names {
+  readonly issuer: Option.Option<string>
+  readonly clientId: Option.Option<string>
+  /** A path, or `-`. */
+  readonly clientSecretFrom: Option.Option<string>
+  readonly scopes: ReadonlyArray<string>
+  readonly resource: Option.Option<string>
+  /** Whose attempt it is, where a relay logs several people in. */
+  readonly user: string
+  readonly device: boolean
+  readonly noBrowser: boolean
+  /** The second step: what the person brings back, or `-`. */
+  readonly code: Option.Option<string>
+  /** The second step of a device grant: asks once. */
+  readonly poll: boolean
+  readonly cancel: boolean
+  readonly replace: boolean
+  readonly acceptTerms: boolean
+  readonly qr: boolean
+  readonly timeout: Option.Option<Duration.Duration>
+  readonly port: Option.Option<number>
+  readonly json: boolean
+  /** The global options as they were given, for the command that goes on. */
+  readonly globals: ReadonlyArray<string>
+}
+
+const usage = (message: string, advice: string) => new UsageError({ reason: "Arguments", message, advice })
+
+// eslint-disable-next-line no-control-regex -- control characters are what is refused
+const USER = /^[^\u0000-\u001f\u007f-\u009f]{1,256}$/u
+
+const check = (options: Options): Effect.Effect<void, UsageError> => {
+  if ([Option.isSome(options.code), options.poll, options.cancel].filter((isStep) => isStep).length > 1) {
+    return usage("--code, --poll and --cancel exclude each other", "say one of them")
+  }
+  if (!USER.test(options.user)) {
+    return usage("--user: 1 to 256 characters are expected, none of them a control character", "choose another name")
+  }
+  return Option.exists(options.port, (port) => port < 0 || port > 65_535)
+    ? usage("--port: a port is expected", "say 0 for any that is free")
+    : Effect.void
+}
+
+/** The way that was asked for, or the vendor's preferred one. */
+const methodOf = ({ methods }: OAuthVendor, options: Options): LoginMethod => {
+  if (options.device) return "device"
+  const preferred = methods[0] ?? "browser"
+  return options.noBrowser && preferred === "browser" ? "paste" : preferred
+}
+
+const report = (result: LoginResult, options: Options) =>
+  Effect.gen(function*() {
+    const { location: store } = yield* CredentialStore
+    const { dataStyle: style } = yield* Output.Output
+    const now = yield* Clock.currentTimeMillis
+    yield* Effect.forEach(Option.toArray(ResultView.warning(result)), Output.warn)
+    yield* Sources.warnWhereShadowed(result.tenant)
+    yield* options.json
+      ? Output.json(ResultView.json(result, store))
+      : Output.line(ResultView.line(result, { store, now, style }))
+  })
+
+/** The caveat comes before anything is sent; who accepts it does so once per tenant. */
+const terms = ({ tenant, vendor }: LoginRequest, options: Options) =>
+  Effect.gen(function*() {
+    if (Option.isNone(vendor.terms)) return
+    const { alternative, note, reserved } = vendor.terms.value
+    if (reserved && options.acceptTerms) {
+      const settings = yield* VendorSettings
+      yield* settings.acceptTerms(tenant, vendor.id)
+    }
+    yield* Output.warn(`${note} ${alternative}`)
+  })
+
+/** The first of two steps: says where to go and how to go on, and is done. */
+const announce = (invitation: Invitation, subject: InvitationView.Subject & PendingKey, options: Options) =>
+  Effect.gen(function*() {
+    const step = invitation._tag === "Device" ? ["--poll"] : ["--code", "-"]
+    const next = Attempt.command(subject, step, options.globals)
+    if (options.json) return yield* Output.json(InvitationView.json(invitation, subject, Option.some(next)))
+    const { note } = yield* Output.Output
+    const what = invitation._tag === "Device"
+      ? "Open this address and enter the code"
+      : "Open this address in a browser"
+    yield* note(`${what}; then go on with \`${Style.printable(next)}\`.\n`)
+    yield* Effect.forEach(InvitationView.lines(invitation), (line) => Output.line(Style.printable(line)))
+    yield* Progress.qr(InvitationView.addressOf(invitation), options.qr)
+  })
+
+const start = (options: Options) =>
+  Effect.gen(function*() {
+    const login = yield* Login
+    const browser = yield* Browser
+    const clientSecret = yield* Effect.transposeMapOption(
+      options.clientSecretFrom,
+      (from) => SecretInput.read(from, "the client secret")
+    )
+    const target = yield* Target.resolve({ ...options, clientSecret })
+    const replace = yield* Present.mayReplace(target.tenant, options.replace)
+    const { port, timeout, user } = options
+    const request: LoginRequest = { ...target, user, replace, port, timeout }
+    yield* terms(request, options)
+    const method = methodOf(target.vendor, options)
+    const subject = { tenant: target.tenant, user, method }
+    if (options.noBrowser) {
+      const begin = method === "device" ? login.beginDevice(request) : login.begin(request)
+      return yield* announce(yield* begin, subject, options)
+    }
+    const result = yield* Effect.scoped(Effect.gen(function*() {
+      const person = yield* Progress.person({
+        ...subject,
+        qr: options.qr,
+        json: options.json,
+        // Who asks for a device grant means another device.
+        open: options.device ? () => Effect.succeed(false) : browser.open
+      })
+      return yield* method === "device" ? login.device(request, person) : login.browser(request, person)
+    }))
+    yield* report(result, options)
+  })
+
+const resume = (options: Options) =>
+  Effect.gen(function*() {
+    const login = yield* Login
+    const key = { tenant: yield* Target.tenantOf(options), user: options.user }
+    if (options.cancel) return yield* Attempt.cancel(key, options.json)
+    // What the attempt was begun with holds, unless this step says otherwise.
+    const replace = options.replace ? { replace: true } : {}
+    const result = Option.isSome(options.code)
+      ? yield* login.complete(key, yield* Attempt.readAnswer(options.code.value), replace)
+      : yield* login.poll(key, replace)
+    yield* report(result, options)
+  })
+
+/**
+ * Logs a person in: in one go, or one step of several.
+ *
+ * @since 0.1.0
+ * @category commands
+ */
+export const run = (options: Options) =>
+  Effect.gen(function*() {
+    yield* check(options)
+    yield* options.cancel || options.poll || Option.isSome(options.code) ? resume(options) : start(options)
+  }).pipe(Effect.provide(LoginWiring.layer))

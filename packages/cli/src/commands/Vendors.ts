@@ -1,0 +1,25 @@
+/**
+ * @since 0.1.0
+ */
+import * as VendorMatrix from "@lockstep/oauth/VendorMatrix"
+import * as VendorRegistry from "@lockstep/oauth/VendorRegistry"
+import * as Effect from "effect/Effect"
+import * as Output from "../Output.js"
+import * as VendorsView from "../VendorsView.js"
+
+/**
+ * Shows whom one can log in to, and whom not.
+ *
+ * @since 0.1.0
+ * @category commands
+ */
+export const run = (options: { readonly json: boolean }) =>
+  Effect.gen(function*() {
+    const rows = VendorMatrix.make(VendorRegistry.builtIn)
+    if (options.json) return yield* Output.json(VendorsView.json(rows))
+    const output = yield* Output.Output
+    yield* output.data(VendorsView.text(rows, { style: output.dataStyle, columns: output.screen.columns }))
+    yield* output.note(
+      "Log in with `lockstep login VENDOR`. NEEDS terms: say --accept-terms; secret: see `lockstep vendors secret --help`.\n"
+    )
+  })

@@ -1,0 +1,67 @@
+/**
+ * Logins in the making, and variables that come before stored ones.
+ *
+ * @since 0.1.0
+ */
+import { CredentialStore } from "@lockstep/core/CredentialStore"
+import * as TenantId from "@lockstep/core/TenantId"
+import { CredentialSources } from "@lockstep/oauth/CredentialSources"
+import { VendorRegistry } from "@lockstep/oauth/VendorRegistry"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as PendingView from "../PendingView.js"
+import * as Survey from "../Survey.js"
+import * as Times from "../Times.js"
+import * as Finding from "./Finding.js"
+
+/**
+ * Names who is in the middle of a login.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const pending = Effect.gen(function*() {
+  const now = yield* Clock.currentTimeMillis
+  const all = yield* Survey.pending(Option.none())
+  return {
+    check: "logins",
+    findings: all.map(({ login, tenant, user }) =>
+      Finding.remark(
+        `a login of ${tenant} by ${user} waits for its second step; it is dropped ${
+          Times.relative(PendingView.endOf(login) * 1000, now)
+        }, or with \`lockstep login ${tenant}${user === "local" ? "" : ` --user ${user}`} --cancel\``
+      )
+    )
+  } satisfies Finding.Checked
+})
+
+/**
+ * Names the variables that answer for a vendor's default tenant, and what each of them shadows. Their values are secrets.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const sources = Effect.gen(function*() {
+  const registry = yield* VendorRegistry
+  const environment = yield* CredentialSources
+  const store = yield* CredentialStore
+  const stored = yield* Effect.orElseSucceed(store.list, () => [])
+  const findings = yield* Effect.forEach(
+    registry.all,
+    ({ id }) =>
+      Effect.map(environment.environment(TenantId.make(id)), ([winner, ...others]) => {
+        if (winner === undefined) return []
+        const shadowed = [
+          ...others.map(({ name }) => name),
+          ...(stored.some((tenant) => tenant === id) ? ["the stored login"] : [])
+        ]
+        return [Finding.remark(
+          `${winner.name} is set: it answers for ${id}${
+            shadowed.length === 0 ? "" : `, and comes before ${shadowed.join(" and ")}`
+          }`
+        )]
+      })
+  )
+  return { check: "sources", findings: findings.flat() } satisfies Finding.Checked
+})

@@ -1,0 +1,96 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { existsSync } from "node:fs"
+import * as LoginStage from "../support/LoginStage.js"
+import * as Person from "../support/Person.js"
+import * as Stage from "../support/Stage.js"
+
+const isWaiting = (message: LoginStage.Json) => message["status"] === "waiting"
+
+/** Starts a login and waits for its address. */
+const begin = (stage: LoginStage.LoginStage, ...more: ReadonlyArray<string>) =>
+  Effect.gen(function*() {
+    const child = yield* stage.start([...stage.at("acme"), "--json", ...more])
+    const told = yield* child.message(isWaiting)
+    return { child, url: told["authorization_url"] as string }
+  })
+
+describe("a login in a browser of this machine", () => {
+  it.scopedLive("stores what the browser brings back, and shows the person that it did", () =>
+    Effect.gen(function*() {
+      const stage = yield* LoginStage.make
+      const { child, url } = yield* begin(stage)
+      const page = yield* Person.visit(yield* stage.authorize(url, "alice"))
+      assert.strictEqual(page.status, 200)
+      assert.notMatch(page.text, /[?&]code=/)
+      const ran = yield* stage.finish(child)
+      assert.strictEqual(ran.code, 0, ran.stderr)
+      const lines = ran.stdout.trim().split("\n").map((line) => JSON.parse(line) as LoginStage.Json)
+      assert.deepStrictEqual(lines.map(({ status }) => status), ["waiting", "stored"])
+      assert.deepInclude(lines[1], { tenant: "acme", method: "browser", generation: 1 })
+      assert.strictEqual((yield* stage.stored("acme"))!["client_id"], stage.server.clientId)
+    }))
+
+  it.scopedLive("keeps stdout for the result and tells a person the rest", () =>
+    Effect.gen(function*() {
+      const stage = yield* LoginStage.make
+      const child = yield* stage.start(stage.at("acme"))
+      const text = yield* LoginStage.shows({ stdout: child.stderr }, /Waiting, .* left/)
+      const [url = ""] = /http:\S+/.exec(text) ?? []
+      yield* Person.visit(yield* stage.authorize(url, "alice"))
+      const ran = yield* stage.finish(child)
+      assert.match(
+        ran.stdout,
+        /^acme logged in as alice: expires in (1h|59m \d+s), stored in .*auth\.json\n$/
+      )
+    }))
+
+  it.scopedLive("is not ended by somebody else's answer", () =>
+    Effect.gen(function*() {
+      const stage = yield* LoginStage.make
+      const { child, url } = yield* begin(stage)
+      const answer = yield* stage.authorize(url, "alice")
+      const forged = new URL(answer)
+      forged.searchParams.set("state", "0".repeat(43))
+      assert.isAtLeast((yield* Person.visit(forged)).status, 400)
+      assert.strictEqual((yield* Person.visit(answer)).status, 200)
+      assert.strictEqual((yield* stage.finish(child)).code, 0)
+    }))
+
+  it.scopedLive("leaves nothing behind after Ctrl-C", () =>
+    Effect.gen(function*() {
+      const stage = yield* LoginStage.make
+      const { child, url } = yield* begin(stage)
+      yield* child.signal("SIGINT")
+      assert.strictEqual((yield* stage.finish(child)).code, 130)
+      assert.isFalse(existsSync(stage.file))
+      const callback = new URL(url).searchParams.get("redirect_uri")!
+      const refused = yield* Effect.exit(Effect.tryPromise(() => fetch(callback)))
+      assert.strictEqual(refused._tag, "Failure")
+    }))
+
+  it.scopedLive("ends when its time is over", () =>
+    Effect.gen(function*() {
+      const stage = yield* LoginStage.make
+      const ran = yield* stage.run([...stage.at("acme"), "--timeout", "100ms"])
+      assert.strictEqual(ran.code, 3, ran.stderr)
+      assert.match(ran.stderr, /the login of acme was not finished in time/)
+    }))
+
+  it.scopedLive("says what it cannot do before anybody is sent to a browser", () =>
+    Effect.gen(function*() {
+      const stage = yield* LoginStage.make
+      const usage = (args: ReadonlyArray<string>, what: RegExp) =>
+        Effect.map(stage.run(["login", ...args]), (ran) => Stage.assertTold(ran, 2, what))
+      yield* usage(["https://user:pass@mcp.example/mcp"], /not offered yet/)
+      yield* usage([], /whose login is it/)
+      yield* usage(["cursor"], /cursor is not offered.*reverse engineering/)
+      yield* usage(["hermes"], /an agent, not a vendor/)
+      yield* usage(["codx"], /neither a vendor nor a login/)
+      yield* usage(["codex", "--tenant", "a", "--profile", "b"], /exclude each other/)
+      yield* usage(["codex", "--poll", "--cancel"], /exclude each other/)
+      yield* usage(["--tenant", "acme"], /nothing is known of the server of acme/)
+      yield* usage(["gemini", "--accept-terms", "--no-browser"], /needs a client secret/)
+      assert.isFalse(existsSync(stage.file))
+    }))
+})

@@ -1,0 +1,121 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as LoginStage from "../support/LoginStage.js"
+import * as Person from "../support/Person.js"
+import * as Stage from "../support/Stage.js"
+
+const ACCOUNT = { alice: { id: "alice", label: null }, bob: { id: "bob", label: null } }
+
+describe("a login in two steps", () => {
+  it.scopedLive("prints the address and nothing else, and stores what the person brings", () =>
+    Effect.gen(function*() {
+      const stage = yield* LoginStage.make
+      const begun = yield* stage.run([...stage.at("acme"), "--no-browser"])
+      assert.strictEqual(begun.code, 0, begun.stderr)
+      assert.match(begun.stdout, /^http:\/\/127\.0\.0\.1:\d+\/auth\?\S+\n$/)
+      assert.include(begun.stderr, "lockstep login acme --code -")
+      const answer = yield* stage.authorize(begun.stdout.trim(), "alice")
+      const ended = yield* stage.run(["login", "acme", "--code", "-", "--json"], { input: `${answer.href}\n` })
+      assert.strictEqual(ended.code, 0, ended.stdout)
+      assert.deepInclude(JSON.parse(ended.stdout), {
+        status: "stored",
+        tenant: "acme",
+        user: "local",
+        account: ACCOUNT.alice,
+        refreshable: true,
+        store: stage.file,
+        generation: 1,
+        replaced: null
+      })
+      assert.deepStrictEqual(yield* stage.pending, {})
+      const token = yield* stage.run(["token", "acme"], { prints: ["access_token"] })
+      assert.strictEqual(token.stdout.trim(), (yield* stage.stored("acme"))!["access_token"])
+      const refreshed = yield* stage.run(["refresh", "acme"])
+      assert.match(refreshed.stdout, /^acme refreshed: generation 1 → 2,/)
+    }))
+
+  it.scopedLive("gives a relay everything in one object", () =>
+    Effect.gen(function*() {
+      const stage = yield* LoginStage.make
+      const begun = yield* stage.run([...stage.at("acme"), "--no-browser", "--user", "discord 42", "--json"])
+      const told = JSON.parse(begun.stdout) as LoginStage.Json
+      assert.deepInclude(told, { status: "waiting", tenant: "acme", user: "discord 42", method: "paste" })
+      assert.strictEqual(told["next"], "lockstep login acme --user 'discord 42' --code -")
+      assert.isAbove(told["expires_at"] as number, Date.now() / 1000)
+      assert.strictEqual(begun.stderr, "")
+      const url = new URL(told["authorization_url"] as string)
+      assert.strictEqual(url.searchParams.get("code_challenge_method"), "S256")
+    }))
+
+  it.scopedLive("keeps two people apart who log in at the same time", () =>
+    Effect.gen(function*() {
+      const stage = yield* LoginStage.make
+      const begin = (user: string, profile: string) => stage.run([...stage.at(profile), "--no-browser", "--user", user])
+      const [alice, bob] = [yield* begin("alice", "acme"), yield* begin("bob", "acme")]
+      const answers = {
+        bob: yield* stage.authorize(bob.stdout.trim(), "bob"),
+        alice: yield* stage.authorize(alice.stdout.trim(), "alice")
+      }
+      // Somebody brings the other's answer: nothing is sent, and both attempts stay.
+      const stolen = yield* stage.run(["login", "acme", "--user", "bob", "--code"], { input: answers.alice.href })
+      Stage.assertTold(stolen, 3, /answered for another attempt/)
+      assert.lengthOf(Object.keys(yield* stage.pending), 2)
+
+      const complete = (user: "alice" | "bob", more: ReadonlyArray<string> = []) =>
+        stage.run(["login", "acme", "--user", user, "--json", "--code", "-", ...more], { input: answers[user].href })
+      assert.deepInclude(JSON.parse((yield* complete("alice")).stdout), { user: "alice", account: ACCOUNT.alice })
+      const refused = yield* complete("bob")
+      Stage.assertToldAsJson(refused, 2, "CredentialExists")
+      assert.deepInclude(yield* stage.stored("acme"), { account: { id: "alice" } })
+      const second = yield* complete("bob", ["--replace"])
+      assert.deepInclude(JSON.parse(second.stdout), {
+        user: "bob",
+        account: ACCOUNT.bob,
+        replaced: { account: ACCOUNT.alice, other_account: true }
+      })
+      assert.match(second.stderr, /logged in as alice and is now logged in as bob/)
+      assert.deepStrictEqual(yield* stage.pending, {})
+    }))
+
+  it.scopedLive("completes each attempt once", () =>
+    Effect.gen(function*() {
+      const stage = yield* LoginStage.make
+      const begun = yield* stage.run([...stage.at("acme"), "--no-browser"])
+      // In an argument, too: a code is good for one use by whoever knows the verifier.
+      const answer = yield* Person.authorize(begun.stdout.trim(), "alice")
+      assert.strictEqual((yield* stage.run(["login", "acme", "--code", answer.href])).code, 0)
+      const replayed = yield* stage.run(["login", "acme", "--code", answer.href])
+      Stage.assertTold(replayed, 3, /no unfinished login/)
+      assert.lengthOf(stage.server.ledger.events, 0)
+    }))
+
+  it.scopedLive("says that an attempt has expired", () =>
+    Effect.gen(function*() {
+      const stage = yield* LoginStage.make
+      const begun = yield* stage.run([...stage.at("acme"), "--no-browser"])
+      const answer = yield* stage.authorize(begun.stdout.trim(), "alice")
+      yield* stage.age(16 * 60)
+      const late = yield* stage.run(["login", "acme", "--code", "-", "--json"], { input: answer.href })
+      const error = Stage.assertToldAsJson(late, 3, "LoginFailed", "Expired")
+      assert.include(error["advice"], "lockstep login acme")
+      assert.isUndefined(yield* stage.stored("acme"))
+    }))
+
+  it.scopedLive("is listed until it is finished or dropped", () =>
+    Effect.gen(function*() {
+      const stage = yield* LoginStage.make
+      yield* stage.run([...stage.at("acme"), "--no-browser", "--user", "bob"])
+      const status = yield* stage.run(["status"])
+      assert.match(status.stdout, /^UNFINISHED LOGIN +USER +METHOD +BEGUN +ENDS\nacme +bob +code +\S.* in 1\dm/)
+      const { pending } = JSON.parse((yield* stage.run(["status", "acme", "--json"])).stdout) as LoginStage.Json
+      const [one] = pending as ReadonlyArray<LoginStage.Json>
+      assert.deepInclude(one, { tenant: "acme", user: "bob", method: "code" })
+      assert.isAtMost(one!["age"] as number, 60)
+      const doctor = yield* stage.run(["doctor"])
+      assert.include(doctor.stdout, "a login of acme by bob waits for its second step")
+      const cancel = (user: string) => stage.run(["login", "acme", "--user", user, "--cancel"])
+      assert.strictEqual((yield* cancel("alice")).stdout, "acme has no unfinished login of alice\n")
+      assert.strictEqual((yield* cancel("bob")).stdout, "acme unfinished login of bob dropped\n")
+      assert.deepStrictEqual(yield* stage.pending, {})
+    }))
+})
