@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
 import { Credential } from "@lockstep/core/Credential"
 import { CredentialStoreError } from "@lockstep/core/Errors"
-import { JournalRecord, Mark } from "@lockstep/core/RefreshJournal"
 import * as Host from "@lockstep/core/Host"
+import { JournalRecord, Mark } from "@lockstep/core/RefreshJournal"
 import * as OAuthVendor from "@lockstep/oauth/OAuthVendor"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -98,7 +98,9 @@ describe("a login on this machine", () => {
         })
       })
       const { fiber, url } = yield* begun(stage)
-      const granted = tokens({ id_token: jwt({ sub: "u1", email: "a@b.example", nonce: url.searchParams.get("nonce") }) })
+      const granted = tokens({
+        id_token: jwt({ sub: "u1", email: "a@b.example", nonce: url.searchParams.get("nonce") })
+      })
       stage.network.server = () => ok(granted)
       const page = yield* Effect.fork(visit(stage, answerTo(url)))
       yield* Deferred.await(writing)
@@ -214,7 +216,12 @@ describe("a login on this machine", () => {
   it.effect("ends after ten minutes, or when it is told to, and closes its port", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()
-      for (const [wanted, minutes] of [[request(), 10], [request(acme, { timeout: Option.some(Stage.minute) }), 1]] as const) {
+      for (
+        const [wanted, minutes] of [[request(), 10], [
+          request(acme, { timeout: Option.some(Stage.minute) }),
+          1
+        ]] as const
+      ) {
         const { fiber, invitation } = yield* begun(stage, wanted)
         const { expiresAt } = yield* invitation
         const now = yield* TestClock.currentTimeMillis

@@ -171,7 +171,12 @@ describe("a device grant", () => {
 
   it.effect("ends when the server said that it would, and when the person was given less time", () =>
     Effect.gen(function*() {
-      for (const [wanted, seconds] of [[request(), 600], [request(acme, { timeout: Option.some(Stage.minute) }), 60]] as const) {
+      for (
+        const [wanted, seconds] of [[request(), 600], [
+          request(acme, { timeout: Option.some(Stage.minute) }),
+          60
+        ]] as const
+      ) {
         const stage = yield* Stage.make()
         serve(stage, ok({ ...started, expires_in: 600, interval: 50 }), no("authorization_pending"))
         const { fiber, invitation } = yield* waiting(stage, wanted)
@@ -328,7 +333,11 @@ describe("variants", () => {
         device: Option.some(codexDevice)
       }
       const stage = yield* Stage.make({ vendors: [vendor] })
-      const answers = [no("x", 403), no("x", 404), ok({ authorization_code: "ac", code_challenge: "c", code_verifier: "v" })]
+      const answers = [
+        no("x", 403),
+        no("x", 404),
+        ok({ authorization_code: "ac", code_challenge: "c", code_verifier: "v" })
+      ]
       stage.network.server = ({ url }) => {
         switch (new URL(url).pathname) {
           case "/api/accounts/deviceauth/usercode":
@@ -365,7 +374,9 @@ describe("variants", () => {
       yield* stage.settings.acceptTerms(key.tenant, copilot.id)
       stage.network.server = ({ url }) => {
         if (url === "https://github.com/login/device/code") return ok({ ...started, interval: 1 })
-        if (url === "https://github.com/login/oauth/access_token") return ok({ access_token: "gho_1", token_type: "bearer" })
+        if (url === "https://github.com/login/oauth/access_token") {
+          return ok({ access_token: "gho_1", token_type: "bearer" })
+        }
         return url.endsWith("/user") ? ok({ login: "octocat", id: 1 }) : exchange
       }
       const { fiber } = yield* waiting(stage, request(copilot))
@@ -436,7 +447,12 @@ describe("variants", () => {
     }))
 
   it("reads a pending answer by its code, under any status", () => {
-    const context = { deviceAuthorizationEndpoint: "", tokenEndpoint: "", scope: Option.none(), resource: Option.none() }
+    const context = {
+      deviceAuthorizationEndpoint: "",
+      tokenEndpoint: "",
+      scope: Option.none(),
+      resource: Option.none()
+    }
     const tags = [
       [200, { error: "authorization_pending" }],
       [400, { __type: "com.amazonaws#SlowDownException" }],

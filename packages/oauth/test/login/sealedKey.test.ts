@@ -6,7 +6,14 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import { createCipheriv, createHash, createPublicKey, diffieHellman, generateKeyPairSync, randomBytes } from "node:crypto"
+import {
+  createCipheriv,
+  createHash,
+  createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
+  randomBytes
+} from "node:crypto"
 import * as Stage from "./stage.js"
 
 const { key, person, plain, request, verdict, visit } = Stage
@@ -48,8 +55,17 @@ describe("a sealed key", () => {
       const stage = yield* Stage.make({ vendors: [mimocode] })
       const invitation = yield* stage.login.begin(request(mimocode))
       const url = new URL("url" in invitation ? invitation.url : "")
-      const other = generateKeyPairSync("x25519").publicKey.export({ format: "der", type: "spki" }).toString("base64url")
-      for (const text of [seal(other, answer), `u=${sealedFor(url).slice(0, -4)}AAAA`, sealedFor(url, { uid: 1 }), "u=AAAA"]) {
+      const other = generateKeyPairSync("x25519").publicKey.export({ format: "der", type: "spki" }).toString(
+        "base64url"
+      )
+      for (
+        const text of [
+          seal(other, answer),
+          `u=${sealedFor(url).slice(0, -4)}AAAA`,
+          sealedFor(url, { uid: 1 }),
+          "u=AAAA"
+        ]
+      ) {
         const error = yield* Effect.flip(stage.login.complete(key, Redacted.make(text)))
         assert.strictEqual(verdict(error), "LoginFailed CodeUnreadable")
       }

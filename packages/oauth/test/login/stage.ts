@@ -266,7 +266,8 @@ export const person = Effect.gen(function*() {
 
 /** The query with which a server sends the browser back. */
 export const answerTo = (url: URL, rest: Readonly<Record<string, string>> = {}): string =>
-  new URLSearchParams({ code: "the-code-of-this-login", state: url.searchParams.get("state") ?? "", ...rest }).toString()
+  new URLSearchParams({ code: "the-code-of-this-login", state: url.searchParams.get("state") ?? "", ...rest })
+    .toString()
 
 /** Opens the one port that is open. */
 export const visit = (stage: Stage, query: string): Effect.Effect<CallbackPage | "refused"> =>

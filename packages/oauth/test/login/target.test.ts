@@ -26,8 +26,7 @@ const discovered = (rest: Partial<LoginRequest> = {}) =>
   request(OAuthVendor.generic, { issuer: Option.some(ISSUER), clientId: Option.some("mine"), ...rest })
 
 const publish = (stage: Stage.Stage, extra: Record<string, unknown>, others: Stage.Server = () => ok(tokens())) => {
-  stage.network.server = (sent) =>
-    sent.url.includes("/.well-known/") ? ok({ ...metadata, ...extra }) : others(sent)
+  stage.network.server = (sent) => sent.url.includes("/.well-known/") ? ok({ ...metadata, ...extra }) : others(sent)
 }
 
 const refusal = <A>(effect: Effect.Effect<A, Parameters<typeof verdict>[0]>) => Effect.map(Effect.flip(effect), verdict)
@@ -93,8 +92,10 @@ describe("before anything is sent", () => {
 
 describe("the client", () => {
   const clientOf = (wanted: LoginRequest, options: Stage.Options = {}) =>
-    Effect.flatMap(Stage.make(options), (stage) =>
-      Effect.map(begun(stage, wanted), (url) => url.searchParams.get("client_id")))
+    Effect.flatMap(
+      Stage.make(options),
+      (stage) => Effect.map(begun(stage, wanted), (url) => url.searchParams.get("client_id"))
+    )
 
   it.effect("is the one that was named, else the environment's, else the vendor's", () =>
     Effect.gen(function*() {
@@ -139,7 +140,12 @@ describe("the server's metadata", () => {
 
   it.effect("is no reason against S256 unless it names other methods only", () =>
     Effect.gen(function*() {
-      for (const [methods, expected] of [[undefined, null], [["plain", "S256"], null], [["plain"], "PkceNotOffered"], [[], "PkceNotOffered"]] as const) {
+      for (
+        const [methods, expected] of [[undefined, null], [["plain", "S256"], null], [["plain"], "PkceNotOffered"], [
+          [],
+          "PkceNotOffered"
+        ]] as const
+      ) {
         const stage = yield* Stage.make()
         publish(stage, { code_challenge_methods_supported: methods })
         const verdicts = yield* Effect.either(stage.login.begin(discovered()))

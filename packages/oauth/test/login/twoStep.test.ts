@@ -42,7 +42,9 @@ describe("the first step", () => {
       )
       const kept = Option.getOrThrow(yield* stage.pending.get(key))
       deepStrictEqual(
-        [kept.vendor, kept.tokenEndpoint, kept.clientId, kept.scope, kept.resource, kept.redirectUri].map(Option.getOrNull),
+        [kept.vendor, kept.tokenEndpoint, kept.clientId, kept.scope, kept.resource, kept.redirectUri].map(
+          Option.getOrNull
+        ),
         [
           "acme",
           "https://acme.example/token",
@@ -137,7 +139,13 @@ describe("the second step", () => {
     Effect.gen(function*() {
       const stage = yield* Stage.make()
       const url = yield* begun(stage)
-      for (const text of ["code=stolen&state=other", "stolen#other", `code=x&state=other&state=${url.searchParams.get("state")}`]) {
+      for (
+        const text of [
+          "code=stolen&state=other",
+          "stolen#other",
+          `code=x&state=other&state=${url.searchParams.get("state")}`
+        ]
+      ) {
         assert.strictEqual(yield* refusal(complete(stage, text)), "LoginFailed StateMismatch")
       }
       assert.strictEqual(stage.network.requests.length, 0)
@@ -289,7 +297,9 @@ describe("RFC 9207", () => {
     Effect.gen(function*() {
       const { stage, url } = yield* started(false)
       const state = url.searchParams.get("state")
-      for (const query of [answerTo(url, { iss: "https://evil.example" }), `error=access_denied&state=${state}&iss=x`]) {
+      for (
+        const query of [answerTo(url, { iss: "https://evil.example" }), `error=access_denied&state=${state}&iss=x`]
+      ) {
         assert.strictEqual(yield* refusal(complete(stage, query)), "LoginFailed IssuerMismatch")
       }
       assert.strictEqual(sent(stage), 0)
