@@ -73,7 +73,7 @@ const named = (text: string, platform: NodeJS.Platform): ReadonlyArray<Opener> =
     const [program, ...args] = command.trim().split(/\s+/)
     return program === undefined || program === "" || TEXT_BROWSERS.includes(Path.basename(program))
       ? []
-      : [[program, ...args.includes("%s") ? args : [...args, "%s"]] as const]
+      : [[program, ...args.some((argument) => argument.includes("%s")) ? args : [...args, "%s"]] as const]
   })
 
 const isWsl = (surroundings: Surroundings): boolean => variable(surroundings, "WSL_DISTRO_NAME") !== ""
@@ -118,15 +118,19 @@ export const openers = (surroundings: Surroundings): ReadonlyArray<Opener> => {
 /** Starts a program that outlives this one. Whether it is a browser: it did not fail, or it stays. */
 const start = ([program, ...args]: Opener, url: string): Effect.Effect<boolean> =>
   Effect.async<boolean>((resume) => {
-    const child = Cp.spawn(program, args.map((argument) => argument === "%s" ? url : argument), {
-      detached: true,
-      shell: false,
-      stdio: "ignore",
-      windowsHide: true
-    })
-    child.once("error", () => resume(Effect.succeed(false)))
-    child.once("exit", (code) => resume(Effect.succeed(code === 0)))
-    child.unref()
+    try {
+      const child = Cp.spawn(program, args.map((argument) => argument.replaceAll("%s", () => url)), {
+        detached: true,
+        shell: false,
+        stdio: "ignore",
+        windowsHide: true
+      })
+      child.once("error", () => resume(Effect.succeed(false)))
+      child.once("exit", (code) => resume(Effect.succeed(code === 0)))
+      child.unref()
+    } catch {
+      resume(Effect.succeed(false))
+    }
   }).pipe(Effect.timeoutTo({ duration: PATIENCE, onSuccess: (opened) => opened, onTimeout: () => true }))
 
 /**

@@ -53,9 +53,8 @@ h1 { font-size: 1.625rem; line-height: 1.25; font-weight: 650; letter-spacing: -
 p { margin-top: .875rem; color: var(--muted); text-wrap: pretty; overflow-wrap: anywhere; }
 p::first-letter { text-transform: uppercase; }
 code {
-  padding: .125em .375em; border-radius: .375rem; color: var(--text); background: var(--code);
+  display: inline-block; max-width: 100%; padding: 0 .375em; border-radius: .375rem; color: var(--text); background: var(--code);
   font: .875em/1.5 ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
-  -webkit-box-decoration-break: clone; box-decoration-break: clone;
 }
 footer { display: flex; align-items: center; gap: .625rem; color: var(--muted); font-size: .8125rem; }
 footer svg { flex: none; width: 1.125rem; height: 1.125rem; }
