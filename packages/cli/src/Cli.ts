@@ -95,6 +95,7 @@ const login = Command.make(
     qr: flag("qr", "show the address as a QR code, too"),
     timeout: duration("timeout", "how long to wait for the person"),
     port: Options.integer("port").pipe(
+      Options.withPseudoName("N"),
       Options.withDescription("the port that the browser comes back to"),
       Options.optional
     ),

@@ -1,5 +1,5 @@
 /**
- * Which refreshes of this process are under way and hold their lock, read off the spans that a flight opens.
+ * Which transactions of this process are under way and hold their tenant's lock, read off the spans that they open.
  *
  * Signals need to know (whether Ctrl-Z may stop the process, what a person waits for after Ctrl-C), and the transaction
  * has no business knowing of signals.
@@ -11,9 +11,15 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Tracer from "effect/Tracer"
 
-/** The whole flight; and its wait for the tenant's lock, at whose successful end the lock is held. */
-const FLIGHT = "lockstep.refresh"
-const LOCK = "lockstep.refresh.lock"
+/** A refresh, and its wait for the lock, at whose successful end the lock is held. */
+const REFRESH = "lockstep.refresh"
+const REFRESH_LOCK = "lockstep.refresh.lock"
+
+/** A login, and what it does first with the lock in its hands. */
+const LOGIN = "lockstep.login"
+const LOGIN_OBTAIN = "lockstep.login.obtain"
+
+const WORDS: Readonly<Record<string, string>> = { [REFRESH]: "the refresh", [LOGIN]: "the login" }
 
 /**
  * The flights of this process.
@@ -22,7 +28,7 @@ const LOCK = "lockstep.refresh.lock"
  * @category models
  */
 export interface Flights {
-  /** Tenants whose lock is held at this moment. */
+  /** What holds a lock at this moment: `the refresh of codex`. */
   readonly holding: () => ReadonlyArray<string>
   /** Calls back as soon as no lock is held; at once where none is. */
   readonly whenIdle: (callback: () => void) => void
@@ -33,7 +39,7 @@ export interface Flights {
 const flightOf = (span: Tracer.AnySpan | undefined): Tracer.Span | undefined => {
   let current = span
   while (current !== undefined && current._tag === "Span") {
-    if (current.name === FLIGHT) return current
+    if (Object.hasOwn(WORDS, current.name)) return current
     current = current.parent._tag === "Some" ? current.parent.value : undefined
   }
   return undefined
@@ -49,13 +55,16 @@ export const make = (): Flights => {
   const held = new Map<Tracer.Span, string>()
   let waiting: Array<() => void> = []
 
+  const onLocked = (span: Tracer.Span) => {
+    const flight = flightOf(span)
+    if (flight === undefined) return
+    const tenant = flight.attributes.get("tenant")
+    held.set(flight, `${WORDS[flight.name]} of ${typeof tenant === "string" ? tenant : "a tenant"}`)
+  }
+
   const onEnd = (span: Tracer.Span, exit: Exit.Exit<unknown, unknown>) => {
-    if (span.name === LOCK && Exit.isSuccess(exit)) {
-      const flight = flightOf(span)
-      const tenant = flight?.attributes.get("tenant")
-      if (flight !== undefined) held.set(flight, typeof tenant === "string" ? tenant : "a tenant")
-    }
-    if (span.name === FLIGHT && held.delete(span) && held.size === 0) {
+    if (span.name === REFRESH_LOCK && Exit.isSuccess(exit)) onLocked(span)
+    if (held.delete(span) && held.size === 0) {
       const callbacks = waiting
       waiting = []
       for (const callback of callbacks) callback()
@@ -66,7 +75,8 @@ export const make = (): Flights => {
     Tracer.make({
       span: (name, ...rest) => {
         const span = tracer.span(name, ...rest)
-        if (name === FLIGHT || name === LOCK) {
+        if (name === LOGIN_OBTAIN) onLocked(span)
+        if (Object.hasOwn(WORDS, name) || name === REFRESH_LOCK) {
           const end = span.end.bind(span)
           span.end = (at, exit) => {
             end(at, exit)

@@ -8,9 +8,9 @@ import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Style from "./Style.js"
 import * as Table from "./Table.js"
 
-/** Sentences that the parser adds to every option and that a type in the usage line says already. */
+/** What the parser adds to every option and that a type in the usage line says already. */
 const NOISE =
-  /^(A user-defined piece of text\.|A true or false value\.|This setting is optional\.|One of the following: .*|A .*integer\.|This argument may be repeated zero or more times\.)$/
+  /(A user-defined piece of text|A true or false value|This setting is optional|An? integer|This (option|argument) may be repeated zero or more times)\.|^One of the following: .*$/g
 
 interface Block {
   readonly title: string
@@ -27,7 +27,7 @@ const sentences = (doc: HelpDoc.HelpDoc): ReadonlyArray<string> => {
     case "Empty":
       return []
     default:
-      return [words(doc)].filter((text) => text !== "" && !NOISE.test(text))
+      return [words(doc).replace(NOISE, "").trim()].filter((text) => text !== "")
   }
 }
 

@@ -16,7 +16,7 @@ const tell = (flights: Flights.Flights): void => {
   const holding = flights.holding()
   if (holding.length === 0 || process.stderr.isTTY !== true) return
   process.stderr.write(
-    `lockstep: finishing the refresh of ${holding.join(", ")}: its new token is stored first\n`
+    `lockstep: finishing ${holding.join(", ")}: its new token is stored first\n`
   )
 }
 

@@ -14,14 +14,15 @@ const needs = (row: VendorRow): string =>
 
 const refresh = (row: VendorRow): string => [...Option.toArray(row.refresh), ...Option.toArray(row.rotation)].join(", ")
 
+/** A word in mixed case is a name and stays as it is. */
 const sentence = (text: string): string => {
   const ended = text.endsWith(".") ? text : `${text}.`
-  return ended.slice(0, 1).toUpperCase() + ended.slice(1)
+  return /^[a-z]+\b/.test(ended) ? ended.slice(0, 1).toUpperCase() + ended.slice(1) : ended
 }
 
 const details = (row: VendorRow): string =>
   [
-    sentence(row.name),
+    `${row.name}.`,
     ...Option.toArray(Option.map(row.accessTokenLifetime, (span) => `Access token: ${span}.`)),
     ...Option.toArray(Option.map(row.loginLifetime, (span) => `Login: ${span}.`)),
     ...Option.match(row.terms, {

@@ -92,16 +92,17 @@ const report = (result: LoginResult, options: Options) =>
       : Output.line(ResultView.line(result, { store, now, style }))
   })
 
-/** The caveat comes before anything is sent; who accepts it does so once per tenant. */
+/** The caveat comes before anything is sent; who accepts it does so once per tenant. The driver refuses everybody else. */
 const terms = ({ tenant, vendor }: LoginRequest, options: Options) =>
   Effect.gen(function*() {
     if (Option.isNone(vendor.terms)) return
     const { alternative, note, reserved } = vendor.terms.value
-    if (reserved && options.acceptTerms) {
+    if (reserved) {
       const settings = yield* VendorSettings
-      yield* settings.acceptTerms(tenant, vendor.id)
+      if (options.acceptTerms) yield* settings.acceptTerms(tenant, vendor.id)
+      else if (!(yield* settings.hasAcceptedTerms(tenant, vendor.id))) return
     }
-    yield* Output.warn(`${note} ${alternative}`)
+    yield* Output.warn(`${note}; instead: ${alternative}`)
   })
 
 /** The first of two steps: says where to go and how to go on, and is done. */

@@ -20,6 +20,7 @@ export const run = (options: { readonly json: boolean }) =>
     const output = yield* Output.Output
     yield* output.data(VendorsView.text(rows, { style: output.dataStyle, columns: output.screen.columns }))
     yield* output.note(
-      "Log in with `lockstep login VENDOR`. NEEDS terms: say --accept-terms; secret: see `lockstep vendors secret --help`.\n"
+      "\nLog in with `lockstep login VENDOR`, or at any other server with --issuer URL.\n" +
+        "NEEDS terms: say --accept-terms; secret: see `lockstep vendors secret --help`.\n"
     )
   })
