@@ -43,13 +43,16 @@ type Act =
     readonly tenant: number
     readonly what: "replace" | "remove" | "account" | "metadata" | "restore"
   }
-  | { readonly act: "login" | "logout"; readonly process: number; readonly tenant: number }
+  | { readonly act: "login"; readonly process: number; readonly tenant: number; readonly takes: number }
+  | { readonly act: "import" | "logout"; readonly process: number; readonly tenant: number }
   | { readonly act: "clock"; readonly millis: number }
 
 type Demand = "plain" | "minTtl" | "recover" | "forced"
 
 interface Schedule {
   readonly acts: ReadonlyArray<Act>
+  /** Whether the logins revoke each other's tokens. */
+  readonly areSiblings: boolean
   readonly latencies: ReadonlyArray<number>
   readonly quantum: number
   readonly seed: number
@@ -109,11 +112,18 @@ const foreign: FastCheck.Arbitrary<Act> = FastCheck.record({
     "restore"
   )
 })
-const person: FastCheck.Arbitrary<Act> = FastCheck.record({
-  act: FastCheck.constantFrom("login", "logout"),
+const loggingIn: FastCheck.Arbitrary<Act> = FastCheck.record({
+  act: FastCheck.constant("login"),
+  process,
+  tenant,
+  takes: FastCheck.nat(3_000)
+})
+const writing: FastCheck.Arbitrary<Act> = FastCheck.record({
+  act: FastCheck.constantFrom("import", "logout"),
   process,
   tenant
 })
+const person: FastCheck.Arbitrary<Act> = FastCheck.oneof(loggingIn, writing)
 const clock: FastCheck.Arbitrary<Act> = FastCheck.record({
   act: FastCheck.constant("clock"),
   millis: FastCheck.integer({ min: -7_200_000, max: 600_000 })
@@ -125,6 +135,7 @@ const schedule = (
 ): FastCheck.Arbitrary<Schedule> =>
   FastCheck.record({
     acts: FastCheck.array(FastCheck.oneof(...acts), { minLength: 4, maxLength: 40, size: "max" }),
+    areSiblings: FastCheck.boolean(),
     latencies: FastCheck.array(FastCheck.nat(longest), { minLength: 1, maxLength: 5 }),
     quantum: FastCheck.integer({ min: 20, max: 400 }),
     seed: FastCheck.integer({ min: 1, max: 2 ** 31 - 1 })
@@ -134,7 +145,7 @@ const ended = <A, E>(what: string, effect: Effect.Effect<A, E>): Effect.Effect<A
   Effect.timeoutFailCause(effect, { duration: "10 minutes", onTimeout: () => Cause.die(`${what} does not end`) })
 
 /** Runs a schedule and answers the breaches of the invariants that it met. */
-const run = ({ acts, latencies, quantum, seed }: Schedule, options: { readonly harmless: boolean }) =>
+const run = ({ acts, areSiblings, latencies, quantum, seed }: Schedule, options: { readonly harmless: boolean }) =>
   Simulation.run((world) =>
     Effect.gen(function*() {
       const machine = yield* MemoryMachine.make()
@@ -147,6 +158,9 @@ const run = ({ acts, latencies, quantum, seed }: Schedule, options: { readonly h
       })
       witness.setLatencies(latencies)
       machine.server.expiresIn = 900
+      if (areSiblings) {
+        machine.server.traits = { ...machine.server.traits, rotationGroup: Option.some("https://as.example client") }
+      }
 
       let logins = 0
       /** What a restored backup holds. */
@@ -275,11 +289,22 @@ const run = ({ acts, latencies, quantum, seed }: Schedule, options: { readonly h
           }
           case "login": {
             const one = processes[act.process]!
+            const obtain = Effect.delay(login(act.tenant, "a"), act.takes)
+            callers.push({
+              pid: one.pid,
+              fiber: yield* Effect.forkDaemon(
+                Effect.asVoid(one.writer.login(TENANTS[act.tenant]!, obtain, { replace: true }))
+              )
+            })
+            break
+          }
+          case "import": {
+            const one = processes[act.process]!
             const credential = yield* login(act.tenant, "a")
             callers.push({
               pid: one.pid,
               fiber: yield* Effect.forkDaemon(
-                Effect.asVoid(one.writer.put(TENANTS[act.tenant]!, credential, { replace: true, note: "login" }))
+                Effect.asVoid(one.writer.put(TENANTS[act.tenant]!, credential, { replace: true, note: "import" }))
               )
             })
             break
@@ -355,7 +380,7 @@ describe("whatever the schedule", () => {
         { weight: 3, arbitrary: answer(HARMLESS) },
         { weight: 1, arbitrary: fault("modify", "prepare", "reserve", "get") },
         { weight: 1, arbitrary: end("close") },
-        { weight: 1, arbitrary: person }
+        { weight: 2, arbitrary: person }
       ),
       { harmless: true }
     ), 240_000)
@@ -370,7 +395,7 @@ describe("whatever the schedule", () => {
         { weight: 2, arbitrary: fault("modify", "prepare", "reserve", "get", "write", "keep") },
         { weight: 2, arbitrary: end("close", "kill") },
         { weight: 4, arbitrary: foreign },
-        { weight: 1, arbitrary: person },
+        { weight: 2, arbitrary: person },
         { weight: 1, arbitrary: clock }
       ),
       { harmless: false }

@@ -150,7 +150,10 @@ const callEverything = (
       coordinator.recover(tenant, rejected),
       coordinator.refresh(tenant, { acceptRisk: true }),
       coordinator.peek(tenant),
-      machine.writer.put(tenant, machine.server.issue(), { replace: false, note: "login" }),
+      machine.writer.login(tenant, Effect.sync(() => machine.server.issue()), { replace: false }),
+      machine.writer.login(tenant, Effect.sync(() => machine.server.issue()), { replace: true }),
+      machine.writer.login(tenant, Effect.fail("refused"), { replace: true }),
+      machine.writer.put(tenant, machine.server.issue(), { replace: false, note: "import" }),
       machine.writer.remove(tenant, { revoke: true })
     ]
     for (const call of calls) {
@@ -216,6 +219,19 @@ describe("no error, log or span shows a token", () => {
       ) {
         assert.include(evidence.texts, `span: lockstep.refresh.${step}`)
       }
+      for (
+        const step of [
+          "login.obtain",
+          "login.persist",
+          "login.settle",
+          "logout.revoke",
+          "logout.remove",
+          "logout.settle"
+        ]
+      ) {
+        assert.include(evidence.texts, `span: lockstep.${step}`)
+      }
+      assertNoSecret(evidence)
     }))
 
   it.scoped("while the disk is full after the answer", () =>
@@ -233,6 +249,7 @@ describe("no error, log or span shows a token", () => {
           yield* callEverything(machine, evidence)
         }))
         assert.isTrue(evidence.texts.some((text) => text.includes("has new tokens, but")))
+        assert.include(evidence.texts, "span: lockstep.login.discard")
         assertNoSecret(evidence)
       }
     }))
