@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { assertEquals, deepStrictEqual } from "@effect/vitest/utils"
 import { Change } from "@lockstep/core/CredentialStore"
-import * as PendingLogins from "@lockstep/core/PendingLogins"
+import type * as PendingLogins from "@lockstep/core/PendingLogins"
 import * as TenantId from "@lockstep/core/TenantId"
 import { credential } from "@lockstep/testkit/contract/credentials"
 import { attempt } from "@lockstep/testkit/contract/pendingLogins"
@@ -170,7 +170,7 @@ describe("unfinished logins in auth.json", () => {
   it.scopedLive("of many processes and their refreshes at once are all there in the end", () =>
     Effect.gen(function*() {
       const directory = Path.join(yield* Homes.temporary, "home")
-      const times = 25
+      const times = 10
       const children = yield* Effect.all(
         Array.from({ length: 4 }, () => Processes.spawn({ home: directory })),
         { concurrency: "unbounded" }

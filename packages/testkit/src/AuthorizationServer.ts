@@ -22,6 +22,7 @@ import * as formRequest from "./internal/formRequest.js"
 import * as provider from "./internal/provider.js"
 import * as providerConfiguration from "./internal/providerConfiguration.js"
 import * as providerStorage from "./internal/providerStorage.js"
+import * as LoginPages from "./LoginPages.js"
 import * as TokenLedger from "./TokenLedger.js"
 
 /**
@@ -35,6 +36,8 @@ export interface Options {
   readonly latency?: Duration.DurationInput
   /** Whether a refresh retires the refresh token. Yes. */
   readonly rotate?: boolean
+  /** Whether a person at a browser logs in and agrees on pages, in place of somebody who agrees to everything. No. */
+  readonly pages?: boolean
 }
 
 /**
@@ -188,7 +191,15 @@ export const make = (options: Options = {}): Effect.Effect<AuthorizationServer, 
     // the event loop, in which a second request for the same token would slip through unnoticed.
     const oneByOne = yield* Effect.makeSemaphore(1)
     server.use(async (ctx, next) => {
-      if (ctx.path.startsWith("/interaction/")) return ctx.redirect(await consent.answer(server, ctx.req, ctx.res))
+      if (ctx.path.startsWith("/interaction/")) {
+        if (options.pages !== true) return ctx.redirect(await consent.answer(server, ctx.req, ctx.res))
+        const answer = await LoginPages.serve(server, ctx.req, ctx.res)
+        if (answer._tag === "GoOn") return ctx.redirect(answer.location)
+        ctx.status = answer.status
+        ctx.type = "html"
+        ctx.body = answer.html
+        return
+      }
       if (ctx.path !== "/token") return next()
       await Effect.runPromise(oneByOne.withPermits(1)(Effect.promise(next)))
       const body = ctx.body as Record<string, unknown>
