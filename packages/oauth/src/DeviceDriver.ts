@@ -241,5 +241,5 @@ export const poll = (
             codeVerifier
           }))
       })
-    }).pipe(Effect.withSpan("lockstep.login.device.poll", { attributes: { tenant, vendor: vendor.id } }))
+    }).pipe(Effect.withSpan("lockstep.login.device.ask", { attributes: { tenant, vendor: vendor.id } }))
   })

@@ -34,7 +34,7 @@ const FAILURE_ADVICE = (tenant: string, reason: keyof typeof FAILURES): string =
       return "nothing was sent; open the address of this attempt and bring its own answer"
     case "CodeRefused":
     case "CodeUnreadable":
-      return "paste the whole address or code that the browser shows, once; the attempt is still open"
+      return "paste the whole address or code that the browser shows, once; a login in two steps is still open"
     default:
       return `start again with \`lockstep login ${tenant}\``
   }

@@ -11,7 +11,8 @@ import * as PendingLogins from "@lockstep/core/PendingLogins"
 import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
 import * as RefreshJournal from "@lockstep/core/RefreshJournal"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
-import { Callback } from "@lockstep/oauth/Callback"
+import * as LoopbackCallback from "@lockstep/node/LoopbackCallback"
+import { Callback, PortsTaken } from "@lockstep/oauth/Callback"
 import { Login } from "@lockstep/oauth/Login"
 import * as LoginDriver from "@lockstep/oauth/LoginDriver"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
@@ -20,6 +21,7 @@ import * as VendorRegistry from "@lockstep/oauth/VendorRegistry"
 import * as VendorSettings from "@lockstep/oauth/VendorSettings"
 import * as AuthorizationServer from "@lockstep/testkit/AuthorizationServer"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -38,7 +40,12 @@ const machine = Layer.mergeAll(
   VendorSettings.layerMemory,
   VendorRegistry.layerBuiltIn,
   layerFetch,
-  Layer.succeed(Callback, { listen: () => Effect.dieMessage("nobody listens in two steps") })
+  Layer.effect(
+    Callback,
+    Effect.map(LoopbackCallback.make, ({ listen }) => ({
+      listen: (options) => Effect.mapError(listen(options), ({ ports }) => new PortsTaken({ ports }))
+    }))
+  )
 )
 
 const layer = Layer.mergeAll(LoginDriver.layer, RefreshCoordinator.layer).pipe(
@@ -108,5 +115,29 @@ describe("against oidc-provider", () => {
       const again = yield* login.begin({ ...wanted, replace: true })
       const url = new URL("url" in again ? again.url : "")
       deepStrictEqual(url.searchParams.get("client_id"), Option.getOrNull(credential.clientId))
+    }).pipe(Effect.provide(layer)))
+
+  it.scopedLive("a person's browser comes back to a port of this machine, and is shown what is durable", () =>
+    Effect.gen(function*() {
+      const server = yield* AuthorizationServer.make()
+      const login = yield* Login
+      const store = yield* CredentialStore.CredentialStore
+      const somebody = yield* Stage.person
+      const wanted = request(OAuthVendor.generic, { issuer: Option.some(server.issuer) })
+      const fiber = yield* Effect.fork(login.browser(wanted, somebody.self))
+      const url = yield* somebody.url
+      const redirectUri = url.searchParams.get("redirect_uri")!
+      const answer = yield* agree(url, "alice", redirectUri)
+
+      const stranger = new URL(answer)
+      stranger.searchParams.set("state", "of-a-stranger")
+      assert.strictEqual((yield* Effect.promise(() => fetch(stranger))).status, 400)
+      const page = yield* Effect.promise(() => fetch(answer))
+      assert.isTrue(Option.isSome(yield* store.get(tenant)))
+      assert.include(yield* Effect.promise(() => page.text()), "You are logged in")
+      const { stored } = yield* Fiber.join(fiber)
+      assert.isTrue(yield* server.isActive(Redacted.value(Option.getOrThrow(stored.credential.accessToken))))
+      const closed = yield* Effect.exit(Effect.tryPromise(() => fetch(redirectUri)))
+      assert.strictEqual(closed._tag, "Failure")
     }).pipe(Effect.provide(layer)))
 })
