@@ -37,6 +37,8 @@ const lockstep = Command.make(
 const wired = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.flatMap(lockstep, (options) => Effect.provide(effect, Wiring.layer(options)))
 
+const onDemand = Effect.promise(() => import("./commands/OnDemand.js"))
+
 const minTtl = duration("min-ttl", "validity that the token must have left")
 
 const source = text("source", "SOURCE", "stored, or the variable to use; else the first that is there")
@@ -104,8 +106,8 @@ const login = Command.make(
   (options) =>
     Effect.flatMap(lockstep, (root) =>
       Effect.flatMap(
-        Effect.promise(() => import("./commands/Login.js")),
-        (Login) => wired(Login.run({ ...options, globals: Wiring.toArguments(root) }))
+        onDemand,
+        ({ Login }) => wired(Login.run({ ...options, globals: Wiring.toArguments(root) }))
       ))
 ).pipe(Command.withDescription("Logs a person in, in a browser, in two steps or on another device."))
 
@@ -121,15 +123,15 @@ const secret = Command.make(
   },
   (options) =>
     Effect.flatMap(
-      Effect.promise(() => import("./commands/VendorSecret.js")),
-      (VendorSecret) => wired(VendorSecret.run(options))
+      onDemand,
+      ({ VendorSecret }) => wired(VendorSecret.run(options))
     )
 ).pipe(Command.withDescription("Stores a vendor's client secret, which Lockstep does not ship."))
 
 const vendors = Command.make(
   "vendors",
   { json },
-  (options) => Effect.flatMap(Effect.promise(() => import("./commands/Vendors.js")), (Vendors) => Vendors.run(options))
+  (options) => Effect.flatMap(onDemand, ({ Vendors }) => Vendors.run(options))
 ).pipe(
   Command.withDescription("Shows every vendor: how it logs in, what its terms say, and what is not offered and why."),
   Command.withSubcommands([secret])

@@ -23,6 +23,22 @@ describe("Argv", () => {
     assert.deepStrictEqual(args("token", "status"), ["token", "status"])
   })
 
+  it("finds a command behind another one, wherever the options stand", () => {
+    const parse = (...line: ReadonlyArray<string>) => Argv.make(line, ["vendors", "login"], { vendors: ["secret"] })
+    const expected = { command: "vendors secret", args: ["vendors", "secret", "gemini", "--from", "-"] }
+    assert.deepInclude(parse("vendors", "secret", "gemini", "--from", "-"), expected)
+    assert.deepInclude(parse("vendors", "gemini", "--from", "-", "secret"), expected)
+    assert.deepInclude(parse("vendors", "--json"), { command: "vendors", args: ["vendors", "--json"] })
+    assert.deepInclude(parse("login", "secret"), { command: "login", args: ["login", "secret"] })
+  })
+
+  it("takes --code alone for standard input", () => {
+    assert.deepStrictEqual(args("login", "codex", "--code"), ["login", "codex", "--code", "-"])
+    assert.deepStrictEqual(args("login", "--code", "--json", "codex"), ["login", "--code", "-", "--json", "codex"])
+    assert.deepStrictEqual(args("login", "--code", "abc"), ["login", "--code", "abc"])
+    assert.deepStrictEqual(args("login", "--code=abc"), ["login", "--code=abc"])
+  })
+
   it("leaves what follows -- to the command that is run", () => {
     const argv = Argv.make(["exec", "codex", "--", "curl", "--help", "--home", "/y", "--json"], COMMANDS)
     assert.isFalse(argv.wantsHelp)

@@ -3,6 +3,7 @@ import * as ValidationError from "@effect/cli/ValidationError"
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
 import * as Errors from "@lockstep/core/Errors"
+import * as LoginError from "@lockstep/oauth/LoginError"
 import * as Cause from "effect/Cause"
 import * as ConfigError from "effect/ConfigError"
 import * as FiberId from "effect/FiberId"
@@ -27,6 +28,12 @@ const errors: ReadonlyArray<readonly [Parameters<typeof ErrorReport.fromError>[0
   [new Errors.CredentialStoreError({ reason: "Decode", location: "/x" }), "CredentialStoreError", 6],
   [new Errors.RotationNotPersisted({ tenant, location: "/x", kept: "AnswerFile" }), "RotationNotPersisted", 6],
   [new Errors.CredentialExists({ tenant, account: Option.none() }), "CredentialExists", 2],
+  [new LoginError.LoginFailed({ tenant, reason: "AuthorizationPending" }), "LoginFailed", 3],
+  [
+    new LoginError.LoginUnavailable({ tenant, reason: "PortsTaken", message: "what", advice: "do" }),
+    "LoginUnavailable",
+    2
+  ],
   [new UsageError({ reason: "Input", message: "what", advice: "do" }), "UsageError", 2],
   [ConfigError.InvalidData(["LOCKSTEP", "LOCK_TIMEOUT"], "is too short"), "UsageError", 2]
 ]
@@ -40,6 +47,22 @@ describe("ErrorReport", () => {
     assert.lengthOf(lines, 3)
     assert.match(lines[0]!, /^lockstep: .+/)
     assert.match(lines[1]!, /^→ .+/)
+  })
+
+  it("covers every error of a login", () => {
+    const tags = new Set(errors.map(([, tag]) => tag))
+    const all: Record<LoginError.LoginError["_tag"], true> = {
+      LoginFailed: true,
+      LoginUnavailable: true,
+      CredentialExists: true,
+      CredentialStoreError: true,
+      LockTimeout: true,
+      LockUnavailable: true,
+      ProviderRejected: true,
+      ProviderTimeout: true,
+      ProviderUnavailable: true
+    }
+    for (const tag of Object.keys(all)) assert.isTrue(tags.has(tag))
   })
 
   it("covers every error of a refresh", () => {

@@ -5,9 +5,12 @@ import * as Core from "@lockstep/core/RefreshCoordinator"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as FileHome from "@lockstep/node/FileHome"
+import * as CredentialSources from "@lockstep/oauth/CredentialSources"
 import * as Fetch from "@lockstep/oauth/Fetch"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
+import * as SourceVariables from "@lockstep/oauth/SourceVariables"
 import * as VendorRegistry from "@lockstep/oauth/VendorRegistry"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -18,6 +21,8 @@ import { closeSync, constants, mkdirSync, mkdtempSync, openSync, rmSync, writeFi
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as FastPath from "../src/FastPath.js"
+import * as Output from "../src/Output.js"
+import * as Sources from "../src/Sources.js"
 import * as FixedClock from "./support/FixedClock.js"
 
 const NOW = 1_800_000_000_000
@@ -85,6 +90,10 @@ const files: ReadonlyArray<readonly [name: string, text: string]> = [
   ["an account", file(entry({ account: { id: "1", label: null } }))],
   ["an account that is a text", file(entry({ account: "me" }))],
   ["an account with a number", file(entry({ account: { id: 1 } }))],
+  ["a registration that ended", file(entry({ client_secret_expires_at: SECONDS - 1 }))],
+  ["an end of the registration in words", file(entry({ client_secret_expires_at: "never" }))],
+  ["a way to prove itself", file(entry({ token_endpoint_auth_method: "client_secret_post" }))],
+  ["a way to prove itself that is a number", file(entry({ token_endpoint_auth_method: 1 }))],
   ["an end of the login", file(entry({ login_expires_at: SECONDS - 1 }))],
   ["unknown members", file(entry({ extra: { big: 1, list: [{ a: 1 }] } }), { note: "x" })],
   ["a damaged sibling", file(entry(), { tenants: { codex: entry(), other: entry({ access_token: 1 }) } })],
@@ -121,7 +130,7 @@ const files: ReadonlyArray<readonly [name: string, text: string]> = [
 const clocks = [NOW, NOW - 3_600_000, NOW + 3_479_999, NOW + 3_480_001, NOW + 3_600_001]
 
 /** The full path, to which the clock says `now` and whose every request would be noticed. */
-const full = (home: string, now: number) =>
+const full = (home: string, now: number, name = "codex", env: Readonly<Record<string, string>> = {}) =>
   Effect.gen(function*() {
     let requests = 0
     const fetch = Layer.succeed(Fetch.Fetch, {
@@ -130,22 +139,28 @@ const full = (home: string, now: number) =>
         return Effect.fail({ detail: "no network in this test" })
       })
     })
+    const tenant = TenantId.make(name)
     const layer = Core.layer.pipe(
-      Layer.provide(Layer.merge(
+      Layer.provideMerge(Layer.mergeAll(
         FileHome.layer({ directory: home }),
-        Layer.provide(OAuthTokenEndpoint.layerBuiltIn, fetch)
+        Layer.provide(OAuthTokenEndpoint.layerBuiltIn, fetch),
+        Layer.provide(CredentialSources.layer, VendorRegistry.layerBuiltIn),
+        Layer.succeed(Output.Output, { ...Output.makeProcess(), note: () => Effect.void })
       )),
-      Layer.provide(RefreshPolicy.layerDefaults)
+      Layer.provide(RefreshPolicy.layerDefaults),
+      Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(env)))))
     )
-    const token = yield* Effect.flatMap(RefreshCoordinator, (coordinator) =>
-      coordinator.accessToken(TenantId.make("codex"))).pipe(
-        Effect.map((one) =>
-          Redacted.value(one.token)
-        ),
-        Effect.option,
-        Effect.provide(layer),
-        Effect.withClock(FixedClock.make(now))
-      )
+    const token = yield* Effect.gen(function*() {
+      const source = yield* Sources.choose(tenant, Option.none())
+      return Option.isSome(source)
+        ? yield* Sources.token(tenant, source.value, Option.none())
+        : yield* Effect.flatMap(RefreshCoordinator, (coordinator) => coordinator.accessToken(tenant))
+    }).pipe(
+      Effect.map((one) => Redacted.value(one.token)),
+      Effect.option,
+      Effect.provide(layer),
+      Effect.withClock(FixedClock.make(now))
+    )
     return { token, requests }
   })
 
@@ -174,6 +189,8 @@ describe("FastPath", () => {
         "an unknown vendor": 1,
         "an access token alone": 5,
         "an account": 2,
+        "a registration that ended": 2,
+        "a way to prove itself": 2,
         "an end of the login": 2,
         "unknown members": 2,
         "a damaged sibling": 2,
@@ -182,6 +199,31 @@ describe("FastPath", () => {
         "a token from the future": 3
       })
     }))
+
+  it.live("leaves a tenant to the full command for which a variable is set", () =>
+    Effect.gen(function*() {
+      const home = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "lockstep-fast-"))),
+        (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+      )
+      const names = Object.entries(SourceVariables.table)
+      const tenants = Object.fromEntries(names.flatMap(([vendor]) => [[vendor, entry()], [`${vendor}@work`, entry()]]))
+      writeFileSync(join(home, "auth.json"), JSON.stringify({ version: 1, tenants }), { mode: 0o600 })
+      for (const [vendor, variables] of names) {
+        for (const { name } of variables) {
+          for (const [value, expected] of [["from-the-environment", "from-the-environment"], [" ", TOKEN]] as const) {
+            const env = { [name]: value }
+            const fast = (tenant: string) =>
+              ask(home, NOW, { args: ["token", tenant], env: { LOCKSTEP_HOME: home, ...env } })
+            const slow = (tenant: string) => Effect.map(full(home, NOW, tenant, env), ({ token }) => token)
+            assert.isUndefined(fast(vendor), name)
+            deepStrictEqual(yield* slow(vendor), Option.some(expected), name)
+            assert.strictEqual(fast(`${vendor}@work`), TOKEN, name)
+            deepStrictEqual(yield* slow(`${vendor}@work`), Option.some(TOKEN), name)
+          }
+        }
+      }
+    }).pipe(Effect.scoped))
 
   it("leaves options, variables and tenants that it does not know to the full command", () => {
     inHome((home) => {

@@ -35,6 +35,9 @@ describe("ImportRecord", () => {
       scope: "a b",
       revocation_endpoint: "http://127.0.0.1:1/revoke",
       client_secret: "lockstep-cs-1",
+      client_secret_expires_at: 1_900_000_000,
+      token_endpoint_auth_method: "client_secret_post",
+      login_expires_at: "1850000000",
       vendor: "codex",
       issuer: "https://auth.example",
       resource: "https://api.example",
@@ -44,10 +47,18 @@ describe("ImportRecord", () => {
     deepStrictEqual(Option.map(credential.accessToken, Redacted.value), Option.some("lockstep-at-1"))
     deepStrictEqual(Option.map(credential.refreshToken, Redacted.value), Option.some(SECRET))
     deepStrictEqual(Option.map(credential.clientSecret, Redacted.value), Option.some("lockstep-cs-1"))
+    deepStrictEqual(credential.clientSecretExpiresAt, Option.some(1_900_000_000))
+    deepStrictEqual(credential.tokenEndpointAuthMethod, Option.some("client_secret_post"))
+    deepStrictEqual(credential.loginExpiresAt, Option.some(1_850_000_000))
     deepStrictEqual(credential.expiresAt, Option.some(1_800_003_600))
     deepStrictEqual(credential.obtainedAt, Option.some(1_800_000_000))
     deepStrictEqual(Option.flatMap(credential.account, (account) => account.label), Option.some("a@example.com"))
     deepStrictEqual(credential.resource, Option.some("https://api.example"))
+  })
+
+  it("takes a registration without an end for one", () => {
+    const credential = Either.getOrThrow(decode({ ...whole, client_secret_expires_at: 0 }))
+    assert.isTrue(Option.isNone(credential.clientSecretExpiresAt))
   })
 
   it("takes null for absent and a text for an account's label", () => {
@@ -91,6 +102,16 @@ describe("ImportRecord", () => {
       "a lifetime in microseconds",
       { ...whole, expires_in: 3_600_000_000 },
       "expires_in: is beyond the year 2100 (milliseconds?)"
+    ],
+    [
+      "an end of the login in milliseconds",
+      { ...whole, login_expires_at: NOW },
+      "login_expires_at: is beyond the year 2100 (milliseconds?)"
+    ],
+    [
+      "an end of the registration before time",
+      { ...whole, client_secret_expires_at: -1 },
+      "client_secret_expires_at: is not positive"
     ],
     ["two expiries", { ...whole, expires_at: 1_800_000_100 }, "expires_at and expires_in: one of them is enough"],
     ["an expiry of zero", { ...whole, expires_in: 0 }, "expires_in: is not positive"],

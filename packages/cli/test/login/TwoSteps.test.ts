@@ -37,7 +37,15 @@ describe("a login in two steps", () => {
   it.scopedLive("gives a relay everything in one object", () =>
     Effect.gen(function*() {
       const stage = yield* LoginStage.make
-      const begun = yield* stage.run([...stage.at("acme"), "--no-browser", "--user", "discord 42", "--json"])
+      const begun = yield* stage.run([
+        ...stage.at("acme"),
+        "--no-browser",
+        "--user",
+        "discord 42",
+        "--json",
+        "--resource",
+        "https://api.example"
+      ])
       const told = JSON.parse(begun.stdout) as LoginStage.Json
       assert.deepInclude(told, { status: "waiting", tenant: "acme", user: "discord 42", method: "paste" })
       assert.strictEqual(told["next"], "lockstep login acme --user 'discord 42' --code -")
@@ -45,6 +53,35 @@ describe("a login in two steps", () => {
       assert.strictEqual(begun.stderr, "")
       const url = new URL(told["authorization_url"] as string)
       assert.strictEqual(url.searchParams.get("code_challenge_method"), "S256")
+      assert.strictEqual(url.searchParams.get("resource"), "https://api.example")
+    }))
+
+  it.scopedLive("shows no secret to a log that hears everything", () =>
+    Effect.gen(function*() {
+      const stage = yield* LoginStage.make
+      const loud = ["--log-level", "all"]
+      const begun = yield* stage.run([...loud, ...stage.at("acme"), "--no-browser"])
+      const { code_verifier: verifier } = Object.values(yield* stage.pending)[0]!
+      assert.isString(verifier)
+      const answer = yield* stage.authorize(begun.stdout.trim(), "alice")
+      // Every run is searched for tokens, code and verifier: outputs, arguments, titles and file names.
+      for (const input of ["no code at all", `${answer.href.replace(/code=[^&]+/, "code=wrong")}`, answer.href]) {
+        const ran = yield* stage.run([...loud, "login", "acme", "--code", "-"], { input })
+        assert.strictEqual(ran.code, input === answer.href ? 0 : 3, ran.stderr)
+      }
+    }))
+
+  it.scopedLive("may be given every option again at the second step", () =>
+    Effect.gen(function*() {
+      const stage = yield* LoginStage.make
+      const more = ["--no-browser", "--qr", "--timeout", "5m", "--port", "0", "--user", "bob"]
+      const begun = yield* stage.run([...stage.at("acme"), ...more])
+      assert.strictEqual(begun.code, 0, begun.stderr)
+      // Not read: the second step needs no client secret.
+      const line = [...stage.at("acme"), ...more, "--client-secret-from", "/nowhere"]
+      const answer = yield* stage.authorize(begun.stdout.trim(), "alice")
+      const ended = yield* stage.run([...line, "--code", "-", "--json"], { input: answer.href })
+      assert.include(ended.stdout, "\"status\":\"stored\"", ended.stderr)
     }))
 
   it.scopedLive("keeps two people apart who log in at the same time", () =>

@@ -1,0 +1,9 @@
+/**
+ * Commands that people give and hooks do not, loaded together when one of them is given: a module of its own for each
+ * would scatter what all commands share over many small files, which every start would have to open.
+ *
+ * @since 0.1.0
+ */
+export * as Login from "./Login.js"
+export * as Vendors from "./Vendors.js"
+export * as VendorSecret from "./VendorSecret.js"
