@@ -16,7 +16,7 @@ import { createHash } from "node:crypto"
 import { jwt } from "../wire.js"
 import * as Stage from "./stage.js"
 
-const { acme, answerTo, no, ok, person, plain, request, tenant, tokens, verdict, visit } = Stage
+const { acme, answerTo, no, ok, person, plain, refusal, request, tenant, tokens, visit } = Stage
 
 /** Begins a login and waits until the person sees its address. */
 const begun = (stage: Stage.Stage, wanted = request()) =>
@@ -76,8 +76,8 @@ describe("the address that a person opens", () => {
       assert.strictEqual(url.searchParams.get("redirect_uri"), "http://localhost:1457/auth/callback")
       assert.strictEqual(url.searchParams.get("audience"), "api")
       deepStrictEqual(stage.ports.paths, ["/auth/callback"])
-      const other = yield* Effect.flip(stage.login.browser(request(vendor), (yield* person).self))
-      assert.strictEqual(verdict(other), "LoginUnavailable PortsTaken")
+      const other = yield* refusal(stage.login.browser(request(vendor), (yield* person).self))
+      assert.strictEqual(other, "LoginUnavailable PortsTaken")
       yield* Fiber.interrupt(fiber)
     }))
 })
@@ -195,7 +195,7 @@ describe("a login on this machine", () => {
       const stage = yield* Stage.make()
       const { fiber, paste } = yield* begun(stage)
       yield* paste("https://127.0.0.1/callback?code=stolen&state=of-somebody-else")
-      assert.strictEqual(verdict(yield* Effect.flip(Fiber.join(fiber))), "LoginFailed StateMismatch")
+      assert.strictEqual(yield* refusal(Fiber.join(fiber)), "LoginFailed StateMismatch")
       assert.strictEqual(stage.network.requests.length, 0)
       assert.strictEqual(stage.ports.open.size, 0)
     }))
@@ -206,8 +206,8 @@ describe("a login on this machine", () => {
       const { fiber, url } = yield* begun(stage)
       const { state } = Object.fromEntries(url.searchParams)
       const page = yield* visit(stage, `error=access_denied&error_description=not+today&state=${state}`)
-      const error = yield* Effect.flip(Fiber.join(fiber))
-      assert.strictEqual(verdict(error), "LoginFailed Denied")
+      const error = yield* refusal(Fiber.join(fiber))
+      assert.strictEqual(error, "LoginFailed Denied")
       assert.include(page === "refused" ? "" : page.detail, "not today")
       assert.strictEqual(page === "refused" ? page : page.outcome, "Failed")
       assert.isNull(yield* stage.stored)
@@ -229,7 +229,7 @@ describe("a login on this machine", () => {
         yield* TestClock.adjust(expiresAt - now - 1)
         assert.isTrue(Option.isNone(yield* Fiber.poll(fiber)))
         yield* TestClock.adjust(1)
-        assert.strictEqual(verdict(yield* Effect.flip(Fiber.join(fiber))), "LoginFailed Expired")
+        assert.strictEqual(yield* refusal(Fiber.join(fiber)), "LoginFailed Expired")
         assert.strictEqual(stage.ports.open.size, 0)
       }
     }))
@@ -275,9 +275,9 @@ describe("the answer of the token endpoint", () => {
       const { fiber, url } = yield* begun(stage)
       stage.network.server = () => reply
       yield* visit(stage, answerTo(url))
-      const error = yield* Effect.flip(Fiber.join(fiber))
+      const error = yield* refusal(Fiber.join(fiber))
       assert.isNull(yield* stage.stored)
-      return verdict(error)
+      return error
     })
 
   it.effect("is told by what a person does next", () =>
@@ -315,7 +315,7 @@ describe("the answer of the token endpoint", () => {
       yield* Effect.fork(visit(stage, answerTo(url)))
       yield* Queue.take(stage.network.arrivals)
       yield* TestClock.adjust("8 seconds")
-      assert.strictEqual(verdict(yield* Effect.flip(Fiber.join(fiber))), "ProviderTimeout NoAnswer")
+      assert.strictEqual(yield* refusal(Fiber.join(fiber)), "ProviderTimeout NoAnswer")
       assert.isFalse(stage.lock.isHeld(Stage.LOCK))
     }))
 
@@ -325,7 +325,7 @@ describe("the answer of the token endpoint", () => {
       const first = yield* begun(stage)
       stage.network.server = () => ok(tokens({ id_token: jwt({ sub: "u", nonce: "of-another-attempt" }) }))
       yield* visit(stage, answerTo(first.url))
-      assert.strictEqual(verdict(yield* Effect.flip(Fiber.join(first.fiber))), "ProviderRejected Protocol")
+      assert.strictEqual(yield* refusal(Fiber.join(first.fiber)), "ProviderRejected Protocol")
       assert.isNull(yield* stage.stored)
       const second = yield* begun(stage)
       stage.network.server = () => ok(tokens({ id_token: jwt({ sub: "u" }) }))
@@ -363,11 +363,11 @@ describe("a login that is there already", () => {
       const stage = yield* Stage.make()
       const late = yield* begun(stage)
       yield* present(stage)
-      const early = yield* Effect.flip(stage.login.browser(request(), (yield* person).self))
-      assert.strictEqual(early._tag, "CredentialExists")
+      const early = yield* refusal(stage.login.browser(request(), (yield* person).self))
+      assert.strictEqual(early, "CredentialExists")
       const taken = stage.lock.taken()
       yield* visit(stage, answerTo(late.url))
-      assert.strictEqual((yield* Effect.flip(Fiber.join(late.fiber)))._tag, "CredentialExists")
+      assert.strictEqual(yield* refusal(Fiber.join(late.fiber)), "CredentialExists")
       assert.strictEqual(stage.lock.taken(), taken + 1)
       assert.strictEqual(stage.network.requests.length, 0)
     }))
@@ -406,7 +406,7 @@ describe("a login that is there already", () => {
       })
       const { fiber, url } = yield* begun(stage)
       yield* visit(stage, answerTo(url))
-      assert.strictEqual(verdict(yield* Effect.flip(Fiber.join(fiber))), "CredentialStoreError Write")
+      assert.strictEqual(yield* refusal(Fiber.join(fiber)), "CredentialStoreError Write")
       assert.strictEqual(stage.network.requests.length, 0)
     }))
 })

@@ -14,7 +14,7 @@ import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
 import * as Stage from "./stage.js"
 
-const { acme, key, no, ok, person, plain, request, tokens, verdict } = Stage
+const { acme, key, no, ok, person, plain, refusal, request, tokens } = Stage
 
 const started = {
   device_code: "the-device-code",
@@ -53,8 +53,6 @@ const untilPoll = (stage: Stage.Stage): Effect.Effect<number> =>
   })
 
 const polls = (stage: Stage.Stage, count: number) => Effect.replicateEffect(untilPoll(stage), count)
-
-const refusal = <A>(effect: Effect.Effect<A, Parameters<typeof verdict>[0]>) => Effect.map(Effect.flip(effect), verdict)
 
 describe("a device grant", () => {
   it.effect("asks as RFC 8628 says and shows what came back", () =>

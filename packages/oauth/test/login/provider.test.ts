@@ -28,7 +28,7 @@ import * as Redacted from "effect/Redacted"
 import { layerFetch } from "../network.js"
 import * as Stage from "./stage.js"
 
-const { key, request, tenant, verdict } = Stage
+const { key, refusal, request, tenant } = Stage
 
 const machine = Layer.mergeAll(
   CredentialLock.layerMemory,
@@ -97,8 +97,8 @@ describe("against oidc-provider", () => {
       assert.strictEqual(answer.searchParams.get("iss"), server.issuer)
       const unnamed = new URL(answer)
       unnamed.searchParams.delete("iss")
-      const mixedUp = yield* Effect.flip(login.complete(key, Redacted.make(unnamed.href)))
-      assert.strictEqual(verdict(mixedUp), "LoginFailed IssuerMismatch")
+      const mixedUp = yield* refusal(login.complete(key, Redacted.make(unnamed.href)))
+      assert.strictEqual(mixedUp, "LoginFailed IssuerMismatch")
 
       const { stored: { credential } } = yield* login.complete(key, Redacted.make(answer.href))
       assert.strictEqual(Option.getOrNull(Option.flatMap(credential.account, ({ id }) => id)), "alice")
@@ -108,8 +108,8 @@ describe("against oidc-provider", () => {
       const { token: refreshed } = yield* coordinator.refresh(tenant)
       assert.isTrue(yield* server.isActive(Redacted.value(refreshed.token)))
 
-      const replayed = yield* Effect.flip(login.complete(key, Redacted.make(answer.href)))
-      assert.strictEqual(verdict(replayed), "LoginFailed NotPending")
+      const replayed = yield* refusal(login.complete(key, Redacted.make(answer.href)))
+      assert.strictEqual(replayed, "LoginFailed NotPending")
       assert.isTrue(yield* server.isActive(Redacted.value(refreshed.token)))
 
       const again = yield* login.begin({ ...wanted, replace: true })

@@ -16,7 +16,7 @@ import {
 } from "node:crypto"
 import * as Stage from "./stage.js"
 
-const { key, person, plain, request, verdict, visit } = Stage
+const { key, person, plain, refusal, request, visit } = Stage
 
 /** Seals as the vendor does, with OpenSSL's curve and cipher and none of ours. */
 const seal = (pk: string, members: unknown): string => {
@@ -66,8 +66,8 @@ describe("a sealed key", () => {
           "u=AAAA"
         ]
       ) {
-        const error = yield* Effect.flip(stage.login.complete(key, Redacted.make(text)))
-        assert.strictEqual(verdict(error), "LoginFailed CodeUnreadable")
+        const error = yield* refusal(stage.login.complete(key, Redacted.make(text)))
+        assert.strictEqual(error, "LoginFailed CodeUnreadable")
       }
       const result = yield* stage.login.complete(key, Redacted.make(`http://localhost/?u=${sealedFor(url)}`))
       assert.strictEqual(result.method, "key")

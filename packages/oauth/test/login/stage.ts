@@ -276,5 +276,9 @@ export const visit = (stage: Stage, query: string): Effect.Effect<CallbackPage |
 /** What a test compares: no object of Effect's. */
 export const verdict = (error: LoginError): string => "reason" in error ? `${error._tag} ${error.reason}` : error._tag
 
+/** How a login is refused, in words that a failed assertion can print. */
+export const refusal = <A>(login: Effect.Effect<A, LoginError>): Effect.Effect<string> =>
+  Effect.match(login, { onFailure: verdict, onSuccess: () => "not refused" })
+
 export const plain = (secret: Option.Option<Redacted.Redacted>): string | null =>
   Option.getOrNull(Option.map(secret, Redacted.value))

@@ -10,7 +10,7 @@ import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
 import * as Stage from "./stage.js"
 
-const { acme, answerTo, key, no, ok, plain, request, tokens, verdict } = Stage
+const { acme, answerTo, key, no, ok, plain, refusal, request, tokens } = Stage
 
 const alice = { ...key, user: "discord:alice" }
 const bob = { ...key, user: "discord:bob" }
@@ -20,8 +20,6 @@ const begun = (stage: Stage.Stage, wanted = request()) =>
   Effect.map(stage.login.begin(wanted), (invitation) => new URL("url" in invitation ? invitation.url : ""))
 
 const complete = (stage: Stage.Stage, text: string, who = key) => stage.login.complete(who, Redacted.make(text))
-
-const refusal = <A>(effect: Effect.Effect<A, Parameters<typeof verdict>[0]>) => Effect.map(Effect.flip(effect), verdict)
 
 const isPending = (stage: Stage.Stage, who = key) => Effect.map(stage.pending.get(who), Option.isSome)
 
