@@ -52,7 +52,10 @@ describe("lockstep doctor", () => {
       const before = readdirSync(stage.harness.home)
       const ran = yield* stage.run(["doctor"])
       assert.strictEqual(ran.code, 0, ran.stdout)
-      assert.match(ran.stdout, /^✓ files\n✓ store\n✓ locks\n✓ holders\n✓ journals\n✓ clock\n✓ network\n$/)
+      assert.match(
+        ran.stdout,
+        /^✓ files\n✓ store\n✓ locks\n✓ holders\n✓ journals\n✓ logins\n✓ sources\n✓ clock\n✓ network\n$/
+      )
       assert.deepStrictEqual(readdirSync(stage.harness.home), before)
       assert.deepStrictEqual((yield* examine(stage)).problems, [])
     }))

@@ -74,6 +74,18 @@ describe("sources of a token", () => {
       assert.lengthOf(stage.server.requests, 0)
     }))
 
+  it.scopedLive("what was forced holds for the refresh in the background, too", () =>
+    Effect.gen(function*() {
+      const stage = yield* Stage.make()
+      yield* stage.seed({})
+      const env = { CODEX_ACCESS_TOKEN: FakeToken.make("at") }
+      const args = ["token", "codex", "--source", "stored", "--max-wait", "1m"]
+      const ran = yield* stage.run(args, { ...shown, env })
+      assert.strictEqual(ran.code, 0, ran.stderr)
+      assert.strictEqual(ran.stdout.trim(), (yield* stage.stored())!["access_token"])
+      assert.lengthOf(stage.server.redemptions, 1)
+    }))
+
   it.scopedLive("exec hands on what token would print", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()

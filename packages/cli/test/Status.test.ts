@@ -51,6 +51,7 @@ describe("lockstep status", () => {
       }
       assert.deepStrictEqual(document, {
         store: stage.file,
+        pending: [],
         tenants: [{
           tenant: "codex",
           state: "fresh",
@@ -105,7 +106,7 @@ describe("lockstep status", () => {
       assert.match(stdout, /tired +cooldown \(asks again in \d+m( \d+s)?\)/)
       assert.deepStrictEqual(yield* stage.run(["status", "--check"]), { code: 3, stdout: "", stderr: "" })
       assert.strictEqual((yield* stage.run(["status", "healthy", "--check"])).code, 0)
-      assert.include((yield* stage.run([])).stderr, "lockstep import refused")
+      assert.include((yield* stage.run([])).stderr, "lockstep login refused")
     }))
 
   it.scopedLive("hides no login behind a damaged one", () =>
@@ -180,7 +181,11 @@ describe("bare lockstep", () => {
       assert.include(ran.stderr, "lockstep token codex")
       assert.strictEqual(JSON.parse((yield* stage.run(["--json"])).stdout).tenants[0].tenant, "codex")
       rmSync(stage.file)
-      assert.deepStrictEqual(JSON.parse((yield* stage.run(["--json"])).stdout), { store: stage.file, tenants: [] })
+      assert.deepStrictEqual(JSON.parse((yield* stage.run(["--json"])).stdout), {
+        store: stage.file,
+        tenants: [],
+        pending: []
+      })
     }))
 
   it.scopedLive("prints help, its version and completions, without colour when piped", () =>
@@ -188,12 +193,14 @@ describe("bare lockstep", () => {
       const stage = yield* Stage.make()
       const help = yield* stage.run(["--help"])
       assert.strictEqual(help.code, 0)
-      for (const command of ["token", "exec", "status", "refresh", "import", "logout", "doctor"]) {
+      for (const command of ["token", "exec", "login", "status", "refresh", "logout", "import", "vendors", "doctor"]) {
         assert.match(help.stdout, new RegExp(`^  ${command} +\\S`, "m"))
         const ran = yield* stage.run([command, "--help"])
         assert.match(ran.stdout, new RegExp(`^Usage\n  lockstep ${command}`, "m"))
         for (const line of ran.stdout.split("\n")) assert.isAtMost(line.length, 80)
       }
+      const nested = yield* stage.run(["vendors", "secret", "--help"])
+      assert.match(nested.stdout, /^Usage\n  lockstep vendors secret VENDOR --from FILE/m)
       assert.strictEqual((yield* stage.run(["help", "token"])).stdout, (yield* stage.run(["token", "-h"])).stdout)
       assert.match((yield* stage.run(["--version"])).stdout, /^\d+\.\d+\.\d+\n$/)
       for (const shell of ["bash", "fish", "zsh"]) {

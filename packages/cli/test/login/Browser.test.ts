@@ -57,6 +57,18 @@ describe("a login in a browser of this machine", () => {
       assert.strictEqual((yield* stage.finish(child)).code, 0)
     }))
 
+  it.scopedLive("reads no address from a pipe: nobody looks at a page there", () =>
+    Effect.gen(function*() {
+      const stage = yield* LoginStage.make
+      const child = yield* stage.start([...stage.at("acme"), "--json"])
+      yield* child.write("something for whoever runs next\n")
+      const told = yield* child.message(isWaiting)
+      const answer = yield* stage.authorize(told["authorization_url"] as string, "alice")
+      yield* child.closeStdin
+      assert.strictEqual((yield* Person.visit(answer)).status, 200)
+      assert.strictEqual((yield* stage.finish(child)).code, 0)
+    }))
+
   it.scopedLive("leaves nothing behind after Ctrl-C", () =>
     Effect.gen(function*() {
       const stage = yield* LoginStage.make
