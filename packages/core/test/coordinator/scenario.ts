@@ -72,9 +72,9 @@ export const SERVER_ERROR: ScriptedTokenEndpoint.Behaviour = {
 export const told = (error: RefreshError | CredentialExists): string =>
   "reason" in error ? `${error._tag}(${error.reason})` : error._tag
 
-/** The word for what an effect fails with. */
-export const failing = <A>(effect: Effect.Effect<A, RefreshError | CredentialExists>) =>
-  Effect.map(Effect.flip(effect), told)
+/** The word for what an effect fails with, and for none: an unexpected success is compared as plain text, too. */
+export const failing = <A>(effect: Effect.Effect<A, RefreshError | CredentialExists>): Effect.Effect<string> =>
+  Effect.match(effect, { onSuccess: () => "success", onFailure: told })
 
 /** How a call ended: the value of the access token, or the word for its error. */
 export const outcome = (call: Effect.Effect<AccessToken, RefreshError>): Effect.Effect<string> =>
