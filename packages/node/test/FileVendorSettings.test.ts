@@ -1,12 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { assertEquals, deepStrictEqual } from "@effect/vitest/utils"
-import { CredentialLock } from "@lockstep/core/CredentialLock"
+import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as FileVendorSettings from "@lockstep/node/FileVendorSettings"
 import * as Home from "@lockstep/node/Home"
 import * as FakeToken from "@lockstep/testkit/FakeToken"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -17,13 +18,13 @@ import * as Homes from "./support/homes.js"
 const CODEX = TenantId.make("codex")
 const SECRET = FakeToken.make("cs")
 
-const settings = (directory: string) =>
+const settings = (directory: string, policy: Partial<RefreshPolicy.RefreshPolicy["Type"]> = {}) =>
   Effect.flatMap(Homes.open(directory), ({ home, lock }) =>
     Effect.provide(
       FileVendorSettings.make,
       Context.make(Home.Home, home).pipe(
         Context.add(CredentialLock, lock),
-        Context.add(RefreshPolicy.RefreshPolicy, RefreshPolicy.defaults)
+        Context.add(RefreshPolicy.RefreshPolicy, { ...RefreshPolicy.defaults, ...policy })
       )
     ))
 
@@ -107,6 +108,19 @@ describe("settings about vendors", () => {
       for (const vendor of vendors) {
         assertEquals(yield* one.clientSecret(vendor), Option.some(Redacted.make(vendor)))
       }
+    }))
+
+  it.scopedLive("are written under the lock of the home, and by nobody without it", () =>
+    Effect.gen(function*() {
+      const { directory } = yield* seeded("{\"version\":1}")
+      const one = yield* settings(directory, { aggregateLockTimeout: Duration.millis(20) })
+      const { lock } = yield* Homes.open(directory)
+      const lease = yield* Effect.flatten(lock.tryAcquire(LockTarget.Aggregate()))
+      const error = yield* Effect.flip(one.setClientSecret("gemini", Redacted.make(SECRET)))
+      assert.strictEqual(error._tag, "LockTimeout")
+      assertEquals(yield* one.clientSecret("gemini"), Option.none())
+      yield* lease.release({ changed: false })
+      yield* one.setClientSecret("gemini", Redacted.make(SECRET))
     }))
 
   it.scopedLive("change nothing but what is theirs, to the byte", () =>
