@@ -9,7 +9,7 @@ import * as consent from "./internal/consent.js"
 import * as formRequest from "./internal/formRequest.js"
 
 /**
- * The people who can log in, and what all of them type.
+ * The people who can log in.
  *
  * @since 0.1.0
  * @category defaults
@@ -17,6 +17,8 @@ import * as formRequest from "./internal/formRequest.js"
 export const ACCOUNTS = ["ann", "bob"] as const
 
 /**
+ * What each of them types.
+ *
  * @since 0.1.0
  * @category defaults
  */
