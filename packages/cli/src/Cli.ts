@@ -96,9 +96,13 @@ const login = Command.make(
     acceptTerms: flag("accept-terms", "log in although the vendor reserves this login for its own programs"),
     qr: flag("qr", "show the address as a QR code, too"),
     timeout: duration("timeout", "how long to wait for the person"),
-    port: Options.integer("port").pipe(
+    port: Options.text("port").pipe(
       Options.withPseudoName("N"),
-      Options.withDescription("the port that the browser comes back to"),
+      Options.withDescription("the port that the browser comes back to; 0 is any that is free"),
+      Options.filterMap(
+        (text) => /^\d{1,5}$/.test(text) && Number(text) <= 65_535 ? Option.some(Number(text)) : Option.none(),
+        "--port: a number from 0 to 65535 is expected"
+      ),
       Options.optional
     ),
     json

@@ -86,9 +86,9 @@ export const readSecret = (what: string): Effect.Effect<Redacted.Redacted, Usage
     }
     const text = yield* stdin.read(SECRET_LIMIT)
     if (text === undefined) {
-      return yield* usage(`${what} is longer than 64 KiB`, "pipe the token alone into the command")
+      return yield* usage(`${what} is longer than 64 KiB`, "pipe it alone into the command")
     }
     const secret = Redacted.value(text).replace(/\r?\n$/, "")
-    if (secret === "") return yield* usage(`${what} is empty`, "pipe the token into the command")
+    if (secret === "") return yield* usage(`${what} is empty`, "pipe it into the command")
     return Redacted.make(secret)
   })

@@ -48,6 +48,7 @@ describe("lockstep status", () => {
       const document = JSON.parse(stdout) as {
         readonly store: string
         readonly tenants: ReadonlyArray<Record<string, unknown>>
+        readonly pending: ReadonlyArray<unknown>
       }
       assert.deepStrictEqual(document, {
         store: stage.file,

@@ -68,9 +68,7 @@ const check = (options: Options): Effect.Effect<void, UsageError> => {
   if (!USER.test(options.user)) {
     return usage("--user: 1 to 256 characters are expected, none of them a control character", "choose another name")
   }
-  return Option.exists(options.port, (port) => port < 0 || port > 65_535)
-    ? usage("--port: a port is expected", "say 0 for any that is free")
-    : Effect.void
+  return Effect.void
 }
 
 /** The way that was asked for, or the vendor's preferred one. */

@@ -101,6 +101,8 @@ describe("a login in a browser of this machine", () => {
       yield* usage(["codx"], /neither a vendor nor a login/)
       yield* usage(["codex", "--tenant", "a", "--profile", "b"], /exclude each other/)
       yield* usage(["codex", "--poll", "--cancel"], /exclude each other/)
+      yield* usage(["codex", "--port", "70000"], /--port: a number from 0 to 65535/)
+      yield* usage(["codex", "--user", "a\nb"], /--user: 1 to 256 characters/)
       yield* usage(["--tenant", "acme"], /nothing is known of the server of acme/)
       const gemini = yield* stage.run(["login", "gemini", "--accept-terms", "--json"])
       assert.include(gemini.stderr, "an API key in GEMINI_API_KEY")
