@@ -153,7 +153,7 @@ describe("nothing is spent", () => {
     Effect.gen(function*() {
       const machine = yield* Scenario.expiredLogin({}, of("ann"))
       const { obtain, times } = exchange(machine)
-      const error = yield* Effect.flip(machine.writer.login(tenant, obtain, NEW))
+      const error = yield* Effect.flip(Effect.asVoid(machine.writer.login(tenant, obtain, NEW)))
       assert.strictEqual(error._tag, "CredentialExists")
       assert.include(error.message, "ann")
       assert.strictEqual(times(), 0)
@@ -319,7 +319,7 @@ describe("while a login is obtained", () => {
       const machine = yield* Scenario.expiredLogin({ lock: lock.service })
       yield* burden(machine)
       const before = yield* machine.journal.read(tenant)
-      const refused = yield* Effect.flip(machine.writer.login(tenant, new CodeRefused(), REPLACE))
+      const refused = yield* Effect.flip(Effect.asVoid(machine.writer.login(tenant, new CodeRefused(), REPLACE)))
       assert.strictEqual(refused._tag, "CodeRefused")
       const bug = yield* Effect.exit(machine.writer.login(tenant, Effect.die("a bug"), REPLACE))
       assert.isTrue(Exit.isFailure(bug) && bug.cause._tag === "Die")
