@@ -11,6 +11,8 @@ export interface CallbackPort {
   readonly layer: Layer.Layer<Callback>
   /** Ports that another program has. */
   readonly taken: Set<number>
+  /** Whether every port has another program, but those that nobody asks for by name. */
+  isCrowded: boolean
   /** Sends a browser there. Answers what is wrong with the place, or nothing. */
   readonly deliver: (location: URL) => Effect.Effect<string | undefined>
   /** What the person was shown in the end. */
@@ -34,8 +36,9 @@ export const make = (): CallbackPort => {
   const taken = new Set<number>()
   const listeners = new Set<Listener>()
   const pages: Array<CallbackPage> = []
-  return {
+  const self: CallbackPort = {
     taken,
+    isCrowded: false,
     pages,
     open: () => listeners.size,
     deliver: (location) =>
@@ -55,7 +58,9 @@ export const make = (): CallbackPort => {
     layer: Layer.succeed(Callback, {
       listen: ({ accepts, path, ports }) =>
         Effect.gen(function*() {
-          const port = ports.map((wanted) => wanted === 0 ? ANY : wanted).find((wanted) => !taken.has(wanted))
+          const port = ports.filter((wanted) => wanted === 0 || !self.isCrowded)
+            .map((wanted) => wanted === 0 ? ANY : wanted)
+            .find((wanted) => !taken.has(wanted))
           if (port === undefined) return yield* new PortsTaken({ ports })
           const listener = { port, path, accepts, answered: yield* Deferred.make<CallbackAnswer>() }
           yield* Effect.acquireRelease(
@@ -66,4 +71,5 @@ export const make = (): CallbackPort => {
         })
     })
   }
+  return self
 }

@@ -3,6 +3,7 @@ import type { Invitation, LoginRequest, LoginResult, Person } from "@lockstep/oa
 import type { LoginError } from "@lockstep/oauth/LoginError"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { type Facts, request } from "./Scenario.js"
 import type { Stage } from "./Stage.js"
@@ -68,11 +69,22 @@ export const paste = (
     return yield* stage.login.complete(wanted, Redacted.make(pastes(location)))
   })
 
+/** What is wrong with what the person is shown. */
+const checkPage = (stage: Stage, { devicePage }: Facts, invitation: Invitation): string | undefined => {
+  if (invitation._tag !== "Device") return `invited to ${invitation._tag}`
+  const userCode = stage.emulator.devices.userCodes.at(-1)
+  const complete = devicePage === undefined || devicePage.complete === null ? null : `${devicePage.complete}${userCode}`
+  return invitation.userCode === userCode && invitation.verificationUri === devicePage?.address &&
+      Option.getOrNull(invitation.verificationUriComplete) === complete
+    ? undefined
+    : `shown ${invitation.userCode} for ${invitation.verificationUri}`
+}
+
 /**
  * A person at another device, from the code to the end.
  */
 export const device = (stage: Stage, facts: Facts, overrides: Partial<LoginRequest> = {}) =>
   stage.passTime(withPerson(
-    (invitation) => Effect.succeed(invitation._tag === "Device" ? undefined : `invited to ${invitation._tag}`),
+    (invitation) => Effect.sync(() => checkPage(stage, facts, invitation)),
     (person) => stage.login.device(request(stage, facts, overrides), person)
   ))

@@ -36,8 +36,14 @@ const nothingStored = (stage: Stage, facts: Facts) =>
 /**
  * Logs in, and finds all that the vendor told in the record.
  */
-export const stores = (name: string, facts: Facts, way: Way): Scenario => ({
+export const stores = (
+  name: string,
+  facts: Facts,
+  way: Way,
+  about: NonNullable<Scenario["about"]> = []
+): Scenario => ({
   name,
+  about,
   run: (stage) =>
     Effect.gen(function*() {
       yield* way(stage, facts)
@@ -50,6 +56,7 @@ export const stores = (name: string, facts: Facts, way: Way): Scenario => ({
  * The person says no in the browser.
  */
 export const denied = (facts: Facts): Scenario => ({
+  about: ["authorizationEndpoint"],
   name: "a person who says no in the browser stores nothing",
   run: (stage) =>
     Effect.gen(function*() {
@@ -65,6 +72,7 @@ export const denied = (facts: Facts): Scenario => ({
  */
 export const deviceEnds = (facts: Facts, ends: ReadonlyArray<"Denied" | "Expired">): ReadonlyArray<Scenario> =>
   ends.map((end) => ({
+    about: ["device"],
     name: `a device login that ends with ${end} stores nothing`,
     run: (stage) =>
       Effect.gen(function*() {
@@ -78,6 +86,7 @@ export const deviceEnds = (facts: Facts, ends: ReadonlyArray<"Denied" | "Expired
  * Polls at the pace that the server asks for, whatever it answers until the person agrees.
  */
 export const devicePace = (facts: Facts, plan: ReadonlyArray<Finding>): Scenario => ({
+  about: ["device", "deviceAuthorizationEndpoint"],
   name: `polls through ${plan.join(", ")}`,
   run: (stage) =>
     Effect.gen(function*() {
@@ -112,6 +121,7 @@ export const exchangeRefusals = (
   facts: Facts,
   refusals: ReadonlyArray<readonly [string, Reply, string]>
 ): Scenario => ({
+  about: ["exchangeEncoding"],
   name: "a refused code ends as the refusal says, and stores nothing",
   run: (stage) =>
     Effect.forEach(refusals, ([, reply, expected]) =>
@@ -129,6 +139,7 @@ export const pollRefusals = (
   facts: Facts,
   refusals: ReadonlyArray<readonly [string, Reply, string]>
 ): Scenario => ({
+  about: ["device"],
   name: "a refused poll ends as the refusal says, and stores nothing",
   run: (stage) =>
     Effect.forEach(refusals, ([, reply, expected]) =>
@@ -143,6 +154,7 @@ export const pollRefusals = (
  * A client of one's own, by the variables that name it.
  */
 export const clientId = (facts: Facts, variable: string, way: Way): Scenario => ({
+  about: ["clientId", "clientIdVariables"],
   name: `${variable} names the client`,
   environment: { [variable]: "client-of-ones-own" },
   emulator: { clientId: "client-of-ones-own" },
@@ -162,6 +174,7 @@ export const notOffered = (
   facts: Facts,
   methods: ReadonlyArray<"browser" | "paste" | "device">
 ): Scenario => ({
+  about: ["methods"],
   name: `offers no ${methods.join(", no ")}`,
   run: (stage) =>
     Effect.gen(function*() {
@@ -182,6 +195,7 @@ export const notOffered = (
  * The terms reserve this login: without a person's word nothing is sent.
  */
 export const termsGate = (facts: Facts, way: Way): Scenario => ({
+  about: ["terms"],
   name: "asks for the terms before anything is sent",
   run: (stage) =>
     Effect.gen(function*() {
@@ -197,6 +211,7 @@ export const termsGate = (facts: Facts, way: Way): Scenario => ({
  * The terms reserve nothing: nobody is asked.
  */
 export const noTermsGate = (facts: Facts, way: Way): Scenario => ({
+  about: ["terms"],
   name: "asks for no terms",
   run: (stage) => Effect.asVoid(way(stage, { ...facts, tenant: `${facts.tenant}@other` as Facts["tenant"] }))
 })
@@ -205,6 +220,7 @@ export const noTermsGate = (facts: Facts, way: Way): Scenario => ({
  * The fixed ports in their order, and then no more.
  */
 export const fixedPorts = (facts: Facts, ports: ReadonlyArray<number>): Scenario => ({
+  about: ["redirect"],
   name: `listens on ${ports.join(", then ")}, and on no other port`,
   run: (stage) =>
     Effect.gen(function*() {
@@ -219,9 +235,23 @@ export const fixedPorts = (facts: Facts, ports: ReadonlyArray<number>): Scenario
 })
 
 /**
+ * Any free port will do.
+ */
+export const anyPort = (facts: Facts): Scenario => ({
+  about: ["redirect"],
+  name: "listens on any free port",
+  run: (stage) =>
+    Effect.suspend(() => {
+      stage.port.isCrowded = true
+      return Effect.asVoid(Flows.browser(stage, facts))
+    })
+})
+
+/**
  * A client secret that nobody brought.
  */
 export const missingSecret = (facts: Facts, variable: string): Scenario => ({
+  about: ["clientSecretSource"],
   name: "says that the client secret is missing before anything is sent",
   environment: { [variable]: "" },
   run: (stage) =>
@@ -236,6 +266,7 @@ export const missingSecret = (facts: Facts, variable: string): Scenario => ({
  * A client secret that a person stored.
  */
 export const secretOfSettings = (facts: Facts, variable: string, secret: string): Scenario => ({
+  about: ["clientSecretSource"],
   name: "finds the client secret that was stored once",
   environment: { [variable]: "" },
   run: (stage) =>
@@ -250,6 +281,7 @@ export const secretOfSettings = (facts: Facts, variable: string, secret: string)
  * The vendor's own page shows the answer to whoever has no browser here.
  */
 export const pastesAt = (facts: Facts, page: string): Scenario => ({
+  about: ["redirect"],
   name: "sends a browser elsewhere to the vendor's page",
   run: (stage) =>
     Effect.gen(function*() {
@@ -263,6 +295,7 @@ export const pastesAt = (facts: Facts, page: string): Scenario => ({
  * No copy of the client secret lies in the record: who replaces it, replaces it for all logins.
  */
 export const secretStaysOut = (facts: Facts): Scenario => ({
+  about: ["clientSecretSource"],
   name: "keeps the client secret out of the record",
   run: (stage) =>
     Effect.gen(function*() {

@@ -2,7 +2,7 @@ import { assert } from "@effect/vitest"
 import { Credential } from "@lockstep/core/Credential"
 import type { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
 import { Treatment } from "@lockstep/testkit/vendors/AnswerScript"
-import type { Reply } from "@lockstep/testkit/vendors/VendorServer"
+import { json, type Reply } from "@lockstep/testkit/vendors/VendorServer"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -27,6 +27,7 @@ const verdict = (answer: RedeemAnswer): string =>
  * Refreshes twice, and finds new tokens, and everything else as it was.
  */
 export const renews = (facts: Facts, way: Way): Scenario => ({
+  about: ["tokenEndpoint", "refreshEncoding", "refreshParameters", "renewal"],
   name: facts.refreshToken === "Rotates" ? "a refresh rotates the refresh token" : "a refresh keeps the refresh token",
   run: (stage) =>
     Effect.gen(function*() {
@@ -52,6 +53,7 @@ export const keeps = (
   way: Way,
   omitted: ReadonlyArray<{ readonly members: ReadonlyArray<string>; readonly expires?: "Unknown" }>
 ): Scenario => ({
+  about: ["expiry"],
   name: "keeps what an answer leaves out",
   run: (stage) =>
     Effect.gen(function*() {
@@ -80,6 +82,7 @@ export const refusals = (
   way: Way,
   table: Readonly<Record<string, readonly [Reply, string]>>
 ): Scenario => ({
+  about: ["errors", "statuses"],
   name: "reads every refusal for what it says about the refresh token",
   run: (stage) =>
     Effect.gen(function*() {
@@ -92,6 +95,31 @@ export const refusals = (
       }
       assert.deepStrictEqual(found, Object.fromEntries(Object.entries(table).map(([name, [, said]]) => [name, said])))
       assert.strictEqual(verdict(yield* redeem(stage, facts, record)), "Granted")
+    })
+})
+
+/**
+ * Answers that tell the end of an access token in several ways, or in one. Seconds from now; `null` where none counts.
+ */
+export const expiries = (
+  facts: Facts,
+  way: Way,
+  table: ReadonlyArray<readonly [members: (now: number) => Readonly<Record<string, unknown>>, expected: number | null]>
+): Scenario => ({
+  about: ["expiry", "loginExpiresIn"],
+  name: "reads the end of an access token where the vendor tells it",
+  run: (stage) =>
+    Effect.gen(function*() {
+      yield* way(stage, facts)
+      const record = yield* stored(stage, facts)
+      const now = seconds(stage)
+      for (const [members, expected] of table) {
+        stage.emulator.script.next("refresh", Treatment.Instead({ reply: json(200, members(now)) }))
+        const answer = yield* redeem(stage, facts, record)
+        assert.strictEqual(answer._tag, "Granted")
+        const found = answer._tag === "Granted" ? Option.getOrNull(answer.grant.expiresAt) : null
+        assert.strictEqual(found, expected === null ? null : now + expected)
+      }
     })
 })
 
@@ -131,6 +159,7 @@ export const traits = (
   way: Way,
   expected: { readonly rotates: boolean; readonly margin: number | null; readonly rotationGroup: string | null }
 ): Scenario => ({
+  about: ["rotates", "siblingsRevoke", "margin"],
   name: "tells rotation, margin and rotation group",
   run: (stage) =>
     Effect.gen(function*() {
@@ -167,6 +196,7 @@ export const margin = (facts: Facts, way: Way, margin: number): Scenario => ({
  * A login whose vendor renews nothing.
  */
 export const never = (facts: Facts, way: Way): Scenario => ({
+  about: ["renewal"],
   name: "there is nothing to refresh, and the server is not asked",
   run: (stage) =>
     Effect.gen(function*() {
@@ -184,6 +214,7 @@ export const never = (facts: Facts, way: Way): Scenario => ({
  * The login ends on a day that no refresh moves.
  */
 export const loginDeadline = (facts: Facts, way: Way): Scenario => ({
+  about: ["loginExpiresIn"],
   name: "a login past its own end is not refreshed",
   run: (stage) =>
     Effect.gen(function*() {
@@ -200,6 +231,7 @@ export const loginDeadline = (facts: Facts, way: Way): Scenario => ({
  * A logout at the server, where the vendor has one.
  */
 export const revokes = (facts: Facts, way: Way, tokens: ReadonlyArray<"access_token" | "refresh_token">): Scenario => ({
+  about: ["revocation", "revocationEndpoint"],
   name: tokens.length === 0 ? "has no way to revoke, and tries none" : `a logout revokes ${tokens.join(" and ")}`,
   run: (stage) =>
     Effect.gen(function*() {

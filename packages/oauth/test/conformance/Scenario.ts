@@ -5,6 +5,7 @@ import * as TenantId from "@lockstep/core/TenantId"
 import type { LoginRequest } from "@lockstep/oauth/Login"
 import type { OAuthVendor } from "@lockstep/oauth/OAuthVendor"
 import type { Options as EmulatorOptions, VendorEmulator } from "@lockstep/testkit/vendors/VendorEmulator"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -17,6 +18,8 @@ import * as VirtualClock from "./VirtualClock.js"
  */
 export interface Scenario {
   readonly name: string
+  /** Fields of a descriptor that it looks at closely. */
+  readonly about?: ReadonlyArray<keyof OAuthVendor>
   /** Variables beside those that the vendor always needs here. */
   readonly environment?: Readonly<Record<string, string>>
   readonly emulator?: EmulatorOptions
@@ -43,6 +46,8 @@ export interface Facts {
   readonly loginLifetime: number | null
   readonly refreshToken: "Rotates" | "Stays" | "None"
   readonly scope: string | null
+  /** Where the person of a device login goes; `complete` is what the user code is appended to. */
+  readonly devicePage?: { readonly address: string; readonly complete: string | null }
   readonly request: Partial<LoginRequest>
 }
 
@@ -62,14 +67,24 @@ export interface Conformance {
 /** An hour at which nothing happened, and of which whole seconds are whole. */
 const START = 1_800_000_000_000
 
-/** A scenario waits for nothing outside of this process; one that takes so long hangs. Real time. */
-const PATIENCE = "4 seconds"
+/** Every program says what it is, whatever the client is that it uses. */
+const checkUserAgents = ({ emulator, vendor }: Stage.Stage): void => {
+  const names = emulator.requests.filter(({ method }) => method === "POST").map(({ headers }) => headers["user-agent"])
+  const own = vendor.id === "copilot" ? "GitHubCopilotChat/0.35.0" : "lockstep"
+  assert.deepStrictEqual(names.filter((name) => name !== own), [])
+}
 
 /**
  * Plays one scenario with a descriptor: the vendor's own, or a mutant of it. Dies where something does not come true,
- * where the emulator was sent what no client sends, and where a port stays open.
+ * where the emulator was sent what no client sends, where a port stays open, and where it hangs for as long as `patience`,
+ * in real time: nothing is waited for outside of this process.
  */
-export const play = (conformance: Conformance, scenario: Scenario, vendor: OAuthVendor): Effect.Effect<void> => {
+export const play = (
+  conformance: Conformance,
+  scenario: Scenario,
+  vendor: OAuthVendor,
+  patience: Duration.DurationInput
+): Effect.Effect<void> => {
   const clock = VirtualClock.make(START)
   return Effect.gen(function*() {
     const stage = yield* Stage.make({
@@ -82,12 +97,13 @@ export const play = (conformance: Conformance, scenario: Scenario, vendor: OAuth
     yield* Effect.orDie(scenario.run(stage))
     assert.deepStrictEqual(stage.emulator.violations, [])
     assert.strictEqual(stage.port.open(), 0, "open ports")
+    checkUserAgents(stage)
   }).pipe(
     Effect.scoped,
     Effect.withClock(clock.clock),
     Effect.orDie,
     Effect.disconnect,
-    Effect.timeoutFail({ duration: PATIENCE, onTimeout: () => "hangs" }),
+    Effect.timeoutFail({ duration: patience, onTimeout: () => "hangs" }),
     Effect.orDie
   )
 }

@@ -5,7 +5,7 @@ import { all } from "./vendors/All.js"
 for (const conformance of all) {
   describe(conformance.vendor.id, () => {
     for (const scenario of conformance.scenarios) {
-      it.live(scenario.name, () => play(conformance, scenario, conformance.vendor))
+      it.live(scenario.name, () => play(conformance, scenario, conformance.vendor, "20 seconds"))
     }
   })
 }

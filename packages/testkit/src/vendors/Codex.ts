@@ -206,12 +206,10 @@ export const make = (
               const members = yield* WireRules.jsonObject(request, malformed)
               yield* WireRules.check({ client_id: clientId }, members, malformed)
               const treatment = script.take("device")
-              const attempt = devices.start(clientId, SCOPES[0]!)
-              return VendorEmulator.grant(treatment, () => ({
-                device_auth_id: attempt.deviceCode,
-                user_code: attempt.userCode,
-                interval: String(devices.interval)
-              }))
+              return VendorEmulator.grant(treatment, () => {
+                const { deviceCode, userCode } = devices.start(clientId, SCOPES[0]!)
+                return { device_auth_id: deviceCode, user_code: userCode, interval: String(devices.interval) }
+              })
             }),
 
           [`POST ${ISSUER}/api/accounts/deviceauth/token`]: (request) =>

@@ -54,6 +54,8 @@ export interface DeviceAttempts {
   /** What the next polls find. The last one stands for all that follow; `Agreed` is good for one grant. */
   plan: ReadonlyArray<Finding>
   readonly interval: number
+  /** What persons were shown, the latest last. */
+  readonly userCodes: ReadonlyArray<string>
   readonly start: (clientId: string, scope: string) => Attempt
   /** `undefined`: no such attempt, or it was granted before. */
   readonly poll: (deviceCode: string) => Polled | undefined
@@ -67,7 +69,9 @@ export interface DeviceAttempts {
  */
 export const make = (options: { readonly interval: number; readonly now: () => number }): DeviceAttempts => {
   const attempts = new Map<string, { readonly attempt: Attempt; due: number; interval: number; polls: number }>()
+  const userCodes: Array<string> = []
   const self: DeviceAttempts = {
+    userCodes,
     plan: ["Pending", "Agreed"],
     interval: options.interval,
     start: (clientId, scope) => {
@@ -78,6 +82,7 @@ export const make = (options: { readonly interval: number; readonly now: () => n
         scope
       }
       const { interval } = options
+      userCodes.push(attempt.userCode)
       attempts.set(attempt.deviceCode, { attempt, due: options.now() + interval * 1_000, interval, polls: 0 })
       return attempt
     },

@@ -173,6 +173,12 @@ export const make = (
           "POST https://oauth2.googleapis.com/revoke": (request) =>
             Effect.gen(function*() {
               const members = yield* WireRules.form(request, malformed)
+              // The token alone; a hint does no harm.
+              yield* WireRules.check(
+                { token: WireRules.present, token_type_hint: WireRules.optional(WireRules.present) },
+                members,
+                malformed
+              )
               const treatment = script.take("revoke")
               if (treatment._tag === "Instead") return treatment.reply
               const token = WireRules.textOf(members, "token")

@@ -34,6 +34,7 @@ export const refusals = {
   /** Some answers name the exception only, with its namespace or without. */
   invalidGrantTypeOnly: json(400, { __type: "com.amazonaws.ssooidc#InvalidGrantException", message: "no" }),
   invalidGrantBareType: typeOnly("InvalidGrantException"),
+  invalidGrantCodeOnly: json(400, { error: "invalid_grant" }),
   expiredToken: error(400, "expired_token", "ExpiredTokenException", "Token is expired"),
   expiredTokenCodeOnly: json(400, { error: "expired_token" }),
   expiredTokenTypeOnly: typeOnly("ExpiredTokenException"),
@@ -46,6 +47,7 @@ export const refusals = {
   slowDownTypeOnly: typeOnly("SlowDownException"),
   throttling: typeOnly("ThrottlingException"),
   tooMany: json(429, { __type: "ThrottlingException" }, { "retry-after": "14" }),
+  internalTypeOnly: typeOnly("InternalServerException"),
   internal: error(500, "server_error", "InternalServerException", "Internal server error")
 } as const
 

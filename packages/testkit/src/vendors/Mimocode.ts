@@ -18,10 +18,18 @@ import {
 } from "node:crypto"
 import * as FakeToken from "../FakeToken.js"
 import * as VendorEmulator from "./VendorEmulator.js"
-import { text, violate } from "./VendorServer.js"
+import { type Route, text, violate } from "./VendorServer.js"
 import * as WireRules from "./WireRules.js"
 
 const PLATFORM = "https://platform.xiaomimimo.com"
+
+/**
+ * Where `MIMO_PLATFORM_URL` can send the vendor's client.
+ *
+ * @since 0.1.0
+ * @category fixtures
+ */
+export const OTHER_PLATFORM = "https://mimo.vendor.example"
 
 /**
  * Who logs in here.
@@ -68,38 +76,38 @@ export const make = (): Effect.Effect<VendorEmulator.VendorEmulator, never, Scop
     interval: 7,
     vendor: ({ person }) => {
       const keys = new Set<string>()
+      const page: Route = (request) =>
+        Effect.gen(function*() {
+          const malformed = text(400, "Bad Request")
+          const members = yield* WireRules.query(request, malformed)
+          yield* WireRules.check(
+            {
+              pk: /^[\w-]+$/,
+              redirect_uri: (uri) =>
+                uri === PAGE || (typeof uri === "string" && /^http:\/\/localhost:\d+\/$/.test(uri)),
+              kn: "mimocode",
+              key_name: /^mimo-code-cli-key-[0-9a-f]+$/
+            },
+            members,
+            malformed
+          )
+          const recipient = keyOf(WireRules.textOf(members, "pk"))
+          if (Option.isNone(recipient)) return yield* violate("pk is no X25519 key", malformed)
+          const location = new URL(WireRules.textOf(members, "redirect_uri"))
+          if (!person.agrees) {
+            location.searchParams.set("error", "access_denied")
+            return text(302, "", { location: location.href })
+          }
+          const key = FakeToken.make("at")
+          keys.add(key)
+          const content = { sk: key, uid: ACCOUNT.id, url: "https://api.xiaomimimo.com/v1" }
+          location.searchParams.set("u", seal(recipient.value, JSON.stringify(content)))
+          return text(302, "", { location: location.href })
+        })
+
       return {
         isLive: (token) => keys.has(token),
-        routes: {
-          [`GET ${PLATFORM}/authorize`]: (request) =>
-            Effect.gen(function*() {
-              const malformed = text(400, "Bad Request")
-              const members = yield* WireRules.query(request, malformed)
-              yield* WireRules.check(
-                {
-                  pk: /^[\w-]+$/,
-                  redirect_uri: (uri) =>
-                    uri === PAGE || (typeof uri === "string" && /^http:\/\/localhost:\d+\/$/.test(uri)),
-                  kn: "mimocode",
-                  key_name: /^mimo-code-cli-key-[0-9a-f]+$/
-                },
-                members,
-                malformed
-              )
-              const recipient = keyOf(WireRules.textOf(members, "pk"))
-              if (Option.isNone(recipient)) return yield* violate("pk is no X25519 key", malformed)
-              const location = new URL(WireRules.textOf(members, "redirect_uri"))
-              if (!person.agrees) {
-                location.searchParams.set("error", "access_denied")
-                return text(302, "", { location: location.href })
-              }
-              const key = FakeToken.make("at")
-              keys.add(key)
-              const content = { sk: key, uid: ACCOUNT.id, url: "https://api.xiaomimimo.com/v1" }
-              location.searchParams.set("u", seal(recipient.value, JSON.stringify(content)))
-              return text(302, "", { location: location.href })
-            })
-        }
+        routes: { [`GET ${PLATFORM}/authorize`]: page, [`GET ${OTHER_PLATFORM}/authorize`]: page }
       }
     }
   })

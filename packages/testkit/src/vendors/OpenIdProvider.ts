@@ -122,6 +122,28 @@ export const make = (
         })
       })
 
+      const { clientAuth, clientSecret = "" } = options
+
+      /** RFC 6749 section 2.3.1: the members without the client's proof, once it was checked. */
+      const proven = (request: VendorRequest) =>
+        Effect.gen(function*() {
+          const { client_secret, ...members } = yield* WireRules.form(request, malformed)
+          const [scheme, pair = ""] = (request.headers.authorization ?? "").split(" ")
+          const [id = "", secret = ""] = Buffer.from(pair, "base64").toString().split(":").map(decodeURIComponent)
+          const shown = scheme === "Basic"
+            ? "client_secret_basic"
+            : client_secret === undefined
+            ? undefined
+            : "client_secret_post"
+          if (shown !== clientAuth) {
+            return yield* violate(`the client proves itself by ${shown ?? "nothing"}`, refusals.invalidClient)
+          }
+          if (clientAuth !== undefined && clientSecret !== (shown === "client_secret_basic" ? secret : client_secret)) {
+            return yield* violate("the client secret is wrong", refusals.invalidClient)
+          }
+          return shown === "client_secret_basic" ? { client_id: id, ...members } : members
+        })
+
       const token = (members: Readonly<Record<string, unknown>>) =>
         Effect.gen(function*() {
           const text = (name: string) => WireRules.textOf(members, name)
@@ -193,7 +215,7 @@ export const make = (
               response_types_supported: ["code"],
               subject_types_supported: ["public"],
               id_token_signing_alg_values_supported: ["RS256"],
-              token_endpoint_auth_methods_supported: ["none"],
+              token_endpoint_auth_methods_supported: [clientAuth ?? "none"],
               code_challenge_methods_supported: ["S256"],
               authorization_response_iss_parameter_supported: true,
               scopes_supported: ["openid", "offline_access"]
@@ -267,12 +289,11 @@ export const make = (
               })
             }),
 
-          [`POST ${ISSUER}/token`]: (request: VendorRequest) =>
-            Effect.flatMap(WireRules.form(request, malformed), token),
+          [`POST ${ISSUER}/token`]: (request: VendorRequest) => Effect.flatMap(proven(request), token),
 
           [`POST ${ISSUER}/revoke`]: (request) =>
             Effect.gen(function*() {
-              const members = yield* WireRules.form(request, malformed)
+              const members = yield* proven(request)
               yield* WireRules.check(
                 {
                   client_id: isClient,

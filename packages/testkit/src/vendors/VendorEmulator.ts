@@ -21,6 +21,8 @@ export interface Options {
   /** The one client that is let in. */
   readonly clientId?: string
   readonly clientSecret?: string
+  /** How a client with a secret has to prove itself, where the vendor leaves that to the server. */
+  readonly clientAuth?: "client_secret_basic" | "client_secret_post"
 }
 
 /**

@@ -7,6 +7,7 @@ import * as Flows from "../Flows.js"
 import * as Logins from "../Logins.js"
 import * as Refreshes from "../Refreshes.js"
 import { checkRecord, type Conformance, type Facts, type Scenario, seconds } from "../Scenario.js"
+import * as Unobservable from "../Unobservable.js"
 
 const facts: Facts = {
   tenant: TenantId.make("anthropic-oauth"),
@@ -64,6 +65,7 @@ export const anthropic: Conformance = {
       tooManyInMillis: [refusals.tooManyInMillis, "RateLimited 1500"],
       overloaded: [refusals.overloaded, "ServerError"]
     }),
+    Logins.anyPort(facts),
     Refreshes.traits(facts, Flows.browser, { rotates: true, margin: 300_000, rotationGroup: null }),
     Refreshes.revokes(facts, Flows.browser, []),
     Logins.clientId(facts, "LOCKSTEP_ANTHROPIC_OAUTH_CLIENT_ID", Flows.browser),
@@ -88,5 +90,13 @@ export const anthropic: Conformance = {
     Refreshes.margin(facts, Flows.browser, 300),
     Refreshes.loginDeadline(facts, Flows.browser)
   ],
-  unobservable: {}
+  unobservable: {
+    ...Unobservable.registers(true),
+    ...Unobservable.keyMethod,
+    ...Unobservable.publicClient,
+    ...Unobservable.knownClient,
+    ...Unobservable.noDevice,
+    ...Unobservable.because("there is no address to ask at", "methods: with device", "revocation: invented"),
+    ...Unobservable.noRevocation
+  }
 }

@@ -6,7 +6,7 @@ import * as Flows from "../Flows.js"
 import * as Logins from "../Logins.js"
 import * as Refreshes from "../Refreshes.js"
 import type { Conformance, Facts } from "../Scenario.js"
-import { googleScenarios } from "./Google.js"
+import { googleScenarios, googleUnobservable } from "./Google.js"
 
 const facts: Facts = {
   tenant: TenantId.make("antigravity"),
@@ -37,5 +37,5 @@ export const antigravity: Conformance = {
     Logins.fixedPorts(facts, [51121]),
     Refreshes.margin(facts, Flows.browser, 300)
   ],
-  unobservable: {}
+  unobservable: googleUnobservable
 }

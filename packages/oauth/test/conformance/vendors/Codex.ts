@@ -2,12 +2,14 @@ import * as TenantId from "@lockstep/core/TenantId"
 import { codex as vendor } from "@lockstep/oauth/vendors/Codex"
 import { Treatment } from "@lockstep/testkit/vendors/AnswerScript"
 import * as Emulator from "@lockstep/testkit/vendors/Codex"
+import * as UnsignedJwt from "@lockstep/testkit/vendors/UnsignedJwt"
 import { json } from "@lockstep/testkit/vendors/VendorServer"
 import * as Effect from "effect/Effect"
 import * as Flows from "../Flows.js"
 import * as Logins from "../Logins.js"
 import * as Refreshes from "../Refreshes.js"
 import { checkRecord, type Conformance, type Facts, fails, type Scenario, seconds } from "../Scenario.js"
+import * as Unobservable from "../Unobservable.js"
 
 const facts: Facts = {
   tenant: TenantId.make("codex"),
@@ -20,6 +22,7 @@ const facts: Facts = {
   refreshToken: "Rotates",
   // No answer names one: it is what was asked for.
   scope: "openid profile email offline_access",
+  devicePage: { address: "https://auth.openai.com/codex/device", complete: null },
   request: {}
 }
 
@@ -69,6 +72,11 @@ export const codex: Conformance = {
       unavailable: [refusals.unavailable, "ServerError"]
     }),
     Refreshes.traits(facts, Flows.browser, { rotates: true, margin: 300_000, rotationGroup: null }),
+    Refreshes.expiries(facts, Flows.browser, [
+      [(now) => ({ access_token: UnsignedJwt.make({ exp: now + 900 }), expires_in: 600 }), 900],
+      [() => ({ access_token: "opaque", expires_in: 600 }), 600],
+      [() => ({ access_token: "opaque" }), null]
+    ]),
     Refreshes.revokes(facts, Flows.browser, ["refresh_token", "access_token"]),
     Logins.stores("a pasted address is stored", facts, Logins.pasteAddress),
     Logins.devicePace(facts, ["Pending", "Pending", "Pending", "Agreed"]),
@@ -94,5 +102,13 @@ export const codex: Conformance = {
     Refreshes.reuse(facts, Flows.browser),
     Refreshes.margin(facts, Flows.browser, 300)
   ],
-  unobservable: {}
+  unobservable: {
+    ...Unobservable.registers(true),
+    ...Unobservable.keyMethod,
+    ...Unobservable.publicClient,
+    ...Unobservable.knownClient,
+    ...Unobservable.knownAccount,
+    ...Unobservable.because("the vendor takes any name for who asks", "authorizeParameters: another originator"),
+    ...Unobservable.because("no answer of the vendor has the member", "loginExpiresIn: invented")
+  }
 }

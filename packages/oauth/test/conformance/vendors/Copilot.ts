@@ -9,6 +9,7 @@ import * as Flows from "../Flows.js"
 import * as Logins from "../Logins.js"
 import * as Refreshes from "../Refreshes.js"
 import { checkRecord, type Conformance, type Facts, fails, type Scenario, seconds } from "../Scenario.js"
+import * as Unobservable from "../Unobservable.js"
 
 const facts: Facts = {
   tenant: TenantId.make("copilot"),
@@ -20,6 +21,7 @@ const facts: Facts = {
   loginLifetime: null,
   refreshToken: "Stays",
   scope: "read:user",
+  devicePage: { address: "https://github.com/login/device", complete: null },
   request: {}
 }
 
@@ -42,7 +44,8 @@ const enterprise: Scenario = {
   name: "an enterprise's login lives at its own domain",
   run: (stage) =>
     Effect.gen(function*() {
-      yield* Flows.device(stage, facts, { issuer: Option.some(issuer) })
+      const devicePage = { address: `${issuer}/login/device`, complete: null }
+      yield* Flows.device(stage, { ...facts, devicePage }, { issuer: Option.some(issuer) })
       const loggedInAt = seconds(stage)
       yield* checkRecord(stage, facts, { loggedInAt, issuer })
       yield* stage.coordinator.refresh(facts.tenant)
@@ -77,5 +80,21 @@ export const copilot: Conformance = {
     Refreshes.withoutAccessToken(facts, Flows.device, "token"),
     Refreshes.margin(facts, Flows.device, 300)
   ],
-  unobservable: {}
+  unobservable: {
+    ...Unobservable.registers(true),
+    ...Unobservable.keyMethod,
+    ...Unobservable.publicClient,
+    ...Unobservable.knownClient,
+    ...Unobservable.noBrowser("json"),
+    ...Unobservable.noRevocation,
+    ...Unobservable.noJson,
+    ...Unobservable.because(
+      "an access token is renewed by a GET, which has no parameters",
+      "refreshEncoding: json",
+      "refreshParameters: one more",
+      "refreshParameters: with scope"
+    ),
+    ...Unobservable.because("no answer of the vendor has the member", "loginExpiresIn: invented"),
+    ...Unobservable.because("the exchange refuses by status alone", "errors: without invalid_grant")
+  }
 }

@@ -6,7 +6,7 @@ import * as Flows from "../Flows.js"
 import * as Logins from "../Logins.js"
 import * as Refreshes from "../Refreshes.js"
 import type { Conformance, Facts } from "../Scenario.js"
-import { googleScenarios } from "./Google.js"
+import { googleScenarios, googleUnobservable } from "./Google.js"
 
 const facts: Facts = {
   tenant: TenantId.make("gemini"),
@@ -30,7 +30,8 @@ export const gemini: Conformance = {
     ...googleScenarios(facts, "GEMINI"),
     Logins.stores("the code that the vendor's page shows is stored", facts, Logins.pasteCode),
     Logins.pastesAt(facts, "https://codeassist.google.com/authcode"),
+    Logins.anyPort(facts),
     Refreshes.margin(facts, Flows.browser, 300)
   ],
-  unobservable: {}
+  unobservable: googleUnobservable
 }

@@ -1,14 +1,18 @@
 import { assert } from "@effect/vitest"
 import * as TenantId from "@lockstep/core/TenantId"
 import { generic as vendor } from "@lockstep/oauth/OAuthVendor"
+import * as FakeToken from "@lockstep/testkit/FakeToken"
 import * as Emulator from "@lockstep/testkit/vendors/OpenIdProvider"
+import * as UnsignedJwt from "@lockstep/testkit/vendors/UnsignedJwt"
 import { json } from "@lockstep/testkit/vendors/VendorServer"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import * as Flows from "../Flows.js"
 import * as Logins from "../Logins.js"
 import * as Refreshes from "../Refreshes.js"
 import { checkRecord, type Conformance, type Facts, REGISTERED, type Scenario, seconds, stored } from "../Scenario.js"
+import * as Unobservable from "../Unobservable.js"
 
 const facts: Facts = {
   tenant: TenantId.make("acme"),
@@ -20,6 +24,10 @@ const facts: Facts = {
   loginLifetime: null,
   refreshToken: "Rotates",
   scope: Emulator.SCOPE,
+  devicePage: {
+    address: "https://as.vendor.example/activate",
+    complete: "https://as.vendor.example/activate?user_code="
+  },
   request: {
     issuer: Option.some(Emulator.ISSUER),
     clientId: Option.some(Emulator.CLIENT_ID),
@@ -28,6 +36,8 @@ const facts: Facts = {
 }
 
 const { refusals } = Emulator
+
+const CLIENT_SECRET = FakeToken.make("cs")
 
 const registers = (way: Logins.Way, name: string): Scenario => ({
   name: `registers a client for a login by ${name}, and uses it again`,
@@ -41,6 +51,19 @@ const registers = (way: Logins.Way, name: string): Scenario => ({
       yield* stage.coordinator.refresh(facts.tenant)
       yield* way(stage, unregistered, { replace: true })
       assert.deepStrictEqual((yield* stored(stage, facts)).clientId, clientId)
+    })
+})
+
+const confidential = (clientAuth: "client_secret_basic" | "client_secret_post"): Scenario => ({
+  name: `a client with a secret proves itself by ${clientAuth} where the metadata says so`,
+  about: ["clientAuth"],
+  emulator: { clientSecret: CLIENT_SECRET, clientAuth },
+  run: (stage) =>
+    Effect.gen(function*() {
+      yield* Flows.browser(stage, facts, { clientSecret: Option.some(Redacted.make(CLIENT_SECRET)) })
+      yield* stage.coordinator.refresh(facts.tenant)
+      yield* checkRecord(stage, facts, { loggedInAt: seconds(stage) })
+      assert.strictEqual((yield* stage.writer.remove(facts.tenant, { revoke: true })).revoked._tag, "Revoked")
     })
 })
 
@@ -89,10 +112,20 @@ export const generic: Conformance = {
       unknownCode: [json(400, { error: "made_up" }), "Rejected Protocol"],
       moved: [json(302, {}, { location: `${Emulator.ISSUER}/elsewhere` }), "Rejected Protocol"]
     }),
+    Logins.anyPort(facts),
     Refreshes.traits(facts, Flows.browser, { rotates: true, margin: null, rotationGroup: null }),
+    Refreshes.expiries(facts, Flows.browser, [
+      [(now) => ({ access_token: "opaque", expires_at: now + 700 }), 700],
+      [(now) => ({ access_token: "opaque", expires_at: new Date((now + 800) * 1_000).toISOString() }), 800],
+      [(now) => ({ access_token: UnsignedJwt.make({ exp: now + 900 }) }), 900],
+      [(now) => ({ access_token: UnsignedJwt.make({ exp: now + 900 }), expires_at: now + 700, expires_in: 600 }), 600],
+      [() => ({ access_token: "opaque" }), null]
+    ]),
     Refreshes.revokes(facts, Flows.browser, ["refresh_token", "access_token"]),
     Logins.stores("a pasted address is stored", facts, Logins.pasteAddress),
     Logins.stores("a pasted code is stored", facts, Logins.pasteCode),
+    confidential("client_secret_basic"),
+    confidential("client_secret_post"),
     registers(Flows.browser, "browser"),
     registers(Flows.device, "device"),
     Logins.deviceInSteps(facts),
@@ -113,5 +146,17 @@ export const generic: Conformance = {
     Refreshes.reuse(facts, Flows.browser),
     Refreshes.margin(facts, Flows.browser, 120)
   ],
-  unobservable: {}
+  unobservable: {
+    ...Unobservable.registers(true),
+    ...Unobservable.keyMethod,
+    ...Unobservable.knownAccount,
+    ...Unobservable.because("a login at any server names its issuer", "issuer: invented"),
+    ...Unobservable.because(
+      "a code that nobody knows means the same",
+      "errors: without invalid_request",
+      "errors: without invalid_scope",
+      "errors: without invalid_target",
+      "errors: without unsupported_grant_type"
+    )
+  }
 }

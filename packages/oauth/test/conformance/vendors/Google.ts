@@ -3,6 +3,7 @@ import * as Flows from "../Flows.js"
 import * as Logins from "../Logins.js"
 import * as Refreshes from "../Refreshes.js"
 import type { Facts, Scenario } from "../Scenario.js"
+import * as Unobservable from "../Unobservable.js"
 
 const { refusals } = Google
 
@@ -38,3 +39,14 @@ export const googleScenarios = (facts: Facts, name: string): ReadonlyArray<Scena
   Refreshes.keeps(facts, Flows.browser, [{ members: ["scope"] }]),
   Refreshes.withoutAccessToken(facts, Flows.browser, "access_token")
 ]
+
+/**
+ * What none of them shows.
+ */
+export const googleUnobservable: Unobservable.Unobservable = {
+  ...Unobservable.registers(true),
+  ...Unobservable.keyMethod,
+  ...Unobservable.knownClient,
+  ...Unobservable.noDevice,
+  ...Unobservable.noJson
+}

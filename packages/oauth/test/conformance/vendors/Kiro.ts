@@ -19,6 +19,7 @@ import {
   stored
 } from "../Scenario.js"
 import type { Stage } from "../Stage.js"
+import * as Unobservable from "../Unobservable.js"
 
 const facts: Facts = {
   tenant: TenantId.make("kiro"),
@@ -30,6 +31,10 @@ const facts: Facts = {
   loginLifetime: null,
   refreshToken: "Rotates",
   scope: "codewhisperer:completions codewhisperer:analysis codewhisperer:conversations",
+  devicePage: {
+    address: "https://view.awsapps.com/start/#/device",
+    complete: "https://view.awsapps.com/start/#/device?user_code="
+  },
   request: {}
 }
 
@@ -84,6 +89,7 @@ export const kiro: Conformance = {
       invalidGrant: [refusals.invalidGrant, "Terminal InvalidGrant"],
       invalidGrantTypeOnly: [refusals.invalidGrantTypeOnly, "Terminal InvalidGrant"],
       invalidGrantBareType: [refusals.invalidGrantBareType, "Terminal InvalidGrant"],
+      invalidGrantCodeOnly: [refusals.invalidGrantCodeOnly, "Terminal InvalidGrant"],
       expiredToken: [refusals.expiredToken, "Terminal InvalidGrant"],
       expiredTokenCodeOnly: [refusals.expiredTokenCodeOnly, "Terminal InvalidGrant"],
       expiredTokenTypeOnly: [refusals.expiredTokenTypeOnly, "Terminal InvalidGrant"],
@@ -96,6 +102,7 @@ export const kiro: Conformance = {
       slowDownTypeOnly: [refusals.slowDownTypeOnly, "RateLimited"],
       throttling: [refusals.throttling, "RateLimited"],
       tooMany: [refusals.tooMany, "RateLimited 14000"],
+      internalTypeOnly: [refusals.internalTypeOnly, "ServerError"],
       internal: [refusals.internal, "ServerError"]
     }),
     Refreshes.traits(facts, Flows.device, { rotates: true, margin: 120_000, rotationGroup: null }),
@@ -111,5 +118,15 @@ export const kiro: Conformance = {
     Refreshes.reuse(facts, Flows.device),
     Refreshes.margin(facts, Flows.device, 120)
   ],
-  unobservable: {}
+  unobservable: {
+    ...Unobservable.registers(false),
+    ...Unobservable.keyMethod,
+    ...Unobservable.noBrowser("form"),
+    ...Unobservable.noRevocation,
+    ...Unobservable.because("no answer of the vendor names an account", "account: nobody's"),
+    ...Unobservable.because(
+      "a device code that the token endpoint's rules refuse for good has expired as well",
+      "device: polled without Expired"
+    )
+  }
 }

@@ -3,11 +3,13 @@ import * as TenantId from "@lockstep/core/TenantId"
 import { mimocode as vendor } from "@lockstep/oauth/vendors/Mimocode"
 import * as Emulator from "@lockstep/testkit/vendors/Mimocode"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Flows from "../Flows.js"
 import * as Logins from "../Logins.js"
 import * as Refreshes from "../Refreshes.js"
 import { checkRecord, type Conformance, type Facts, request, type Scenario, seconds } from "../Scenario.js"
+import * as Unobservable from "../Unobservable.js"
 
 const facts: Facts = {
   tenant: TenantId.make("mimocode"),
@@ -40,6 +42,18 @@ const foreignKey: Scenario = {
     })
 }
 
+const elsewhere: Scenario = {
+  name: "a login at another platform goes there",
+  about: ["relocate"],
+  run: (stage) =>
+    Effect.gen(function*() {
+      const issuer = Emulator.OTHER_PLATFORM
+      yield* Flows.browser(stage, facts, { issuer: Option.some(issuer) })
+      yield* checkRecord(stage, facts, { loggedInAt: seconds(stage), issuer })
+      assert.isTrue(stage.emulator.requests.every(({ url }) => url.startsWith(issuer)))
+    })
+}
+
 export const mimocode: Conformance = {
   vendor,
   emulator: Emulator.make,
@@ -48,12 +62,43 @@ export const mimocode: Conformance = {
     Logins.stores("a sealed key that the browser brings is stored", facts, Flows.browser),
     Logins.stores("a pasted address is stored", facts, Logins.pasteAddress),
     Logins.pastesAt(facts, Emulator.PAGE),
+    Logins.anyPort(facts),
     Refreshes.traits(facts, Flows.browser, { rotates: false, margin: null, rotationGroup: null }),
     Refreshes.never(facts, Flows.browser),
     Refreshes.revokes(facts, Flows.browser, []),
     foreignKey,
+    elsewhere,
     Logins.noTermsGate(facts, Flows.browser),
     Logins.notOffered(facts, ["device"])
   ],
-  unobservable: {}
+  unobservable: {
+    ...Unobservable.registers(true),
+    ...Unobservable.publicClient,
+    ...Unobservable.knownClient,
+    ...Unobservable.knownAccount,
+    ...Unobservable.noRevocation,
+    ...Unobservable.noDevice,
+    ...Unobservable.noJson,
+    ...Unobservable.because(
+      "the browser brings the key, and nothing is ever posted",
+      "tokenEndpoint: invented",
+      "clientId: another",
+      "clientSecretSource: invented",
+      "scopes: one more",
+      "exchangeEncoding: json",
+      "stateInExchange: true",
+      "refreshEncoding: json",
+      "refreshParameters: one more",
+      "refreshParameters: with scope",
+      "headers: without user-agent",
+      "headers: another user-agent",
+      "errors: without invalid_grant",
+      "siblingsRevoke: true"
+    ),
+    ...Unobservable.because(
+      "what is sealed holds a key, its user and an address, and no time",
+      "expiry: invented",
+      "loginExpiresIn: invented"
+    )
+  }
 }

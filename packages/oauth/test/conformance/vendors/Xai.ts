@@ -1,10 +1,12 @@
 import * as TenantId from "@lockstep/core/TenantId"
 import { xai as vendor } from "@lockstep/oauth/vendors/Xai"
+import * as UnsignedJwt from "@lockstep/testkit/vendors/UnsignedJwt"
 import * as Emulator from "@lockstep/testkit/vendors/Xai"
 import * as Flows from "../Flows.js"
 import * as Logins from "../Logins.js"
 import * as Refreshes from "../Refreshes.js"
 import type { Conformance, Facts } from "../Scenario.js"
+import * as Unobservable from "../Unobservable.js"
 
 const facts: Facts = {
   tenant: TenantId.make("xai-oauth"),
@@ -16,6 +18,7 @@ const facts: Facts = {
   loginLifetime: null,
   refreshToken: "Rotates",
   scope: "openid profile email offline_access grok-cli:access api:access",
+  devicePage: { address: "https://accounts.x.ai/device", complete: "https://accounts.x.ai/device?user_code=" },
   request: {}
 }
 
@@ -37,7 +40,14 @@ export const xai: Conformance = {
       tooMany: [refusals.tooMany, "RateLimited 11000"],
       unavailable: [refusals.unavailable, "ServerError"]
     }),
+    Logins.anyPort(facts),
     Refreshes.traits(facts, Flows.browser, { rotates: true, margin: 300_000, rotationGroup: null }),
+    Refreshes.expiries(facts, Flows.browser, [
+      [(now) => ({ access_token: UnsignedJwt.make({ exp: now + 900 }) }), 900],
+      [(now) => ({ access_token: UnsignedJwt.make({ exp: now + 900 }), expires_in: 600 }), 600],
+      [() => ({ access_token: "opaque", expires_in: 600 }), 600],
+      [() => ({ access_token: "opaque" }), null]
+    ]),
     Refreshes.revokes(facts, Flows.browser, []),
     Logins.stores("a pasted address is stored", facts, Logins.pasteAddress),
     Logins.clientId(facts, "LOCKSTEP_XAI_OAUTH_CLIENT_ID", Flows.device),
@@ -66,5 +76,24 @@ export const xai: Conformance = {
     Refreshes.reuse(facts, Flows.browser),
     Refreshes.margin(facts, Flows.browser, 300)
   ],
-  unobservable: {}
+  unobservable: {
+    ...Unobservable.registers(true),
+    ...Unobservable.keyMethod,
+    ...Unobservable.publicClient,
+    ...Unobservable.knownClient,
+    ...Unobservable.knownAccount,
+    ...Unobservable.noJson,
+    ...Unobservable.because(
+      "the issuer's metadata names it",
+      "tokenEndpoint: missing",
+      "deviceAuthorizationEndpoint: missing"
+    ),
+    ...Unobservable.because(
+      "the issuer's metadata names no revocation endpoint",
+      "revocation: missing",
+      "revocation: the other encoding",
+      "revocation: no client with the refresh_token",
+      "revocation: no client with the access_token"
+    )
+  }
 }
