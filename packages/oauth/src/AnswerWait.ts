@@ -85,12 +85,12 @@ export const pageOf = (tenant: TenantId, exit: Exit.Exit<unknown, LoginError>): 
     return {
       outcome: "Done",
       title: "You are logged in",
-      detail: `The login of ${tenant} is stored. You can close this page.`
+      detail: `The login of ${tenant} is stored.\nYou can close this page.`
     }
   }
   const detail = Option.match(Cause.failureOption(exit.cause), {
     onNone: () => "The login was given up.",
-    onSome: ({ advice, message }) => `${message}. ${advice}.`
+    onSome: ({ advice, message }) => `${message}.\n${advice}.`
   })
   return { outcome: "Failed", title: "The login failed", detail }
 }
@@ -109,12 +109,28 @@ const fromPort = (
     return yield* fromPort(yield* port.again, port, isOurs)
   })
 
-const fromPerson = (person: Person, tenant: TenantId): Effect.Effect<BroughtAnswer, LoginError> =>
-  Effect.flatMap(person.pasted, (pasted) =>
-    Option.match(AuthorizationResponse.fromPaste(pasted), {
-      onNone: () => new LoginFailed({ tenant, reason: "CodeUnreadable" }),
-      onSome: (response) => Effect.succeed({ response, respond: () => Effect.void })
-    }))
+/** A wrong line is told, and the next one is waited for: the browser's own answer may still be on its way. */
+const fromPerson = (
+  person: Person,
+  check: (response: AuthorizationResponse.AuthorizationResponse) => Effect.Effect<void, LoginFailed>,
+  tenant: TenantId
+): Effect.Effect<BroughtAnswer> =>
+  person.pasted.pipe(
+    Effect.flatMap((pasted) =>
+      Effect.mapError(
+        AuthorizationResponse.fromPaste(pasted),
+        () => new LoginFailed({ tenant, reason: "CodeUnreadable" })
+      )
+    ),
+    Effect.tap(check),
+    Effect.map((response) => ({ response, respond: () => Effect.void })),
+    Effect.catchAll((error) =>
+      Effect.zipRight(
+        Effect.logWarning(`${error.message}; ${error.advice}`),
+        fromPerson(person, check, tenant)
+      )
+    )
+  )
 
 /**
  * Invites the person and waits for the first answer. What anybody else sends to the port is answered with a page and
@@ -129,12 +145,14 @@ export const forAnswer = (options: {
   readonly tenant: TenantId
   readonly invitation: Invitation
   readonly isOurs: (response: AuthorizationResponse.AuthorizationResponse) => Effect.Effect<boolean>
+  /** Looks at what a person pasted, who can be told what is wrong with it. */
+  readonly check: (response: AuthorizationResponse.AuthorizationResponse) => Effect.Effect<void, LoginFailed>
 }): Effect.Effect<BroughtAnswer, LoginError> =>
   Effect.scoped(Effect.gen(function*() {
-    const { invitation, isOurs, person, port, tenant } = options
+    const { check, invitation, isOurs, person, port, tenant } = options
     const first = yield* Deferred.make<BroughtAnswer, LoginError>()
     yield* Effect.forkScoped(Effect.intoDeferred(fromPort(port.listener, port, isOurs), first))
-    yield* Effect.forkScoped(Effect.intoDeferred(fromPerson(person, tenant), first))
+    yield* Effect.forkScoped(Effect.intoDeferred(fromPerson(person, check, tenant), first))
     yield* Effect.forkScoped(person.invite(invitation))
     return yield* Deferred.await(first)
   }))

@@ -61,8 +61,15 @@ export interface Span {
   readonly expiresAt: number
 }
 
-const asksForIdentity = (scope: Option.Option<string>): boolean =>
-  Option.exists(scope, (words) => words.split(" ").includes("openid"))
+const asksFor = (scope: Option.Option<string>, ...words: ReadonlyArray<string>): boolean =>
+  Option.exists(scope, (text) => words.every((word) => text.split(" ").includes(word)))
+
+/**
+ * OpenID Connect Core section 11: a server ignores `offline_access` without a prompt for consent, and gives no refresh
+ * token then. A vendor whose scopes are known is asked as its own program asks.
+ */
+const prompt = ({ request: { vendor }, scope }: LoginTarget): Record<string, string> =>
+  vendor.scopes.length === 0 && asksFor(scope, "openid", "offline_access") ? { prompt: "consent" } : {}
 
 /**
  * Adds parameters to an address, spaces as `%20`: not every server reads `+` in a query.
@@ -97,7 +104,7 @@ export const make = (options: {
 }): Effect.Effect<BegunLogin> =>
   Effect.gen(function*() {
     const { client, redirectUri, secrets, span, target } = options
-    const nonce = asksForIdentity(target.scope) ? Option.some(secrets.nonce) : Option.none()
+    const nonce = asksFor(target.scope, "openid") ? Option.some(secrets.nonce) : Option.none()
     const challenge = yield* Effect.promise(() =>
       OAuth.calculatePKCECodeChallenge(Redacted.value(secrets.codeVerifier))
     )
@@ -113,6 +120,7 @@ export const make = (options: {
       state: Redacted.value(secrets.state),
       code_challenge: challenge,
       code_challenge_method: "S256",
+      ...prompt(target),
       ...target.request.vendor.authorizeParameters
     })
     const login = PendingLogin.make({

@@ -156,6 +156,23 @@ export interface Attempt {
   readonly login: PendingLogin
 }
 
+/**
+ * Refuses an answer whose `state` is another attempt's. One that has none is let pass: a person copied the code alone.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const checkState = (
+  { parameters }: AuthorizationResponse,
+  { login, tenant }: Attempt
+): Effect.Effect<void, LoginFailed> =>
+  Effect.suspend(() => {
+    const states = new URLSearchParams(Redacted.value(parameters)).getAll("state")
+    return states.length > 0 && !Option.exists(login.state, (state) => isOneOf(states, state))
+      ? new LoginFailed({ tenant, reason: "StateMismatch" })
+      : Effect.void
+  })
+
 const isOfIssuer = (
   { kind }: AuthorizationResponse,
   parameters: URLSearchParams,
@@ -179,43 +196,42 @@ export const validate = (
   response: AuthorizationResponse,
   attempt: Attempt
 ): Effect.Effect<URLSearchParams, LoginFailed | ProviderRejected | ProviderUnavailable> =>
-  Effect.suspend(() => {
-    const { login, tenant } = attempt
-    const parameters = new URLSearchParams(Redacted.value(response.parameters))
-    const states = parameters.getAll("state")
-    if (states.length > 0 && !Option.exists(login.state, (state) => isOneOf(states, state))) {
-      return new LoginFailed({ tenant, reason: "StateMismatch" })
-    }
-    // Without an issuer of our own there is nothing to compare with.
-    if (Option.isNone(login.issuer)) parameters.delete("iss")
-    const issuer = Option.getOrElse(login.issuer, () => "https://issuer.invalid")
-    if (!isOfIssuer(response, parameters, issuer, login)) return new LoginFailed({ tenant, reason: "IssuerMismatch" })
+  Effect.zipRight(
+    checkState(response, attempt),
+    Effect.suspend(() => {
+      const { login, tenant } = attempt
+      const parameters = new URLSearchParams(Redacted.value(response.parameters))
+      // Without an issuer of our own there is nothing to compare with.
+      if (Option.isNone(login.issuer)) parameters.delete("iss")
+      const issuer = Option.getOrElse(login.issuer, () => "https://issuer.invalid")
+      if (!isOfIssuer(response, parameters, issuer, login)) return new LoginFailed({ tenant, reason: "IssuerMismatch" })
 
-    const secrets = [
-      ...[login.state, login.codeVerifier, login.nonce].flatMap(Option.toArray).map(Redacted.value),
-      ...parameters.getAll("code"),
-      ...states
-    ]
-    const said = [parameters.get("error"), parameters.get("error_description")].filter((text) => text !== null)
-    return Effect.try({
-      try: () =>
-        OAuth.validateAuthResponse(
-          {
-            issuer,
-            authorization_response_iss_parameter_supported: login.issRequired && response.kind === "Whole"
-          },
-          { client_id: Option.getOrElse(login.clientId, () => tenant) },
-          parameters,
-          OAuth.skipStateCheck
-        ),
-      catch: (cause) =>
-        cause instanceof OAuth.AuthorizationResponseError
-          ? refused(attempt, cause.error.toLowerCase(), ServerWords.publish(said.join(": "), secrets))
-          : new LoginFailed({ tenant, reason: "CodeUnreadable" })
-    }).pipe(
-      Effect.filterOrFail(
-        (valid) => valid.getAll("code").length === 1,
-        () => new LoginFailed({ tenant, reason: "CodeUnreadable" })
+      const secrets = [
+        ...[login.state, login.codeVerifier, login.nonce].flatMap(Option.toArray).map(Redacted.value),
+        ...parameters.getAll("code"),
+        ...parameters.getAll("state")
+      ]
+      const said = [parameters.get("error"), parameters.get("error_description")].filter((text) => text !== null)
+      return Effect.try({
+        try: () =>
+          OAuth.validateAuthResponse(
+            {
+              issuer,
+              authorization_response_iss_parameter_supported: login.issRequired && response.kind === "Whole"
+            },
+            { client_id: Option.getOrElse(login.clientId, () => tenant) },
+            parameters,
+            OAuth.skipStateCheck
+          ),
+        catch: (cause) =>
+          cause instanceof OAuth.AuthorizationResponseError
+            ? refused(attempt, cause.error.toLowerCase(), ServerWords.publish(said.join(": "), secrets))
+            : new LoginFailed({ tenant, reason: "CodeUnreadable" })
+      }).pipe(
+        Effect.filterOrFail(
+          (valid) => valid.getAll("code").length === 1,
+          () => new LoginFailed({ tenant, reason: "CodeUnreadable" })
+        )
       )
-    )
-  })
+    })
+  )

@@ -165,7 +165,11 @@ export const make: Effect.Effect<Login["Type"], never, Requirements> = Effect.ge
         invitation: { _tag: "Browse", url, expiresAt: span.expiresAt },
         // Nothing but the seal tells whose answer a sealed key is.
         isOurs: (response) =>
-          started.method === "key" ? Effect.isSuccess(SealedKey.open(response, attempt)) : Effect.succeed(true)
+          started.method === "key" ? Effect.isSuccess(SealedKey.open(response, attempt)) : Effect.succeed(true),
+        check: (response) =>
+          started.method === "key"
+            ? Effect.asVoid(SealedKey.open(response, attempt))
+            : AuthorizationResponse.checkState(response, attempt)
       }).pipe(Effect.timeoutFail({
         duration: lifetime,
         onTimeout: () =>

@@ -17,7 +17,7 @@ import * as Schema from "effect/Schema"
 const FAILURES = {
   Denied: "was not granted: access was denied",
   Expired: "was not finished in time",
-  NotPending: "has no unfinished login",
+  NotPending: "is not waiting to be finished: it has no unfinished login of this kind",
   StateMismatch: "was answered for another attempt: `state` differs",
   IssuerMismatch: "was answered by another server than the one that was asked: `iss` differs",
   CodeRefused: "got a code that the server refuses",

@@ -8,6 +8,7 @@ import * as OAuthVendor from "@lockstep/oauth/OAuthVendor"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
@@ -190,14 +191,24 @@ describe("a login on this machine", () => {
       assert.strictEqual(stage.ports.open.size, 0)
     }))
 
-  it.effect("refuses a pasted answer of another attempt", () =>
+  it.effect("tells what is wrong with a pasted line, sends nothing, and goes on", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()
-      const { fiber, paste } = yield* begun(stage)
+      const told = yield* Queue.unbounded<string>()
+      const logger = Logger.make(({ message }) => void told.unsafeOffer(String(message)))
+      const { fiber, paste, url } = yield* Effect.provide(
+        begun(stage),
+        Logger.replace(Logger.defaultLogger, logger)
+      )
       yield* paste("https://127.0.0.1/callback?code=stolen&state=of-somebody-else")
-      assert.strictEqual(yield* refusal(Fiber.join(fiber)), "LoginFailed StateMismatch")
+      assert.include(yield* Queue.take(told), "another attempt")
+      yield* paste("https://127.0.0.1/callback?state=")
+      assert.notInclude(yield* Queue.take(told), "stolen")
       assert.strictEqual(stage.network.requests.length, 0)
-      assert.strictEqual(stage.ports.open.size, 0)
+      stage.network.server = () => ok(tokens())
+      yield* paste(answerTo(url))
+      assert.strictEqual((yield* Fiber.join(fiber)).method, "browser")
+      assert.strictEqual(stage.network.requests.length, 1)
     }))
 
   it.effect("shows the person why it failed", () =>

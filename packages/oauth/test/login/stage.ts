@@ -251,16 +251,16 @@ export const request = (
 /** Somebody who looks at what is shown, and pastes what the test gives. */
 export const person = Effect.gen(function*() {
   const invited = yield* Deferred.make<Invitation>()
-  const pasted = yield* Deferred.make<Redacted.Redacted>()
+  const pasted = yield* Queue.unbounded<Redacted.Redacted>()
   const self: Person = {
     invite: (invitation) => Effect.zipRight(Deferred.succeed(invited, invitation), Effect.never),
-    pasted: Deferred.await(pasted)
+    pasted: Queue.take(pasted)
   }
   return {
     self,
     invitation: Deferred.await(invited),
     url: Effect.map(Deferred.await(invited), (invitation) => new URL("url" in invitation ? invitation.url : "")),
-    paste: (text: string) => Deferred.succeed(pasted, Redacted.make(text))
+    paste: (text: string) => Queue.offer(pasted, Redacted.make(text))
   }
 })
 

@@ -88,6 +88,24 @@ describe("before anything is sent", () => {
     }))
 })
 
+describe("what is asked for", () => {
+  it.effect("a prompt for consent goes with offline access, which OpenID Connect servers ignore without it", () =>
+    Effect.gen(function*() {
+      const promptFor = (scopes: ReadonlyArray<string>, vendor = OAuthVendor.generic) =>
+        Effect.gen(function*() {
+          const stage = yield* Stage.make()
+          publish(stage, { scopes_supported: ["openid", "offline_access"] })
+          return (yield* begun(stage, discovered({ scopes, vendor }))).searchParams.get("prompt")
+        })
+      assert.strictEqual(yield* promptFor([]), "consent")
+      assert.strictEqual(yield* promptFor(["email", "offline_access", "openid"]), "consent")
+      assert.isNull(yield* promptFor(["offline_access"]))
+      assert.isNull(yield* promptFor(["openid"]))
+      const known = OAuthVendor.make({ id: "known", scopes: ["openid", "offline_access"] })
+      assert.isNull(yield* promptFor([], known))
+    }))
+})
+
 describe("the client", () => {
   const clientOf = (wanted: LoginRequest, options: Stage.Options = {}) =>
     Effect.flatMap(
