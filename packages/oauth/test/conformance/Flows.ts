@@ -37,17 +37,22 @@ const follow = (stage: Stage, invitation: Invitation): Effect.Effect<URL> =>
     )
 
 /**
- * A person at a browser of this machine.
+ * A person at a browser of this machine. `goes` takes the browser to where the vendor sends it, and answers what is wrong
+ * there, if anything.
  */
-export const browser = (stage: Stage, facts: Facts, overrides: Partial<LoginRequest> = {}) =>
+export const browser = (
+  stage: Stage,
+  facts: Facts,
+  overrides: Partial<LoginRequest> = {},
+  goes: (location: URL) => Effect.Effect<string | undefined> = stage.port.deliver
+) =>
   withPerson(
     (invitation) =>
       invitation._tag !== "Browse"
         ? Effect.succeed(`invited to ${invitation._tag}`)
         : Effect.flatMap(
           stage.visit(invitation.url),
-          (location) =>
-            location === undefined ? Effect.succeed("the vendor shows an error page") : stage.port.deliver(location)
+          (location) => location === undefined ? Effect.succeed("the vendor shows an error page") : goes(location)
         ),
     (person) => stage.login.browser(request(stage, facts, overrides), person)
   )

@@ -2,7 +2,7 @@ import * as NodeFetch from "@lockstep/node/NodeFetch"
 import * as Fetch from "@lockstep/oauth/Fetch"
 import type { VendorServer } from "@lockstep/testkit/vendors/VendorServer"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 
 /**
  * The way out to the network, where every public address is served by one vendor's emulator on this machine.
@@ -19,11 +19,7 @@ export interface Internet {
 const whole = async (response: Fetch.FetchResponse): Promise<Fetch.FetchResponse> => {
   const chunks: Array<Uint8Array> = []
   const reader = response.body?.getReader()
-  while (reader !== undefined) {
-    const { done, value } = await reader.read()
-    if (done || value === undefined) break
-    chunks.push(value)
-  }
+  for (let read = await reader?.read(); read?.value !== undefined; read = await reader?.read()) chunks.push(read.value)
   return {
     status: response.status,
     headers: response.headers,

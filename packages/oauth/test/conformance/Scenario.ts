@@ -2,11 +2,13 @@ import { assert } from "@effect/vitest"
 import type { Credential } from "@lockstep/core/Credential"
 import { LOCAL_USER } from "@lockstep/core/PendingLogins"
 import * as TenantId from "@lockstep/core/TenantId"
+import type { Callback } from "@lockstep/oauth/Callback"
 import type { LoginRequest } from "@lockstep/oauth/Login"
 import type { OAuthVendor } from "@lockstep/oauth/OAuthVendor"
 import type { Options as EmulatorOptions, VendorEmulator } from "@lockstep/testkit/vendors/VendorEmulator"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
@@ -23,6 +25,8 @@ export interface Scenario {
   /** Variables beside those that the vendor always needs here. */
   readonly environment?: Readonly<Record<string, string>>
   readonly emulator?: EmulatorOptions
+  /** In place of a port that is none. */
+  readonly callback?: Layer.Layer<Callback>
   readonly run: (stage: Stage.Stage) => Effect.Effect<void, unknown>
 }
 
@@ -56,6 +60,7 @@ export interface Facts {
  */
 export interface Conformance {
   readonly vendor: OAuthVendor
+  readonly facts: Facts
   readonly emulator: (options?: EmulatorOptions) => Effect.Effect<VendorEmulator, never, Scope.Scope>
   /** Variables that every scenario needs. */
   readonly environment: Readonly<Record<string, string>>
@@ -91,6 +96,7 @@ export const play = (
       vendor,
       emulator: conformance.emulator(scenario.emulator),
       environment: { ...conformance.environment, ...scenario.environment },
+      callback: Option.fromNullable(scenario.callback),
       clock
     })
     yield* stage.settings.acceptTerms(TenantId.make(conformance.vendor.id), conformance.vendor.id)

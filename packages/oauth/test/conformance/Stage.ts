@@ -7,6 +7,7 @@ import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
 import * as RefreshJournal from "@lockstep/core/RefreshJournal"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
+import type { Callback } from "@lockstep/oauth/Callback"
 import { Login } from "@lockstep/oauth/Login"
 import * as LoginDriver from "@lockstep/oauth/LoginDriver"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
@@ -24,7 +25,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as CallbackPort from "./CallbackPort.js"
 import * as Internet from "./Internet.js"
-import * as VirtualClock from "./VirtualClock.js"
+import type * as VirtualClock from "./VirtualClock.js"
 
 /**
  * One vendor's emulator and everything that the command would wire around it, in memory.
@@ -88,6 +89,7 @@ export const make = (options: {
   readonly vendor: OAuthVendor
   readonly emulator: Effect.Effect<VendorEmulator, never, Scope.Scope>
   readonly environment: Readonly<Record<string, string>>
+  readonly callback: Option.Option<Layer.Layer<Callback>>
   readonly clock: VirtualClock.VirtualClock
 }): Effect.Effect<Stage, never, Scope.Scope> =>
   Effect.gen(function*() {
@@ -105,7 +107,7 @@ export const make = (options: {
       VendorSettings.layerMemory,
       registry(options.vendor),
       internet.layer,
-      port.layer
+      Option.getOrElse(options.callback, () => port.layer)
     )
     const services = yield* Layer.build(
       Layer.mergeAll(LoginDriver.layer, RefreshCoordinator.layer).pipe(

@@ -48,6 +48,7 @@ const noDeadline: Scenario = {
 
 export const anthropic: Conformance = {
   vendor,
+  facts,
   emulator: Emulator.make,
   environment: {},
   scenarios: [

@@ -29,6 +29,7 @@ const facts: Facts = {
 
 export const antigravity: Conformance = {
   vendor,
+  facts,
   emulator: Emulator.make,
   environment: { LOCKSTEP_ANTIGRAVITY_CLIENT_SECRET: Google.CLIENT_SECRET },
   scenarios: [

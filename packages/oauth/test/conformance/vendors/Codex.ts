@@ -53,6 +53,7 @@ const deviceTurnedOff: Scenario = {
 
 export const codex: Conformance = {
   vendor,
+  facts,
   emulator: Emulator.make,
   environment: {},
   scenarios: [

@@ -56,6 +56,7 @@ const enterprise: Scenario = {
 
 export const copilot: Conformance = {
   vendor,
+  facts,
   emulator: Emulator.make,
   environment: {},
   scenarios: [

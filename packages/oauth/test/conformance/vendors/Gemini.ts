@@ -24,6 +24,7 @@ const facts: Facts = {
 
 export const gemini: Conformance = {
   vendor,
+  facts,
   emulator: Emulator.make,
   environment: { LOCKSTEP_GEMINI_CLIENT_SECRET: Google.CLIENT_SECRET },
   scenarios: [

@@ -92,6 +92,7 @@ const codes = {
 
 export const generic: Conformance = {
   vendor,
+  facts,
   emulator: Emulator.make,
   environment: {},
   scenarios: [

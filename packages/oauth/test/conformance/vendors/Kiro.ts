@@ -80,6 +80,7 @@ const region: Scenario = {
 
 export const kiro: Conformance = {
   vendor,
+  facts,
   emulator: Emulator.make,
   environment: {},
   scenarios: [

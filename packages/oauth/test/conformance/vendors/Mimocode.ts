@@ -56,6 +56,7 @@ const elsewhere: Scenario = {
 
 export const mimocode: Conformance = {
   vendor,
+  facts,
   emulator: Emulator.make,
   environment: {},
   scenarios: [

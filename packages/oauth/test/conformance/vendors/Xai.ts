@@ -26,6 +26,7 @@ const { refusals } = Emulator
 
 export const xai: Conformance = {
   vendor,
+  facts,
   emulator: Emulator.make,
   environment: {},
   scenarios: [
