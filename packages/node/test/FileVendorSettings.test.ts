@@ -169,7 +169,7 @@ describe("settings about vendors", () => {
 
   it.scopedLive("say that a secret was put there by hand, and can be brought again", () =>
     Effect.gen(function*() {
-      const { one } = yield* seeded(`{"version":1,"client_secrets":{"gemini":"GOCSPX-by hand"}}`)
+      const { one } = yield* seeded(`{"version":1,"client_secrets":{"gemini":"by hand"}}`)
       const error = yield* Effect.flip(one.clientSecret("gemini"))
       deepStrictEqual([error.reason, error.detail], ["Decode", "client_secrets.gemini: not obscured"])
       yield* one.setClientSecret("gemini", Redacted.make(SECRET))

@@ -174,8 +174,6 @@ export interface OAuthVendor extends Endpoints {
    * `LOCKSTEP_<VENDOR>_CLIENT_SECRET` or the vendor settings.
    */
   readonly clientSecretSource: Option.Option<string>
-  /** Whether clients register themselves: RFC 7591, or AWS SSO OIDC with its own member names. */
-  readonly registers: boolean
 
   /** How a person may log in, the preferred way first. */
   readonly methods: ReadonlyArray<LoginMethod>
@@ -300,7 +298,6 @@ export const generic: OAuthVendor = {
   clientIdVariables: [],
   clientAuth: "auto",
   clientSecretSource: Option.none(),
-  registers: false,
   methods: ["browser", "paste", "device"],
   redirect: { host: "127.0.0.1", ports: [0], path: "/callback", page: Option.none() },
   scopes: [],

@@ -77,7 +77,8 @@ export const make = (options: Options): Effect.Effect<ProcessHarness, never, Sco
   Effect.gen(function*() {
     const directory = yield* Effect.acquireRelease(
       Effect.sync(() => mkdtempSync(join(tmpdir(), "lockstep-harness-"))),
-      (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+      // A detached refresh may still be tidying up behind itself.
+      (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }))
     )
     const home = join(directory, "home")
     const user = join(directory, "user")

@@ -37,7 +37,6 @@ export const kiro: OAuthVendor.OAuthVendor = OAuthVendor.make({
   issuer: Option.some(ISSUER),
   relocate: endpoints,
   clientAuth: "client_secret_post",
-  registers: true,
   methods: ["device"],
   scopes: ["codewhisperer:completions", "codewhisperer:analysis", "codewhisperer:conversations"],
   device: Option.some(DeviceGrant.make({

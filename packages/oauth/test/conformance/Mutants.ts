@@ -64,8 +64,10 @@ const choice =
     values.filter((value) => value !== vendor[field]).map((value) => [value, { [field]: value }])
 
 const flag =
-  (field: "stateInExchange" | "registers" | "rotates" | "siblingsRevoke") =>
-  (vendor: OAuthVendor): ReadonlyArray<Change> => [[String(!vendor[field]), { [field]: !vendor[field] }]]
+  (field: "stateInExchange" | "rotates" | "siblingsRevoke") => (vendor: OAuthVendor): ReadonlyArray<Change> => [[
+    String(!vendor[field]),
+    { [field]: !vendor[field] }
+  ]]
 
 /** Entries that the vendor adds to the generic ones, and of those the one that matters most; all of the generic vendor. */
 const entries = <Key>(
@@ -265,7 +267,6 @@ const changes: Changes = {
       ? ["missing", { clientSecretSource: Option.none() }]
       : ["invented", { clientSecretSource: Option.some("nowhere") }]
   ],
-  registers: flag("registers"),
   methods: ({ methods }) =>
     METHODS.map((method) =>
       methods.includes(method)

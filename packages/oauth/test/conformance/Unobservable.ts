@@ -9,13 +9,6 @@ export type Unobservable = Readonly<Record<string, string>>
 export const because = (reason: string, ...mutants: ReadonlyArray<string>): Unobservable =>
   Object.fromEntries(mutants.map((mutant) => [mutant, reason]))
 
-/** The field tells a person; whether there is a registration endpoint decides. */
-export const registers = (value: boolean): Unobservable =>
-  because(
-    "whether a client is registered follows from the registration endpoint and the client id",
-    `registers: ${value}`
-  )
-
 /** One of the vendor's own ways comes before it. */
 export const keyMethod = because("no sealed key is asked for where a browser or a device is", "methods: with key")
 

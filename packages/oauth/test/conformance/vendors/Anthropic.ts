@@ -92,7 +92,6 @@ export const anthropic: Conformance = {
     Refreshes.loginDeadline(facts, Flows.browser)
   ],
   unobservable: {
-    ...Unobservable.registers(true),
     ...Unobservable.keyMethod,
     ...Unobservable.publicClient,
     ...Unobservable.knownClient,

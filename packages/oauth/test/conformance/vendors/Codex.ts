@@ -104,7 +104,6 @@ export const codex: Conformance = {
     Refreshes.margin(facts, Flows.browser, 300)
   ],
   unobservable: {
-    ...Unobservable.registers(true),
     ...Unobservable.keyMethod,
     ...Unobservable.publicClient,
     ...Unobservable.knownClient,

@@ -82,7 +82,6 @@ export const copilot: Conformance = {
     Refreshes.margin(facts, Flows.device, 300)
   ],
   unobservable: {
-    ...Unobservable.registers(true),
     ...Unobservable.keyMethod,
     ...Unobservable.publicClient,
     ...Unobservable.knownClient,

@@ -148,7 +148,6 @@ export const generic: Conformance = {
     Refreshes.margin(facts, Flows.browser, 120)
   ],
   unobservable: {
-    ...Unobservable.registers(true),
     ...Unobservable.keyMethod,
     ...Unobservable.knownAccount,
     ...Unobservable.because("a login at any server names its issuer", "issuer: invented"),

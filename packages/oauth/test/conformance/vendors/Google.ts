@@ -44,7 +44,6 @@ export const googleScenarios = (facts: Facts, name: string): ReadonlyArray<Scena
  * What none of them shows.
  */
 export const googleUnobservable: Unobservable.Unobservable = {
-  ...Unobservable.registers(true),
   ...Unobservable.keyMethod,
   ...Unobservable.knownClient,
   ...Unobservable.noDevice,

@@ -120,7 +120,6 @@ export const kiro: Conformance = {
     Refreshes.margin(facts, Flows.device, 120)
   ],
   unobservable: {
-    ...Unobservable.registers(false),
     ...Unobservable.keyMethod,
     ...Unobservable.noBrowser("form"),
     ...Unobservable.noRevocation,

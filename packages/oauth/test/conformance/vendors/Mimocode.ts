@@ -73,7 +73,6 @@ export const mimocode: Conformance = {
     Logins.notOffered(facts, ["device"])
   ],
   unobservable: {
-    ...Unobservable.registers(true),
     ...Unobservable.publicClient,
     ...Unobservable.knownClient,
     ...Unobservable.knownAccount,

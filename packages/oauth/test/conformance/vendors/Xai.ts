@@ -78,7 +78,6 @@ export const xai: Conformance = {
     Refreshes.margin(facts, Flows.browser, 300)
   ],
   unobservable: {
-    ...Unobservable.registers(true),
     ...Unobservable.keyMethod,
     ...Unobservable.publicClient,
     ...Unobservable.knownClient,
