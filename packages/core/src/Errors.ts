@@ -14,7 +14,7 @@ const seconds = (millis: number): string => `${Math.max(1, Math.ceil(millis / 10
  * @since 0.1.0
  * @category getters
  */
-export const loginAdvice = (tenant: string): string => `log in again with \`lockstep login ${tenant}\``
+export const loginAdvice = (tenant: string): string => `log in with \`lockstep login ${tenant}\``
 
 const OUTCOMES = {
   NotFound: "is not logged in",

@@ -66,11 +66,13 @@ const checkMethod = (
     onSome: Effect.succeed
   })
 
-const termsNotAccepted = (tenant: TenantId, { name, terms }: OAuthVendor) =>
+const termsNotAccepted = (tenant: TenantId, { terms }: OAuthVendor) =>
   new LoginUnavailable({
     tenant,
     reason: "TermsNotAccepted",
-    message: `${name} reserves this login: ${Option.match(terms, { onNone: () => "", onSome: ({ note }) => note })}`,
+    message: `the risk of this login is not accepted: ${
+      Option.match(terms, { onNone: () => "", onSome: ({ note }) => note })
+    }`,
     advice: `use ${
       Option.match(terms, { onNone: () => "an API key", onSome: ({ alternative }) => alternative })
     }; or accept the risk once for ${tenant} with --accept-terms`

@@ -101,7 +101,7 @@ const notOffered = (id: string, name: string, reason: string, alternative: strin
 })
 
 const agent = (id: string, name: string): VendorRow =>
-  notOffered(id, name, "an agent, not a vendor: it uses the logins of vendors", "log in to the vendor that it uses")
+  notOffered(id, name, "an agent, not a vendor: it uses the logins of vendors", "the login of the vendor that it uses")
 
 /**
  * What people ask for and cannot have here.
