@@ -5,6 +5,7 @@
  */
 import { LockTarget } from "@lockstep/core/CredentialLock"
 import * as FileCredentialLock from "@lockstep/node/FileCredentialLock"
+import { LockFile } from "@lockstep/node/LockFile"
 import { LockPaths } from "@lockstep/node/LockPaths"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -14,7 +15,7 @@ import * as Probe from "./doctor/Probe.js"
 const file = process.argv[2] ?? ""
 
 const attempt = FileCredentialLock.make({ trustRemote: true }).pipe(
-  Effect.provideService(LockPaths, { directory: path.dirname(file), plan: () => [file] }),
+  Effect.provideService(LockPaths, { directory: path.dirname(file), plan: () => [LockFile.Kernel({ path: file })] }),
   Effect.flatMap((lock) => lock.tryAcquire(LockTarget.Aggregate())),
   Effect.map((lease): Probe.Answer => Option.isSome(lease) ? "acquired" : "busy"),
   Effect.catchAll(() => Effect.succeed<Probe.Answer>("failed"))

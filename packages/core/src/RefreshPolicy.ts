@@ -64,20 +64,56 @@ export const defaults: RefreshPolicy["Type"] = {
 }
 
 /**
+ * What a store and its locks ask of the bounds.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface StoreDemands {
+  /** Whether its writes go through a keyring, which may take `keyringTimeout` three times. */
+  readonly keyring?: boolean
+  /** How long another tool that shares the store waits for its lock. `redeemLimit` stays 5 s below it. */
+  readonly toolWait?: Duration.Duration
+  /** How long a dead holder of a lock that the kernel does not free keeps it. Zero. */
+  readonly staleLock?: Duration.Duration
+}
+
+/**
  * The longest time that a process may legally hold a tenant's lock.
  *
  * @since 0.1.0
  * @category getters
  */
-export const longestHold = (
-  policy: RefreshPolicy["Type"],
-  options: { readonly keyring: boolean } = { keyring: false }
-): Duration.Duration =>
+export const longestHold = (policy: RefreshPolicy["Type"], store: StoreDemands = {}): Duration.Duration =>
   policy.redeemLimit.pipe(
     Duration.sum(policy.aggregateLockTimeout),
     Duration.sum(policy.persistRetry),
-    Duration.sum(options.keyring ? Duration.times(policy.keyringTimeout, 3) : Duration.zero)
+    Duration.sum(store.keyring === true ? Duration.times(policy.keyringTimeout, 3) : Duration.zero)
   )
+
+/** What a redemption leaves of the time that another tool waits, to persist and to release. */
+const TOOL_SPARE = Duration.seconds(5)
+
+const redeemCap = (store: StoreDemands): Duration.Duration =>
+  store.toolWait === undefined ? Duration.infinity : Duration.subtract(store.toolWait, TOOL_SPARE)
+
+/**
+ * The bounds that are used for a store where nothing else is said: those of `defaults`, with a shorter `redeemLimit` or
+ * a longer `lockTimeout` where the store demands it.
+ *
+ * @since 0.1.0
+ * @category defaults
+ */
+export const defaultsFor = (store: StoreDemands): RefreshPolicy["Type"] => {
+  const redeemLimit = Duration.min(defaults.redeemLimit, redeemCap(store))
+  const policy = { ...defaults, redeemLimit, providerTimeout: Duration.min(defaults.providerTimeout, redeemLimit) }
+  const spare = Duration.subtract(defaults.lockTimeout, longestHold(defaults))
+  const lockTimeout = longestHold(policy, store).pipe(
+    Duration.sum(store.staleLock ?? Duration.zero),
+    Duration.sum(spare)
+  )
+  return { ...policy, lockTimeout: Duration.max(defaults.lockTimeout, lockTimeout) }
+}
 
 const invalid = (key: string, message: string) => ConfigError.InvalidData(["LOCKSTEP", key], message)
 
@@ -94,9 +130,9 @@ const MAY_BE_ZERO: ReadonlySet<string> = new Set(["margin", "staleWait", "quietT
  */
 export const make = (
   options: Partial<RefreshPolicy["Type"]> = {},
-  store: { readonly keyring: boolean } = { keyring: false }
+  store: StoreDemands = {}
 ): Either.Either<RefreshPolicy["Type"], ConfigError.ConfigError> => {
-  const policy = { ...defaults, ...options }
+  const policy = { ...defaultsFor(store), ...options }
   for (const [name, value] of Object.entries(policy)) {
     if (!Duration.isDuration(value)) continue
     if (!Duration.isFinite(value)) return Either.left(invalid(variable(name), `${name} must end`))
@@ -104,13 +140,23 @@ export const make = (
       return Either.left(invalid(variable(name), `${name} must be longer than nothing`))
     }
   }
-  const hold = longestHold(policy, store)
+  const hold = Duration.sum(longestHold(policy, store), store.staleLock ?? Duration.zero)
   if (Duration.lessThanOrEqualTo(policy.lockTimeout, hold)) {
     return Either.left(invalid(
       "LOCK_TIMEOUT",
       `lockTimeout (${Duration.format(policy.lockTimeout)}) must be longer than the longest legal hold (${
         Duration.format(hold)
-      }): redeemLimit + aggregateLockTimeout + persistRetry${store.keyring ? " + 3 × keyringTimeout" : ""}`
+      }): redeemLimit + aggregateLockTimeout + persistRetry${store.keyring === true ? " + 3 × keyringTimeout" : ""}${
+        store.staleLock === undefined ? "" : ` + ${Duration.format(store.staleLock)} that a dead holder keeps it`
+      }`
+    ))
+  }
+  if (Duration.greaterThan(policy.redeemLimit, redeemCap(store))) {
+    return Either.left(invalid(
+      "REDEEM_LIMIT",
+      `redeemLimit (${Duration.format(policy.redeemLimit)}) must be at most ${
+        Duration.format(redeemCap(store))
+      }: the tool that shares this store waits no longer for its lock`
     ))
   }
   if (Duration.greaterThan(Duration.times(policy.quietTime, 2), policy.redeemLimit)) {
@@ -165,32 +211,44 @@ const bound = (key: string, fallback: Duration.Duration, description: string) =>
     Config.withDescription(description)
   )
 
+const configWith = (defaults: RefreshPolicy["Type"]): Config.Config<RefreshPolicy["Type"]> =>
+  Config.nested(
+    Config.all({
+      margin: bound("MARGIN", defaults.margin, "validity that a served token should have left"),
+      staleWait: bound("STALE_WAIT", defaults.staleWait, "how long a caller with an unexpired token waits"),
+      quietTime: bound("QUIET_TIME", defaults.quietTime, "silence before the one retry of a lost request"),
+      providerTimeout: bound("PROVIDER_TIMEOUT", defaults.providerTimeout, "how long a caller waits for the provider"),
+      redeemLimit: bound("REDEEM_LIMIT", defaults.redeemLimit, "hard bound of one redemption"),
+      aggregateLockTimeout: bound(
+        "AGGREGATE_LOCK_TIMEOUT",
+        defaults.aggregateLockTimeout,
+        "how long one write of the store waits for others"
+      ),
+      persistRetry: bound("PERSIST_RETRY", defaults.persistRetry, "how long persisting an answer is tried again"),
+      revokeTimeout: bound("REVOKE_TIMEOUT", defaults.revokeTimeout, "bound of a best-effort revocation"),
+      keyringTimeout: bound("KEYRING_TIMEOUT", defaults.keyringTimeout, "bound of one keyring call"),
+      lockTimeout: bound("LOCK_TIMEOUT", defaults.lockTimeout, "how long a caller waits for another process's refresh"),
+      serveUnpersisted: Config.withDefault(Config.boolean("SERVE_UNPERSISTED"), defaults.serveUnpersisted)
+    }),
+    "LOCKSTEP"
+  )
+
 /**
  * Reads every bound from `LOCKSTEP_MARGIN`, `LOCKSTEP_PROVIDER_TIMEOUT` and so on.
  *
  * @since 0.1.0
  * @category config
  */
-export const config: Config.Config<RefreshPolicy["Type"]> = Config.nested(
-  Config.all({
-    margin: bound("MARGIN", defaults.margin, "validity that a served token should have left"),
-    staleWait: bound("STALE_WAIT", defaults.staleWait, "how long a caller with an unexpired token waits"),
-    quietTime: bound("QUIET_TIME", defaults.quietTime, "silence before the one retry of a lost request"),
-    providerTimeout: bound("PROVIDER_TIMEOUT", defaults.providerTimeout, "how long a caller waits for the provider"),
-    redeemLimit: bound("REDEEM_LIMIT", defaults.redeemLimit, "hard bound of one redemption"),
-    aggregateLockTimeout: bound(
-      "AGGREGATE_LOCK_TIMEOUT",
-      defaults.aggregateLockTimeout,
-      "how long one write of the store waits for others"
-    ),
-    persistRetry: bound("PERSIST_RETRY", defaults.persistRetry, "how long persisting an answer is tried again"),
-    revokeTimeout: bound("REVOKE_TIMEOUT", defaults.revokeTimeout, "bound of a best-effort revocation"),
-    keyringTimeout: bound("KEYRING_TIMEOUT", defaults.keyringTimeout, "bound of one keyring call"),
-    lockTimeout: bound("LOCK_TIMEOUT", defaults.lockTimeout, "how long a caller waits for another process's refresh"),
-    serveUnpersisted: Config.withDefault(Config.boolean("SERVE_UNPERSISTED"), defaults.serveUnpersisted)
-  }),
-  "LOCKSTEP"
-)
+export const config: Config.Config<RefreshPolicy["Type"]> = configWith(defaults)
+
+/**
+ * The bounds that the environment names and, for the rest, those that suit a store, checked.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerFromEnvFor = (store: StoreDemands): Layer.Layer<RefreshPolicy, ConfigError.ConfigError> =>
+  Layer.effect(RefreshPolicy, Effect.flatMap(configWith(defaultsFor(store)), (policy) => make(policy, store)))
 
 /**
  * The bounds that the environment names, checked.
@@ -198,7 +256,4 @@ export const config: Config.Config<RefreshPolicy["Type"]> = Config.nested(
  * @since 0.1.0
  * @category layers
  */
-export const layerFromEnv: Layer.Layer<RefreshPolicy, ConfigError.ConfigError> = Layer.effect(
-  RefreshPolicy,
-  Effect.flatMap(config, (policy) => make(policy))
-)
+export const layerFromEnv: Layer.Layer<RefreshPolicy, ConfigError.ConfigError> = layerFromEnvFor({})

@@ -16,14 +16,7 @@ import { rewrite } from "./internal/authText.js"
 import * as JsonRecord from "./internal/jsonRecord.js"
 import * as JsonSplice from "./JsonSplice.js"
 import * as JsonTree from "./JsonTree.js"
-
-/**
- * Why nobody may write a file, without a word of its content: `line 3, column 7: not JSON`.
- *
- * @since 0.1.0
- * @category models
- */
-export type Damage = string
+import type { Damage, StoreCodec } from "./StoreCodec.js"
 
 /**
  * A file of which at least the frame is sound. Its records may still be damaged one by one.
@@ -276,3 +269,21 @@ export const remove = (document: Document, tenant: TenantId.TenantId, now: numbe
       add: []
     })
   })
+
+/**
+ * The form of `auth.json`.
+ *
+ * @since 0.1.0
+ * @category codecs
+ */
+export const codec: StoreCodec<Document> = {
+  parse,
+  empty,
+  text: (document) => document.text,
+  movedTo: (document) => document.movedTo,
+  findDamage,
+  get,
+  list,
+  put,
+  remove
+}

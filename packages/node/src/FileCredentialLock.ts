@@ -25,6 +25,7 @@ import * as LockHolder from "./internal/lockHolder.js"
 import * as LockProbe from "./internal/lockProbe.js"
 import * as Sidecar from "./internal/sidecar.js"
 import * as KernelLock from "./KernelLock.js"
+import type { LockFile } from "./LockFile.js"
 import * as LockPaths from "./LockPaths.js"
 import * as Ownership from "./Ownership.js"
 import * as RemoteFileSystem from "./RemoteFileSystem.js"
@@ -76,7 +77,12 @@ export const make = (options: Options = {}): Effect.Effect<CredentialLock["Type"
     const held = new Map<string, Held>()
     let kernel: KernelLock.KernelLock | undefined
 
-    const plan = (target: LockTarget): ReadonlyArray<string> => [...new Set(paths.plan(target))]
+    const plan = (
+      target: LockTarget
+    ): ReadonlyArray<LockFile> => [...new Map(paths.plan(target).map((one) => [one.path, one])).values()]
+
+    const sidecars = (target: LockTarget): ReadonlyArray<string> =>
+      plan(target).flatMap((one) => one._tag === "Kernel" ? [one.path] : [])
 
     // A remote file system is refused before anything is asked of its locks, and a foreign directory before anything
     // is left in it.
@@ -153,7 +159,7 @@ export const make = (options: Options = {}): Effect.Effect<CredentialLock["Type"
         // All or nothing. A try that fails halfway frees what it took without a touch: nobody was kept waiting, and
         // two that wake each other would try for ever.
         const abandon = Effect.sync(() => giveBack(taken, role, false))
-        for (const path of plan(target)) {
+        for (const { path } of plan(target)) {
           const one = yield* Effect.onError(take(path, role, own), () => abandon)
           if (Option.isNone(one)) return yield* Effect.as(abandon, Option.none())
           taken.push(one.value)
@@ -173,9 +179,9 @@ export const make = (options: Options = {}): Effect.Effect<CredentialLock["Type"
     }
 
     return CredentialLock.of({
-      plan,
+      plan: (target) => plan(target).map(({ path }) => path),
       tryAcquire,
-      holder: (target) => Effect.sync(() => Option.firstSomeOf(plan(target).map(LockHolder.find))),
+      holder: (target) => Effect.sync(() => Option.firstSomeOf(sidecars(target).map(LockHolder.find))),
       // Opened by the first who waits: an uncontended process watches nothing.
       wakeups: (target) =>
         Effect.gen(function*() {
@@ -186,7 +192,7 @@ export const make = (options: Options = {}): Effect.Effect<CredentialLock["Type"
           yield* Effect.acquireRelease(
             Effect.sync(() =>
               LockProbe.start({
-                paths: plan(target),
+                paths: sidecars(target),
                 directory: paths.directory,
                 kernel: () => kernel,
                 isWatched: watch.isProven,

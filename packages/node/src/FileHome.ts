@@ -1,5 +1,5 @@
 /**
- * Everything of one home, wired.
+ * Everything of a home whose store is the plain file, wired.
  *
  * @since 0.1.0
  */
@@ -29,7 +29,7 @@ import * as NodeHost from "./NodeHost.js"
  * @category layers
  */
 export const layer = (
-  options: Home.Options = {}
+  options: Omit<Home.Options, "store"> = {}
 ): Layer.Layer<
   Home.Home | CredentialStore | CredentialLock | RefreshJournal | PendingLogins | Host,
   ConfigError.ConfigError | CredentialStoreError,
@@ -41,6 +41,6 @@ export const layer = (
   return Layer.mergeAll(FileCredentialStore.layer, FilePendingLogins.layer, FileRefreshJournal.layer, NodeHost.layer)
     .pipe(
       Layer.provideMerge(Layer.provide(lock, Home.layerLockPaths)),
-      Layer.provideMerge(Home.layer(options))
+      Layer.provideMerge(Home.layer({ ...options, store: "file" }))
     )
 }

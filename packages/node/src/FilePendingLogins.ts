@@ -13,9 +13,9 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as AuthFile from "./AuthFile.js"
-import type * as AuthJson from "./AuthJson.js"
 import type { Home } from "./Home.js"
 import * as PendingJson from "./PendingJson.js"
+import type { Damage } from "./StoreCodec.js"
 
 /**
  * Makes the unfinished logins of a home.
@@ -26,7 +26,7 @@ import * as PendingJson from "./PendingJson.js"
 export const make: Effect.Effect<PendingLogins.PendingLogins["Type"], never, AuthFile.AuthFile> = Effect.map(
   AuthFile.AuthFile,
   (file) => {
-    const sound = <A>(answer: Either.Either<A, AuthJson.Damage>) =>
+    const sound = <A>(answer: Either.Either<A, Damage>) =>
       Either.mapLeft(answer, (damage) => file.failure("Decode", damage))
     return PendingLogins.PendingLogins.of({
       get: (key) => Effect.flatMap(file.read, (document) => sound(PendingJson.get(document, key))),
@@ -57,7 +57,18 @@ export const make: Effect.Effect<PendingLogins.PendingLogins["Type"], never, Aut
 )
 
 /**
- * The unfinished logins of a home.
+ * The unfinished logins in `auth.json` of a home, however that file is sealed.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerOfAuthFile: Layer.Layer<PendingLogins.PendingLogins, never, AuthFile.AuthFile> = Layer.effect(
+  PendingLogins.PendingLogins,
+  make
+)
+
+/**
+ * The unfinished logins in the plain `auth.json` of a home.
  *
  * @since 0.1.0
  * @category layers
@@ -66,4 +77,4 @@ export const layer: Layer.Layer<
   PendingLogins.PendingLogins,
   never,
   Home | CredentialLock | RefreshPolicy
-> = Layer.provide(Layer.effect(PendingLogins.PendingLogins, make), AuthFile.layer)
+> = Layer.provide(layerOfAuthFile, AuthFile.layer)

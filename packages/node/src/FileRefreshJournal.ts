@@ -13,6 +13,7 @@ import * as Schema from "effect/Schema"
 import * as Path from "node:path"
 import * as AnswerFile from "./AnswerFile.js"
 import * as AtomicFile from "./AtomicFile.js"
+import * as Envelope from "./Envelope.js"
 import { Home } from "./Home.js"
 import * as SidecarNames from "./SidecarNames.js"
 import * as WholeFile from "./WholeFile.js"
@@ -31,11 +32,21 @@ const encodeAnswer = Schema.encodeSync(AnswerJson)
  * @since 0.1.0
  * @category constructors
  */
-export const make: Effect.Effect<RefreshJournal.RefreshJournal["Type"], never, Home> = Effect.map(Home, (home) => {
+export const make: Effect.Effect<
+  RefreshJournal.RefreshJournal["Type"],
+  never,
+  Home | Envelope.Envelope
+> = Effect.map(Effect.all([Home, Envelope.Envelope]), ([home, envelope]) => {
   const directory = Path.dirname(home.file)
   const store = Path.basename(home.file)
   const journalOf = (tenant: TenantId) => Path.join(directory, SidecarNames.journal(store, tenant))
   const answerOf = (tenant: TenantId) => Path.join(directory, SidecarNames.answer(store, tenant))
+
+  // An answer holds tokens, so it is sealed like the store itself. The journal holds none.
+  const placeOf = (tenant: TenantId): Envelope.Place => ({
+    location: answerOf(tenant),
+    purpose: SidecarNames.answer(store, tenant)
+  })
 
   // Dropped, because a parse error quotes what it read.
   const damaged = (location: string, detail?: string) => () =>
@@ -74,11 +85,15 @@ export const make: Effect.Effect<RefreshJournal.RefreshJournal["Type"], never, H
       open.pipe(
         // Once per redemption, under the tenant lock: nobody else is writing this journal.
         Effect.zipRight(Effect.suspend(() => AtomicFile.sweep(journalOf(tenant)))),
-        Effect.zipRight(Effect.suspend(() => AnswerFile.reserve(answerOf(tenant), bytes)))
+        Effect.zipRight(envelope.ready),
+        Effect.zipRight(Effect.suspend(() => AnswerFile.reserve(answerOf(tenant), envelope.sizeOf(bytes))))
       ),
     keepAnswer: (tenant, answer) =>
       Effect.suspend(() => {
-        const keep = AnswerFile.keep(answerOf(tenant), encodeAnswer(answer))
+        const keep = Effect.flatMap(
+          envelope.seal(placeOf(tenant), encodeAnswer(answer)),
+          (sealed) => AnswerFile.keep(answerOf(tenant), sealed)
+        )
         // At once, whatever has become of the home: only a home that is gone is made anew first.
         return Effect.catchIf(keep, ({ detail }) => detail === "ENOENT", () => Effect.zipRight(open, keep))
       }),
@@ -89,7 +104,12 @@ export const make: Effect.Effect<RefreshJournal.RefreshJournal["Type"], never, H
           AnswerFile.read(path),
           Option.match({
             onNone: () => Effect.succeedNone,
-            onSome: (text) => Effect.asSome(Effect.mapError(decodeAnswer(text), damaged(path)))
+            onSome: (kept) =>
+              envelope.open(placeOf(tenant), Buffer.from(kept, "utf8")).pipe(
+                Effect.flatMap((plain) => WholeFile.decodeText(path, plain)),
+                Effect.flatMap((text) => Effect.mapError(decodeAnswer(text), damaged(path))),
+                Effect.asSome
+              )
           })
         )
       }),
@@ -98,12 +118,23 @@ export const make: Effect.Effect<RefreshJournal.RefreshJournal["Type"], never, H
 })
 
 /**
- * The journal of a home.
+ * The journal of a home, its answers as the envelope has them.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<RefreshJournal.RefreshJournal, never, Home> = Layer.effect(
+export const layerSealed: Layer.Layer<RefreshJournal.RefreshJournal, never, Home | Envelope.Envelope> = Layer.effect(
   RefreshJournal.RefreshJournal,
   make
+)
+
+/**
+ * The journal of a home whose store is readable for its owner.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<RefreshJournal.RefreshJournal, never, Home> = Layer.provide(
+  layerSealed,
+  Envelope.layerPlain
 )

@@ -22,10 +22,27 @@ import * as Os from "node:os"
 import * as Path from "node:path"
 import * as AtomicFile from "./AtomicFile.js"
 import { codeOf, lockUnavailable } from "./internal/errno.js"
+import { LockFile } from "./LockFile.js"
 import { LockPaths } from "./LockPaths.js"
 import * as Ownership from "./Ownership.js"
 import * as SidecarNames from "./SidecarNames.js"
 import * as WholeFile from "./WholeFile.js"
+
+/**
+ * The kinds of store that a home can have.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type StoreKind = "file" | "keyring" | "secrets"
+
+/**
+ * All of them.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const STORE_KINDS: ReadonlyArray<StoreKind> = ["file", "keyring", "secrets"]
 
 /**
  * What the first write of a home records.
@@ -34,7 +51,7 @@ import * as WholeFile from "./WholeFile.js"
  * @category models
  */
 export class Pin extends Schema.Class<Pin>("@lockstep/node/Pin")({
-  store: Schema.String,
+  store: Schema.Literal("file", "keyring", "secrets"),
   lockDirectory: Schema.optionalWith(Schema.String, { as: "Option", nullable: true }).pipe(Schema.fromKey("lock_dir")),
   host: Schema.String
 }) {}
@@ -52,8 +69,8 @@ export interface Options {
   readonly lockDirectory?: string | undefined
   /** Whether locks count across hosts: `LOCKSTEP_TRUST_LOCKS`. Off. */
   readonly trustLocks?: boolean | undefined
-  /** The kind of store that is used. `file`. */
-  readonly store?: string | undefined
+  /** The kind of store that is used. What the home is pinned to, else `file`. */
+  readonly store?: StoreKind | undefined
 }
 
 /**
@@ -66,7 +83,13 @@ export class Home extends Context.Tag("@lockstep/node/Home")<Home, {
   /** As it was named, absolute. It may not exist yet. */
   readonly directory: string
 
-  /** The store file, links resolved. Everything else that belongs to it lies in the same directory. */
+  /** The kind of store that this process uses, for as long as it has the home open (I10). */
+  readonly store: StoreKind
+
+  /**
+   * The store file `auth.json`, links resolved. Everything else lies in the same directory, and locks and journals are
+   * called after it whatever the kind of store, so that a move from one to another takes the very same locks.
+   */
   readonly file: string
 
   /** Where lock files lie: beside the store, or where `LOCKSTEP_LOCK_DIR` says. */
@@ -74,6 +97,12 @@ export class Home extends Context.Tag("@lockstep/node/Home")<Home, {
 
   /** What the first write recorded; `None` before it. Creates nothing. */
   readonly pin: Effect.Effect<Option.Option<Pin>, CredentialStoreError>
+
+  /**
+   * Pins the home to another kind of store. This home then is `Superseded`, like those of all other processes that have
+   * it open as it was.
+   */
+  readonly repin: (store: StoreKind) => Effect.Effect<void, CredentialStoreError | LockUnavailable>
 
   /** Finds out that the home was pinned to another store. Creates nothing. */
   readonly check: Effect.Effect<void, CredentialStoreError>
@@ -118,6 +147,7 @@ const hostId = (): string => {
 
 const decodePin = Schema.decodeUnknown(Schema.parseJson(Pin))
 const encodePin = Schema.encodeSync(Pin)
+const textOf = (pin: Pin): string => `${JSON.stringify({ lock_dir: null, ...encodePin(pin) }, null, 2)}\n`
 
 /**
  * Makes the home of some options and the environment. Fails with a `ConfigError` when neither names a directory.
@@ -147,8 +177,6 @@ export const make = (
       (path) => Path.resolve(path)
     )
     const trustLocks = options.trustLocks ?? env.trustLocks
-    const store = options.store ?? "file"
-
     const pin = Effect.flatMap(
       WholeFile.read(pinFile),
       Option.match({
@@ -162,6 +190,10 @@ export const make = (
           )
       })
     )
+
+    // Once, for as long as the home is open (I10). A pin that cannot be read stops every read and write after this.
+    const pinned = yield* Effect.orElseSucceed(pin, () => Option.none<Pin>())
+    const store: StoreKind = options.store ?? Option.match(pinned, { onNone: () => "file", onSome: (one) => one.store })
 
     const checkStore = (pinned: Pin) =>
       pinned.store === store ? Effect.void : new CredentialStoreError({
@@ -208,9 +240,8 @@ export const make = (
       })
       let pinned = yield* pin
       if (Option.isNone(pinned)) {
-        const text = JSON.stringify({ lock_dir: null, ...encodePin(own) }, null, 2)
         yield* Effect.catchIf(
-          AtomicFile.create(pinFile, `${text}\n`),
+          AtomicFile.create(pinFile, textOf(own)),
           ({ detail }) => detail === "EROFS" || detail === "EACCES" || detail === "EPERM",
           ({ detail }) => lockUnavailable(directory, detail!)
         )
@@ -225,11 +256,17 @@ export const make = (
 
     return Home.of({
       directory,
+      store,
       file,
       lockDirectory: Option.getOrElse(movedLocks, () => Path.dirname(file)),
       pin,
       check: Effect.flatMap(pin, (pinned) => Option.isSome(pinned) ? checkStore(pinned.value) : Effect.void),
-      open
+      open,
+      repin: (next) =>
+        Effect.flatMap(Effect.zipRight(open, pin), (pinned) =>
+          AtomicFile.replace(pinFile, textOf(Pin.make({ ...Option.getOrThrow(pinned), store: next })))).pipe(
+            Effect.withSpan("lockstep.home.repin")
+          )
     })
   })
 
@@ -272,7 +309,12 @@ export const layerLockPaths: Layer.Layer<LockPaths, never, Home> = Layer.effect(
     return LockPaths.of({
       directory: home.lockDirectory,
       plan: (target) => [
-        Path.join(home.lockDirectory, isMoved ? `${directoryKey(storeDirectory)}.${name(target)}` : name(target))
+        LockFile.Kernel({
+          path: Path.join(
+            home.lockDirectory,
+            isMoved ? `${directoryKey(storeDirectory)}.${name(target)}` : name(target)
+          )
+        })
       ],
       prepare: Effect.suspend(() =>
         opened ? Effect.void : Effect.tap(

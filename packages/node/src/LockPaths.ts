@@ -5,9 +5,10 @@ import type { LockTarget } from "@lockstep/core/CredentialLock"
 import type { LockUnavailable } from "@lockstep/core/Errors"
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type { LockFile } from "./LockFile.js"
 
 /**
- * Says which sidecar files a lock target stands for.
+ * Says which locks on disk a lock target stands for.
  *
  * @since 0.1.0
  * @category services
@@ -19,8 +20,8 @@ export class LockPaths extends Context.Tag("@lockstep/node/LockPaths")<LockPaths
    */
   readonly directory: string
 
-  /** The sidecars of a target, absolute, in the order in which they are locked. Two targets may name the same one. */
-  readonly plan: (target: LockTarget) => ReadonlyArray<string>
+  /** The locks of a target in the order in which they are taken. Two targets may name the same one. */
+  readonly plan: (target: LockTarget) => ReadonlyArray<LockFile>
 
   /** Runs before every try: the place to create the home and to find out that others lock this store elsewhere. */
   readonly prepare?: Effect.Effect<void, LockUnavailable>

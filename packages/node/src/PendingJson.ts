@@ -15,13 +15,14 @@ import { rewrite } from "./internal/authText.js"
 import * as JsonRecord from "./internal/jsonRecord.js"
 import * as JsonSplice from "./JsonSplice.js"
 import type * as JsonTree from "./JsonTree.js"
+import type { Damage } from "./StoreCodec.js"
 
 const MEMBERS = JsonRecord.membersOf(PendingLogins.PendingLogin)
 
 const decodeLogin = Schema.decodeUnknownOption(PendingLogins.PendingLogin)
 const encodeLogin = Schema.encodeSync(PendingLogins.PendingLogin)
 
-const entriesOf = ({ root }: AuthJson.Document): Either.Either<ReadonlyArray<JsonTree.Member>, AuthJson.Damage> => {
+const entriesOf = ({ root }: AuthJson.Document): Either.Either<ReadonlyArray<JsonTree.Member>, Damage> => {
   const pending = JsonRecord.member(root, "pending")?.value
   if (pending === undefined) return Either.right([])
   return pending.kind === "object" ? Either.right(pending.members) : Either.left("pending: not an object")
@@ -53,7 +54,7 @@ const find = (
 export const get = (
   document: AuthJson.Document,
   key: PendingLogins.PendingKey
-): Either.Either<Option.Option<PendingLogins.PendingLogin>, AuthJson.Damage> =>
+): Either.Either<Option.Option<PendingLogins.PendingLogin>, Damage> =>
   Either.map(entriesOf(document), (entries) => find(document.text, entries, PendingLogins.nameOf(key)))
 
 /**
@@ -65,7 +66,7 @@ export const get = (
 export const list = (
   document: AuthJson.Document,
   now: number
-): Either.Either<ReadonlyArray<PendingLogins.Pending>, AuthJson.Damage> =>
+): Either.Either<ReadonlyArray<PendingLogins.Pending>, Damage> =>
   Either.map(
     entriesOf(document),
     (entries) =>

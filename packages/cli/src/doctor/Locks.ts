@@ -8,6 +8,7 @@ import { CredentialStore } from "@lockstep/core/CredentialStore"
 import type { LockUnavailable } from "@lockstep/core/Errors"
 import * as FileCredentialLock from "@lockstep/node/FileCredentialLock"
 import { Home } from "@lockstep/node/Home"
+import { LockFile } from "@lockstep/node/LockFile"
 import { LockPaths } from "@lockstep/node/LockPaths"
 import * as RemoteFileSystem from "@lockstep/node/RemoteFileSystem"
 import * as Effect from "effect/Effect"
@@ -36,7 +37,7 @@ const broken = (what: string) =>
 const prove = (file: string): Effect.Effect<ReadonlyArray<Finding.Finding>, LockUnavailable> =>
   Effect.gen(function*() {
     const lock = yield* FileCredentialLock.make({ trustRemote: true }).pipe(
-      Effect.provideService(LockPaths, { directory: path.dirname(file), plan: () => [file] })
+      Effect.provideService(LockPaths, { directory: path.dirname(file), plan: () => [LockFile.Kernel({ path: file })] })
     )
     const lease = yield* lock.tryAcquire(LockTarget.Aggregate())
     if (Option.isNone(lease)) return [broken(`${file} is locked by somebody else, which nobody should know of`)]

@@ -1,5 +1,6 @@
 import type { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
 import * as FileCredentialLock from "@lockstep/node/FileCredentialLock"
+import { LockFile } from "@lockstep/node/LockFile"
 import { LockPaths } from "@lockstep/node/LockPaths"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -28,7 +29,10 @@ const nameOf = (target: LockTarget): string => {
 export const paths = (
   directory: string,
   names: (target: LockTarget) => ReadonlyArray<string> = (target) => [nameOf(target)]
-): LockPaths["Type"] => ({ directory, plan: (target) => names(target).map((name) => Path.join(directory, name)) })
+): LockPaths["Type"] => ({
+  directory,
+  plan: (target) => names(target).map((name) => LockFile.Kernel({ path: Path.join(directory, name) }))
+})
 
 /** The lock of one more process over a directory. */
 export const lock = (

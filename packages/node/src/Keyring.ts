@@ -1,0 +1,79 @@
+/**
+ * The operating system's keyring: small secrets under names, kept by another program that may be missing, locked, slow,
+ * or gone in the middle.
+ *
+ * @since 0.1.0
+ */
+import { CredentialStoreError } from "@lockstep/core/Errors"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+
+/**
+ * Why the keyring did not do what it was asked. An entry that is not there is `None`, and no error.
+ *
+ * - `Absent`: this machine, or this session, has no keyring. Nothing can be stored in it, so nothing is.
+ * - `Locked`: there is one, and it wants to be unlocked first.
+ * - `Unavailable`: there is one, and it failed, or gave back something that is none of ours.
+ * - `Timeout`: there is one, and it did not answer in time. A write may still arrive.
+ * - `TooLarge`: it cannot hold an entry of that size.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class KeyringError extends Data.TaggedError("KeyringError")<{
+  readonly reason: "Absent" | "Locked" | "Unavailable" | "Timeout" | "TooLarge"
+  /** Never a secret. */
+  readonly detail: string
+}> {}
+
+/**
+ * Asks the keyring of this user's session.
+ *
+ * No call outlasts `keyringTimeout`, and none holds up the event loop or the end of the process. Once a call has timed
+ * out, nothing of it is still on its way from this process.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class Keyring extends Context.Tag("@lockstep/node/Keyring")<Keyring, {
+  /** What messages call it: `the keyring (Secret Service)`. */
+  readonly name: string
+
+  /** Bytes that one entry can hold. */
+  readonly limit: Option.Option<number>
+
+  /** Reads an entry. */
+  readonly get: (account: string) => Effect.Effect<Option.Option<Redacted.Redacted>, KeyringError>
+
+  /** Writes an entry, in place of an earlier one of that name. */
+  readonly set: (account: string, secret: Redacted.Redacted) => Effect.Effect<void, KeyringError>
+
+  /** Removes an entry. Answers whether there was one. */
+  readonly remove: (account: string) => Effect.Effect<boolean, KeyringError>
+
+  /** Names the entries whose names begin like that. For repair; may take long. */
+  readonly find: (prefix: string) => Effect.Effect<ReadonlyArray<string>, KeyringError>
+
+  /** Writes, reads and removes an entry of no value, to find out whether a real one would be kept. */
+  readonly probe: Effect.Effect<void, KeyringError>
+}>() {}
+
+const REASONS = {
+  Absent: "Unavailable",
+  Locked: "Locked",
+  Unavailable: "Unavailable",
+  Timeout: "Unavailable",
+  TooLarge: "TooLarge"
+} as const
+
+/**
+ * The error of a store that needs the keyring.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const toStoreError = (keyring: Keyring["Type"]) => (error: KeyringError): CredentialStoreError =>
+  new CredentialStoreError({ reason: REASONS[error.reason], location: keyring.name, detail: error.detail })

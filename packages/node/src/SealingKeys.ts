@@ -1,0 +1,49 @@
+/**
+ * The keys with which secrets are encrypted at rest.
+ *
+ * @since 0.1.0
+ */
+import type { CredentialStoreError } from "@lockstep/core/Errors"
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+
+/**
+ * One key. Its id says which key opens a text, and tells nothing of the key itself.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SealingKey {
+  /** 16 hex digits. */
+  readonly id: string
+  /** 32 bytes. */
+  readonly key: Redacted.Redacted<Uint8Array>
+}
+
+/**
+ * Where the keys are kept: the keyring, a file, or a credential of systemd.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class SealingKeys extends Context.Tag("@lockstep/node/SealingKeys")<SealingKeys, {
+  /** What messages call the place: a path, or the keyring. */
+  readonly location: string
+
+  /** The key that new texts are sealed with. Made at the first use where this place can make one. */
+  readonly current: Effect.Effect<SealingKey, CredentialStoreError>
+
+  /** Finds the key of an id, also one that is no longer current. */
+  readonly find: (id: string) => Effect.Effect<Option.Option<SealingKey>, CredentialStoreError>
+
+  /**
+   * Makes a new key current and keeps the others; where keys are brought from outside, the first of them is current
+   * already. Answers with the current key.
+   */
+  readonly renew: Effect.Effect<SealingKey, CredentialStoreError>
+
+  /** Forgets every key but the current one, where this place can forget. */
+  readonly retire: Effect.Effect<void, CredentialStoreError>
+}>() {}
