@@ -7,9 +7,10 @@
 import { CredentialStoreError } from "@lockstep/core/Errors"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
-import type * as Effect from "effect/Effect"
-import type * as Option from "effect/Option"
-import type * as Redacted from "effect/Redacted"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 
 /**
  * Why the keyring did not do what it was asked. An entry that is not there is `None`, and no error.
@@ -77,3 +78,82 @@ const REASONS = {
  */
 export const toStoreError = (keyring: Keyring["Type"]) => (error: KeyringError): CredentialStoreError =>
   new CredentialStoreError({ reason: REASONS[error.reason], location: keyring.name, detail: error.detail })
+
+/**
+ * One call of a keyring.
+ *
+ * @since 0.1.0
+ * @category testing
+ */
+export interface Call {
+  readonly operation: "get" | "set" | "remove" | "find"
+  /** The account, or the prefix. */
+  readonly account: string
+}
+
+/**
+ * How the keyring in memory differs from one that works, for tests.
+ *
+ * @since 0.1.0
+ * @category testing
+ */
+export interface MemoryFaults {
+  /** Bytes that one entry can hold; any number where it is left out. */
+  readonly limit?: number
+  /** The entries by account: two keyrings over the same ones behave like those of two processes. */
+  readonly entries?: Map<string, string>
+  /** Runs before each call. When it fails, the call has no effect. */
+  readonly before?: (call: Call) => Effect.Effect<void, KeyringError>
+  /** Runs after each call has had its effect. When it fails, so does the call. */
+  readonly after?: (call: Call) => Effect.Effect<void, KeyringError>
+}
+
+const CANARY = "canary"
+
+/**
+ * Makes a keyring that lives in this process.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makeMemory = (faults: MemoryFaults = {}): Keyring["Type"] => {
+  const entries = faults.entries ?? new Map<string, string>()
+  const limit = Option.fromNullable(faults.limit)
+  const call = <A>(operation: Call["operation"], account: string, run: () => A) =>
+    Effect.suspend(() => faults.before?.({ operation, account }) ?? Effect.void).pipe(
+      Effect.zipRight(Effect.sync(run)),
+      Effect.zipLeft(Effect.suspend(() => faults.after?.({ operation, account }) ?? Effect.void))
+    )
+  const set = (account: string, secret: Redacted.Redacted) =>
+    Effect.suspend(() => {
+      const text = Redacted.value(secret)
+      return Buffer.byteLength(text) > Option.getOrElse(limit, () => Infinity)
+        ? new KeyringError({ reason: "TooLarge", detail: `more than ${Option.getOrNull(limit)} bytes` })
+        : Effect.asVoid(call("set", account, () => entries.set(account, text)))
+    })
+  const get = (account: string) =>
+    call("get", account, () => Option.map(Option.fromNullable(entries.get(account)), Redacted.make))
+  const remove = (account: string) => call("remove", account, () => entries.delete(account))
+  return Keyring.of({
+    name: "the keyring (memory)",
+    limit,
+    get,
+    set,
+    remove,
+    find: (prefix) => call("find", prefix, () => [...entries.keys()].filter((account) => account.startsWith(prefix))),
+    probe: set(CANARY, Redacted.make(CANARY)).pipe(
+      Effect.zipRight(get(CANARY)),
+      Effect.zipRight(remove(CANARY)),
+      Effect.asVoid
+    )
+  })
+}
+
+/**
+ * A keyring that lives in this process.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerMemory = (faults: MemoryFaults = {}): Layer.Layer<Keyring> =>
+  Layer.sync(Keyring, () => makeMemory(faults))
