@@ -6,29 +6,40 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
+import { forgetful } from "./forgetful.js"
 
 const { tenant, valueOf } = MemoryMachine
 
-it.scoped("a write that arrived although it was reported as failed is known as our own and not revoked", () =>
-  Effect.gen(function*() {
-    let failures = 0
-    const machine = yield* MemoryMachine.make({
-      wrapStore: (store) =>
-        CredentialStore.of({
-          ...store,
-          modify: (one, decide) =>
-            Effect.flatMap(store.modify(one, decide), (value) =>
-              failures++ === 0
-                ? new CredentialStoreError({ reason: "Write", location: "memory", detail: "EIO" })
-                : Effect.succeed(value))
-        })
+const arriving = (store: CredentialStore["Type"]): CredentialStore["Type"] => {
+  let failures = 0
+  return CredentialStore.of({
+    ...store,
+    modify: (one, decide) =>
+      Effect.flatMap(store.modify(one, decide), (value) =>
+        failures++ === 0
+          ? new CredentialStoreError({ reason: "Write", location: "memory", detail: "EIO" })
+          : Effect.succeed(value))
+  })
+}
+
+it.scoped.each(
+  [
+    ["a store of ours", arriving],
+    // Nothing in the record tells whose it is, but for its tokens.
+    ["another tool's file", (store: CredentialStore["Type"]) => forgetful(arriving(store))]
+  ] as const
+)(
+  "in %s a write that arrived although it was reported as failed is our own and not revoked",
+  ([, wrapStore]) =>
+    Effect.gen(function*() {
+      const machine = yield* MemoryMachine.make({ wrapStore })
+      yield* machine.write(tenant, machine.server.issue({ expiresAt: Option.some(1), obtainedAt: Option.some(0.5) }))
+      yield* TestClock.adjust("10 seconds")
+      const coordinator = yield* machine.process
+      const caller = yield* Effect.fork(coordinator.accessToken(tenant))
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(valueOf(yield* Fiber.join(caller)), "lockstep-at-1")
+      assert.strictEqual(yield* machine.refreshToken(tenant), "lockstep-rt-1")
+      assert.deepStrictEqual(machine.server.revocations, [])
     })
-    yield* machine.write(tenant, machine.server.issue({ expiresAt: Option.some(1), obtainedAt: Option.some(0.5) }))
-    yield* TestClock.adjust("10 seconds")
-    const coordinator = yield* machine.process
-    const caller = yield* Effect.fork(coordinator.accessToken(tenant))
-    yield* TestClock.adjust("2 seconds")
-    assert.strictEqual(valueOf(yield* Fiber.join(caller)), "lockstep-at-1")
-    assert.strictEqual(yield* machine.refreshToken(tenant), "lockstep-rt-1")
-    assert.deepStrictEqual(machine.server.revocations, [])
-  }))
+)

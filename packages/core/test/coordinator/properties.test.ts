@@ -21,6 +21,7 @@ import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import { forgetful } from "./forgetful.js"
 import * as Witness from "./Witness.js"
 
 const TENANTS = [MemoryMachine.tenant, MemoryMachine.otherTenant] as const
@@ -53,6 +54,8 @@ interface Schedule {
   readonly acts: ReadonlyArray<Act>
   /** Whether the logins revoke each other's tokens. */
   readonly areSiblings: boolean
+  /** Whether the store has no place for generations and attempts, like another tool's file. */
+  readonly isForgetful: boolean
   readonly latencies: ReadonlyArray<number>
   readonly quantum: number
   readonly seed: number
@@ -136,6 +139,7 @@ const schedule = (
   FastCheck.record({
     acts: FastCheck.array(FastCheck.oneof(...acts), { minLength: 4, maxLength: 40, size: "max" }),
     areSiblings: FastCheck.boolean(),
+    isForgetful: FastCheck.boolean(),
     latencies: FastCheck.array(FastCheck.nat(longest), { minLength: 1, maxLength: 5 }),
     quantum: FastCheck.integer({ min: 20, max: 400 }),
     seed: FastCheck.integer({ min: 1, max: 2 ** 31 - 1 })
@@ -145,10 +149,13 @@ const ended = <A, E>(what: string, effect: Effect.Effect<A, E>): Effect.Effect<A
   Effect.timeoutFailCause(effect, { duration: "10 minutes", onTimeout: () => Cause.die(`${what} does not end`) })
 
 /** Runs a schedule and answers the breaches of the invariants that it met. */
-const run = ({ acts, areSiblings, latencies, quantum, seed }: Schedule, options: { readonly harmless: boolean }) =>
+const run = (
+  { acts, areSiblings, isForgetful, latencies, quantum, seed }: Schedule,
+  options: { readonly harmless: boolean }
+) =>
   Simulation.run((world) =>
     Effect.gen(function*() {
-      const machine = yield* MemoryMachine.make()
+      const machine = yield* MemoryMachine.make(isForgetful ? { wrapStore: forgetful } : {})
       let shifts = 0
       const monotonic = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos / 1_000_000n))
       const witness = Witness.make(machine, {
