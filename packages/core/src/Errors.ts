@@ -272,13 +272,15 @@ export class CredentialStoreError extends Schema.TaggedError<CredentialStoreErro
   /** The file or backend concerned. */
   location: Schema.String,
   /** An errno, a position, the two settings that disagree: never content. */
-  detail: Schema.optional(Schema.String)
+  detail: Schema.optional(Schema.String),
+  /** What to do, where the reason alone does not tell: part of a sentence. */
+  remedy: Schema.optional(Schema.String)
 }) {
   override get message(): string {
     return `${this.location} ${STORE_REASONS[this.reason]}${this.detail === undefined ? "" : ` (${this.detail})`}`
   }
   get advice(): string {
-    return STORE_ADVICE[this.reason]
+    return this.remedy ?? STORE_ADVICE[this.reason]
   }
 }
 

@@ -117,6 +117,12 @@ describe("every error", () => {
     }
   })
 
+  it("says what else to do where the store knows better than the reason", () => {
+    const moved = { reason: "Superseded", location: "auth.json" } as const
+    assert.strictEqual(new Errors.CredentialStoreError({ ...moved, remedy: "open it again" }).advice, "open it again")
+    assert.notStrictEqual(new Errors.CredentialStoreError(moved).advice, "open it again")
+  })
+
   it("has a message of its own for each reason", () => {
     for (const { errors } of cases) {
       assert.strictEqual(

@@ -131,7 +131,13 @@ export const make = <Document>(
     const refuseMoved = (document: Document) =>
       Option.match(format.movedTo(document), {
         onNone: () => Effect.succeed(document),
-        onSome: (target) => failure("Superseded", `moved to ${target}: open it again`)
+        onSome: (target) =>
+          new CredentialStoreError({
+            reason: "Superseded",
+            location: path,
+            detail: `moved to ${target}: open it again`,
+            remedy: "start this process again: it opens the store that the logins moved to"
+          })
       })
 
     const readWhole: Effect.Effect<Document, CredentialStoreError> = Effect.gen(function*() {
