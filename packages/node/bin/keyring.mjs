@@ -1,0 +1,93 @@
+/**
+ * Asks the operating system's keyring for the process that started it: a call to a keyring can hang for ever, and a
+ * process can be killed while a thread cannot.
+ *
+ * One JSON object per line on stdin, one per line on stdout; secrets travel nowhere else. It ends with its stdin.
+ */
+import { Buffer } from "node:buffer"
+import process from "node:process"
+import { createInterface } from "node:readline"
+
+// Never the default store of Linux: without a session it is a silent fallback that forgets everything at the next boot.
+const OPTIONS = { linux: { store: "secret-service" } }
+
+/** An entry has a connection of its own, which costs more than a call. A write asks for the same one again at once. */
+const KEPT = 4
+
+/** @type {Promise<typeof import("@napi-rs/keyring") | undefined>} */
+const binding = import("@napi-rs/keyring").catch(() => undefined)
+
+const entries = new Map()
+
+const entryOf = (keyring, service, account) => {
+  const name = `${service}\n${account}`
+  const kept = entries.get(name)
+  if (kept !== undefined) return { entry: kept, isFresh: false }
+  const entry = new keyring.AsyncEntry(service, account, OPTIONS)
+  if (entries.size >= KEPT) entries.delete(entries.keys().next().value)
+  entries.set(name, entry)
+  return { entry, isFresh: true }
+}
+
+const withEntry = async (keyring, { account, service }, use) => {
+  const { entry, isFresh } = entryOf(keyring, service, account)
+  try {
+    return await use(entry)
+  } catch (error) {
+    entries.delete(`${service}\n${account}`)
+    if (isFresh) throw error
+  }
+  // The keyring was restarted since: its old connections are dead. Every call may be repeated.
+  return use(entryOf(keyring, service, account).entry)
+}
+
+const run = async (keyring, request) => {
+  switch (request.operation) {
+    case "get": {
+      const secret = await withEntry(keyring, request, (entry) => entry.getSecret())
+      return { secret: secret === null ? null : Buffer.from(secret).toString("base64") }
+    }
+    case "set":
+      await withEntry(keyring, request, (entry) => entry.setSecret(Buffer.from(request.secret, "base64")))
+      return {}
+    case "remove":
+      return { removed: await withEntry(keyring, request, (entry) => entry.deleteCredential()) }
+    case "find": {
+      // Says so where there is no keyring; the search would look elsewhere.
+      entryOf(keyring, request.service, request.account)
+      const found = await keyring.findCredentialsAsync(request.service)
+      return { accounts: found.map(({ account }) => account).filter((account) => account.startsWith(request.account)) }
+    }
+  }
+}
+
+const answer = async (request) => {
+  const keyring = await binding
+  if (keyring === undefined) return { failure: "binding" }
+  try {
+    return await run(keyring, request)
+  } catch (error) {
+    return { failure: "keyring", message: String(error?.message) }
+  }
+}
+
+let calls = 0
+
+const input = createInterface({ input: process.stdin })
+
+input.on("line", (line) => {
+  calls++
+  const request = JSON.parse(line)
+  void answer(request).then((said) => {
+    process.stdout.write(`${JSON.stringify({ id: request.id, ...said })}\n`)
+    calls--
+  })
+})
+
+// A thread that hangs in a call would keep an orderly exit waiting for ever.
+input.on("close", () => calls === 0 ? process.exit(0) : process.kill(process.pid, "SIGKILL"))
+
+// Whoever started it decides when it ends: it may have a token to put away after Ctrl-C.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGTSTP"]) process.on(signal, () => {})
+
+process.stdout.on("error", () => process.exit(0))
