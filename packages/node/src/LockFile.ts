@@ -23,6 +23,10 @@ export type LockFile = Data.TaggedEnum<{
     readonly path: string
     /** After so long without a heartbeat the holder counts as dead, by the tool's own rule. */
     readonly stale: Duration.Duration
+    /** From one heartbeat of ours to the next: at most a third of the shortest `stale` that anybody judges us by. */
+    readonly heartbeat: Duration.Duration
+    /** Where the tool notes who holds it: a JSON object with a `pid`. Read, never written. */
+    readonly owner?: string
   }
 }>
 

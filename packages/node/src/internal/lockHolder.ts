@@ -1,6 +1,7 @@
 import { LockHolder } from "@lockstep/core/Errors"
 import * as Option from "effect/Option"
 import * as Fs from "node:fs"
+import type * as DirectoryLock from "../DirectoryLock.js"
 import * as ProcFs from "./procfs.js"
 
 interface Line {
@@ -36,6 +37,35 @@ const describe = (pid: number): LockHolder => {
     startedAt: Option.flatMap(stat, ({ startTicks }) => ProcFs.startedAt(startTicks)),
     stopped: Option.exists(stat, ({ state }) => state === "T" || state === "t")
   })
+}
+
+/** A note is small. Bytes. */
+const LONGEST_NOTE = 4_096
+
+const pidIn = (note: string): number | undefined => {
+  const value: unknown = JSON.parse(note)
+  const pid = typeof value === "object" && value !== null && "pid" in value ? value.pid : undefined
+  return typeof pid === "number" && Number.isSafeInteger(pid) && pid > 0 ? pid : undefined
+}
+
+/**
+ * Who has made a directory, as far as the tool noted it. A note that is older than the directory was left by somebody
+ * who was killed before.
+ */
+export const noted = ({ owner, path }: DirectoryLock.Directory): Option.Option<LockHolder> => {
+  if (owner === undefined) return Option.none()
+  try {
+    const directory = Fs.lstatSync(path, { throwIfNoEntry: false })
+    const note = Fs.lstatSync(owner, { throwIfNoEntry: false })
+    if (
+      directory === undefined || note === undefined || !note.isFile() || note.size > LONGEST_NOTE ||
+      note.mtimeMs < directory.birthtimeMs
+    ) return Option.none()
+    const pid = pidIn(Fs.readFileSync(owner, "utf8"))
+    return pid === undefined || Option.isNone(ProcFs.stat(pid)) ? Option.none() : Option.some(describe(pid))
+  } catch {
+    return Option.none()
+  }
 }
 
 /**

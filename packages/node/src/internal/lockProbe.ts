@@ -7,6 +7,7 @@
  * waits. A way to lock that is not a mere system call is asked more rarely, by the time that it takes.
  */
 import * as Fs from "node:fs"
+import * as DirectoryLock from "../DirectoryLock.js"
 import type { KernelLock } from "./kernelLock.js"
 
 /** Milliseconds between two questions: doubling from the first to the last, half of it jitter. */
@@ -24,12 +25,13 @@ const changeTime = (directory: string): bigint | undefined =>
 /** Starts asking. Returns how to end it. */
 export const start = (options: {
   readonly paths: ReadonlyArray<string>
+  readonly directories: ReadonlyArray<DirectoryLock.Directory>
   readonly directory: string
   readonly kernel: () => KernelLock | undefined
   readonly isWatched: () => boolean
   readonly hint: () => void
 }): () => void => {
-  const { directory, hint, isWatched, kernel, paths } = options
+  const { directories, directory, hint, isWatched, kernel, paths } = options
   let delay = FIRST
   let seen = changeTime(directory)
 
@@ -61,10 +63,14 @@ export const start = (options: {
     return true
   }
 
+  // Directories first: to look at one takes nothing, and to ask for a sidecar takes it for a moment.
+  const areFree = (loaded: KernelLock | undefined): boolean =>
+    directories.every(DirectoryLock.isFree) &&
+    paths.every((path) => loaded !== undefined && isFree(path, loaded))
+
   const ask = (): boolean => {
     try {
-      const loaded = kernel()
-      return hasChanged() || (loaded !== undefined && paths.every((path) => isFree(path, loaded)))
+      return hasChanged() || areFree(kernel())
     } catch {
       // The try itself will say what is wrong.
       return true
