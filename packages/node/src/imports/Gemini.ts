@@ -1,0 +1,139 @@
+/**
+ * The Google login of the Gemini CLI and its logins at MCP servers, as read in google-gemini/gemini-cli
+ * `packages/core/src/code_assist/oauth2.ts`, `oauth-credential-storage.ts` and `services/fileKeychain.ts`. Times are
+ * milliseconds. The CLI writes without a lock; Google's refresh tokens stay what they are, so that a copy harms nobody.
+ *
+ * Where the CLI was told to use encrypted storage and there is no keychain, everything lies in
+ * `gemini-credentials.json`: AES-256-GCM under a key that anybody can derive from the names of host and user.
+ *
+ * @since 0.1.0
+ */
+import { Account } from "@lockstep/core/Credential"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Crypto from "node:crypto"
+import * as Path from "node:path"
+import type { Damage } from "../StoreCodec.js"
+import { fromMillis, login, ToolEntry } from "./ToolEntry.js"
+import type { Format, Machine, Source, ToolImport } from "./ToolImport.js"
+import { locateIn } from "./ToolImport.js"
+import * as ToolJson from "./ToolJson.js"
+
+const directory = locateIn({ variable: "GEMINI_CLI_HOME", below: [".gemini"], otherwise: [".gemini"] })
+
+const ACCOUNTS = "google_accounts.json"
+
+const account = ({ companions, path }: Source): Option.Option<Account> =>
+  Option.fromNullable(companions.get(Path.join(Path.dirname(path), ACCOUNTS))).pipe(
+    Option.flatMap((text) => Either.getRight(ToolJson.parse(text))),
+    Option.flatMap((root) => ToolJson.text(root, "active")),
+    Option.map((label) => Account.make({ id: Option.none(), label: Option.some(label) }))
+  )
+
+const companions: Format["companions"] = ({ path }) => [Path.join(Path.dirname(path), ACCOUNTS)]
+
+const google = (root: ToolJson.Members, source: Source): ToolEntry =>
+  login("google", Option.some("gemini"), {
+    vendor: Option.some("gemini"),
+    accessToken: ToolJson.text(root, "access_token"),
+    refreshToken: ToolJson.text(root, "refresh_token"),
+    idToken: ToolJson.text(root, "id_token"),
+    tokenType: ToolJson.text(root, "token_type"),
+    scope: ToolJson.text(root, "scope"),
+    expiresAt: Option.flatMap(ToolJson.number(root, "expiry_date"), fromMillis),
+    account: account(source)
+  })
+
+/** The CLI's own shape for every token that it stores, Google's included. */
+const stored = (found: ToolJson.Members, source: Source): ToolEntry => {
+  const name = Option.getOrElse(ToolJson.text(found, "serverName"), () => "unnamed")
+  const token = Option.getOrElse(ToolJson.object(found, "token"), (): ToolJson.Members => ({}))
+  const isGoogle = name === GOOGLE
+  return login(name, Option.some(isGoogle ? "gemini" : `mcp:${name}`), {
+    vendor: isGoogle ? Option.some("gemini") : Option.none(),
+    tokenEndpoint: ToolJson.text(found, "tokenUrl"),
+    clientId: ToolJson.text(found, "clientId"),
+    resource: ToolJson.text(found, "mcpServerUrl"),
+    accessToken: ToolJson.text(token, "accessToken"),
+    refreshToken: ToolJson.text(token, "refreshToken"),
+    tokenType: ToolJson.text(token, "tokenType"),
+    scope: ToolJson.text(token, "scope"),
+    expiresAt: Option.flatMap(ToolJson.number(token, "expiresAt"), fromMillis),
+    account: isGoogle ? account(source) : Option.none()
+  })
+}
+
+const GOOGLE = "main-account"
+
+const SEALED = /^([0-9a-f]{2,64}):([0-9a-f]{32}):((?:[0-9a-f]{2})+)\s*$/i
+
+/**
+ * Opens the text of `gemini-credentials.json`. Fails where it was sealed for another user or host, or changed since.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const unseal = (
+  text: string,
+  machine: Pick<Machine, "hostname" | "username">
+): Either.Either<string, Damage> => {
+  const [, iv, tag, body] = SEALED.exec(text) ?? []
+  if (iv === undefined || tag === undefined || body === undefined) return Either.left("not iv:tag:cipher")
+  return Either.try({
+    try: () => {
+      const salt = `${machine.hostname}-${machine.username}-gemini-cli`
+      const key = Crypto.scryptSync("gemini-cli-oauth", salt, 32)
+      const cipher = Crypto.createDecipheriv("aes-256-gcm", key, Buffer.from(iv, "hex"))
+      cipher.setAuthTag(Buffer.from(tag, "hex"))
+      return Buffer.concat([cipher.update(Buffer.from(body, "hex")), cipher.final()]).toString("utf8")
+    },
+    catch: () => "sealed for another user or host, or changed since"
+  })
+}
+
+/** A keychain in a file: services, their accounts, and a JSON text for each. */
+const unsealed = (root: ToolJson.Members, source: Source): ReadonlyArray<ToolEntry> =>
+  ToolJson.objects(root).flatMap(([service, accounts]) =>
+    Object.keys(accounts).map((name) =>
+      Option.match(
+        Option.flatMap(ToolJson.text(accounts, name), (value) => Either.getRight(ToolJson.parse(value))),
+        {
+          onNone: () => ToolEntry.Foreign({ name: `${service}/${name}` }),
+          onSome: (found) => stored({ serverName: name, ...found }, source)
+        }
+      )
+    )
+  )
+
+/**
+ * Gemini CLI.
+ *
+ * @since 0.1.0
+ * @category tools
+ */
+export const gemini: ToolImport = {
+  name: "gemini",
+  title: "Gemini CLI",
+  store: Option.none(),
+  formats: [
+    {
+      locate: (machine) => [directory(machine, "oauth_creds.json")],
+      companions,
+      read: (source) => Either.map(ToolJson.parse(source.text), (root) => [google(root, source)])
+    },
+    {
+      locate: (machine) => [directory(machine, "gemini-credentials.json")],
+      companions,
+      read: (source) =>
+        unseal(source.text, source.machine).pipe(
+          Either.flatMap(ToolJson.parse),
+          Either.map((root) => unsealed(root, source))
+        )
+    },
+    {
+      locate: (machine) => [directory(machine, "mcp-oauth-tokens.json")],
+      read: (source) =>
+        Either.map(ToolJson.parseList(source.text), (found) => found.map((entry) => stored(entry, source)))
+    }
+  ]
+}
