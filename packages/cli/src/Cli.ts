@@ -167,15 +167,16 @@ const importCommand = Command.make(
   "import",
   {
     tenant,
-    from: Options.text("from").pipe(
-      Options.withPseudoName("FILE"),
-      Options.withDescription("a JSON file, or - for standard input")
-    ),
+    from: text("from", "FILE", "a file with JSON or an access token, or - for standard input"),
+    fromTool: text("from-tool", "NAME[:PATH]", "another tool, whose login is read and never written"),
+    entry: text("entry", "NAME", "which of the tool's logins, where it has several"),
+    accessTokenOnly: flag("access-token-only", "leave the tool its refresh token"),
+    shareLogin: flag("share-login", "take a refresh token that the tool goes on using; one of the two is logged out"),
     replace: flag("replace", "replace a login that is still alive, or one of another account"),
     json
   },
   (options) => wired(Import.run(options))
-).pipe(Command.withDescription("Takes over a login from JSON."))
+).pipe(Command.withDescription("Takes over a login, from JSON or from another tool."))
 
 const logout = Command.make(
   "logout",

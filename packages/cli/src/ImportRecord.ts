@@ -142,17 +142,21 @@ const registrationEnd = (fields: Fields): Either.Either<Option.Option<number>, U
     ? Either.right(Option.none())
     : moment(fields, "client_secret_expires_at")
 
+/** RFC 6750, section 2.1: one word, as `gh auth token` prints it. What is shorter is a mistake. */
+const BARE_TOKEN = /^[\w.~+/-]{20,}=*$/
+
 /**
- * Reads a document into a credential. `now` is milliseconds since the epoch. Errors name the member and never quote its
- * value.
+ * Reads a document into a credential: a JSON object, or an access token and nothing else. `now` is milliseconds since
+ * the epoch. Errors name the member and never quote its value.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const decode = (document: Redacted.Redacted, now: number): Either.Either<Credential.Credential, UsageError> =>
   Either.gen(function*() {
-    const value = parse(Redacted.value(document).replace(/^\uFEFF/, ""))
-    if (value === undefined) return yield* wrong("the input is not JSON")
+    const body = Redacted.value(document).replace(/^\uFEFF/, "")
+    const value = BARE_TOKEN.test(body.trim()) ? { access_token: body.trim() } : parse(body)
+    if (value === undefined) return yield* wrong("the input is neither JSON nor an access token")
     const fields = yield* fieldsOf(value)
     const accessToken = yield* text(fields, "access_token")
     const refreshToken = yield* text(fields, "refresh_token")

@@ -48,6 +48,17 @@ const IMPORT_MEMBERS: Section = ["members", [
   ["account", "a label, or an object of id and label"]
 ]]
 
+const IMPORT_TOOLS: Section = ["from another tool", [
+  ["NAME", "claude-code, codex, copilot, gemini, gh, grok, kiro, mcp-remote, opencode, pi, …; a wrong one lists them"],
+  ["NAME:PATH", "a file that lies elsewhere than the tool itself looks"],
+  ["gh", "`gh auth token | lockstep import gh --from -`, where gh keeps its token in the keyring"],
+  [
+    "two users of one login",
+    "a refresh token that is good for one use is not copied unasked: `lockstep login VENDOR` makes a login of its own, " +
+    "and `--store NAME` shares the file of a tool that locks it"
+  ]
+]]
+
 const LOGIN_EXAMPLES: Section = ["examples", [
   ["lockstep login codex", "in a browser of this machine"],
   ["lockstep login codex --profile work", "a second account, as the tenant codex@work"],
@@ -84,7 +95,7 @@ const SOURCES: Section = ["sources", [
 const MORE: Readonly<Record<string, ReadonlyArray<Section>>> = {
   token: [SOURCES],
   login: [LOGIN_EXAMPLES, LOGIN_ELSEWHERE],
-  import: [IMPORT_MEMBERS],
+  import: [IMPORT_MEMBERS, IMPORT_TOOLS],
   "vendors secret": [SECRET_SOURCES],
   exec: [["exit codes", [["the command's own", "once it started; 128 and the number of the signal that ended it"]]]]
 }
@@ -95,7 +106,7 @@ const USAGE: Readonly<Record<keyof typeof Cli.commands, string>> = {
   login: "lockstep login VENDOR|TENANT [options]",
   status: "lockstep status [TENANT] [options]",
   refresh: "lockstep refresh TENANT [options]",
-  import: "lockstep import TENANT --from FILE|- [options]",
+  import: "lockstep import TENANT --from FILE|- | --from-tool NAME [options]",
   logout: "lockstep logout TENANT|--all [options]",
   vendors: "lockstep vendors [--json]",
   "vendors secret": "lockstep vendors secret VENDOR --from FILE|- [--json]",

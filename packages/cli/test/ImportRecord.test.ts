@@ -68,7 +68,7 @@ describe("ImportRecord", () => {
   })
 
   it.each([
-    ["not JSON", `{"refresh_token":"${SECRET}"`, "the input is not JSON"],
+    ["not JSON", `{"refresh_token":"${SECRET}"`, "the input is neither JSON nor an access token"],
     ["a list", [whole], "the input is not a JSON object"],
     [
       "no token",

@@ -25,7 +25,15 @@ import { UsageError } from "../UsageError.js"
 export interface Options {
   readonly tenant: TenantId
   /** A path, or `-`. */
-  readonly from: string
+  readonly from: Option.Option<string>
+  /** `NAME` or `NAME:PATH`. */
+  readonly fromTool: Option.Option<string>
+  /** Which of the tool's logins. */
+  readonly entry: Option.Option<string>
+  /** Leaves the tool's refresh token where it is. */
+  readonly accessTokenOnly: boolean
+  /** Takes a refresh token that the tool goes on using. */
+  readonly shareLogin: boolean
   readonly replace: boolean
   readonly json: boolean
 }
@@ -60,16 +68,42 @@ const readStdin = Effect.gen(function*() {
   return document === undefined ? yield* tooLarge : document
 })
 
+const fromDocument = (from: string) =>
+  Effect.gen(function*() {
+    const document = from === "-" ? yield* readStdin : yield* readFile(from)
+    const credential = yield* ImportRecord.decode(document, yield* Clock.currentTimeMillis)
+    return { credential, origin: null }
+  })
+
+const fromTool = (options: Options, name: string) =>
+  Effect.flatMap(
+    Effect.promise(() => import("../import/FromTool.js")),
+    (FromTool) => FromTool.find({ ...options, fromTool: name })
+  )
+
+const source = (options: Options) => {
+  const usage = (message: string) =>
+    new UsageError({ reason: "Arguments", message, advice: "see `lockstep import --help`" })
+  if (Option.isSome(options.from) && Option.isSome(options.fromTool)) {
+    return usage("--from and --from-tool: one of them is enough")
+  }
+  const ofTools = Option.isSome(options.entry) || options.accessTokenOnly || options.shareLogin
+  if (Option.isNone(options.fromTool) && ofTools) {
+    return usage("--entry, --access-token-only and --share-login go with --from-tool")
+  }
+  if (Option.isSome(options.fromTool)) return fromTool(options, options.fromTool.value)
+  return Option.isSome(options.from) ? fromDocument(options.from.value) : usage("--from or --from-tool is needed")
+}
+
 /**
- * Takes over a credential from a JSON document.
+ * Takes over a credential from a JSON document, or from another tool's file.
  *
  * @since 0.1.0
  * @category commands
  */
 export const run = (options: Options) =>
   Effect.gen(function*() {
-    const document = options.from === "-" ? yield* readStdin : yield* readFile(options.from)
-    const credential = yield* ImportRecord.decode(document, yield* Clock.currentTimeMillis)
+    const { credential, origin } = yield* source(options)
     const writer = yield* CredentialWriter
     const { credential: stored } = yield* writer.put(options.tenant, credential, {
       replace: options.replace,
@@ -82,7 +116,12 @@ export const run = (options: Options) =>
         store: store.location,
         generation: stored.generation,
         expires_at: Option.getOrNull(stored.expiresAt),
-        refreshable: Option.isSome(stored.refreshToken)
+        refreshable: Option.isSome(stored.refreshToken),
+        account: Option.getOrNull(Option.map(stored.account, ({ id, label }) => ({
+          id: Option.getOrNull(id),
+          label: Option.getOrNull(label)
+        }))),
+        from: origin
       })
     }
     const { dataStyle } = yield* Output.Output
@@ -96,5 +135,6 @@ export const run = (options: Options) =>
       }),
       ...(Option.isNone(stored.refreshToken) ? ["no refresh token"] : [])
     ]
-    yield* Output.line(`${dataStyle.bold(Style.printable(options.tenant))} imported: ${parts.join(", ")}`)
+    const from = origin === null ? "" : ` from ${Style.printable(origin.path)}`
+    yield* Output.line(`${dataStyle.bold(Style.printable(options.tenant))} imported${from}: ${parts.join(", ")}`)
   })
