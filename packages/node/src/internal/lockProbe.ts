@@ -63,10 +63,11 @@ export const start = (options: {
     return true
   }
 
-  // Directories first: to look at one takes nothing, and to ask for a sidecar takes it for a moment.
+  // Directories first: to look at one takes nothing, and to ask for a sidecar takes it for a moment. Where a directory
+  // was busy at the first try, no sidecar was tried yet and nothing is loaded.
   const areFree = (loaded: KernelLock | undefined): boolean =>
     directories.every(DirectoryLock.isFree) &&
-    paths.every((path) => loaded !== undefined && isFree(path, loaded))
+    (loaded === undefined ? directories.length > 0 : paths.every((path) => isFree(path, loaded)))
 
   const ask = (): boolean => {
     try {

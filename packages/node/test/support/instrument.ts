@@ -3,7 +3,7 @@ import type * as Scope from "effect/Scope"
 import NodeFs from "node:fs"
 import { syncBuiltinESMExports } from "node:module"
 
-type Watched = "lutimesSync" | "statSync" | "watch"
+type Watched = "lutimesSync" | "mkdirSync" | "rmdirSync" | "statSync" | "watch"
 
 /** Tells of every call of a function of `node:fs`, which goes on working, until the scope ends. */
 export const onCall = (name: Watched, tell: () => void): Effect.Effect<void, never, Scope.Scope> =>
