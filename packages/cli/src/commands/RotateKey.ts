@@ -1,0 +1,64 @@
+/**
+ * @since 0.1.0
+ */
+import { Home } from "@lockstep/node/Home"
+import * as KeyRotation from "@lockstep/node/KeyRotation"
+import { SealingKeys } from "@lockstep/node/SealingKeys"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Output from "../Output.js"
+import { UsageError } from "../UsageError.js"
+
+/**
+ * What `lockstep secrets rotate-key` was asked for.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  readonly json: boolean
+}
+
+const files = (count: number): string => count === 1 ? "1 file" : `${count} files`
+
+const words = ({ isNew, key, location, sealed }: KeyRotation.Rotation): string => {
+  if (isNew) return `new key ${key} in ${location}; ${files(sealed.length)} sealed with it`
+  return sealed.length > 0
+    ? `${files(sealed.length)} sealed with key ${key}, the first in ${location}`
+    : `nothing to do: everything is sealed with key ${key}, the first in ${location}`
+}
+
+/** What is left to whoever brings the keys. */
+const notes = ({ isNew, left, location, sealed }: KeyRotation.Rotation): ReadonlyArray<string> => [
+  ...isNew || sealed.length > 0
+    ? []
+    : [`${location} is not written by lockstep: put a new key before the others (openssl rand -base64 32), and repeat`],
+  ...left.map((id) => `key ${id} is still in ${location}; remove it once no backup and no other home is sealed with it`)
+]
+
+/**
+ * Seals the home with a new key. Logins go on meanwhile, and whenever it is interrupted everything can be read.
+ *
+ * @since 0.1.0
+ * @category commands
+ */
+export const run = (options: Options) =>
+  Effect.gen(function*() {
+    const output = yield* Output.Output
+    const home = yield* Home
+    const keys = yield* Effect.serviceOption(SealingKeys)
+    if (home.store !== "secrets" || Option.isNone(keys)) {
+      return yield* new UsageError({
+        reason: "Configuration",
+        message: `the store of ${home.directory} is ${home.store}, and only the secrets store has a key`,
+        advice: "encrypt it with `lockstep store move --to secrets`"
+      })
+    }
+    const rotation = yield* Effect.provideService(KeyRotation.rotate, SealingKeys, keys.value)
+    if (options.json) {
+      const { isNew, key, left, location, sealed } = rotation
+      return yield* Output.json({ key, new: isNew, location, sealed, left })
+    }
+    yield* Output.line(words(rotation))
+    for (const note of notes(rotation)) yield* output.note(`${note}\n`)
+  })
