@@ -131,16 +131,14 @@ const danger = (tool: ToolImport): string =>
   "logs the other one out."
 
 /** The safe ways, the best one first. */
-const instead = (tool: ToolImport, tenant: TenantId, candidate: Candidate.Candidate): ReadonlyArray<string> => [
-  ...Option.toArray(
-    Option.map(
-      tool.store,
-      (store) => `\`lockstep token ${ShellWord.quote(candidate.name)} --store ${store}\` shares it`
-    )
-  ),
-  `\`${ownLogin(tenant, candidate.suggestion)}\` makes a login of its own`,
-  ...(Option.isSome(candidate.credential.accessToken) ? ["--access-token-only takes what cannot do harm"] : [])
-]
+const instead = (tool: ToolImport, tenant: TenantId, candidate: Candidate.Candidate): ReadonlyArray<string> => {
+  const inPlace = ShellWord.quote(Option.getOrElse(candidate.suggestion, () => candidate.name))
+  return [
+    ...Option.toArray(Option.map(tool.store, (store) => `\`lockstep token ${inPlace} --store ${store}\` shares it`)),
+    `\`${ownLogin(tenant, candidate.suggestion)}\` makes a login of its own`,
+    ...(Option.isSome(candidate.credential.accessToken) ? ["--access-token-only takes what cannot do harm"] : [])
+  ]
+}
 
 const consent = (tool: ToolImport, options: Options, candidate: Candidate.Candidate) =>
   Effect.gen(function*() {

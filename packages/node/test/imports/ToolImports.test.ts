@@ -19,9 +19,9 @@ const { at, cs, it: idToken, rt } = Samples.tokens
 const plain = (entry: ToolEntry): Readonly<Record<string, unknown>> => {
   if (entry._tag !== "Login") return { [entry._tag]: entry.name }
   const { account, ...credential } = entry.credential
-  const shown = Object.entries(credential).flatMap(([name, value]): ReadonlyArray<readonly [string, unknown]> => {
+  const shown = Object.entries<unknown>({ ...credential }).flatMap(([name, value]) => {
     if (!Option.isOption(value) || Option.isNone(value)) return []
-    return [[name, Redacted.isRedacted(value.value) ? Redacted.value(value.value) : value.value]]
+    return [[name, Redacted.isRedacted(value.value) ? Redacted.value(value.value) : value.value] as const]
   })
   return {
     name: entry.name,
@@ -244,7 +244,7 @@ describe("junk", () => {
 
   it.each(samples)("%s: members of other types are absent, and never an error", (_, sample) => {
     if (sample.format === Samples.all.geminiSealed.format) return
-    for (const value of [7, "text", true, null, [], {}, [[]], { x: 1e999 }]) {
+    for (const value of [7, "text", true, null, [], {}, [[]], { x: -1 }]) {
       const spoiled = JSON.stringify(
         JSON.parse(
           sample.text,
