@@ -104,7 +104,7 @@ export class Home extends Context.Tag("@lockstep/node/Home")<Home, {
    */
   readonly repin: (store: StoreKind) => Effect.Effect<void, CredentialStoreError | LockUnavailable>
 
-  /** Finds out that the home was pinned to another store. Creates nothing. */
+  /** Finds out that the home has another store by now. Creates nothing. */
   readonly check: Effect.Effect<void, CredentialStoreError>
 
   /**
@@ -144,6 +144,28 @@ const hostId = (): string => {
     ? `machine-${Crypto.createHash("sha256").update(`lockstep:${id}`).digest("hex").slice(0, 16)}`
     : Os.hostname()
 }
+
+/**
+ * The error of a process that was told to use another store than the home has. Names both.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export const otherStore = (directory: string, its: StoreKind, told: StoreKind): CredentialStoreError =>
+  new CredentialStoreError({
+    reason: "Superseded",
+    location: directory,
+    detail: `its store is ${its}, and this process was told ${told}`,
+    remedy: `use \`--store ${its}\`, or take its logins along with \`lockstep store move --to ${told}\``
+  })
+
+const moved = (directory: string, to: StoreKind): CredentialStoreError =>
+  new CredentialStoreError({
+    reason: "Superseded",
+    location: directory,
+    detail: `moved to ${to}: open it again`,
+    remedy: "start this process again: it opens the store that the logins moved to"
+  })
 
 const decodePin = Schema.decodeUnknown(Schema.parseJson(Pin))
 const encodePin = Schema.encodeSync(Pin)
@@ -192,15 +214,26 @@ export const make = (
     )
 
     // Once, for as long as the home is open (I10). A pin that cannot be read stops every read and write after this.
-    const pinned = yield* Effect.orElseSucceed(pin, () => Option.none<Pin>())
-    const store: StoreKind = options.store ?? Option.match(pinned, { onNone: () => "file", onSome: (one) => one.store })
+    const atFirst = yield* Effect.orElseSucceed(pin, () => Option.none<Pin>())
+    const store: StoreKind = options.store ??
+      Option.match(atFirst, { onNone: () => "file", onSome: (one) => one.store })
+    let wasOurs = Option.exists(atFirst, (pinned) => pinned.store === store)
 
-    const checkStore = (pinned: Pin) =>
-      pinned.store === store ? Effect.void : new CredentialStoreError({
-        reason: "Superseded",
-        location: directory,
-        detail: `its store is ${pinned.store}, and this process was told ${store}`
+    const checkStore = (pinned: Pin): Effect.Effect<void, CredentialStoreError> =>
+      Effect.suspend(() => {
+        if (pinned.store !== store) {
+          return wasOurs
+            ? moved(directory, pinned.store)
+            : otherStore(directory, pinned.store, store)
+        }
+        wasOurs = true
+        return Effect.void
       })
+
+    // Whoever keeps logins in `auth.json` has decided, even if they were put there by hand.
+    const unpinned = Effect.suspend(() =>
+      store !== "file" && Fs.existsSync(file) ? otherStore(directory, "file", store) : Effect.void
+    )
 
     const otherDomain = (detail: string) => new LockUnavailable({ reason: "OtherDomain", path: directory, detail })
 
@@ -240,6 +273,7 @@ export const make = (
       })
       let pinned = yield* pin
       if (Option.isNone(pinned)) {
+        yield* unpinned
         yield* Effect.catchIf(
           AtomicFile.create(pinFile, textOf(own)),
           ({ detail }) => detail === "EROFS" || detail === "EACCES" || detail === "EPERM",
@@ -260,13 +294,15 @@ export const make = (
       file,
       lockDirectory: Option.getOrElse(movedLocks, () => Path.dirname(file)),
       pin,
-      check: Effect.flatMap(pin, (pinned) => Option.isSome(pinned) ? checkStore(pinned.value) : Effect.void),
+      check: Effect.flatMap(pin, Option.match({ onNone: () => unpinned, onSome: checkStore })),
       open,
       repin: (next) =>
-        Effect.flatMap(Effect.zipRight(open, pin), (pinned) =>
-          AtomicFile.replace(pinFile, textOf(Pin.make({ ...Option.getOrThrow(pinned), store: next })))).pipe(
-            Effect.withSpan("lockstep.home.repin")
-          )
+        Effect.flatMap(
+          Effect.zipRight(open, pin),
+          (pinned) => AtomicFile.replace(pinFile, textOf(Pin.make({ ...Option.getOrThrow(pinned), store: next })))
+        ).pipe(
+          Effect.withSpan("lockstep.home.repin")
+        )
     })
   })
 
