@@ -52,15 +52,20 @@ export interface ToolFile {
 
   /**
    * How the text holds credentials. A codec says what the file says and no more: generations, attempts and members for
-   * which the file has no place are kept in our own sidecar.
+   * which the file has no place are kept in our own companion file.
    */
   readonly codec: StoreCodec<ToolDocument>
 
   /**
-   * The tool's own locks of a target, in the order in which it takes them; ours come before. May look into the file,
-   * where the name of a lock depends on what is in there.
+   * The tool's own locks of a target, in the order in which it takes them; ours come before. `file` is the path as the
+   * tool names it, its directory resolved and a last link not: that is where the tool locks. `document` reads the file,
+   * where the name of a lock depends on what is in there; `None` when there is no sound one.
    */
-  readonly locks: (file: string, target: LockTarget) => ReadonlyArray<LockFile>
+  readonly locks: (
+    file: string,
+    target: LockTarget,
+    document: () => Option.Option<ToolDocument>
+  ) => ReadonlyArray<LockFile>
 
   /** What sharing the file asks of the bounds of a refresh. */
   readonly demands: StoreDemands
