@@ -10,9 +10,11 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Path from "node:path"
 import type { Surroundings, ToolFile } from "./ToolFile.js"
+import * as ClaudeCode from "./tools/ClaudeCode.js"
 import * as CodexMcp from "./tools/CodexMcp.js"
 import * as Hermes from "./tools/Hermes.js"
 import * as Openab from "./tools/Openab.js"
+import * as Pi from "./tools/Pi.js"
 
 /**
  * All of them.
@@ -20,7 +22,13 @@ import * as Openab from "./tools/Openab.js"
  * @since 0.1.0
  * @category constants
  */
-export const all: ReadonlyArray<ToolFile> = [CodexMcp.tool, Hermes.tool, Openab.tool]
+export const all: ReadonlyArray<ToolFile> = [
+  ClaudeCode.tool,
+  CodexMcp.tool,
+  Hermes.tool,
+  Openab.tool,
+  Pi.tool
+]
 
 /**
  * A tool and the path of its file, absolute.
