@@ -17,12 +17,36 @@ import * as FastCheck from "effect/FastCheck"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
-import { arbitraryCredential, credential } from "./credentials.js"
+import * as Credentials from "./credentials.js"
 
 type Store = CredentialStore["Type"]
 
-const CODEX = TenantId.make("codex")
-const LINEAR = TenantId.make("mcp:linear")
+/**
+ * What a store can hold, where that is not everything.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Holds {
+  /** Two tenants that it can name. */
+  readonly tenants: readonly [TenantId.TenantId, TenantId.TenantId]
+  /** Names that are easily mistaken for each other, or for something else. */
+  readonly names: ReadonlyArray<string>
+  /** Makes a credential one that it has a place for. */
+  readonly fit: (credential: Credential.Credential) => Credential.Credential
+}
+
+/**
+ * What a store can hold that can hold everything.
+ *
+ * @since 0.1.0
+ * @category defaults
+ */
+export const everything: Holds = {
+  tenants: [TenantId.make("codex"), TenantId.make("mcp:linear")],
+  names: ["codex", "Codex", "codex@work", "mcp:linear", "__proto__", "constructor", "a/../b", "é", "日本", "😀", " "],
+  fit: (credential) => credential
+}
 
 const put = (store: Store, tenant: TenantId.TenantId, next: Credential.Credential) =>
   store.modify(tenant, () => Change.Put({ credential: next, value: (stored) => stored }))
@@ -40,8 +64,11 @@ const getSome = (store: Store, tenant: TenantId.TenantId) => Effect.flatten(stor
  */
 export const credentialStoreContract = <E>(
   name: string,
-  makeViews: Effect.Effect<readonly [Store, Store], E, Scope.Scope>
+  makeViews: Effect.Effect<readonly [Store, Store], E, Scope.Scope>,
+  { fit, names, tenants: [CODEX, LINEAR] }: Holds = everything
 ): void => {
+  const credential = (generation: number) => fit(Credentials.credential(generation))
+  const arbitraryCredential = Credentials.arbitraryCredential.map(fit)
   const withViews = <A, F>(use: (store: Store, other: Store) => Effect.Effect<A, F, Scope.Scope>) =>
     Effect.flatMap(makeViews, ([store, other]) => use(store, other))
 
@@ -128,19 +155,6 @@ export const credentialStoreContract = <E>(
     it.scopedLive("names are told apart exactly and all of them are listed", () =>
       withViews((store, other) =>
         Effect.gen(function*() {
-          const names = [
-            "codex",
-            "Codex",
-            "codex@work",
-            "mcp:linear",
-            "__proto__",
-            "constructor",
-            "a/../b",
-            "é",
-            "日本",
-            "😀",
-            " "
-          ]
           const written = new Map<string, Credential.Version>()
           for (const name of names) {
             written.set(name, (yield* put(store, TenantId.make(name), credential(written.size))).version)

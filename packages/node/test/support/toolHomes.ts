@@ -1,0 +1,69 @@
+import { CredentialLock } from "@lockstep/core/CredentialLock"
+import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { RefreshJournal } from "@lockstep/core/RefreshJournal"
+import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
+import * as Companion from "@lockstep/node/Companion"
+import * as Home from "@lockstep/node/Home"
+import type { ToolFile } from "@lockstep/node/ToolFile"
+import * as ToolHome from "@lockstep/node/ToolHome"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import * as Homes from "./homes.js"
+
+export interface Opened {
+  readonly home: Home.Home["Type"]
+  readonly store: CredentialStore["Type"]
+  readonly journal: RefreshJournal["Type"]
+  readonly lock: CredentialLock["Type"]
+}
+
+/** Patient: these tests starve each other. */
+const policy = (tool: ToolFile) =>
+  Layer.succeed(RefreshPolicy.RefreshPolicy, {
+    ...RefreshPolicy.defaultsFor(tool.demands),
+    aggregateLockTimeout: Duration.seconds(60),
+    lockTimeout: Duration.minutes(3)
+  })
+
+/** What one more process has of a tool's file. */
+export const open = (tool: ToolFile, path: string, options: ToolHome.Options = {}) =>
+  Effect.map(
+    Layer.build(Layer.provide(ToolHome.layer(tool, path, options), policy(tool))),
+    (context): Opened => ({
+      home: Context.get(context, Home.Home),
+      store: Context.get(context, CredentialStore),
+      journal: Context.get(context, RefreshJournal),
+      lock: Context.get(context, CredentialLock)
+    })
+  )
+
+/** A file that does not exist yet, in a directory of its own. `name` is the file's. */
+export const place = (name: string) =>
+  Effect.map(Homes.temporary, (directory) => {
+    const home = Path.join(directory, "tool")
+    Fs.mkdirSync(home, { mode: 0o700 })
+    return Path.join(home, name)
+  })
+
+/** A tool's file that does not exist yet, as two processes see it. */
+export const twoViews = (tool: ToolFile, name: string) =>
+  Effect.flatMap(place(name), (path) => Effect.all([open(tool, path), open(tool, path)]))
+
+/** The same for a file with this text. */
+export const withText = (tool: ToolFile, name: string, text: string) =>
+  Effect.gen(function*() {
+    const path = yield* place(name)
+    Fs.writeFileSync(path, text, { mode: 0o600 })
+    const opened = yield* open(tool, path)
+    return {
+      ...opened,
+      path,
+      read: () => Fs.readFileSync(path, "utf8"),
+      write: (next: string) => Fs.writeFileSync(path, next),
+      companion: () => Fs.readFileSync(Companion.pathOf(path), "utf8")
+    }
+  })
