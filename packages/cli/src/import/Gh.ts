@@ -6,10 +6,10 @@
  * @since 0.1.0
  */
 import { Account } from "@lockstep/core/Credential"
+import * as LooseJson from "@lockstep/node/imports/LooseJson"
 import { login, ToolEntry } from "@lockstep/node/imports/ToolEntry"
 import type { ToolImport } from "@lockstep/node/imports/ToolImport"
 import { locateIn } from "@lockstep/node/imports/ToolImport"
-import * as ToolJson from "@lockstep/node/imports/ToolJson"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Yaml from "yaml"
@@ -25,13 +25,13 @@ const parse = Option.liftThrowable((text: string): unknown =>
   Yaml.parse(text, { maxAliasCount: 0, prettyErrors: false, logLevel: "silent", schema: "core" })
 )
 
-const isMembers = (value: unknown): value is ToolJson.Members =>
+const isMembers = (value: unknown): value is LooseJson.Members =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
 const HOST = /^[a-z0-9.-]+(?::\d+)?$/i
 
-const token = (name: string, found: ToolJson.Members, user: Option.Option<string>): Option.Option<ToolEntry> =>
-  Option.map(ToolJson.text(found, "oauth_token"), (accessToken) =>
+const token = (name: string, found: LooseJson.Members, user: Option.Option<string>): Option.Option<ToolEntry> =>
+  Option.map(LooseJson.text(found, "oauth_token"), (accessToken) =>
     login(name, Option.some("gh"), {
       accessToken: Option.some(accessToken),
       refreshToken: Option.none(),
@@ -45,9 +45,9 @@ const inKeyring = (host: string): ToolEntry =>
     instead: `gh auth token --hostname ${HOST.test(host) ? host : "HOST"} | lockstep import TENANT --from -`
   })
 
-const entries = ([host, found]: readonly [string, ToolJson.Members]): ReadonlyArray<ToolEntry> => {
-  const active = ToolJson.text(found, "user")
-  const users = ToolJson.objects(Option.getOrElse(ToolJson.object(found, "users"), (): ToolJson.Members => ({})))
+const entries = ([host, found]: readonly [string, LooseJson.Members]): ReadonlyArray<ToolEntry> => {
+  const active = LooseJson.text(found, "user")
+  const users = LooseJson.objects(Option.getOrElse(LooseJson.object(found, "users"), (): LooseJson.Members => ({})))
   const tokens = [
     ...Option.toArray(token(host, found, active)),
     ...users
@@ -78,7 +78,7 @@ export const gh: ToolImport = {
       const root = Option.filter(parse(text), isMembers)
       return Option.match(root, {
         onNone: () => Either.left("not a map of hosts in YAML"),
-        onSome: (hosts) => Either.right(ToolJson.objects(hosts).flatMap(entries))
+        onSome: (hosts) => Either.right(LooseJson.objects(hosts).flatMap(entries))
       })
     }
   }]

@@ -1,52 +1,61 @@
 /**
- * The subscription login of Claude Code: `.credentials.json`, as read in realiti4/claude-swap
- * `src/claude_swap/credentials.py`. On macOS it is in the keychain instead. After a failed refresh Claude Code leaves
- * empty tokens behind. The account is in `.claude.json`, of which only the member `oauthAccount` is read; the names inside
- * it are unverified. Its logins at MCP servers (`mcpOAuth`) are not read: their members are unverified.
+ * The subscription login of Claude Code, read as its store reads it. On macOS it is in the keychain instead.
+ *
+ * Whose login it is stands in `.claude.json`, member `oauthAccount`; the names inside that are unverified, so that an
+ * account may stay unknown. Logins at MCP servers (`mcpOAuth`) are not read: their members are unverified.
  *
  * @since 0.1.0
  */
-import { Account } from "@lockstep/core/Credential"
+import { Account, Credential } from "@lockstep/core/Credential"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as Path from "node:path"
-import { fromMillis, login, type ToolEntry } from "./ToolEntry.js"
-import type { Machine, Source, ToolImport } from "./ToolImport.js"
+import * as ClaudeCode from "../tools/ClaudeCode.js"
+import * as LooseJson from "./LooseJson.js"
+import { ToolEntry } from "./ToolEntry.js"
+import * as ToolFileImport from "./ToolFileImport.js"
+import type { Format, Machine, Source, ToolImport } from "./ToolImport.js"
 import { locateIn } from "./ToolImport.js"
-import * as ToolJson from "./ToolJson.js"
-
-const configuration = locateIn({ variable: "CLAUDE_CONFIG_DIR", otherwise: [".claude"] })
-
-/** Set and empty means the default directory, whatever the other variable says. */
-const directory = (machine: Machine): string =>
-  Option.match(machine.variable("CLAUDE_SECURESTORAGE_CONFIG_DIR"), {
-    onNone: () => configuration(machine),
-    onSome: (named) => named === "" ? Path.join(machine.userHome, ".claude") : Path.resolve(named)
-  }).normalize("NFC")
 
 const metadata = (machine: Machine): string =>
   locateIn({ variable: "CLAUDE_CONFIG_DIR", otherwise: [] })(machine, ".claude.json")
 
-const account = ({ companions, machine }: Source): Option.Option<Account> =>
+const accountOf = ({ companions, machine }: Source): Option.Option<Account> =>
   Option.fromNullable(companions.get(metadata(machine))).pipe(
-    Option.flatMap((text) => Either.getRight(ToolJson.parse(text))),
-    Option.flatMap((root) => ToolJson.object(root, "oauthAccount")),
+    Option.flatMap((text) => Either.getRight(LooseJson.parse(text))),
+    Option.flatMap((root) => LooseJson.object(root, "oauthAccount")),
     Option.map((found) =>
-      Account.make({ id: ToolJson.text(found, "accountUuid"), label: ToolJson.text(found, "emailAddress") })
+      Account.make({ id: LooseJson.text(found, "accountUuid"), label: LooseJson.text(found, "emailAddress") })
     ),
     Option.filter(({ id, label }) => Option.isSome(id) || Option.isSome(label))
   )
 
-const subscription = (source: Source) => (found: ToolJson.Members): ToolEntry =>
-  login("claudeAiOauth", Option.some("anthropic-oauth"), {
-    vendor: Option.some("anthropic-oauth"),
-    accessToken: ToolJson.text(found, "accessToken"),
-    refreshToken: ToolJson.text(found, "refreshToken"),
-    scope: ToolJson.words(found, "scopes"),
-    expiresAt: Option.flatMap(ToolJson.number(found, "expiresAt"), fromMillis),
-    loginExpiresAt: Option.flatMap(ToolJson.number(found, "refreshTokenExpiresAt"), fromMillis),
-    account: account(source)
-  })
+const withAccount = (account: Option.Option<Account>) => (entry: ToolEntry): ToolEntry =>
+  ToolEntry.$is("Login")(entry)
+    ? ToolEntry.Login({ ...entry, credential: Credential.make({ ...entry.credential, account }) })
+    : entry
+
+const MEMBER = "claudeAiOauth"
+
+/** Empty tokens, as a refresh that failed leaves them. */
+const over = ({ text }: Source): ReadonlyArray<ToolEntry> =>
+  Option.toArray(
+    Option.map(
+      Option.flatMap(Either.getRight(LooseJson.parse(text)), (root) => LooseJson.object(root, MEMBER)),
+      () => ToolEntry.LoggedOut({ name: MEMBER })
+    )
+  )
+
+const inPlace = ToolFileImport.make(ClaudeCode.tool)
+
+const format: Format = {
+  ...inPlace.formats[0],
+  companions: ({ machine }) => [metadata(machine)],
+  read: (source) =>
+    Either.map(
+      inPlace.formats[0].read(source),
+      (entries) => entries.length === 0 ? over(source) : entries.map(withAccount(accountOf(source)))
+    )
+}
 
 /**
  * Claude Code.
@@ -54,17 +63,4 @@ const subscription = (source: Source) => (found: ToolJson.Members): ToolEntry =>
  * @since 0.1.0
  * @category tools
  */
-export const claudeCode: ToolImport = {
-  name: "claude-code",
-  title: "Claude Code",
-  store: Option.some("claude-code"),
-  formats: [{
-    locate: (machine) => [Path.join(directory(machine), ".credentials.json")],
-    companions: ({ machine }) => [metadata(machine)],
-    read: (source) =>
-      Either.map(
-        ToolJson.parse(source.text),
-        (root) => Option.toArray(Option.map(ToolJson.object(root, "claudeAiOauth"), subscription(source)))
-      )
-  }]
-}
+export const claudeCode: ToolImport = { ...inPlace, formats: [format] }

@@ -8,24 +8,24 @@
 import { Account } from "@lockstep/core/Credential"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import * as LooseJson from "./LooseJson.js"
 import { login, ToolEntry } from "./ToolEntry.js"
 import type { ToolImport } from "./ToolImport.js"
 import { locateIn } from "./ToolImport.js"
-import * as ToolJson from "./ToolJson.js"
 
 const directory = locateIn({ variable: "CODEX_HOME", otherwise: [".codex"] })
 
 /** Members of other ways in. They are told and not taken over. */
 const KEYS = ["OPENAI_API_KEY", "personal_access_token", "bedrock_api_key"]
 
-const chatgpt = (tokens: ToolJson.Members): ToolEntry =>
+const chatgpt = (tokens: LooseJson.Members): ToolEntry =>
   login("chatgpt", Option.some("codex"), {
     vendor: Option.some("codex"),
-    accessToken: ToolJson.text(tokens, "access_token"),
-    refreshToken: ToolJson.text(tokens, "refresh_token"),
-    idToken: ToolJson.text(tokens, "id_token"),
+    accessToken: LooseJson.text(tokens, "access_token"),
+    refreshToken: LooseJson.text(tokens, "refresh_token"),
+    idToken: LooseJson.text(tokens, "id_token"),
     account: Option.map(
-      ToolJson.text(tokens, "account_id"),
+      LooseJson.text(tokens, "account_id"),
       (id) => Account.make({ id: Option.some(id), label: Option.none() })
     )
   })
@@ -43,9 +43,9 @@ export const codex: ToolImport = {
   formats: [{
     locate: (machine) => [directory(machine, "auth.json")],
     read: ({ text }) =>
-      Either.map(ToolJson.parse(text), (root) => [
-        ...Option.toArray(Option.map(ToolJson.object(root, "tokens"), chatgpt)),
-        ...KEYS.filter((name) => Option.isSome(ToolJson.text(root, name))).map((name) => ToolEntry.ApiKey({ name }))
+      Either.map(LooseJson.parse(text), (root) => [
+        ...Option.toArray(Option.map(LooseJson.object(root, "tokens"), chatgpt)),
+        ...KEYS.filter((name) => Option.isSome(LooseJson.text(root, name))).map((name) => ToolEntry.ApiKey({ name }))
       ])
   }]
 }

@@ -10,10 +10,10 @@
 import { Account } from "@lockstep/core/Credential"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import * as LooseJson from "./LooseJson.js"
 import { login, type ToolEntry } from "./ToolEntry.js"
 import type { Format, Machine, ToolImport } from "./ToolImport.js"
 import { locateIn } from "./ToolImport.js"
-import * as ToolJson from "./ToolJson.js"
 
 const onWindows = locateIn({ variable: "LOCALAPPDATA", below: ["github-copilot"], otherwise: [] })
 const elsewhere = locateIn({
@@ -28,7 +28,7 @@ const locate = (file: string) => (machine: Machine): ReadonlyArray<string> => [
 
 const HOST = /^[a-z0-9.-]+$/i
 
-const entry = ([name, found]: readonly [string, ToolJson.Members]): ToolEntry => {
+const entry = ([name, found]: readonly [string, LooseJson.Members]): ToolEntry => {
   const [host = "", clientId] = name.split(":")
   return login(name, Option.some("copilot"), {
     vendor: Option.some("copilot"),
@@ -36,15 +36,16 @@ const entry = ([name, found]: readonly [string, ToolJson.Members]): ToolEntry =>
     issuer: host === "github.com" || !HOST.test(host) ? Option.none() : Option.some(`https://${host}`),
     clientId: Option.fromNullable(clientId),
     accessToken: Option.none(),
-    refreshToken: ToolJson.text(found, "oauth_token"),
+    refreshToken: LooseJson.text(found, "oauth_token"),
     account: Option.map(
-      ToolJson.text(found, "user"),
+      LooseJson.text(found, "user"),
       (user) => Account.make({ id: Option.none(), label: Option.some(user) })
     )
   })
 }
 
-const read: Format["read"] = ({ text }) => Either.map(ToolJson.parse(text), (root) => ToolJson.objects(root).map(entry))
+const read: Format["read"] = ({ text }) =>
+  Either.map(LooseJson.parse(text), (root) => LooseJson.objects(root).map(entry))
 
 /**
  * GitHub Copilot.

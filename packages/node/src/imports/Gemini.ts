@@ -14,10 +14,10 @@ import * as Option from "effect/Option"
 import * as Crypto from "node:crypto"
 import * as Path from "node:path"
 import type { Damage } from "../StoreCodec.js"
+import * as LooseJson from "./LooseJson.js"
 import { fromMillis, login, ToolEntry } from "./ToolEntry.js"
 import type { Format, Machine, Source, ToolImport } from "./ToolImport.js"
 import { locateIn } from "./ToolImport.js"
-import * as ToolJson from "./ToolJson.js"
 
 const directory = locateIn({ variable: "GEMINI_CLI_HOME", below: [".gemini"], otherwise: [".gemini"] })
 
@@ -25,40 +25,40 @@ const ACCOUNTS = "google_accounts.json"
 
 const account = ({ companions, path }: Source): Option.Option<Account> =>
   Option.fromNullable(companions.get(Path.join(Path.dirname(path), ACCOUNTS))).pipe(
-    Option.flatMap((text) => Either.getRight(ToolJson.parse(text))),
-    Option.flatMap((root) => ToolJson.text(root, "active")),
+    Option.flatMap((text) => Either.getRight(LooseJson.parse(text))),
+    Option.flatMap((root) => LooseJson.text(root, "active")),
     Option.map((label) => Account.make({ id: Option.none(), label: Option.some(label) }))
   )
 
 const companions: Format["companions"] = ({ path }) => [Path.join(Path.dirname(path), ACCOUNTS)]
 
-const google = (root: ToolJson.Members, source: Source): ToolEntry =>
+const google = (root: LooseJson.Members, source: Source): ToolEntry =>
   login("google", Option.some("gemini"), {
     vendor: Option.some("gemini"),
-    accessToken: ToolJson.text(root, "access_token"),
-    refreshToken: ToolJson.text(root, "refresh_token"),
-    idToken: ToolJson.text(root, "id_token"),
-    tokenType: ToolJson.text(root, "token_type"),
-    scope: ToolJson.text(root, "scope"),
-    expiresAt: Option.flatMap(ToolJson.number(root, "expiry_date"), fromMillis),
+    accessToken: LooseJson.text(root, "access_token"),
+    refreshToken: LooseJson.text(root, "refresh_token"),
+    idToken: LooseJson.text(root, "id_token"),
+    tokenType: LooseJson.text(root, "token_type"),
+    scope: LooseJson.text(root, "scope"),
+    expiresAt: Option.flatMap(LooseJson.number(root, "expiry_date"), fromMillis),
     account: account(source)
   })
 
 /** The CLI's own shape for every token that it stores, Google's included. */
-const stored = (found: ToolJson.Members, source: Source): ToolEntry => {
-  const name = Option.getOrElse(ToolJson.text(found, "serverName"), () => "unnamed")
-  const token = Option.getOrElse(ToolJson.object(found, "token"), (): ToolJson.Members => ({}))
+const stored = (found: LooseJson.Members, source: Source): ToolEntry => {
+  const name = Option.getOrElse(LooseJson.text(found, "serverName"), () => "unnamed")
+  const token = Option.getOrElse(LooseJson.object(found, "token"), (): LooseJson.Members => ({}))
   const isGoogle = name === GOOGLE
   return login(name, Option.some(isGoogle ? "gemini" : `mcp:${name}`), {
     vendor: isGoogle ? Option.some("gemini") : Option.none(),
-    tokenEndpoint: ToolJson.text(found, "tokenUrl"),
-    clientId: ToolJson.text(found, "clientId"),
-    resource: ToolJson.text(found, "mcpServerUrl"),
-    accessToken: ToolJson.text(token, "accessToken"),
-    refreshToken: ToolJson.text(token, "refreshToken"),
-    tokenType: ToolJson.text(token, "tokenType"),
-    scope: ToolJson.text(token, "scope"),
-    expiresAt: Option.flatMap(ToolJson.number(token, "expiresAt"), fromMillis),
+    tokenEndpoint: LooseJson.text(found, "tokenUrl"),
+    clientId: LooseJson.text(found, "clientId"),
+    resource: LooseJson.text(found, "mcpServerUrl"),
+    accessToken: LooseJson.text(token, "accessToken"),
+    refreshToken: LooseJson.text(token, "refreshToken"),
+    tokenType: LooseJson.text(token, "tokenType"),
+    scope: LooseJson.text(token, "scope"),
+    expiresAt: Option.flatMap(LooseJson.number(token, "expiresAt"), fromMillis),
     account: isGoogle ? account(source) : Option.none()
   })
 }
@@ -92,11 +92,11 @@ export const unseal = (
 }
 
 /** A keychain in a file: services, their accounts, and a JSON text for each. */
-const unsealed = (root: ToolJson.Members, source: Source): ReadonlyArray<ToolEntry> =>
-  ToolJson.objects(root).flatMap(([service, accounts]) =>
+const unsealed = (root: LooseJson.Members, source: Source): ReadonlyArray<ToolEntry> =>
+  LooseJson.objects(root).flatMap(([service, accounts]) =>
     Object.keys(accounts).map((name) =>
       Option.match(
-        Option.flatMap(ToolJson.text(accounts, name), (value) => Either.getRight(ToolJson.parse(value))),
+        Option.flatMap(LooseJson.text(accounts, name), (value) => Either.getRight(LooseJson.parse(value))),
         {
           onNone: () => ToolEntry.Foreign({ name: `${service}/${name}` }),
           onSome: (found) => stored({ serverName: name, ...found }, source)
@@ -119,21 +119,21 @@ export const gemini: ToolImport = {
     {
       locate: (machine) => [directory(machine, "oauth_creds.json")],
       companions,
-      read: (source) => Either.map(ToolJson.parse(source.text), (root) => [google(root, source)])
+      read: (source) => Either.map(LooseJson.parse(source.text), (root) => [google(root, source)])
     },
     {
       locate: (machine) => [directory(machine, "gemini-credentials.json")],
       companions,
       read: (source) =>
         unseal(source.text, source.machine).pipe(
-          Either.flatMap(ToolJson.parse),
+          Either.flatMap(LooseJson.parse),
           Either.map((root) => unsealed(root, source))
         )
     },
     {
       locate: (machine) => [directory(machine, "mcp-oauth-tokens.json")],
       read: (source) =>
-        Either.map(ToolJson.parseList(source.text), (found) => found.map((entry) => stored(entry, source)))
+        Either.map(LooseJson.parseList(source.text), (found) => found.map((entry) => stored(entry, source)))
     }
   ]
 }

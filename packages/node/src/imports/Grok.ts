@@ -9,30 +9,30 @@ import { Account } from "@lockstep/core/Credential"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Path from "node:path"
+import * as LooseJson from "./LooseJson.js"
 import { fromDate, login, ToolEntry } from "./ToolEntry.js"
 import type { ToolImport } from "./ToolImport.js"
 import { locateIn } from "./ToolImport.js"
-import * as ToolJson from "./ToolJson.js"
 
 const directory = locateIn({ variable: "GROK_HOME", otherwise: [".grok"] })
 
-const account = (found: ToolJson.Members): Option.Option<Account> => {
-  const [id, label] = [ToolJson.text(found, "user_id"), ToolJson.text(found, "email")]
+const account = (found: LooseJson.Members): Option.Option<Account> => {
+  const [id, label] = [LooseJson.text(found, "user_id"), LooseJson.text(found, "email")]
   return Option.isSome(id) || Option.isSome(label) ? Option.some(Account.make({ id, label })) : Option.none()
 }
 
-const entry = ([name, found]: readonly [string, ToolJson.Members]): ToolEntry => {
-  const mode = Option.getOrElse(ToolJson.text(found, "auth_mode"), () => "")
+const entry = ([name, found]: readonly [string, LooseJson.Members]): ToolEntry => {
+  const mode = Option.getOrElse(LooseJson.text(found, "auth_mode"), () => "")
   if (mode === "api_key") return ToolEntry.ApiKey({ name })
   const isOidc = mode === "oidc"
   return login(name, Option.some("xai-oauth"), {
     vendor: Option.some("xai-oauth"),
-    issuer: ToolJson.text(found, "oidc_issuer"),
-    clientId: ToolJson.text(found, "oidc_client_id"),
-    accessToken: ToolJson.text(found, "key"),
+    issuer: LooseJson.text(found, "oidc_issuer"),
+    clientId: LooseJson.text(found, "oidc_client_id"),
+    accessToken: LooseJson.text(found, "key"),
     // Only what was granted by OpenID Connect is known to be exchanged at its token endpoint.
-    refreshToken: isOidc ? ToolJson.text(found, "refresh_token") : Option.none(),
-    expiresAt: Option.flatMap(ToolJson.text(found, "expires_at"), fromDate),
+    refreshToken: isOidc ? LooseJson.text(found, "refresh_token") : Option.none(),
+    expiresAt: Option.flatMap(LooseJson.text(found, "expires_at"), fromDate),
     account: account(found)
   })
 }
@@ -54,6 +54,6 @@ export const grok: ToolImport = {
         onSome: (path) => Path.resolve(path)
       })
     ],
-    read: ({ text }) => Either.map(ToolJson.parse(text), (root) => ToolJson.objects(root).map(entry))
+    read: ({ text }) => Either.map(LooseJson.parse(text), (root) => LooseJson.objects(root).map(entry))
   }]
 }

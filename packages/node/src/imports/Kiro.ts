@@ -12,10 +12,10 @@
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Path from "node:path"
+import * as LooseJson from "./LooseJson.js"
 import { fromDate, fromSeconds, login, type ToolEntry } from "./ToolEntry.js"
 import type { Source, ToolImport } from "./ToolImport.js"
 import { locateIn } from "./ToolImport.js"
-import * as ToolJson from "./ToolJson.js"
 
 const directory = locateIn({ otherwise: [".aws", "sso", "cache"] })
 
@@ -24,36 +24,36 @@ const HASH = /^[0-9a-f]{1,128}$/i
 
 const REGION = /^[a-z0-9-]{1,32}$/
 
-const clientFile = (path: string, root: ToolJson.Members): Option.Option<string> =>
-  ToolJson.text(root, "clientIdHash").pipe(
+const clientFile = (path: string, root: LooseJson.Members): Option.Option<string> =>
+  LooseJson.text(root, "clientIdHash").pipe(
     Option.filter((hash) => HASH.test(hash)),
     Option.map((hash) => Path.join(Path.dirname(path), `${hash}.json`))
   )
 
-const client = ({ companions, path }: Source, root: ToolJson.Members): Option.Option<ToolJson.Members> =>
+const client = ({ companions, path }: Source, root: LooseJson.Members): Option.Option<LooseJson.Members> =>
   clientFile(path, root).pipe(
     Option.flatMap((file) => Option.fromNullable(companions.get(file))),
-    Option.flatMap((text) => Either.getRight(ToolJson.parse(text)))
+    Option.flatMap((text) => Either.getRight(LooseJson.parse(text)))
   )
 
-const end = (registered: ToolJson.Members): Option.Option<number> =>
+const end = (registered: LooseJson.Members): Option.Option<number> =>
   Option.orElse(
-    Option.flatMap(ToolJson.text(registered, "expiresAt"), fromDate),
-    () => Option.flatMap(ToolJson.number(registered, "clientSecretExpiresAt"), fromSeconds)
+    Option.flatMap(LooseJson.text(registered, "expiresAt"), fromDate),
+    () => Option.flatMap(LooseJson.number(registered, "clientSecretExpiresAt"), fromSeconds)
   )
 
-const entry = (source: Source, root: ToolJson.Members): ToolEntry => {
+const entry = (source: Source, root: LooseJson.Members): ToolEntry => {
   const registered = client(source, root)
-  const region = Option.filter(ToolJson.text(root, "region"), (name) => REGION.test(name))
+  const region = Option.filter(LooseJson.text(root, "region"), (name) => REGION.test(name))
   return login("kiro-auth-token", Option.some("kiro"), {
     vendor: Option.some("kiro"),
     issuer: Option.map(region, (name) => `https://oidc.${name}.amazonaws.com`),
-    clientId: Option.flatMap(registered, (found) => ToolJson.text(found, "clientId")),
-    clientSecret: Option.flatMap(registered, (found) => ToolJson.text(found, "clientSecret")),
+    clientId: Option.flatMap(registered, (found) => LooseJson.text(found, "clientId")),
+    clientSecret: Option.flatMap(registered, (found) => LooseJson.text(found, "clientSecret")),
     clientSecretExpiresAt: Option.flatMap(registered, end),
-    accessToken: ToolJson.text(root, "accessToken"),
-    refreshToken: Option.isSome(registered) ? ToolJson.text(root, "refreshToken") : Option.none(),
-    expiresAt: Option.flatMap(ToolJson.text(root, "expiresAt"), fromDate)
+    accessToken: LooseJson.text(root, "accessToken"),
+    refreshToken: Option.isSome(registered) ? LooseJson.text(root, "refreshToken") : Option.none(),
+    expiresAt: Option.flatMap(LooseJson.text(root, "expiresAt"), fromDate)
   })
 }
 
@@ -70,10 +70,10 @@ export const kiro: ToolImport = {
   formats: [{
     locate: (machine) => [directory(machine, "kiro-auth-token.json")],
     companions: ({ path, text }) =>
-      Either.match(ToolJson.parse(text), {
+      Either.match(LooseJson.parse(text), {
         onLeft: () => [],
         onRight: (root) => Option.toArray(clientFile(path, root))
       }),
-    read: (source) => Either.map(ToolJson.parse(source.text), (root) => [entry(source, root)])
+    read: (source) => Either.map(LooseJson.parse(source.text), (root) => [entry(source, root)])
   }]
 }

@@ -11,10 +11,10 @@
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Path from "node:path"
+import * as LooseJson from "./LooseJson.js"
 import { fromSeconds, login, type ToolEntry } from "./ToolEntry.js"
 import type { Machine, Source, ToolImport } from "./ToolImport.js"
 import { locateIn } from "./ToolImport.js"
-import * as ToolJson from "./ToolJson.js"
 
 const directory = locateIn({ variable: "MCP_REMOTE_CONFIG_DIR", otherwise: [".mcp-auth"] })
 
@@ -41,24 +41,24 @@ const locate = (machine: Machine): ReadonlyArray<string> => {
 
 const clientOf = (path: string): string => `${path.slice(0, -TOKENS.length)}_client_info.json`
 
-const client = ({ companions, path }: Source): ToolJson.Members =>
+const client = ({ companions, path }: Source): LooseJson.Members =>
   Option.fromNullable(companions.get(clientOf(path))).pipe(
-    Option.flatMap((text) => Either.getRight(ToolJson.parse(text))),
+    Option.flatMap((text) => Either.getRight(LooseJson.parse(text))),
     Option.getOrElse(() => ({}))
   )
 
-const entry = (source: Source, tokens: ToolJson.Members): ToolEntry => {
+const entry = (source: Source, tokens: LooseJson.Members): ToolEntry => {
   const registered = client(source)
   const changed = source.changedAt / 1000
   return login(Path.basename(source.path).replace(TOKENS, ""), Option.none(), {
-    clientId: ToolJson.text(registered, "client_id"),
-    clientSecret: ToolJson.text(registered, "client_secret"),
-    clientSecretExpiresAt: Option.flatMap(ToolJson.number(registered, "client_secret_expires_at"), fromSeconds),
-    accessToken: ToolJson.text(tokens, "access_token"),
-    refreshToken: ToolJson.text(tokens, "refresh_token"),
-    tokenType: ToolJson.text(tokens, "token_type"),
-    scope: ToolJson.text(tokens, "scope"),
-    expiresAt: Option.flatMap(ToolJson.number(tokens, "expires_in"), (span) => fromSeconds(changed + span)),
+    clientId: LooseJson.text(registered, "client_id"),
+    clientSecret: LooseJson.text(registered, "client_secret"),
+    clientSecretExpiresAt: Option.flatMap(LooseJson.number(registered, "client_secret_expires_at"), fromSeconds),
+    accessToken: LooseJson.text(tokens, "access_token"),
+    refreshToken: LooseJson.text(tokens, "refresh_token"),
+    tokenType: LooseJson.text(tokens, "token_type"),
+    scope: LooseJson.text(tokens, "scope"),
+    expiresAt: Option.flatMap(LooseJson.number(tokens, "expires_in"), (span) => fromSeconds(changed + span)),
     obtainedAt: Option.some(Math.floor(changed))
   })
 }
@@ -76,6 +76,6 @@ export const mcpRemote: ToolImport = {
   formats: [{
     locate,
     companions: ({ path }) => path.endsWith(TOKENS) ? [clientOf(path)] : [],
-    read: (source) => Either.map(ToolJson.parse(source.text), (tokens) => [entry(source, tokens)])
+    read: (source) => Either.map(LooseJson.parse(source.text), (tokens) => [entry(source, tokens)])
   }]
 }

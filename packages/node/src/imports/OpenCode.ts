@@ -11,10 +11,10 @@
 import { Account } from "@lockstep/core/Credential"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import * as LooseJson from "./LooseJson.js"
 import { fromMillis, fromSeconds, login, ToolEntry } from "./ToolEntry.js"
 import type { ToolImport } from "./ToolImport.js"
 import { locateIn } from "./ToolImport.js"
-import * as ToolJson from "./ToolJson.js"
 
 const directory = locateIn({
   variable: "XDG_DATA_HOME",
@@ -24,38 +24,38 @@ const directory = locateIn({
 
 const VENDORS: ReadonlyMap<string, string> = new Map([["openai", "codex"], ["anthropic", "anthropic-oauth"]])
 
-const provider = ([key, found]: readonly [string, ToolJson.Members]): ToolEntry => {
+const provider = ([key, found]: readonly [string, LooseJson.Members]): ToolEntry => {
   const name = key.replace(/\/+$/, "")
-  const type = Option.getOrElse(ToolJson.text(found, "type"), () => "")
+  const type = Option.getOrElse(LooseJson.text(found, "type"), () => "")
   if (type === "api" || type === "wellknown") return ToolEntry.ApiKey({ name })
   if (type !== "oauth") return ToolEntry.Foreign({ name })
   const vendor = Option.fromNullable(VENDORS.get(name))
-  const accessToken = ToolJson.text(found, "access")
-  const refreshToken = ToolJson.text(found, "refresh")
+  const accessToken = LooseJson.text(found, "access")
+  const refreshToken = LooseJson.text(found, "refresh")
   return login(name, Option.orElseSome(vendor, () => name), {
     vendor,
     accessToken,
     // GitHub's token stands in both places.
     refreshToken: Option.isSome(vendor) ? refreshToken : Option.none(),
-    expiresAt: Option.flatMap(ToolJson.number(found, "expires"), fromMillis),
+    expiresAt: Option.flatMap(LooseJson.number(found, "expires"), fromMillis),
     account: Option.map(
-      ToolJson.text(found, "accountId"),
+      LooseJson.text(found, "accountId"),
       (id) => Account.make({ id: Option.some(id), label: Option.none() })
     )
   })
 }
 
-const server = ([name, found]: readonly [string, ToolJson.Members]): ToolEntry => {
-  const tokens = Option.getOrElse(ToolJson.object(found, "tokens"), (): ToolJson.Members => ({}))
-  const client = Option.getOrElse(ToolJson.object(found, "clientInfo"), (): ToolJson.Members => ({}))
+const server = ([name, found]: readonly [string, LooseJson.Members]): ToolEntry => {
+  const tokens = Option.getOrElse(LooseJson.object(found, "tokens"), (): LooseJson.Members => ({}))
+  const client = Option.getOrElse(LooseJson.object(found, "clientInfo"), (): LooseJson.Members => ({}))
   return login(name, Option.some(`mcp:${name}`), {
-    clientId: ToolJson.text(client, "clientId"),
-    clientSecret: ToolJson.text(client, "clientSecret"),
-    resource: ToolJson.text(found, "serverUrl"),
-    accessToken: ToolJson.text(tokens, "accessToken"),
-    refreshToken: ToolJson.text(tokens, "refreshToken"),
-    scope: ToolJson.text(tokens, "scope"),
-    expiresAt: Option.flatMap(ToolJson.number(tokens, "expiresAt"), fromSeconds)
+    clientId: LooseJson.text(client, "clientId"),
+    clientSecret: LooseJson.text(client, "clientSecret"),
+    resource: LooseJson.text(found, "serverUrl"),
+    accessToken: LooseJson.text(tokens, "accessToken"),
+    refreshToken: LooseJson.text(tokens, "refreshToken"),
+    scope: LooseJson.text(tokens, "scope"),
+    expiresAt: Option.flatMap(LooseJson.number(tokens, "expiresAt"), fromSeconds)
   })
 }
 
@@ -72,11 +72,11 @@ export const openCode: ToolImport = {
   formats: [
     {
       locate: (machine) => [directory(machine, "auth.json")],
-      read: ({ text }) => Either.map(ToolJson.parseLeading(text), (root) => ToolJson.objects(root).map(provider))
+      read: ({ text }) => Either.map(LooseJson.parseLeading(text), (root) => LooseJson.objects(root).map(provider))
     },
     {
       locate: (machine) => [directory(machine, "mcp-auth.json")],
-      read: ({ text }) => Either.map(ToolJson.parseLeading(text), (root) => ToolJson.objects(root).map(server))
+      read: ({ text }) => Either.map(LooseJson.parseLeading(text), (root) => LooseJson.objects(root).map(server))
     }
   ]
 }

@@ -12,6 +12,7 @@ import * as Os from "node:os"
 import * as Path from "node:path"
 import * as AtomicFile from "../AtomicFile.js"
 import type { Damage } from "../StoreCodec.js"
+import * as ToolFiles from "../ToolFiles.js"
 import * as WholeFile from "../WholeFile.js"
 import { claudeCode } from "./ClaudeCode.js"
 import { codex } from "./Codex.js"
@@ -22,6 +23,7 @@ import { kiro } from "./Kiro.js"
 import { mcpRemote } from "./McpRemote.js"
 import { openCode } from "./OpenCode.js"
 import type { ToolEntry } from "./ToolEntry.js"
+import * as ToolFileImport from "./ToolFileImport.js"
 import type { Format, Machine, ToolImport } from "./ToolImport.js"
 
 /**
@@ -38,7 +40,8 @@ export const all: ReadonlyArray<ToolImport> = [
   grok,
   kiro,
   mcpRemote,
-  openCode
+  openCode,
+  ...ToolFiles.all.filter(({ name }) => name !== claudeCode.name).map(ToolFileImport.make)
 ]
 
 /**
