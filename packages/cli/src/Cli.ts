@@ -7,6 +7,8 @@ import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import { LOCAL_USER } from "@lockstep/core/PendingLogins"
+import { STORE_KINDS } from "@lockstep/node/Home"
+import * as StoreDrift from "@lockstep/node/StoreDrift"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Argv from "./Argv.js"
@@ -19,6 +21,7 @@ import * as Status from "./commands/Status.js"
 import * as Token from "./commands/Token.js"
 import * as Parameters from "./Parameters.js"
 import * as TokenFormat from "./TokenFormat.js"
+import { UsageError } from "./UsageError.js"
 import * as Wiring from "./Wiring.js"
 
 const { duration, flag, json, tenant, text } = Parameters
@@ -36,6 +39,14 @@ const lockstep = Command.make(
 /** Runs a command over the home that the global options name. */
 const wired = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.flatMap(lockstep, (options) => Effect.provide(effect, Wiring.layer(options)))
+
+/** A command that is nothing without the one behind it. */
+const nothingAsked = (command: string) =>
+  new UsageError({
+    reason: "Arguments",
+    message: "a command is missing",
+    advice: `did you mean \`lockstep ${command}\`?`
+  })
 
 const onDemand = Effect.promise(() => import("./commands/OnDemand.js"))
 
@@ -111,7 +122,7 @@ const login = Command.make(
     Effect.flatMap(lockstep, (root) =>
       Effect.flatMap(
         onDemand,
-        ({ Login }) => wired(Login.run({ ...options, globals: Wiring.toArguments(root) }))
+        ({ Login }) => wired(StoreDrift.onPurpose(Login.run({ ...options, globals: Wiring.toArguments(root) })))
       ))
 ).pipe(Command.withDescription("Logs a person in, in a browser, in two steps or on another device."))
 
@@ -175,7 +186,7 @@ const importCommand = Command.make(
     replace: flag("replace", "replace a login that is still alive, or one of another account"),
     json
   },
-  (options) => wired(Import.run(options))
+  (options) => wired(StoreDrift.onPurpose(Import.run(options)))
 ).pipe(Command.withDescription("Takes over a login, from JSON or from another tool."))
 
 const logout = Command.make(
@@ -209,6 +220,35 @@ const exec = Command.make(
     })
 ).pipe(Command.withDescription("Runs a command with a fresh token in its environment."))
 
+const storeMove = Command.make(
+  "move",
+  {
+    to: Options.choice("to", STORE_KINDS).pipe(Options.withDescription("file, keyring or secrets")),
+    json
+  },
+  (options) => Effect.flatMap(onDemand, ({ Store }) => wired(Store.move(options)))
+).pipe(Command.withDescription("Moves all logins to another store and pins the home to it."))
+
+const store = Command.make(
+  "store",
+  { json },
+  (options) => Effect.flatMap(onDemand, ({ Store }) => wired(Store.show(options)))
+).pipe(
+  Command.withDescription("Shows which store is used, where it is, and why this one."),
+  Command.withSubcommands([storeMove])
+)
+
+const rotateKey = Command.make(
+  "rotate-key",
+  { json },
+  (options) => Effect.flatMap(onDemand, ({ RotateKey }) => wired(RotateKey.run(options)))
+).pipe(Command.withDescription("Makes a new key and encrypts everything again. Logins go on meanwhile."))
+
+const secrets = Command.make("secrets", {}, () => nothingAsked("secrets rotate-key")).pipe(
+  Command.withDescription("Looks after the key of the encrypted store."),
+  Command.withSubcommands([rotateKey])
+)
+
 const doctor = Command.make("doctor", { json }, (options) => wired(Doctor.run(options))).pipe(
   Command.withDescription("Checks home, locks, journals and clock, and says how to repair what it finds.")
 )
@@ -229,6 +269,10 @@ export const commands = {
   import: importCommand,
   vendors,
   "vendors secret": secret,
+  store,
+  "store move": storeMove,
+  secrets,
+  "secrets rotate-key": rotateKey,
   doctor
 }
 
@@ -238,7 +282,7 @@ export const commands = {
  * @since 0.1.0
  * @category commands
  */
-export const subcommands = { vendors: ["secret"] }
+export const subcommands = { vendors: ["secret"], store: ["move"], secrets: ["rotate-key"] }
 
 /**
  * The whole tree.
@@ -247,5 +291,5 @@ export const subcommands = { vendors: ["secret"] }
  * @category commands
  */
 export const root = lockstep.pipe(
-  Command.withSubcommands([token, exec, login, status, refresh, logout, importCommand, vendors, doctor])
+  Command.withSubcommands([token, exec, login, status, refresh, logout, importCommand, vendors, store, secrets, doctor])
 )

@@ -17,7 +17,7 @@ const config = CliConfig.make({ showBuiltIns: false, showTypes: true })
 
 const GLOBAL: Section = ["global options", [
   ["--home DIR", "where credentials live: LOCKSTEP_HOME, else ~/.lockstep"],
-  ["--store file", "which store to use: LOCKSTEP_STORE, else the home's own"],
+  ["--store STORE", "file, keyring, secrets, auto or TOOL[:PATH]: LOCKSTEP_STORE, else the home's own"],
   ["--log-level LEVEL", "all, trace, debug, info, warning (default), error, fatal, none"],
   ["--completions SHELL", "print a completion script: bash, fish, sh, zsh"],
   ["--version", "print the version"],
@@ -87,6 +87,23 @@ const SECRET_SOURCES: Section = ["where it comes from", [
   ["LOCKSTEP_VENDOR_CLIENT_SECRET", "a variable that comes before what is stored"]
 ]]
 
+const STORES: Section = ["stores", [
+  ["file", "auth.json, readable for its owner; what is used where nothing is said"],
+  ["keyring", "the keyring of the operating system"],
+  ["secrets", "an encrypted file; its key is in the keyring, or where LOCKSTEP_SECRETS_KEY_FILE says"],
+  ["auto", "the home's own; in a new home the keyring, and the file only where there is no keyring"],
+  ["TOOL[:PATH]", "the file of another tool, with that tool's locks; named for one call and never remembered"]
+]]
+
+const MOVE: Section = ["what happens", [
+  ["meanwhile", "refreshes wait; one that is under way is waited for"],
+  [
+    "then",
+    "the new store is read back before the old one is emptied, and a move that was cut off is finished by another"
+  ],
+  ["running processes", "are told that their store moved, and start again"]
+]]
+
 const SOURCES: Section = ["sources", [
   ["a variable", "of the vendor's own, such as CLAUDE_CODE_OAUTH_TOKEN, for the tenant that is called like the vendor"],
   ["stored", "the login that `lockstep login` or `lockstep import` stored"]
@@ -97,6 +114,8 @@ const MORE: Readonly<Record<string, ReadonlyArray<Section>>> = {
   login: [LOGIN_EXAMPLES, LOGIN_ELSEWHERE],
   import: [IMPORT_MEMBERS, IMPORT_TOOLS],
   "vendors secret": [SECRET_SOURCES],
+  store: [STORES],
+  "store move": [MOVE],
   exec: [["exit codes", [["the command's own", "once it started; 128 and the number of the signal that ended it"]]]]
 }
 
@@ -110,6 +129,10 @@ const USAGE: Readonly<Record<keyof typeof Cli.commands, string>> = {
   logout: "lockstep logout TENANT|--all [options]",
   vendors: "lockstep vendors [--json]",
   "vendors secret": "lockstep vendors secret VENDOR --from FILE|- [--json]",
+  store: "lockstep store [--json]",
+  "store move": "lockstep store move --to file|keyring|secrets [--json]",
+  secrets: "lockstep secrets rotate-key [--json]",
+  "secrets rotate-key": "lockstep secrets rotate-key [--json]",
   doctor: "lockstep doctor [--json]"
 }
 

@@ -84,6 +84,6 @@ export const globals = {
   store: text(
     "store",
     "STORE",
-    "which store to use: LOCKSTEP_STORE, else the one that the home is pinned to, else file"
+    "file, keyring, secrets, auto or TOOL[:PATH]: LOCKSTEP_STORE, else the home's own, else file"
   )
 }

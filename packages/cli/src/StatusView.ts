@@ -91,6 +91,8 @@ const HEADER = ["TENANT", "STATE", "EXPIRY", "ACCOUNT", "STORE", "SHADOWED BY", 
  */
 export const table = (tenants: Tenants, options: {
   readonly style: Style.Style
+  /** What the store is called. */
+  readonly kind: string
   readonly now: number
 }): string => {
   const { now, style } = options
@@ -110,7 +112,7 @@ export const table = (tenants: Tenants, options: {
         paint(standing.state, style)(WORDS[standing.state]) + obstacle(standing, now),
         Option.match(tenant.expiresAt, { onNone: () => "unknown", onSome: (at) => Times.relative(at * 1000, now) }),
         Style.printable(accountOf(tenant)),
-        "file",
+        options.kind,
         tenant.shadowedBy.join(", "),
         Style.printable(holderOf(tenant.holder)),
         Style.printable(lastRefresh(tenant, now))
@@ -132,7 +134,7 @@ const outcomeJson = (outcome: Outcome) => ({
   took: Option.getOrNull(Option.map(outcome.took, (millis) => millis / 1000))
 })
 
-const tenantJson = (tenant: Survey.Tenant, now: number) => {
+const tenantJson = (tenant: Survey.Tenant, { kind, now }: { readonly kind: string; readonly now: number }) => {
   const { obstacle: found, state } = tenant.standing
   return {
     tenant: tenant.tenant,
@@ -151,7 +153,7 @@ const tenantJson = (tenant: Survey.Tenant, now: number) => {
       label: Option.getOrNull(label)
     }))),
     vendor: Option.getOrNull(tenant.vendor),
-    store: "file",
+    store: kind,
     generation: tenant.generation,
     holder: Option.getOrNull(Option.map(tenant.holder, ({ command, pid, stopped }) => ({
       pid,
@@ -178,10 +180,10 @@ const damagedJson = ({ error, tenant }: Survey.Damaged) => ({
 export const json = (
   tenants: Tenants,
   pending: ReadonlyArray<Pending>,
-  options: { readonly store: string; readonly now: number }
+  options: { readonly store: string; readonly kind: string; readonly now: number }
 ): unknown => ({
   store: options.store,
-  tenants: tenants.map(Either.match({ onLeft: damagedJson, onRight: (tenant) => tenantJson(tenant, options.now) })),
+  tenants: tenants.map(Either.match({ onLeft: damagedJson, onRight: (tenant) => tenantJson(tenant, options) })),
   pending: PendingView.json(pending, options.now)
 })
 

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { CredentialLock } from "@lockstep/core/CredentialLock"
+import { CredentialLock } from "@lockstep/core/CredentialLock"
 import type { CredentialStore } from "@lockstep/core/CredentialStore"
 import * as CredentialWriter from "@lockstep/core/CredentialWriter"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
@@ -13,10 +13,11 @@ import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
 import type { RefreshJournal } from "@lockstep/core/RefreshJournal"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import type { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
-import * as FileHome from "@lockstep/node/FileHome"
 import * as FileVendorSettings from "@lockstep/node/FileVendorSettings"
-import type { Home } from "@lockstep/node/Home"
+import { Home } from "@lockstep/node/Home"
 import * as NodeFetch from "@lockstep/node/NodeFetch"
+import * as ResolvedHome from "@lockstep/node/ResolvedHome"
+import * as StoreChoice from "@lockstep/node/StoreChoice"
 import * as CredentialSources from "@lockstep/oauth/CredentialSources"
 import * as Fetch from "@lockstep/oauth/Fetch"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
@@ -30,7 +31,6 @@ import * as Background from "./Background.js"
 import type { Output } from "./Output.js"
 import * as Question from "./Question.js"
 import * as Stdin from "./Stdin.js"
-import { UsageError } from "./UsageError.js"
 
 /**
  * The global options.
@@ -51,6 +51,8 @@ export interface Globals {
  */
 export type Services =
   | Home
+  | ResolvedHome.NativeHome
+  | StoreChoice.StoreChoice
   | CredentialStore
   | CredentialLock
   | RefreshJournal
@@ -68,36 +70,19 @@ export type Services =
   | Question.Question
   | Stdin.Stdin
 
-/** The stores that there are. */
-const STORES = ["file"]
-
-const storeOf = (globals: Globals): Option.Option<string> =>
-  Option.orElse(
-    globals.store,
-    () => Option.filter(Option.fromNullable(process.env["LOCKSTEP_STORE"]), (text) => text !== "")
-  )
-
-const checkStore = (globals: Globals): Layer.Layer<never, UsageError> =>
-  Option.match(storeOf(globals), {
-    onNone: () => Layer.empty,
-    onSome: (store) =>
-      STORES.includes(store) ? Layer.empty : Layer.fail(
-        new UsageError({
-          reason: "Configuration",
-          message: "there is no store of that name",
-          advice: `use --store ${STORES.join("|")}, and check LOCKSTEP_STORE`
-        })
-      )
-  })
-
 // The node package knows the shape and not the service.
 const settings: Layer.Layer<
   VendorSettings.VendorSettings,
   never,
-  Home | CredentialLock | RefreshPolicy.RefreshPolicy
+  ResolvedHome.NativeHome | RefreshPolicy.RefreshPolicy
 > = Layer.effect(
   VendorSettings.VendorSettings,
-  Effect.map(FileVendorSettings.make, (made) => VendorSettings.VendorSettings.of(made))
+  Effect.flatMap(ResolvedHome.NativeHome, ({ home, lock }) =>
+    FileVendorSettings.make.pipe(
+      Effect.provideService(Home, home),
+      Effect.provideService(CredentialLock, lock),
+      Effect.map((made) => VendorSettings.VendorSettings.of(made))
+    ))
 )
 
 // undici is loaded by the first request that is really sent.
@@ -106,16 +91,22 @@ const fetch: Layer.Layer<Fetch.Fetch> = Layer.effect(
   Effect.map(NodeFetch.make, ({ load }) => Fetch.Fetch.of({ load }))
 )
 
+// A store may need longer bounds than another, so it is chosen before they are read.
+const policy: Layer.Layer<RefreshPolicy.RefreshPolicy, ConfigError.ConfigError, StoreChoice.StoreChoice> = Layer
+  .unwrapEffect(Effect.map(StoreChoice.StoreChoice, ({ demands }) => RefreshPolicy.layerFromEnvFor(demands)))
+
 /**
- * The services over a home: nothing is opened, created, locked or asked before a command needs it.
+ * The services over the store of this process: nothing is opened, created, locked or asked before a command needs it, save
+ * for the keyring where it is to be found out whether there is one.
  *
  * @since 0.1.0
  * @category layers
  */
 export const layer = (
   globals: Globals
-): Layer.Layer<Services, UsageError | ConfigError.ConfigError | CredentialStoreError, Output> =>
-  Layer.mergeAll(
+): Layer.Layer<Services, ConfigError.ConfigError | CredentialStoreError, Output> => {
+  const home = { directory: Option.getOrUndefined(globals.home) }
+  return Layer.mergeAll(
     RefreshCoordinator.layer,
     CredentialWriter.layer,
     Background.layer,
@@ -124,10 +115,11 @@ export const layer = (
   ).pipe(
     Layer.provideMerge(Layer.merge(OAuthTokenEndpoint.layer, CredentialSources.layer)),
     Layer.provideMerge(Layer.mergeAll(settings, fetch, VendorRegistry.layerBuiltIn)),
-    Layer.provideMerge(FileHome.layer({ directory: Option.getOrUndefined(globals.home) })),
-    Layer.provideMerge(RefreshPolicy.layerFromEnv),
-    Layer.provideMerge(checkStore(globals))
+    Layer.provideMerge(ResolvedHome.layer(home)),
+    Layer.provideMerge(policy),
+    Layer.provideMerge(StoreChoice.layer({ store: Option.getOrUndefined(globals.store), home }))
   )
+}
 
 /**
  * The global options as another run of this command needs them.

@@ -61,27 +61,30 @@ const withNativeHome = <R>(
     ports
   )
 
-const keyring = Effect.promise(() => import("./NativeKeyring.js"))
+const others = Effect.promise(() => import("./internal/otherStores.js"))
 
-// What the plain file does not need is loaded by those alone who do.
 const ofKind = (kind: Home.StoreKind, options: Options): Layer.Layer<Ports, Failure, RefreshPolicy> => {
   switch (kind) {
     case "file":
       return withNativeHome(FileHome.layer(options))
     case "keyring":
-      return withNativeHome(Layer.unwrapEffect(
-        Effect.map(
-          Effect.all([Effect.promise(() => import("./KeyringHome.js")), keyring]),
-          ([home, native]) => Layer.provide(home.layer(options), native.layer)
+      return withNativeHome(
+        Layer.unwrapEffect(
+          Effect.map(
+            others,
+            ({ KeyringHome, NativeKeyring }) => Layer.provide(KeyringHome.layer(options), NativeKeyring.layer)
+          )
         )
-      ))
+      )
     case "secrets":
-      return withNativeHome(Layer.unwrapEffect(
-        Effect.map(
-          Effect.all([Effect.promise(() => import("./SecretsHome.js")), keyring]),
-          ([home, native]) => Layer.provide(home.layer(options), native.layer)
+      return withNativeHome(
+        Layer.unwrapEffect(
+          Effect.map(
+            others,
+            ({ NativeKeyring, SecretsHome }) => Layer.provide(SecretsHome.layer(options), NativeKeyring.layer)
+          )
         )
-      ))
+      )
   }
 }
 
@@ -99,11 +102,11 @@ const ofTool = (
   options: Options
 ): Layer.Layer<Ports, Failure, RefreshPolicy> =>
   Layer.unwrapScoped(Effect.gen(function*() {
-    const { layer } = yield* Effect.promise(() => import("./ToolHome.js"))
+    const { ToolHome } = yield* others
     const { store } = yield* Home.make(options)
     const native = yield* Layer.build(Layer.provide(ofKind(store, options), patient))
     return Layer.merge(
-      layer(tool, path, { trustLocks: options.trustLocks }),
+      ToolHome.layer(tool, path, { trustLocks: options.trustLocks }),
       Layer.succeedContext(Context.pick(PendingLogins, NativeHome)(native))
     )
   }))

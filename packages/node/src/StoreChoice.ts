@@ -182,14 +182,16 @@ const unknown = (tools: ReadonlyArray<string>): ConfigError.ConfigError =>
     }`
   )
 
-// Loaded by those alone whose answer depends on it: the plain file needs none of it.
+const others = Effect.promise(() => import("./internal/otherStores.js"))
+
 const machine: Resolvers = {
   keyring: Effect.flatMap(
-    Effect.promise(() => import("./NativeKeyring.js")),
-    ({ layer }) => Effect.map(Layer.build(layer), (context) => Context.get(context, Keyring.Keyring))
+    others,
+    ({ NativeKeyring }) =>
+      Effect.map(Layer.build(NativeKeyring.layer), (context) => Context.get(context, Keyring.Keyring))
   ),
   tool: (text) =>
-    Effect.flatMap(Effect.promise(() => import("./ToolFiles.js")), ({ all, find }) => {
+    Effect.flatMap(others, ({ ToolFiles: { all, find } }) => {
       const tools = all.map(({ name }) => name)
       return tools.includes(text.split(":", 1)[0]!) ? find(text) : Effect.fail(unknown(tools))
     })

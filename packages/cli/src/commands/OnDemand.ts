@@ -5,5 +5,7 @@
  * @since 0.1.0
  */
 export * as Login from "./Login.js"
+export * as RotateKey from "./RotateKey.js"
+export * as Store from "./Store.js"
 export * as Vendors from "./Vendors.js"
 export * as VendorSecret from "./VendorSecret.js"

@@ -4,6 +4,7 @@
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import type { Pending } from "@lockstep/core/PendingLogins"
 import type { TenantId } from "@lockstep/core/TenantId"
+import { StoreChoice } from "@lockstep/node/StoreChoice"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -50,14 +51,15 @@ const standings = (tenants: StatusView.Tenants, pending: ReadonlyArray<Pending>,
   Effect.gen(function*() {
     const output = yield* Output.Output
     const { location: store } = yield* CredentialStore
+    const { name: kind } = yield* StoreChoice
     const now = yield* Clock.currentTimeMillis
     const style = output.dataStyle
     return {
       text: json
-        ? `${JSON.stringify(StatusView.json(tenants, pending, { store, now }))}\n`
-        : [StatusView.table(tenants, { style, now }), PendingView.table(pending, { style, now })]
+        ? `${JSON.stringify(StatusView.json(tenants, pending, { store, kind, now }))}\n`
+        : [StatusView.table(tenants, { style, kind, now }), PendingView.table(pending, { style, now })]
           .filter((table) => table !== "").join("\n"),
-      facts: JSON.stringify(StatusView.json(tenants, pending, { store, now: 0 }))
+      facts: JSON.stringify(StatusView.json(tenants, pending, { store, kind, now: 0 }))
     } satisfies View
   })
 

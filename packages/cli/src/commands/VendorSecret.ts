@@ -1,7 +1,7 @@
 /**
  * @since 0.1.0
  */
-import { Home } from "@lockstep/node/Home"
+import { NativeHome } from "@lockstep/node/ResolvedHome"
 import * as ClientSecrets from "@lockstep/oauth/ClientSecrets"
 import { VendorRegistry } from "@lockstep/oauth/VendorRegistry"
 import { VendorSettings } from "@lockstep/oauth/VendorSettings"
@@ -35,7 +35,7 @@ export const run = (options: Options) =>
   Effect.gen(function*() {
     const registry = yield* VendorRegistry
     const settings = yield* VendorSettings
-    const home = yield* Home
+    const { home } = yield* NativeHome
     const vendor = Option.filter(registry.find(options.vendor), ClientSecrets.isNeeded)
     if (Option.isNone(vendor)) {
       const known = registry.all.filter(ClientSecrets.isNeeded).map(({ id }) => id)
