@@ -28,8 +28,8 @@ type Store = CredentialStore["Type"]
  * @category models
  */
 export interface Holds {
-  /** Two tenants that it can name. */
-  readonly tenants: readonly [TenantId.TenantId, TenantId.TenantId]
+  /** Two tenants that it can name, or the only one. */
+  readonly tenants: readonly [TenantId.TenantId, TenantId.TenantId?]
   /** Names that are easily mistaken for each other, or for something else. */
   readonly names: ReadonlyArray<string>
   /** Makes a credential one that it has a place for. */
@@ -139,18 +139,20 @@ export const credentialStoreContract = <E>(
         })
       ))
 
-    it.scopedLive("a change of one tenant leaves the others alone", () =>
-      withViews((store, other) =>
-        Effect.gen(function*() {
-          const linear = yield* put(store, LINEAR, credential(4))
-          yield* put(other, CODEX, credential(1))
-          yield* put(store, CODEX, credential(2))
-          yield* remove(other, CODEX)
-          const found = yield* getSome(store, LINEAR)
-          assert.strictEqual(found.version, linear.version)
-          assert.isTrue(Equal.equals(found.credential, linear.credential))
-        })
-      ))
+    if (LINEAR !== undefined) {
+      it.scopedLive("a change of one tenant leaves the others alone", () =>
+        withViews((store, other) =>
+          Effect.gen(function*() {
+            const linear = yield* put(store, LINEAR, credential(4))
+            yield* put(other, CODEX, credential(1))
+            yield* put(store, CODEX, credential(2))
+            yield* remove(other, CODEX)
+            const found = yield* getSome(store, LINEAR)
+            assert.strictEqual(found.version, linear.version)
+            assert.isTrue(Equal.equals(found.credential, linear.credential))
+          })
+        ))
+    }
 
     it.scopedLive("names are told apart exactly and all of them are listed", () =>
       withViews((store, other) =>
