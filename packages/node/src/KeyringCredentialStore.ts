@@ -30,7 +30,6 @@ import type * as ConfigError from "effect/ConfigError"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Equal from "effect/Equal"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -62,12 +61,8 @@ const CredentialJson = Schema.parseJson(Credential.Credential)
 const decodeCredential = Schema.decodeEither(CredentialJson)
 const encodeCredential = Schema.encodeSync(CredentialJson)
 
-/** JSON knows no endless number, and an empty token is none. */
-const isSound = (text: string, credential: Credential.Credential): boolean =>
-  Equal.equals(Either.getOrUndefined(decodeCredential(text)), credential) &&
-  [credential.accessToken, credential.refreshToken, credential.idToken].every((token) =>
-    Option.isNone(token) || Redacted.value(token.value) !== ""
-  )
+const hasEmptyToken = ({ accessToken, idToken, refreshToken }: Credential.Credential): boolean =>
+  [accessToken, refreshToken, idToken].some((token) => Option.isSome(token) && Redacted.value(token.value) === "")
 
 const sha256 = (text: string): string => Crypto.createHash("sha256").update(text).digest("hex")
 
@@ -196,10 +191,14 @@ export const make: Effect.Effect<
       )
     )
 
+  const forget = (writeId: string) => {
+    gone = new Set([...gone, writeId])
+  }
+
   const removeStale = (note: KeyringIndex.Note, now: number) =>
     Effect.map(entries.remove(note), (removed) => {
-      // One that was not there may still arrive, as long as its writer may live.
-      if (removed || KeyringIndex.isAbandoned(note, now)) gone = new Set([...gone, note.writeId])
+      // One that was not there may still arrive, as long as its writer may be at it.
+      if (removed || KeyringIndex.isOver(note, now)) forget(note.writeId)
     })
 
   const collect = Effect.gen(function*() {
@@ -219,10 +218,10 @@ export const make: Effect.Effect<
 
   const put = (tenant: TenantId, found: Option.Option<Found>, credential: Credential.Credential) =>
     Effect.gen(function*() {
-      const text = encodeCredential(credential)
-      if (!isSound(text, credential)) {
-        return yield* new CredentialStoreError({ reason: "Write", location: entries.name, detail: "no whole record" })
+      if (hasEmptyToken(credential)) {
+        return yield* new CredentialStoreError({ reason: "Write", location: entries.name, detail: "an empty token" })
       }
+      const text = encodeCredential(credential)
       const parts = entries.split(text)
       if (parts.length > KeyringIndex.MAX_PARTS) {
         return yield* new CredentialStoreError({ reason: "TooLarge", location: entries.name })
@@ -245,13 +244,25 @@ export const make: Effect.Effect<
       )
       if (!begun) return Option.none()
       const committed = yield* Effect.withSpan(entries.write(place, parts), "lockstep.store.write").pipe(
-        Effect.zipRight(Effect.withSpan(
-          rewrite(
-            (document) => KeyringIndex.isWriting(document, writeId) && isUnchanged(document, tenant, found),
-            (document, now) => KeyringIndex.commit(document, tenant, current, gone, now)
-          ),
-          "lockstep.store.commit"
-        )),
+        Effect.as(true),
+        // Whoever overtook this write has removed what it wrote, and it was not kept for no fault of the keyring.
+        Effect.catchAll((error) =>
+          Effect.flatMap(
+            index.readToWrite,
+            (document) => KeyringIndex.isWriting(document, writeId) ? error : Effect.succeed(false)
+          )
+        ),
+        Effect.flatMap((written) =>
+          written
+            ? Effect.withSpan(
+              rewrite(
+                (document) => KeyringIndex.isWriting(document, writeId) && isUnchanged(document, tenant, found),
+                (document, now) => KeyringIndex.commit(document, tenant, current, gone, now)
+              ),
+              "lockstep.store.commit"
+            )
+            : Effect.succeed(false)
+        ),
         Effect.onError(() =>
           Effect.ignore(rewrite(
             (document) => KeyringIndex.isWriting(document, writeId),
@@ -260,7 +271,8 @@ export const make: Effect.Effect<
         )
       )
       if (!committed) {
-        yield* Effect.ignore(entries.remove(place))
+        // Its note is stale by now. Nobody else knows whether this process is still at it.
+        yield* Effect.ignore(Effect.map(entries.remove(place), () => forget(writeId)))
         return Option.none()
       }
       const stored = storedOf(credential)

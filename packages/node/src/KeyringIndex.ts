@@ -12,7 +12,7 @@
  *   "version": 1,
  *   "tenants": { "codex": { "generation": 7, "write_id": "…", "parts": 1, "bytes": 812, "sha256": "…" } },
  *   "writing": { "…": { "tenant": "codex", "parts": 1, "at": 1790000000 } },
- *   "stale": { "…": { "tenant": "codex", "parts": 1, "at": 1790000000 } }
+ *   "stale": { "…": { "tenant": "codex", "parts": 1, "at": 1790000000, "settled": true } }
  * }
  * ```
  *
@@ -68,7 +68,9 @@ const NoteMembers = Schema.Struct({
   tenant: Schema.String,
   parts: Parts,
   /** Seconds since the epoch at which it was noted. */
-  at: Schema.Number
+  at: Schema.Number,
+  /** Whether its writer is done with it, for better or worse. Whoever is not may still bring it about. */
+  settled: Schema.optionalWith(Schema.Boolean, { default: () => false })
 })
 
 /**
@@ -235,12 +237,12 @@ export const stale = (document: Document): ReadonlyArray<Note> =>
   notesOf(document, "stale").flatMap((note) => Option.toArray(Either.getRight(note)))
 
 /**
- * Whether nobody can be writing any more what was noted so long ago. `now` is milliseconds since the epoch.
+ * Whether nobody writes any more what was noted. `now` is milliseconds since the epoch.
  *
  * @since 0.1.0
  * @category predicates
  */
-export const isAbandoned = ({ at }: Note, now: number): boolean => Math.abs(now / 1_000 - at) > ABANDONED
+export const isOver = ({ at, settled }: Note, now: number): boolean => settled || Math.abs(now / 1_000 - at) > ABANDONED
 
 /**
  * Whether a write is still noted as under way. Somebody else's later one ends it.
@@ -272,7 +274,12 @@ const EDITED = { tenants: CURRENT_MEMBERS, writing: NOTE_MEMBERS, stale: NOTE_ME
 const rewrite = ({ root, text }: Document, edits: ListEdits<keyof typeof EDITED>): string =>
   rewriteLists(text, root, EDITED, edits)
 
-const noteText = ({ at, parts, tenant }: Omit<Note, "writeId">) => ({ tenant, parts, at })
+const noteText = ({ at, parts, settled, tenant }: Omit<Note, "writeId">) => ({
+  tenant,
+  parts,
+  at,
+  ...(settled ? { settled } : {})
+})
 
 const seconds = (now: number): number => Math.floor(now / 1_000)
 
@@ -292,7 +299,7 @@ export const begin = (
   now: number
 ): string =>
   rewrite(document, {
-    writing: { drop: () => false, put: [[write.writeId, noteText({ ...write, at: seconds(now) })]] },
+    writing: { drop: () => false, put: [[write.writeId, noteText({ ...write, at: seconds(now), settled: false })]] },
     stale: forgetting(gone)
   })
 
@@ -303,7 +310,7 @@ export const begin = (
  */
 const ended = (document: Document, tenant: TenantId.TenantId, now: number): ReadonlyArray<Note> =>
   notesOf(document, "writing").flatMap((note) =>
-    Either.isRight(note) && (note.right.tenant === tenant || isAbandoned(note.right, now))
+    Either.isRight(note) && (note.right.tenant === tenant || isOver(note.right, now))
       ? [note.right]
       : []
   )
@@ -311,7 +318,7 @@ const ended = (document: Document, tenant: TenantId.TenantId, now: number): Read
 const replaced = (document: Document, tenant: TenantId.TenantId, now: number): ReadonlyArray<Note> =>
   Option.match(Option.flatten(Either.getRight(get(document, tenant))), {
     onNone: () => [],
-    onSome: ({ parts, writeId }) => [{ tenant, parts, writeId, at: seconds(now) }]
+    onSome: ({ parts, writeId }) => [{ tenant, parts, writeId, at: seconds(now), settled: true }]
   })
 
 const retire = (notes: ReadonlyArray<Note>, gone: ReadonlySet<string>): Edits => ({
@@ -365,14 +372,14 @@ export const remove = (
 }
 
 /**
- * Gives a write up: what may have been written becomes stale. The text as it is, where nobody is at that write.
+ * Gives a write of one's own up: what may have been written becomes stale.
  *
  * @since 0.1.0
  * @category combinators
  */
 export const abandon = (document: Document, writeId: string, gone: ReadonlySet<string>): string => {
   const over = notesOf(document, "writing").flatMap((note) =>
-    Either.isRight(note) && note.right.writeId === writeId ? [note.right] : []
+    Either.isRight(note) && note.right.writeId === writeId ? [{ ...note.right, settled: true }] : []
   )
   return rewrite(document, { writing: forgetting(new Set([writeId])), stale: retire(over, gone) })
 }

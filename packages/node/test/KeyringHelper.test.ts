@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { assertEquals, deepStrictEqual } from "@effect/vitest/utils"
-import { KeyringError } from "@lockstep/node/Keyring"
+import type { KeyringError } from "@lockstep/node/Keyring"
 import * as NativeKeyring from "@lockstep/node/NativeKeyring"
 import * as Bundle from "@lockstep/testkit/Bundle"
 import * as ChildProcess from "@lockstep/testkit/ChildProcess"

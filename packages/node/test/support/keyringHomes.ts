@@ -1,0 +1,67 @@
+import { CredentialLock } from "@lockstep/core/CredentialLock"
+import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { PendingLogins } from "@lockstep/core/PendingLogins"
+import { RefreshJournal } from "@lockstep/core/RefreshJournal"
+import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
+import * as Home from "@lockstep/node/Home"
+import * as Keyring from "@lockstep/node/Keyring"
+import * as KeyringHome from "@lockstep/node/KeyringHome"
+import * as NativeKeyring from "@lockstep/node/NativeKeyring"
+import * as GnomeKeyring from "@lockstep/testkit/GnomeKeyring"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Path from "node:path"
+import * as Homes from "./homes.js"
+
+/** Long enough for a machine that is busy with other tests. */
+const TIMEOUT = Duration.seconds(30)
+
+const policy = RefreshPolicy.layer({
+  keyringTimeout: TIMEOUT,
+  aggregateLockTimeout: Duration.seconds(30),
+  lockTimeout: Duration.minutes(5)
+})
+
+/** What one more process has of a home whose store is a keyring. */
+export const open = (directory: string, keyring: Keyring.Keyring["Type"]) =>
+  Effect.map(
+    Layer.build(
+      KeyringHome.layer({ directory }).pipe(
+        Layer.provide(Layer.merge(policy, Layer.succeed(Keyring.Keyring, keyring)))
+      )
+    ),
+    (context): Homes.Opened => ({
+      home: Context.get(context, Home.Home),
+      store: Context.get(context, CredentialStore),
+      pending: Context.get(context, PendingLogins),
+      journal: Context.get(context, RefreshJournal),
+      lock: Context.get(context, CredentialLock)
+    })
+  )
+
+/** One more process of a session. */
+export const native = (gnome: GnomeKeyring.GnomeKeyring, timeout: Duration.DurationInput = TIMEOUT) =>
+  NativeKeyring.make({ timeout: Duration.decode(timeout), env: gnome.environment })
+
+/** A home that does not exist yet, as two processes of a session see it. */
+export const twoViews = Effect.gen(function*() {
+  const gnome = yield* GnomeKeyring.make
+  const directory = Path.join(yield* Homes.temporary, "home")
+  return yield* Effect.all([
+    Effect.flatMap(native(gnome), (keyring) => open(directory, keyring)),
+    Effect.flatMap(native(gnome), (keyring) => open(directory, keyring))
+  ])
+})
+
+/** The same over one keyring in memory. */
+export const twoMemoryViews = (faults: Keyring.MemoryFaults = {}) =>
+  Effect.gen(function*() {
+    const directory = Path.join(yield* Homes.temporary, "home")
+    const entries = new Map<string, string>()
+    return yield* Effect.all([
+      open(directory, Keyring.makeMemory({ entries, ...faults })),
+      open(directory, Keyring.makeMemory({ entries, ...faults }))
+    ])
+  })
