@@ -323,7 +323,7 @@ const replaced = (document: Document, tenant: TenantId.TenantId, now: number): R
 
 const retire = (notes: ReadonlyArray<Note>, gone: ReadonlySet<string>): Edits => ({
   ...forgetting(gone),
-  put: notes.map((note) => [note.writeId, noteText(note)])
+  put: [...new Map(notes.map((note) => [note.writeId, noteText(note)]))]
 })
 
 /**
