@@ -12,7 +12,6 @@ import * as StoreDrift from "@lockstep/node/StoreDrift"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Argv from "./Argv.js"
-import * as Doctor from "./commands/Doctor.js"
 import * as Exec from "./commands/Exec.js"
 import * as Import from "./commands/Import.js"
 import * as Logout from "./commands/Logout.js"
@@ -249,9 +248,11 @@ const secrets = Command.make("secrets", {}, () => nothingAsked("secrets rotate-k
   Command.withSubcommands([rotateKey])
 )
 
-const doctor = Command.make("doctor", { json }, (options) => wired(Doctor.run(options))).pipe(
-  Command.withDescription("Checks home, locks, journals and clock, and says how to repair what it finds.")
-)
+const doctor = Command.make(
+  "doctor",
+  { offline: flag("offline", "ask no server what time it is"), json },
+  (options) => Effect.flatMap(onDemand, ({ Doctor }) => wired(Doctor.run(options)))
+).pipe(Command.withDescription("Checks home, store, locks, journals and clock, and says how to repair what it finds."))
 
 /**
  * The commands by name, in the order of the help.

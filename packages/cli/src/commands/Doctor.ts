@@ -1,18 +1,27 @@
 /**
  * @since 0.1.0
  */
-import { Home } from "@lockstep/node/Home"
+import { NativeHome } from "@lockstep/node/ResolvedHome"
+import { StoreChoice } from "@lockstep/node/StoreChoice"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Clocks from "../doctor/Clocks.js"
 import * as Files from "../doctor/Files.js"
 import type * as Finding from "../doctor/Finding.js"
 import * as Journals from "../doctor/Journals.js"
+import * as Keyrings from "../doctor/Keyrings.js"
 import * as Locks from "../doctor/Locks.js"
 import * as Logins from "../doctor/Logins.js"
+import * as Sidecars from "../doctor/Sidecars.js"
+import * as Stores from "../doctor/Stores.js"
+import * as Subject from "../doctor/Subject.js"
 import * as Surroundings from "../doctor/Surroundings.js"
 import { Ended } from "../Ended.js"
 import * as ExitCode from "../ExitCode.js"
 import * as Output from "../Output.js"
+import * as StatusView from "../StatusView.js"
 import * as Style from "../Style.js"
+import * as Survey from "../Survey.js"
 
 /**
  * What `lockstep doctor` was asked for.
@@ -21,48 +30,71 @@ import * as Style from "../Style.js"
  * @category models
  */
 export interface Options {
+  /** Whether no server is asked what time it is. */
+  readonly offline: boolean
   readonly json: boolean
 }
 
-const checks = Effect.all([
-  Files.files,
-  Files.store,
-  Locks.support,
-  Locks.holders,
-  Journals.check,
-  Logins.pending,
-  Logins.sources,
-  Surroundings.clock,
-  Surroundings.network
-])
+const checks = (options: Options) =>
+  Effect.all([
+    Files.files,
+    Stores.store,
+    Stores.drift,
+    Keyrings.check,
+    Locks.support,
+    Locks.holders,
+    Sidecars.check,
+    Journals.check,
+    Journals.lineage,
+    Logins.pending,
+    Logins.sources,
+    Surroundings.clock,
+    Surroundings.network,
+    ...(options.offline ? [] : [Clocks.servers])
+  ])
 
 const isProblem = (finding: Finding.Finding): boolean => finding.kind === "problem"
+
+const line = ({ advice, kind, message }: Finding.Finding, style: Style.Style): string => {
+  const text = Style.printable(message)
+  const told = kind === "problem" ? text : style.dim(text)
+  return `    ${told}\n${advice === null ? "" : `    ${style.dim("→")} ${Style.printable(advice)}\n`}`
+}
 
 const render = (checked: ReadonlyArray<Finding.Checked>, style: Style.Style): string =>
   checked.map(({ check, findings }) => {
     const mark = findings.some(isProblem) ? style.red("✗") : style.green("✓")
-    const lines = findings.map((finding) =>
-      finding.advice === null
-        ? `    ${style.dim(Style.printable(finding.message))}\n`
-        : `    ${Style.printable(finding.message)}\n    ${style.dim("→")} ${Style.printable(finding.advice)}\n`
-    )
-    return `${mark} ${style.bold(check)}\n${lines.join("")}`
+    return `${mark} ${style.bold(check)}\n${findings.map((finding) => line(finding, style)).join("")}`
   }).join("")
 
 /**
- * Checks everything that can be checked from here and says how to repair what it finds.
+ * Checks everything that can be checked from here and says how to repair what it finds. A store that does not answer is
+ * one of the findings, and hides no other.
  *
  * @since 0.1.0
  * @category commands
  */
 export const run = (options: Options) =>
   Effect.gen(function*() {
-    const home = yield* Home
+    const { home } = yield* NativeHome
+    const { name: store } = yield* StoreChoice
+    const { remembered } = yield* Subject.Subject
     const output = yield* Output.Output
-    const checked = yield* checks
+    const checked = yield* checks(options)
     const problems = checked.flatMap(({ findings }) => findings.filter(isProblem)).length
     if (options.json) {
-      yield* Output.json({ home: home.directory, healthy: problems === 0, checks: checked })
+      const lineages = yield* Effect.forEach(remembered, (tenant) => Survey.each(Option.some(tenant), Survey.lineage))
+        .pipe(
+          Effect.map((found) => found.flat()),
+          Effect.orElseSucceed(() => [])
+        )
+      yield* Output.json({
+        home: home.directory,
+        store,
+        healthy: problems === 0,
+        checks: checked,
+        history: StatusView.historyJson(lineages)
+      })
     } else {
       yield* output.data(render(checked, output.dataStyle))
       yield* output.note(
@@ -70,4 +102,4 @@ export const run = (options: Options) =>
       )
     }
     if (problems > 0) yield* new Ended({ code: ExitCode.Unexpected })
-  })
+  }).pipe(Effect.provide(Subject.layer))

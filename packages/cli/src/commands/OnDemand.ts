@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+export * as Doctor from "./Doctor.js"
 export * as Login from "./Login.js"
 export * as RotateKey from "./RotateKey.js"
 export * as Store from "./Store.js"

@@ -1,6 +1,78 @@
 /**
+ * What the doctor says, for people and for programs.
+ *
+ * `lockstep doctor --json` prints one object:
+ *
+ * ```json
+ * {
+ *   "home": "/home/me/.lockstep", "store": "file", "healthy": false,
+ *   "checks": [
+ *     { "check": "files",
+ *       "findings": [{ "kind": "problem", "code": "open_to_others", "message": "…", "advice": "…", "tenant": null }] }
+ *   ],
+ *   "history": { "tenants": [{ "tenant": "codex", "outcomes": [] }] }
+ * }
+ * ```
+ *
+ * Codes, members and the names of checks stay; new ones may come. Messages are for people and change. `history` is what
+ * `lockstep status --history --json` prints.
+ *
  * @since 0.1.0
  */
+
+/**
+ * What each code says.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const CODES = {
+  answer_left: "an answer file of a login that is gone",
+  answer_waiting: "new tokens that are not stored yet",
+  clock_differs: "this machine's clock and a server's are apart",
+  clock_set_back: "a token was obtained in the future",
+  clock_unchecked: "a server's clock could not be read",
+  cooldown: "a server is not asked again yet",
+  directory_missing: "nothing was stored here yet",
+  drift: "another store was chosen automatically than before",
+  error: "an error of the library, told in its own words",
+  holder: "a process holds a lock",
+  holder_late: "a process holds a lock for longer than a refresh may take",
+  holder_stopped: "a process that is stopped holds a lock",
+  intent_open: "a refresh token was sent and no answer read",
+  key_missing: "the key of an encrypted store cannot be had",
+  keyring_leftovers: "entries of the keyring that nothing refers to",
+  keyring_slow: "the keyring takes long to answer",
+  keyring_trouble: "the keyring does not do what it is asked",
+  leftover: "a temporary file of a writer that died",
+  lineage: "where a login came from and what became of it",
+  lock_foreign: "a lock of another program",
+  lock_open: "two processes held one lock",
+  lock_probe_failed: "a second process could not be started",
+  lock_stuck: "a lock that was released stayed taken",
+  login_needed: "a login is over",
+  login_pending: "a login waits for its second step",
+  moved: "a store whose logins were moved away",
+  network_setting: "a variable that leads requests elsewhere",
+  network_setting_wrong: "a variable that leads requests nowhere",
+  not_a_directory: "something else is in the place of a directory",
+  open_to_others: "others may read or write it",
+  owner: "it belongs to somebody else",
+  remote: "a network or shared file system",
+  shadowed: "a variable comes before a stored login",
+  sidecar_kind: "something else is in the place of a sidecar",
+  sidecar_unknown: "a sidecar of a login that nobody knows",
+  store_damaged: "a store that does not decode",
+  unlisted: "a directory that cannot be listed"
+} as const
+
+/**
+ * Names a finding for programs.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Code = keyof typeof CODES
 
 /**
  * What the doctor says about one thing: a problem comes with what to do, a remark is good to know.
@@ -10,8 +82,11 @@
  */
 export interface Finding {
   readonly kind: "problem" | "remark"
+  readonly code: Code
   readonly message: string
   readonly advice: string | null
+  /** Which login it is about, where it is about one. */
+  readonly tenant: string | null
 }
 
 /**
@@ -31,15 +106,25 @@ export interface Checked {
  * @since 0.1.0
  * @category constructors
  */
-export const problem = (message: string, advice: string): Finding => ({ kind: "problem", message, advice })
+export const problem = (code: Code, message: string, advice: string, tenant: string | null = null): Finding => ({
+  kind: "problem",
+  code,
+  message,
+  advice,
+  tenant
+})
 
 /**
- * Something good to know.
+ * Something good to know, and what to do about it where something can be done.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const remark = (message: string): Finding => ({ kind: "remark", message, advice: null })
+export const remark = (
+  code: Code,
+  message: string,
+  more: { readonly advice?: string; readonly tenant?: string } = {}
+): Finding => ({ kind: "remark", code, message, advice: more.advice ?? null, tenant: more.tenant ?? null })
 
 /**
  * An error of the library, which brings its own advice.
@@ -47,5 +132,8 @@ export const remark = (message: string): Finding => ({ kind: "remark", message, 
  * @since 0.1.0
  * @category constructors
  */
-export const fromError = (error: { readonly message: string; readonly advice: string }): Finding =>
-  problem(error.message, error.advice)
+export const fromError = (
+  error: { readonly message: string; readonly advice: string },
+  code: Code = "error",
+  tenant: string | null = null
+): Finding => problem(code, error.message, error.advice, tenant)

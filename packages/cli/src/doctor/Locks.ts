@@ -4,21 +4,28 @@
  * @since 0.1.0
  */
 import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
-import { CredentialStore } from "@lockstep/core/CredentialStore"
-import type { LockUnavailable } from "@lockstep/core/Errors"
+import type { LockHolder, LockUnavailable } from "@lockstep/core/Errors"
+import { type JournalRecord, RefreshJournal } from "@lockstep/core/RefreshJournal"
+import { longestHold, RefreshPolicy } from "@lockstep/core/RefreshPolicy"
+import type { TenantId } from "@lockstep/core/TenantId"
 import * as FileCredentialLock from "@lockstep/node/FileCredentialLock"
 import { Home } from "@lockstep/node/Home"
 import { LockFile } from "@lockstep/node/LockFile"
 import { LockPaths } from "@lockstep/node/LockPaths"
 import * as RemoteFileSystem from "@lockstep/node/RemoteFileSystem"
+import { StoreChoice } from "@lockstep/node/StoreChoice"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
+import * as Times from "../Times.js"
 import * as Finding from "./Finding.js"
 import * as Probe from "./Probe.js"
+import { Subject } from "./Subject.js"
 
 /** Beside this bundle: a process that tries one lock and says what came of it with its exit code. */
 const PROBE = new URL("./probe.js", import.meta.url)
@@ -31,8 +38,8 @@ const tryElsewhere = (file: string): Effect.Effect<Probe.Answer> =>
     return Effect.sync(() => child.kill("SIGKILL"))
   })
 
-const broken = (what: string) =>
-  Finding.problem(what, "set LOCKSTEP_LOCK_DIR to a directory on a local disk, for every process of this store")
+const broken = (code: Finding.Code, what: string) =>
+  Finding.problem(code, what, "set LOCKSTEP_LOCK_DIR to a directory on a local disk, for every process of this store")
 
 const prove = (file: string): Effect.Effect<ReadonlyArray<Finding.Finding>, LockUnavailable> =>
   Effect.gen(function*() {
@@ -40,19 +47,39 @@ const prove = (file: string): Effect.Effect<ReadonlyArray<Finding.Finding>, Lock
       Effect.provideService(LockPaths, { directory: path.dirname(file), plan: () => [LockFile.Kernel({ path: file })] })
     )
     const lease = yield* lock.tryAcquire(LockTarget.Aggregate())
-    if (Option.isNone(lease)) return [broken(`${file} is locked by somebody else, which nobody should know of`)]
+    if (Option.isNone(lease)) {
+      return [broken("lock_stuck", `${file} is locked by somebody else, which nobody should know of`)]
+    }
     const whileHeld = yield* Effect.ensuring(tryElsewhere(file), lease.value.release({ changed: true }))
     const afterwards = yield* tryElsewhere(file)
     if (whileHeld === "failed" || afterwards === "failed") {
-      return [Finding.problem("a second process could not try the lock", "reinstall lockstep; the probe could not run")]
+      return [
+        Finding.problem(
+          "lock_probe_failed",
+          "a second process could not try the lock",
+          "reinstall lockstep; the probe could not run"
+        )
+      ]
     }
     return [
       ...(whileHeld === "acquired"
-        ? [broken("two processes held one lock at the same time: locks do not exclude here")]
+        ? [broken("lock_open", "two processes held one lock at the same time: locks do not exclude here")]
         : []),
-      ...(afterwards === "busy" ? [broken("a lock that was released stayed taken")] : [])
+      ...(afterwards === "busy" ? [broken("lock_stuck", "a lock that was released stayed taken")] : [])
     ]
   }).pipe(Effect.ensuring(Effect.sync(() => fs.rmSync(file, { force: true }))))
+
+const nameOfRemote = (directory: string): Option.Option<string> =>
+  Option.flatten(Option.liftThrowable(RemoteFileSystem.nameOf)(directory))
+
+/** A store may lie on a network while its locks do not, or be trusted to. */
+const remote = (directory: string, what: string): ReadonlyArray<Finding.Finding> =>
+  fs.existsSync(directory)
+    ? Option.toArray(Option.map(nameOfRemote(directory), (name) =>
+      Finding.remark("remote", `${what} (${directory}) are on ${name}, which other hosts may share`, {
+        advice: "hosts that share a store share its locks, too, only in a database: keep a home on each host"
+      })))
+    : []
 
 /**
  * Proves that a lock excludes a second process and is free again afterwards, on a scratch file.
@@ -66,38 +93,99 @@ export const support = Effect.gen(function*() {
   const directory = home.lockDirectory
   if (!fs.existsSync(directory)) return { check: "locks", findings: [] } satisfies Finding.Checked
   const file = path.join(directory, `.lockstep-doctor-${process.pid}.lock`)
-  const findings = yield* (trusted ? Effect.void : RemoteFileSystem.refuse(directory)).pipe(
+  const proven = yield* (trusted ? Effect.void : RemoteFileSystem.refuse(directory)).pipe(
     Effect.zipRight(prove(file)),
-    Effect.catchAll((error) => Effect.succeed([Finding.fromError(error)]))
+    Effect.catchAll((error) =>
+      Effect.succeed([Finding.fromError(error, error.reason === "Remote" ? "remote" : "error")])
+    )
   )
+  const store = path.dirname(home.file)
+  const findings = [
+    ...proven,
+    ...(trusted ? remote(directory, "locks") : []),
+    ...(store === directory ? [] : remote(store, "credentials"))
+  ]
   return { check: "locks", findings } satisfies Finding.Checked
 })
 
+const describe = ({ command, pid }: LockHolder): string =>
+  `process ${pid}${Option.match(command, { onNone: () => "", onSome: (name) => ` (${name})` })}`
+
+/** The kernel tells who holds a lock and not since when; a holder that sends something writes that down. */
+const since = (holder: LockHolder, journal: Option.Option<JournalRecord>): Option.Option<number> =>
+  journal.pipe(
+    Option.flatMap(({ intent }) => intent),
+    Option.filter(({ by }) => by.pid === holder.pid),
+    Option.map(({ at }) => at)
+  )
+
+interface Held {
+  readonly holder: LockHolder
+  /** What it holds, in words: `the lock of codex`. */
+  readonly lock: string
+  readonly tenant: string | null
+  /** Milliseconds since the epoch. */
+  readonly since: Option.Option<number>
+}
+
+/** No way out is ever to remove the lock file: whoever comes next would lock another one than its holder. */
+const judge = ({ holder, lock, since, tenant }: Held, limit: number, now: number): Finding.Finding => {
+  const running = Option.match(holder.startedAt, {
+    onNone: () => "",
+    onSome: (at) => `, running for ${Times.span(now - at)},`
+  })
+  const who = `${describe(holder)}${running}`
+  if (holder.stopped) {
+    return Finding.problem(
+      "holder_stopped",
+      `${who} holds ${lock} and is stopped: everybody waits for it`,
+      `continue it with \`kill -CONT ${holder.pid}\`, or end it with \`kill -KILL ${holder.pid}\`: its lock goes with it`,
+      tenant
+    )
+  }
+  const held = Option.match(since, { onNone: () => "", onSome: (at) => ` for ${Times.span(now - at)}` })
+  return Option.exists(since, (at) => now - at > limit)
+    ? Finding.problem(
+      "holder_late",
+      `${who} holds ${lock}${held}, longer than any refresh may take`,
+      `wait for it, or end it with \`kill ${holder.pid}\`: its lock goes with it, and what it sent is remembered`,
+      tenant
+    )
+    : Finding.remark("holder", `${who} holds ${lock}${held}`, {
+      advice: "wait: it has bounds of its own",
+      ...(tenant === null ? {} : { tenant })
+    })
+}
+
 /**
- * Tells who holds a tenant's lock, and whether the holder is stopped. Never tries the lock.
+ * Tells who holds which lock, since when as far as that is known, and whether the holder is stopped. Never tries a lock.
  *
  * @since 0.1.0
  * @category checks
  */
 export const holders = Effect.gen(function*() {
   const lock = yield* CredentialLock
-  const store = yield* CredentialStore
-  const tenants = yield* Effect.orElseSucceed(store.list, () => [])
-  const findings = yield* Effect.forEach(tenants, (tenant) =>
-    Effect.map(
+  const journals = yield* RefreshJournal
+  const { demands } = yield* StoreChoice
+  const limit = Duration.toMillis(longestHold(yield* RefreshPolicy, demands))
+  const { remembered, tenants } = yield* Subject
+  const now = yield* Clock.currentTimeMillis
+
+  const ofTenant = (tenant: TenantId) =>
+    Effect.flatMap(
       lock.holder(LockTarget.Tenant({ tenant })),
       Option.match({
-        onNone: () => [],
-        onSome: ({ command, pid, stopped }) => {
-          const who = `process ${pid}${Option.match(command, { onNone: () => "", onSome: (name) => ` (${name})` })}`
-          return stopped
-            ? [Finding.problem(
-              `${who} holds the lock of ${tenant} and is stopped: everybody waits for it`,
-              `continue it with \`kill -CONT ${pid}\`, or end it`
-            )]
-            : [Finding.remark(`${who} is refreshing ${tenant}`)]
-        }
+        onNone: () => Effect.succeedNone,
+        onSome: (holder) =>
+          Effect.map(Effect.option(journals.read(tenant)), (journal) =>
+            Option.some<Held>({ holder, tenant, lock: `the lock of ${tenant}`, since: since(holder, journal) }))
       })
-    ))
-  return { check: "holders", findings: findings.flat() } satisfies Finding.Checked
+    )
+  const aggregate = Effect.map(
+    lock.holder(LockTarget.Aggregate()),
+    Option.map((holder): Held => ({ holder, tenant: null, lock: "the lock of the store", since: Option.none() }))
+  )
+  const all = yield* Effect.all([aggregate, ...[...new Set([...tenants, ...remembered])].map(ofTenant)])
+  const findings = all.flatMap(Option.toArray).map((held) => judge(held, limit, now))
+  return { check: "holders", findings } satisfies Finding.Checked
 })

@@ -3,7 +3,6 @@
  *
  * @since 0.1.0
  */
-import { CredentialStore } from "@lockstep/core/CredentialStore"
 import * as TenantId from "@lockstep/core/TenantId"
 import { CredentialSources } from "@lockstep/oauth/CredentialSources"
 import { VendorRegistry } from "@lockstep/oauth/VendorRegistry"
@@ -14,6 +13,7 @@ import * as PendingView from "../PendingView.js"
 import * as Survey from "../Survey.js"
 import * as Times from "../Times.js"
 import * as Finding from "./Finding.js"
+import { Subject } from "./Subject.js"
 
 /**
  * Names who is in the middle of a login.
@@ -28,9 +28,16 @@ export const pending = Effect.gen(function*() {
     check: "logins",
     findings: all.map(({ login, tenant, user }) =>
       Finding.remark(
+        "login_pending",
         `a login of ${tenant} by ${user} waits for its second step; it is dropped ${
           Times.relative(PendingView.endOf(login) * 1000, now)
-        }, or with \`lockstep login ${tenant}${user === "local" ? "" : ` --user ${user}`} --cancel\``
+        }`,
+        {
+          tenant,
+          advice: `finish it, or drop it with \`lockstep login ${tenant}${
+            user === "local" ? "" : ` --user ${user}`
+          } --cancel\``
+        }
       )
     )
   } satisfies Finding.Checked
@@ -45,8 +52,7 @@ export const pending = Effect.gen(function*() {
 export const sources = Effect.gen(function*() {
   const registry = yield* VendorRegistry
   const environment = yield* CredentialSources
-  const store = yield* CredentialStore
-  const stored = yield* Effect.orElseSucceed(store.list, () => [])
+  const { tenants: stored } = yield* Subject
   const findings = yield* Effect.forEach(
     registry.all,
     ({ id }) =>
@@ -57,9 +63,11 @@ export const sources = Effect.gen(function*() {
           ...(stored.some((tenant) => tenant === id) ? ["the stored login"] : [])
         ]
         return [Finding.remark(
+          "shadowed",
           `${winner.name} is set: it answers for ${id}${
             shadowed.length === 0 ? "" : `, and comes before ${shadowed.join(" and ")}`
-          }`
+          }`,
+          { tenant: id, advice: "unset it, or say --source stored, to use the stored login" }
         )]
       })
   )

@@ -12,6 +12,7 @@ import * as Option from "effect/Option"
 import * as fs from "node:fs"
 import * as Times from "../Times.js"
 import * as Finding from "./Finding.js"
+import { Subject } from "./Subject.js"
 
 /**
  * Looks for tokens from the future: the clock was set back since they were obtained.
@@ -22,7 +23,7 @@ import * as Finding from "./Finding.js"
 export const clock = Effect.gen(function*() {
   const store = yield* CredentialStore
   const now = yield* Clock.currentTimeMillis
-  const tenants = yield* Effect.orElseSucceed(store.list, () => [])
+  const { tenants } = yield* Subject
   const findings = yield* Effect.forEach(tenants, (tenant) =>
     Effect.map(
       Effect.orElseSucceed(store.get(tenant), () => Option.none<Stored>()),
@@ -32,10 +33,12 @@ export const clock = Effect.gen(function*() {
           const times = lifetime(credential)
           return Freshness.isFromTheFuture(times, now) && times.obtainedAt !== null
             ? [Finding.problem(
+              "clock_set_back",
               `the token of ${tenant} was obtained ${
                 Times.relative(times.obtainedAt * 1000, now)
               }: the clock was set back`,
-              "set the clock; the token is refreshed once at its next use"
+              "set the clock; the token is refreshed once at its next use",
+              tenant
             )]
             : []
         }
@@ -62,16 +65,30 @@ export const network = Effect.sync((): Finding.Checked => {
     if (address === undefined || address === "") continue
     findings.push(
       isProxy(address)
-        ? Finding.remark(`${name} is set: requests go through that proxy, except for this machine and NO_PROXY`)
-        : Finding.problem(`${name} is not the address of a proxy`, `set it to http://HOST:PORT, or unset it`)
+        ? Finding.remark(
+          "network_setting",
+          `${name} is set: requests go through that proxy, except for this machine and NO_PROXY`
+        )
+        : Finding.problem(
+          "network_setting_wrong",
+          `${name} is not the address of a proxy`,
+          `set it to http://HOST:PORT, or unset it`
+        )
     )
   }
   const certificates = process.env["NODE_EXTRA_CA_CERTS"]
   if (certificates !== undefined && certificates !== "") {
     findings.push(
       fs.existsSync(certificates)
-        ? Finding.remark("NODE_EXTRA_CA_CERTS is set: its certificates are trusted, and every start takes longer")
-        : Finding.problem("NODE_EXTRA_CA_CERTS names a file that does not exist", "correct it, or unset it")
+        ? Finding.remark(
+          "network_setting",
+          "NODE_EXTRA_CA_CERTS is set: its certificates are trusted, and every start takes longer"
+        )
+        : Finding.problem(
+          "network_setting_wrong",
+          "NODE_EXTRA_CA_CERTS names a file that does not exist",
+          "correct it, or unset it"
+        )
     )
   }
   return { check: "network", findings }

@@ -1,0 +1,126 @@
+/**
+ * The store itself: whether it answers, what in it is damaged, and whether it is still the one.
+ *
+ * @since 0.1.0
+ */
+import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { PendingLogins } from "@lockstep/core/PendingLogins"
+import * as AuthJson from "@lockstep/node/AuthJson"
+import { Home } from "@lockstep/node/Home"
+import { NativeHome } from "@lockstep/node/ResolvedHome"
+import { StoreChoice } from "@lockstep/node/StoreChoice"
+import * as StoreDrift from "@lockstep/node/StoreDrift"
+import * as WholeFile from "@lockstep/node/WholeFile"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as ShellWord from "../ShellWord.js"
+import * as Times from "../Times.js"
+import * as Finding from "./Finding.js"
+import { Subject } from "./Subject.js"
+
+/** Everything in `auth.json`, foreign parts included: a reader stops at what it was asked for. */
+const plainFile = Effect.gen(function*() {
+  const home = yield* Home
+  const damaged = (detail: string) =>
+    Finding.problem(
+      "store_damaged",
+      `${home.file} is damaged (${detail}); nobody writes it until it is repaired`,
+      "repair it by hand or restore it; sound entries are still served"
+    )
+  return yield* WholeFile.read(home.file).pipe(
+    Effect.flatMap(Option.match({
+      onNone: () => Effect.succeed([]),
+      onSome: ({ bytes }) =>
+        Effect.map(WholeFile.decodeText(home.file, bytes), (text) =>
+          Either.match(AuthJson.parse(text), {
+            onLeft: (damage) => [damaged(damage)],
+            onRight: (document) => [
+              ...Option.toArray(Option.map(AuthJson.findDamage(document), damaged)),
+              ...Option.toArray(Option.map(document.movedTo, (target) =>
+                Finding.problem(
+                  "moved",
+                  `the logins of ${home.file} were moved to ${target}`,
+                  "start this process again with the new store"
+                )))
+            ]
+          }))
+    })),
+    Effect.catchAll((error) => Effect.succeed([Finding.fromError(error)]))
+  )
+})
+
+/** What answers only when it is asked for each record. */
+const records = Effect.gen(function*() {
+  const { tenants, unreachable } = yield* Subject
+  const store = yield* CredentialStore
+  const pending = yield* PendingLogins
+  if (Option.isSome(unreachable)) {
+    return [Finding.fromError(unreachable.value, unreachable.value.reason === "Decode" ? "store_damaged" : "error")]
+  }
+  const found = yield* Effect.forEach(tenants, (tenant) =>
+    Effect.match(store.get(tenant), {
+      onSuccess: () => [],
+      onFailure: (error) => [
+        Finding.fromError(error, error.reason === "Decode" ? "store_damaged" : "error", tenant)
+      ]
+    }))
+  const logins = yield* Effect.match(pending.list, {
+    onSuccess: () => [],
+    onFailure: (error) => [Finding.fromError(error)]
+  })
+  return [...found.flat(), ...logins]
+})
+
+/**
+ * Reads the store whole and names every damage by its place.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const store = Effect.gen(function*() {
+  const home = yield* Home
+  const { chosen } = yield* StoreChoice
+  const checked = yield* Effect.either(home.check)
+  const superseded = Either.match(checked, { onLeft: (error) => [Finding.fromError(error)], onRight: () => [] })
+  const isPlain = chosen._tag === "Native" && chosen.kind === "file"
+  const inside = superseded.length > 0 ? [] : yield* isPlain ? plainFile : records
+  return { check: "store", findings: [...superseded, ...inside] } satisfies Finding.Checked
+})
+
+/**
+ * Explains where another store was chosen automatically than before: the login that seems to be gone is in the other one.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const drift = Effect.gen(function*() {
+  const { home } = yield* NativeHome
+  const { tenants } = yield* Subject
+  const now = yield* Clock.currentTimeMillis
+  const traces = yield* StoreDrift.read(home)
+  const findings = [...traces].flatMap(([tenant, trace]) =>
+    Option.match(trace.before, {
+      onNone: () => [],
+      onSome: (before) => {
+        const what = `${tenant} was kept in the store ${before.store} until ${trace.by} chose ${trace.store} for it ${
+          Times.relative(trace.at * 1000, now)
+        }`
+        const quoted = ShellWord.quote(tenant)
+        return [
+          tenants.some((one) => one === tenant)
+            ? Finding.remark("drift", `${what}; it is logged in there by now`, { tenant })
+            : Finding.problem(
+              "drift",
+              `${what}, and is not logged in there`,
+              `make the store that has it available again, and say \`--store ${before.store}\`, ` +
+                `or log in anew with \`lockstep login ${quoted}\``,
+              tenant
+            )
+        ]
+      }
+    })
+  )
+  return { check: "drift", findings } satisfies Finding.Checked
+})
