@@ -1,0 +1,103 @@
+import { LockTarget } from "@lockstep/core/CredentialLock"
+import * as TenantId from "@lockstep/core/TenantId"
+import type { LockFile } from "@lockstep/node/LockFile"
+import type { ToolFile } from "@lockstep/node/ToolFile"
+import * as ClaudeCode from "@lockstep/node/tools/ClaudeCode"
+import * as Pi from "@lockstep/node/tools/Pi"
+import type * as AuthorizationServer from "@lockstep/testkit/AuthorizationServer"
+import * as Bundle from "@lockstep/testkit/Bundle"
+import * as ChildProcess from "@lockstep/testkit/ChildProcess"
+import type * as StepTracer from "@lockstep/testkit/StepTracer"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import * as DirectoryLocks from "./directoryLocks.js"
+import * as Homes from "./homes.js"
+import { isEvent } from "./processes.js"
+
+/** What a process of ours over a tool's file is told. */
+export interface Settings {
+  readonly tool: "pi" | "claude-code"
+  readonly file: string
+  readonly tenant: string
+  /** Whether a dead holder is one after two seconds: the least that the library allows. */
+  readonly quick?: boolean
+  /** Seconds that a write waits for the lock. */
+  readonly patience?: number
+  readonly server?: Pick<AuthorizationServer.AuthorizationServer, "tokenEndpoint" | "clientId">
+  readonly stop?: StepTracer.Point & { readonly signal: "SIGKILL" | "SIGSTOP" }
+}
+
+const quick = (one: LockFile): LockFile =>
+  one._tag === "Kernel"
+    ? one
+    : { ...one, stale: Duration.millis(DirectoryLocks.STALE), heartbeat: Duration.millis(DirectoryLocks.STALE / 10) }
+
+export const toolOf = ({ quick: isQuick, tool }: Settings): ToolFile => {
+  const real = tool === "pi" ? Pi.tool : ClaudeCode.tool
+  return isQuick === true ? { ...real, locks: (...args) => real.locks(...args).map(quick) } : real
+}
+
+const env = { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent" }
+
+/** A process of ours over a tool's file. */
+export const ours = (settings: Settings) =>
+  Effect.gen(function*() {
+    const bundle = yield* Bundle.make(new URL("../fixtures/directoryToolWorker.ts", import.meta.url))
+    const child = yield* ChildProcess.spawn({ args: [bundle, JSON.stringify(settings)], env })
+    yield* child.message(isEvent("ready"))
+    return child
+  })
+
+const optionsOf = (locks: ReadonlyArray<LockFile>) =>
+  locks.flatMap((one) =>
+    one._tag === "Directory" ? [{ lock: one.path, options: { stale: Duration.toMillis(one.stale) } }] : []
+  )
+
+/** The locks that the tool itself takes, for the real proper-lockfile: of a refresh, and of a write. */
+export const locksOf = (settings: Settings) => {
+  const tool = toolOf(settings)
+  const of = (target: LockTarget) => optionsOf(tool.locks(settings.file, target, () => Option.none()))
+  const refresh = of(LockTarget.Tenant({ tenant: TenantId.make(settings.tenant) }))
+  const write = of(LockTarget.Aggregate()).filter(({ lock }) => !refresh.some((one) => one.lock === lock))
+  return { refresh, write, alone: of(LockTarget.Aggregate())[0]! }
+}
+
+/** What the file of each tool says of a login, with members that nobody here knows. */
+export const textOf = (tool: Settings["tool"], tokens: {
+  readonly access: string
+  readonly refresh: string
+  readonly expires: number
+}): string =>
+  tool === "pi"
+    ? `{
+  "anthropic": {"type": "oauth", "refresh": "${tokens.refresh}", "access": "${tokens.access}", "expires": ${tokens.expires}},
+  "google": {"type": "api_key", "key": "k\\u0065y", "big": 18446744073709551615},
+  "counted": {"first": 0, "second": 0}
+}`
+    : `{"claudeAiOauth":{"accessToken":"${tokens.access}","refreshToken":"${tokens.refresh}","expiresAt":${tokens.expires},`
+      + "\"scopes\":[\"user:profile\"],\"subscriptionType\":\"max\",\"big\":18446744073709551615},"
+      + " \"mcpOAuth\": {\"l\\u0069near|0\":{\"serverName\":\"linear\"}},\"counted\":{\"first\":0,\"second\":0}}"
+
+/** The same text without what those change that write it: tokens, expiry, counts. */
+export const stable = (text: string): string =>
+  text
+    .replace(/("(?:refresh|access|refreshToken|accessToken)"\s*:\s*)"[^"]*"/g, "$1\"\"")
+    .replace(/("(?:expires|expiresAt|first|second)"\s*:\s*)\d+/g, "$10")
+
+export const tenantOf = (tool: Settings["tool"]): string => tool === "pi" ? "anthropic" : "anthropic-oauth"
+
+/** A tool's directory and its file with a login. */
+export const place = (
+  tool: Settings["tool"],
+  tokens: { readonly access: string; readonly refresh: string; readonly expires: number }
+) =>
+  Effect.map(Homes.temporary, (directory): Settings => {
+    const home = Path.join(directory, "tool")
+    Fs.mkdirSync(home, { mode: 0o700 })
+    const file = Path.join(home, tool === "pi" ? "auth.json" : ".credentials.json")
+    Fs.writeFileSync(file, textOf(tool, tokens), { mode: 0o600 })
+    return { tool, file, tenant: tenantOf(tool) }
+  })
