@@ -15,7 +15,11 @@ import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as FileHome from "@lockstep/node/FileHome"
+import * as Keyring from "@lockstep/node/Keyring"
+import * as KeyringHome from "@lockstep/node/KeyringHome"
+import * as NativeKeyring from "@lockstep/node/NativeKeyring"
 import * as NodeFetch from "@lockstep/node/NodeFetch"
+import * as SecretsHome from "@lockstep/node/SecretsHome"
 import * as Fetch from "@lockstep/oauth/Fetch"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
 import * as Cause from "effect/Cause"
@@ -173,7 +177,9 @@ const make = Effect.gen(function*() {
   yield* Fiber.awaitAll(fibers)
 })
 
-const { stop } = Schema.decodeSync(Schema.parseJson(WorkerCommand.Setup))(process.argv[2] ?? "{}")
+const { keyringHelper, stop, store = "file" } = Schema.decodeSync(Schema.parseJson(WorkerCommand.Setup))(
+  process.argv[2] ?? "{}"
+)
 
 const report = (step: StepTracer.Step): void => {
   if (step.name.startsWith("lockstep.")) {
@@ -182,16 +188,35 @@ const report = (step: StepTracer.Step): void => {
 }
 const halt = stop === undefined ? () => {} : StepTracer.signalSelfAt(stop, stop.signal)
 
+const keyring = keyringHelper === undefined ? NativeKeyring.layer : Layer.scoped(
+  Keyring.Keyring,
+  Effect.flatMap(
+    RefreshPolicy.config,
+    ({ keyringTimeout }) => NativeKeyring.make({ timeout: keyringTimeout, command: [process.execPath, keyringHelper] })
+  )
+)
+
+const home = () => {
+  switch (store) {
+    case "file":
+      return FileHome.layer()
+    case "keyring":
+      return Layer.provide(KeyringHome.layer(), keyring)
+    case "secrets":
+      return Layer.provide(SecretsHome.layer(), keyring)
+  }
+}
+
 // The tracer lies below everything: the coordinator runs its flights with the context that it was built in.
 const services = Layer.mergeAll(RefreshCoordinator.layer, CredentialWriter.layer).pipe(
   Layer.provideMerge(Layer.mergeAll(
-    FileHome.layer(),
+    home(),
     Layer.provide(
       OAuthTokenEndpoint.layerBuiltIn,
       Layer.effect(Fetch.Fetch, Effect.map(NodeFetch.make, ({ load }) => Fetch.Fetch.of({ load })))
     )
   )),
-  Layer.provideMerge(RefreshPolicy.layerFromEnv),
+  Layer.provideMerge(RefreshPolicy.layerFromEnvFor(store === "keyring" ? { keyring: true } : {})),
   Layer.provideMerge(StepTracer.layer((step) => {
     report(step)
     halt(step)

@@ -64,12 +64,16 @@ export type WorkerCommand = typeof WorkerCommand.Type
 export const Request = Schema.Struct({ id: Schema.String, command: WorkerCommand })
 
 /**
- * What a worker is started with: where it shall stop, if anywhere.
+ * What a worker is started with: what its store is, and where it shall stop, if anywhere.
  *
  * @since 0.1.0
  * @category schemas
  */
 export const Setup = Schema.Struct({
+  /** `file`, when it is not said. */
+  store: Schema.optionalWith(Schema.Literal("file", "keyring", "secrets"), { exact: true }),
+  /** The program that asks the keyring: a worker is a bundle that lies where it does not find its own. */
+  keyringHelper: Schema.optionalWith(Schema.String, { exact: true }),
   stop: Schema.optional(Schema.Struct({
     span: Schema.String,
     at: Schema.Literal("start", "end"),
