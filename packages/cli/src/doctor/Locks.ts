@@ -27,12 +27,16 @@ import * as Finding from "./Finding.js"
 import * as Probe from "./Probe.js"
 import { Subject } from "./Subject.js"
 
-/** Beside this bundle: a process that tries one lock and says what came of it with its exit code. */
-const PROBE = new URL("./probe.js", import.meta.url)
+/**
+ * A process that tries one lock and says what came of it with its exit code. It lies beside the bundle, of which this
+ * module may be a chunk in a directory of their own.
+ */
+const PROBES = ["./probe.js", "../probe.js"].map((file) => fileURLToPath(new URL(file, import.meta.url)))
 
 const tryElsewhere = (file: string): Effect.Effect<Probe.Answer> =>
   Effect.async((resume) => {
-    const child = spawn(process.execPath, [fileURLToPath(PROBE), file], { stdio: "ignore", windowsHide: true })
+    const probe = PROBES.find((one) => fs.existsSync(one)) ?? PROBES[0]!
+    const child = spawn(process.execPath, [probe, file], { stdio: "ignore", windowsHide: true })
     child.once("error", () => resume(Effect.succeed("failed")))
     child.once("exit", (code) => resume(Effect.succeed(Probe.answerOf(code))))
     return Effect.sync(() => child.kill("SIGKILL"))
