@@ -2,7 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
 import { Change } from "@lockstep/core/CredentialStore"
 import { CredentialStoreError } from "@lockstep/core/Errors"
-import * as Host from "@lockstep/core/Host"
 import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
 import * as RefreshJournal from "@lockstep/core/RefreshJournal"
 import * as TenantId from "@lockstep/core/TenantId"
@@ -50,8 +49,7 @@ const coordinator = ({ context }: SealedHomes.Opened, endpoint: ScriptedTokenEnd
     Layer.build(
       RefreshCoordinator.layer.pipe(
         Layer.provide(endpoint.layer),
-        Layer.provide(Layer.succeedContext(context)),
-        Layer.provide(Host.layerMemory)
+        Layer.provide(Layer.succeedContext(context))
       )
     ),
     Context.get(RefreshCoordinator.RefreshCoordinator)
