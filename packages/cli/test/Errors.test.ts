@@ -126,7 +126,7 @@ const cases: ReadonlyArray<Case> = [
   },
   {
     name: "a store that is not there",
-    args: ["status", "--store", "keyring"],
+    args: ["status", "--store", "vault"],
     code: 2,
     tag: "UsageError",
     reason: "Configuration",
@@ -135,11 +135,20 @@ const cases: ReadonlyArray<Case> = [
   {
     name: "a store variable that names none",
     args: ["status"],
-    circumstances: { env: { LOCKSTEP_STORE: "keyring" } },
+    circumstances: { env: { LOCKSTEP_STORE: "vault:/somewhere" } },
     code: 2,
     tag: "UsageError",
     reason: "Configuration",
     says: /no store of that name/
+  },
+  {
+    name: "another store than the home has",
+    args: ["status", "--store", "keyring"],
+    arrange: (stage) => stage.seed({}),
+    code: 6,
+    tag: "CredentialStoreError",
+    reason: "Superseded",
+    says: /its store is file, and this process was told keyring/
   },
   {
     name: "bounds that contradict each other",
