@@ -51,6 +51,8 @@ export const make = (
   const end = line.indexOf("--")
   const own = end === -1 ? line : line.slice(0, end)
   const theirs = end === -1 ? [] : ["--", ...line.slice(end + 1).map((arg) => SHIELD + arg)]
+  // A store is called like a command, for which the parser would take it.
+  const option = (name: string, value: string) => commands.includes(value) ? [`${name}=${value}`] : [name, value]
   const globals: Array<string> = []
   const rest: Array<string> = []
   let logLevel: string | undefined
@@ -58,7 +60,7 @@ export const make = (
     const arg = own[i]!
     if (arg === LOG_LEVEL) logLevel = own[++i] ?? ""
     else if (arg.startsWith(`${LOG_LEVEL}=`)) logLevel = arg.slice(LOG_LEVEL.length + 1)
-    else if (GLOBAL.includes(arg) && i + 1 < own.length) globals.push(arg, own[++i]!)
+    else if (GLOBAL.includes(arg) && i + 1 < own.length) globals.push(...option(arg, own[++i]!))
     else if (GLOBAL.some((name) => arg.startsWith(`${name}=`))) globals.push(arg)
     else {
       rest.push(arg)

@@ -222,7 +222,14 @@ const exec = Command.make(
 const storeMove = Command.make(
   "move",
   {
-    to: Options.choice("to", STORE_KINDS).pipe(Options.withDescription("file, keyring or secrets")),
+    to: Options.text("to").pipe(
+      Options.withPseudoName("KIND"),
+      Options.withDescription("file, keyring or secrets"),
+      Options.filterMap(
+        (text) => Option.fromNullable(STORE_KINDS.find((kind) => kind === text)),
+        "--to: file, keyring or secrets is expected"
+      )
+    ),
     json
   },
   (options) => Effect.flatMap(onDemand, ({ Store }) => wired(Store.move(options)))

@@ -23,6 +23,11 @@ describe("Argv", () => {
     assert.deepStrictEqual(args("token", "status"), ["token", "status"])
   })
 
+  it("shields the value of a global option that is called like a command", () => {
+    assert.deepStrictEqual(args("status", "--store", "token"), ["--store=token", "status"])
+    assert.deepStrictEqual(args("status", "--home", "/a=b"), ["--home", "/a=b", "status"])
+  })
+
   it("finds a command behind another one, wherever the options stand", () => {
     const parse = (...line: ReadonlyArray<string>) => Argv.make(line, ["vendors", "login"], { vendors: ["secret"] })
     const expected = { command: "vendors secret", args: ["vendors", "secret", "gemini", "--from", "-"] }
