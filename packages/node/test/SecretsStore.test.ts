@@ -13,6 +13,7 @@ import { answer, fullRecord } from "@lockstep/testkit/contract/journals"
 import { attempt } from "@lockstep/testkit/contract/pendingLogins"
 import * as FakeToken from "@lockstep/testkit/FakeToken"
 import * as ScriptedTokenEndpoint from "@lockstep/testkit/ScriptedTokenEndpoint"
+import * as StepTracer from "@lockstep/testkit/StepTracer"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
@@ -138,6 +139,28 @@ describe("a sealed home", () => {
       assert.strictEqual((yield* Effect.flatten(other.store.get(CODEX))).credential.generation, 5)
       assert.strictEqual((yield* other.pending.list).length, 1)
       deepStrictEqual(SealedHomes.leaks(directory), [])
+    }))
+
+  it.scopedLive("holds none at any step of a refresh", () =>
+    Effect.gen(function*() {
+      const place = yield* SealedHomes.withKeyFile
+      const seen = new Set<string>()
+      const found: Array<string> = []
+      yield* Effect.gen(function*() {
+        const endpoint = yield* ScriptedTokenEndpoint.make
+        const login = endpoint.issue({ expiresAt: Option.some(1), generation: 4 })
+        const opened = yield* SealedHomes.open(place.directory, { file: place.file })
+        yield* opened.store.modify(CODEX, () => Change.Put({ credential: login, value: () => undefined }))
+        yield* (yield* coordinator(opened, endpoint)).accessToken(CODEX)
+      }).pipe(Effect.provide(StepTracer.layer(({ at, name }) => {
+        if (!Fs.existsSync(place.directory)) return
+        seen.add(name)
+        found.push(...SealedHomes.leaks(place.directory).map((file) => `${file} at the ${at} of ${name}`))
+      })))
+      deepStrictEqual(found, [])
+      for (const step of ["file.write", "file.sync", "file.rename", "refresh.capture", "refresh.persist"]) {
+        assert.isTrue(seen.has(`lockstep.${step}`), step)
+      }
     }))
 
   it.scopedLive("keeps room for an answer as long as it will be, before anything is spent", () =>

@@ -62,6 +62,8 @@ export const open = (directory: string, keys: Keys) =>
 
 export type Opened = Effect.Effect.Success<ReturnType<typeof open>>
 
+export type TwoViews = readonly [Opened, Opened]
+
 /** A line of a key file. */
 export const keyLine = (): string => `${Crypto.randomBytes(32).toString("base64")}\n`
 
@@ -81,7 +83,7 @@ export const twoViews = Effect.flatMap(
 )
 
 /** Two views of a home whose keys are in one keyring. */
-export const twoViewsWith = (keyring: Effect.Effect<Layer.Layer<Keyring.Keyring>>) =>
+export const twoViewsWith = <E, R>(keyring: Effect.Effect<Layer.Layer<Keyring.Keyring>, E, R>) =>
   Effect.flatMap(Effect.all([temporary, keyring]), ([root, layer]) => {
     const directory = Path.join(root, "home")
     return Effect.all([open(directory, { keyring: layer }), open(directory, { keyring: layer })])
