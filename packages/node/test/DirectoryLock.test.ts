@@ -150,6 +150,29 @@ describe("DirectoryLock", () => {
       deepStrictEqual({ ino, mtimeNs }, { ino: thief!.ino, mtimeNs: thief!.mtimeNs })
     }))
 
+  it.scoped("a heartbeat never renews what was made in its place, not even between its two steps", () =>
+    Effect.gen(function*() {
+      const target = DirectoryLocks.make(yield* place, { heartbeat: 5 })
+      const lstatSync = NodeFs.lstatSync
+      let thief: Fs.BigIntStats | undefined
+      const restore = () => {
+        NodeFs.lstatSync = lstatSync
+        syncBuiltinESMExports()
+      }
+      yield* Effect.addFinalizer(() => Effect.sync(restore))
+      let losses = 0
+      yield* acquire(target, () => losses++)
+      NodeFs.lstatSync = ((...args: Parameters<typeof lstatSync>) => {
+        const seen = lstatSync(...args)
+        restore()
+        thief = DirectoryLocks.steal(target.path)
+        return seen
+      }) as typeof lstatSync
+      syncBuiltinESMExports()
+      yield* until(() => losses > 0)
+      assert.strictEqual(DirectoryLocks.lookAt(target)!.mtimeNs, thief!.mtimeNs)
+    }))
+
   it.scoped("what is no lock is left alone, and named", () =>
     Effect.gen(function*() {
       const target = DirectoryLocks.make(yield* place)

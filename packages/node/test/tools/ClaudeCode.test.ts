@@ -13,6 +13,9 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import * as DirectoryLocks from "../support/directoryLocks.js"
 import { twoViews, withText } from "../support/toolHomes.js"
 
 const TENANT = TenantId.make("anthropic-oauth")
@@ -166,4 +169,36 @@ describe("Claude Code's locks", () => {
     deepStrictEqual(locks(LockTarget.Aggregate()), [["/home/a/.claude/.storage-write.lock", 15, 5, undefined]])
     deepStrictEqual(locks(LockTarget.RotationGroup({ group: "g" })), [])
   })
+
+  it.scopedLive("exclude Claude Code one by one, and nothing is made before all of them are free", () =>
+    Effect.gen(function*() {
+      const { home, lock, path } = yield* withText(tool, ".credentials.json", FILE)
+      const directory = Path.dirname(path)
+      const [primary, legacy, write] = [
+        Path.join(directory, ".oauth_refresh.lock"),
+        `${directory}.lock`,
+        Path.join(directory, ".storage-write.lock")
+      ] as const
+      const claude = yield* DirectoryLocks.properLockfile
+      const tenant = LockTarget.Tenant({ tenant: TENANT })
+      const made = () => [primary, legacy, write].map((one) => Fs.existsSync(one))
+      yield* home.open
+
+      for (const [held, target] of [[primary, tenant], [legacy, tenant], [write, LockTarget.Aggregate()]] as const) {
+        yield* claude.send({ do: "try", lock: held })
+        yield* claude.message(({ event, lock }) => event === "acquired" && lock === held)
+        deepStrictEqual(yield* lock.tryAcquire(target), Option.none())
+        deepStrictEqual(made(), [held === primary, held === legacy, held === write])
+        yield* claude.send({ do: "release", lock: held })
+        yield* claude.message(({ event, lock }) => event === "released" && lock === held)
+      }
+
+      const refresh = Option.getOrThrow(yield* lock.tryAcquire(tenant))
+      deepStrictEqual(made(), [true, true, false])
+      const storage = Option.getOrThrow(yield* lock.tryAcquire(LockTarget.Aggregate()))
+      deepStrictEqual(made(), [true, true, true])
+      yield* storage.release({ changed: true })
+      yield* refresh.release({ changed: true })
+      deepStrictEqual(made(), [false, false, false])
+    }))
 })
