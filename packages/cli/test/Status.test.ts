@@ -194,7 +194,21 @@ describe("bare lockstep", () => {
       const stage = yield* Stage.make()
       const help = yield* stage.run(["--help"])
       assert.strictEqual(help.code, 0)
-      for (const command of ["token", "exec", "login", "status", "refresh", "logout", "import", "vendors", "doctor"]) {
+      for (
+        const command of [
+          "token",
+          "exec",
+          "login",
+          "status",
+          "refresh",
+          "logout",
+          "import",
+          "vendors",
+          "store",
+          "secrets",
+          "doctor"
+        ]
+      ) {
         assert.match(help.stdout, new RegExp(`^  ${command} +\\S`, "m"))
         const ran = yield* stage.run([command, "--help"])
         assert.match(ran.stdout, new RegExp(`^Usage\n  lockstep ${command}`, "m"))
@@ -202,6 +216,11 @@ describe("bare lockstep", () => {
       }
       const nested = yield* stage.run(["vendors", "secret", "--help"])
       assert.match(nested.stdout, /^Usage\n  lockstep vendors secret VENDOR --from FILE/m)
+      const move = yield* stage.run(["store", "move", "--help"])
+      assert.match(move.stdout, /^Usage\n  lockstep store move --to file\|keyring\|secrets/m)
+      const rotate = yield* stage.run(["secrets", "rotate-key", "--help"])
+      assert.match(rotate.stdout, /^Usage\n  lockstep secrets rotate-key/m)
+      for (const line of [...move.stdout.split("\n"), ...rotate.stdout.split("\n")]) assert.isAtMost(line.length, 80)
       assert.strictEqual((yield* stage.run(["help", "token"])).stdout, (yield* stage.run(["token", "-h"])).stdout)
       assert.match((yield* stage.run(["--version"])).stdout, /^\d+\.\d+\.\d+\n$/)
       for (const shell of ["bash", "fish", "zsh"]) {

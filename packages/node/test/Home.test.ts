@@ -160,6 +160,33 @@ describe("what the first write pins", () => {
       assert.isTrue(isOtherDomain(locked))
     }))
 
+  it.scopedLive("an auth.json that nobody pinned keeps every other store out, and creates no pin", () =>
+    Effect.gen(function*() {
+      const directory = yield* Homes.temporary
+      Fs.writeFileSync(Path.join(directory, "auth.json"), "{\"version\":1,\"tenants\":{}}")
+      const home = yield* Home.make({ directory, store: "keyring" })
+      for (const effect of [home.check, home.open]) {
+        const error = yield* Effect.flip<unknown, unknown, never>(effect)
+        assert.isTrue(error instanceof CredentialStoreError && error.reason === "Superseded", String(error))
+      }
+      deepStrictEqual(Fs.readdirSync(directory), ["auth.json"])
+    }))
+
+  it.scopedLive("whoever had a store open is told that it moved, whoever names another is told which it is", () =>
+    Effect.gen(function*() {
+      const directory = yield* Homes.temporary
+      const first = yield* Home.make({ directory })
+      yield* first.open
+      const second = yield* Home.make({ directory })
+      yield* first.repin("secrets")
+      for (const home of [first, second]) {
+        assert.include((yield* Effect.flip(home.check)).message, "moved to secrets: open it again")
+      }
+      const told = yield* Effect.flip((yield* Home.make({ directory, store: "file" })).check)
+      assert.include(told.message, "its store is secrets, and this process was told file")
+      assert.include(told.advice, "lockstep store move --to file")
+    }))
+
   it.scopedLive("a pin that does not decode stops reads and writes, and stays as it is", () =>
     Effect.gen(function*() {
       for (const text of ["", "{\"store\":\"file\"", "{\"store\":1,\"host\":\"s3cret\"}"]) {

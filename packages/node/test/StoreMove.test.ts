@@ -9,6 +9,7 @@ import type { PendingLogin } from "@lockstep/core/PendingLogins"
 import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
 import * as TenantId from "@lockstep/core/TenantId"
 import type { StoreKind } from "@lockstep/node/Home"
+import * as Keyring from "@lockstep/node/Keyring"
 import * as StoreMove from "@lockstep/node/StoreMove"
 import { credential } from "@lockstep/testkit/contract/credentials"
 import { answer, fullRecord } from "@lockstep/testkit/contract/journals"
@@ -195,6 +196,33 @@ describe("a move", () => {
       deepStrictEqual([error._tag, (error as CredentialStoreError).reason], ["CredentialStoreError", "Locked"])
       deepStrictEqual(yield* StoreMove.unfinished(opened.home), Option.none())
       assert.isTrue(yield* holds(opened, content))
+    }))
+
+  it.scopedLive("stops before the pin where the new store does not give back what it took", () =>
+    Effect.gen(function*() {
+      const place = yield* withPlace
+      const content = yield* fill(yield* Stores.open(place))
+      let forgetful = false
+      const keyring = Keyring.makeMemory({
+        entries: place.entries,
+        before: ({ operation }) =>
+          forgetful && operation === "get"
+            ? new Keyring.KeyringError({ reason: "Unavailable", detail: "it forgot" })
+            : Effect.void
+      })
+      const opened = yield* Stores.open({ home: place.home, keyring })
+      const error = yield* opened.move("keyring").pipe(
+        Effect.provide(StepTracer.layer(({ at, name }) => {
+          if (name === "lockstep.move.copy" && at === "end") forgetful = true
+        })),
+        Effect.flip
+      )
+      assert.strictEqual(error._tag, "CredentialStoreError")
+      assert.strictEqual(Stores.pinOf(place.home), "file")
+      assert.isTrue(yield* holds(yield* Stores.open(place), content))
+      const again = yield* Stores.open(place)
+      deepStrictEqual((yield* again.move("keyring")).finished, true)
+      assert.isTrue(yield* holds(yield* Stores.open(place), content))
     }))
 
   it.scopedLive("of a damaged file stops, and the file stays", () =>
