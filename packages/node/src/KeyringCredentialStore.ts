@@ -197,7 +197,7 @@ export const make: Effect.Effect<
 
   const removeStale = (note: KeyringIndex.Note, now: number) =>
     Effect.map(entries.remove(note), (removed) => {
-      // One that was not there may still arrive, as long as its writer may be at it.
+      // One that was not there may still arrive.
       if (removed || KeyringIndex.isOver(note, now)) forget(note.writeId)
     })
 

@@ -69,7 +69,7 @@ const NoteMembers = Schema.Struct({
   parts: Parts,
   /** Seconds since the epoch at which it was noted. */
   at: Schema.Number,
-  /** Whether its writer is done with it, for better or worse. Whoever is not may still bring it about. */
+  /** Whether it was written for certain. What was not may still arrive, long after its writer gave up on it. */
   settled: Schema.optionalWith(Schema.Boolean, { default: () => false })
 })
 
@@ -237,7 +237,7 @@ export const stale = (document: Document): ReadonlyArray<Note> =>
   notesOf(document, "stale").flatMap((note) => Option.toArray(Either.getRight(note)))
 
 /**
- * Whether nobody writes any more what was noted. `now` is milliseconds since the epoch.
+ * Whether what was noted cannot arrive any more. `now` is milliseconds since the epoch.
  *
  * @since 0.1.0
  * @category predicates
@@ -372,14 +372,14 @@ export const remove = (
 }
 
 /**
- * Gives a write of one's own up: what may have been written becomes stale.
+ * Gives a write up: what may have been written, or may still arrive, becomes stale.
  *
  * @since 0.1.0
  * @category combinators
  */
 export const abandon = (document: Document, writeId: string, gone: ReadonlySet<string>): string => {
   const over = notesOf(document, "writing").flatMap((note) =>
-    Either.isRight(note) && note.right.writeId === writeId ? [{ ...note.right, settled: true }] : []
+    Either.isRight(note) && note.right.writeId === writeId ? [note.right] : []
   )
   return rewrite(document, { writing: forgetting(new Set([writeId])), stale: retire(over, gone) })
 }

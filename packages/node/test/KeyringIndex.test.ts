@@ -84,7 +84,7 @@ describe("the index of a keyring", () => {
     const abandoned = KeyringIndex.stale(parse(KeyringIndex.abandon(parse(begin(empty, 1)), id(1), NOTHING)))
     const isOver = (notes: ReadonlyArray<KeyringIndex.Note>, now = NOW) =>
       notes.map((note) => KeyringIndex.isOver(note, now))
-    deepStrictEqual([isOver(replaced), isOver(ended), isOver(abandoned)], [[true], [false], [true]])
+    deepStrictEqual([isOver(replaced), isOver(ended), isOver(abandoned)], [[true], [false], [false]])
     deepStrictEqual(isOver(ended, NOW + 901_000), [true])
   })
 

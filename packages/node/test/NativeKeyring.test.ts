@@ -124,6 +124,14 @@ describe.skipIf(!GnomeKeyring.isInstalled)("a real keyring", () => {
       assertEquals(yield* read(other, "a"), Option.some("3"))
     }))
 
+  it.scopedLive("that was started again is asked again, by a helper that has only connections of before", () =>
+    Effect.gen(function*() {
+      const { gnome, keyring } = yield* session
+      yield* keyring.set("a", Redacted.make("1"))
+      yield* gnome.restart
+      assertEquals(yield* read(keyring, "a"), Option.some("1"))
+    }))
+
   it.scopedLive("is asked by no argument, no variable and no file that others could read", () =>
     Effect.gen(function*() {
       const { gnome, keyring } = yield* session
