@@ -8,7 +8,7 @@ import * as Credential from "@lockstep/core/Credential"
 import { CredentialLock } from "@lockstep/core/CredentialLock"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import type { Change } from "@lockstep/core/CredentialStore"
-import type { CredentialStoreError } from "@lockstep/core/Errors"
+import { CredentialStoreError } from "@lockstep/core/Errors"
 import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as Effect from "effect/Effect"
@@ -128,6 +128,16 @@ export const make = (
         Effect.withSpan("lockstep.store.companion")
       )
 
+    const refuse = (detail: string): Either.Either<never, CredentialStoreError> =>
+      Either.left(
+        new CredentialStoreError({
+          reason: "Write",
+          location: file.path,
+          detail,
+          remedy: `keep this login in another store: ${tool.title} could not use it there. Nothing was changed`
+        })
+      )
+
     const put = (
       view: View,
       tenant: TenantId,
@@ -136,7 +146,6 @@ export const make = (
       now: number
     ) =>
       Either.gen(function*() {
-        const refuse = (what: string) => Either.left(file.failure("Write", what))
         const present = Option.match(current, {
           onNone: () => 0,
           onSome: ({ stored }) => stored.credential.generation
@@ -149,15 +158,12 @@ export const make = (
         if (LONE_SURROGATE.test(Object.values(encodeCredential(next)).join())) {
           return yield* refuse("half a character")
         }
-        const text = yield* Either.mapLeft(
-          codec.put(view.document, tenant, next, now),
-          (damage) => file.failure("Write", damage)
-        )
+        const text = yield* Either.orElse(codec.put(view.document, tenant, next, now), refuse)
         // Read back: what the tool could not read, or reads as something else, is never written.
-        const written = yield* Either.mapLeft(codec.parse(text), (damage) => file.failure("Write", damage))
+        const written = yield* Either.orElse(codec.parse(text), refuse)
         const damage = codec.findDamage(written)
         if (Option.isSome(damage)) return yield* refuse(damage.value)
-        const said = yield* Either.mapLeft(codec.get(written, tenant), (damage) => file.failure("Write", damage))
+        const said = yield* Either.orElse(codec.get(written, tenant), refuse)
         const coming = Option.flatMap(said, (one) => Companion.bind(one, next))
         if (Option.isNone(said) || Option.isNone(coming)) return yield* refuse(`${tool.title} has no place for it`)
         const before = Option.filter(

@@ -77,7 +77,8 @@ export const make = (
       Fs.existsSync(directory) ? Effect.void : new CredentialStoreError({
         reason: "Write",
         location: directory,
-        detail: `it does not exist: ${tool.title} makes it when it is logged in`
+        detail: `it does not exist: ${tool.title} makes it when it is logged in`,
+        remedy: `log in with ${tool.title} first, or say where its file is: ${tool.name}:PATH`
       })
 
     const open = Effect.gen(function*() {

@@ -137,7 +137,7 @@ describe("one login in another tool's file", () => {
           fingerprint(authority.first.refresh_token)
         )
       }),
-    60_000
+    180_000
   )
 
   it.scopedLive.each(cases)(
@@ -165,6 +165,6 @@ describe("one login in another tool's file", () => {
         assert.strictEqual(new Set(answers.map(({ token }) => token)).size, 1)
         assert.deepStrictEqual([authority.redemptions(), authority.reuses()], [1, 0])
       }),
-    60_000
+    180_000
   )
 })

@@ -11,11 +11,10 @@ const views = twoViews(tool, ".credentials.json")
 
 credentialStoreContract("codex, MCP servers", Effect.map(views, ([a, b]) => [a.store, b.store] as const), {
   tenants: [TenantId.make("mcp:linear"), TenantId.make("mcp:sentry")],
-  names: ["linear", "Linear", "a|b", "__proto__", "constructor", "a/../b", "é", "日本", "😀", " ", "mcp:x"].map((name) =>
-    `mcp:${name}`
-  ),
+  names: ["linear", "Linear", "a|b", "__proto__", "constructor", "a/../b", "é", "日本", "😀", " ", "mcp:x"].map((
+    name
+  ) => `mcp:${name}`),
   // The file knows a server by its address.
-  fit: (credential) =>
-    Credential.Credential.make({ ...credential, resource: Option.some("https://mcp.example/mcp") })
+  fit: (credential) => Credential.Credential.make({ ...credential, resource: Option.some("https://mcp.example/mcp") })
 })
 refreshJournalContract("beside codex's file", Effect.map(views, ([a, b]) => [a.journal, b.journal] as const))
