@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
+import { LockTarget } from "@lockstep/core/CredentialLock"
 import { Change } from "@lockstep/core/CredentialStore"
+import * as RefreshJournal from "@lockstep/core/RefreshJournal"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as Home from "@lockstep/node/Home"
 import * as Keyring from "@lockstep/node/Keyring"
@@ -8,8 +10,10 @@ import * as KeyringKeys from "@lockstep/node/KeyringKeys"
 import * as KeyRotation from "@lockstep/node/KeyRotation"
 import { credential } from "@lockstep/testkit/contract/credentials"
 import { answer } from "@lockstep/testkit/contract/journals"
+import * as StepTracer from "@lockstep/testkit/StepTracer"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -301,6 +305,36 @@ describe("a key that was replaced", () => {
       yield* (yield* process_(home)).retire
       const other = yield* process_(home, { before: () => unavailable })
       assert.strictEqual((yield* failure(other.current)).reason, "Unavailable")
+    }))
+
+  it.scopedLive("is not forgotten while somebody refreshes who may keep an answer under it", () =>
+    Effect.gen(function*() {
+      const home = yield* place
+      let isGone = false
+      const holder = yield* open(home, { before: () => Effect.suspend(() => isGone ? unavailable : Effect.void) })
+      yield* put(holder, 1)
+      yield* holder.journal.write(CODEX, RefreshJournal.empty(CODEX))
+      const lease = Option.getOrThrow(yield* holder.lock.tryAcquire(LockTarget.Tenant({ tenant: CODEX })))
+      yield* holder.journal.reserveAnswer(CODEX, 1_024)
+      const old = yield* holder.keys.current
+      const other = yield* open(home)
+      const isRenewed = yield* Deferred.make<void>()
+      const rotating = yield* Effect.fork(Effect.provide(
+        rotate(other),
+        StepTracer.layer(StepTracer.atPoint(
+          { span: "lockstep.rotation.answer", at: "start" },
+          () => Deferred.unsafeDone(isRenewed, Effect.void)
+        ))
+      ))
+      yield* Deferred.await(isRenewed)
+      isGone = true
+      const kept = answer("kept")
+      yield* holder.journal.keepAnswer(CODEX, kept)
+      yield* lease.release({ changed: true })
+      const { key, left } = yield* Fiber.join(rotating)
+      deepStrictEqual(left, [])
+      assert.notStrictEqual(key, old.id)
+      assert.isTrue(Equal.equals(yield* (yield* open(home)).journal.keptAnswer(CODEX), Option.some(kept)))
     }))
 
   it.scopedLive("may go between reading a file and looking for its key", () =>
