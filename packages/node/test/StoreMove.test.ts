@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
 import type { Credential } from "@lockstep/core/Credential"
-import { LockTarget } from "@lockstep/core/CredentialLock"
+import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
 import { Change } from "@lockstep/core/CredentialStore"
 import { CredentialStoreError } from "@lockstep/core/Errors"
 import * as Host from "@lockstep/core/Host"
@@ -308,14 +308,21 @@ describe("what goes on meanwhile", () => {
       yield* Queue.take(server.arrivals)
 
       const mover = yield* Stores.open(place)
-      const waiting = yield* Deferred.make<void>()
-      const move = yield* mover.move("keyring").pipe(
-        Effect.provide(StepTracer.layer(({ at, name }) => {
-          if (name === "lockstep.move.lock" && at === "start") Effect.runSync(Deferred.succeed(waiting, undefined))
-        })),
+      const busy = yield* Deferred.make<void>()
+      const move = yield* StoreMove.move("keyring").pipe(
+        Effect.provideService(CredentialLock, {
+          ...mover.lock,
+          tryAcquire: (target) =>
+            Effect.tap(
+              mover.lock.tryAcquire(target),
+              (lease) => Option.isNone(lease) ? Deferred.succeed(busy, undefined) : Effect.void
+            )
+        }),
+        Effect.provide(mover.context),
         Effect.fork
       )
-      yield* Deferred.await(waiting)
+      // It has found the lock of the refresh taken, or it has not waited for it at all.
+      yield* Effect.raceFirst(Deferred.await(busy), Fiber.await(move))
       yield* Deferred.succeed(gate, undefined)
       const token = yield* Fiber.join(refresh)
       yield* Fiber.join(move)
