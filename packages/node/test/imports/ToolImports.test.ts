@@ -52,6 +52,8 @@ describe("what each tool's file holds", () => {
     }])
     const text = JSON.stringify({ auth_mode: "apikey", OPENAI_API_KEY: cs, tokens: null })
     deepStrictEqual(read(Samples.all.codex, { text }), [{ ApiKey: "OPENAI_API_KEY" }])
+    const empty = JSON.stringify({ OPENAI_API_KEY: "", tokens: { access_token: "", refresh_token: "" } })
+    deepStrictEqual(read(Samples.all.codex, { text: empty }), [{ LoggedOut: "chatgpt" }])
   })
 
   it("Claude Code: milliseconds, the end of the login, the account from the other file", () => {
