@@ -156,18 +156,19 @@ describe("DirectoryLock", () => {
       const lstatSync = NodeFs.lstatSync
       let thief: Fs.BigIntStats | undefined
       const restore = () => {
-        NodeFs.lstatSync = lstatSync
+        Object.assign(NodeFs, { lstatSync })
         syncBuiltinESMExports()
       }
       yield* Effect.addFinalizer(() => Effect.sync(restore))
       let losses = 0
       yield* acquire(target, () => losses++)
-      NodeFs.lstatSync = ((...args: Parameters<typeof lstatSync>) => {
+      const stealing = (...args: Parameters<typeof lstatSync>) => {
         const seen = lstatSync(...args)
         restore()
         thief = DirectoryLocks.steal(target.path)
         return seen
-      }) as typeof lstatSync
+      }
+      Object.assign(NodeFs, { lstatSync: stealing })
       syncBuiltinESMExports()
       yield* until(() => losses > 0)
       assert.strictEqual(DirectoryLocks.lookAt(target)!.mtimeNs, thief!.mtimeNs)

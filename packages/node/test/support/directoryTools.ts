@@ -1,5 +1,3 @@
-import { LockTarget } from "@lockstep/core/CredentialLock"
-import * as TenantId from "@lockstep/core/TenantId"
 import type { LockFile } from "@lockstep/node/LockFile"
 import type { ToolFile } from "@lockstep/node/ToolFile"
 import * as ClaudeCode from "@lockstep/node/tools/ClaudeCode"
@@ -10,7 +8,6 @@ import * as ChildProcess from "@lockstep/testkit/ChildProcess"
 import type * as StepTracer from "@lockstep/testkit/StepTracer"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as DirectoryLocks from "./directoryLocks.js"
@@ -51,18 +48,20 @@ export const ours = (settings: Settings) =>
     return child
   })
 
-const optionsOf = (locks: ReadonlyArray<LockFile>) =>
-  locks.flatMap((one) =>
-    one._tag === "Directory" ? [{ lock: one.path, options: { stale: Duration.toMillis(one.stale) } }] : []
-  )
-
-/** The locks that the tool itself takes, for the real proper-lockfile: of a refresh, and of a write. */
-export const locksOf = (settings: Settings) => {
-  const tool = toolOf(settings)
-  const of = (target: LockTarget) => optionsOf(tool.locks(settings.file, target, () => Option.none()))
-  const refresh = of(LockTarget.Tenant({ tenant: TenantId.make(settings.tenant) }))
-  const write = of(LockTarget.Aggregate()).filter(({ lock }) => !refresh.some((one) => one.lock === lock))
-  return { refresh, write, alone: of(LockTarget.Aggregate())[0]! }
+/** The locks that the tool itself takes: of a refresh, of a write within one, and of a write alone. Said anew here. */
+export const locksOf = ({ file, quick: isQuick, tool }: Settings) => {
+  const lock = (path: string, stale: number) => ({
+    lock: path,
+    options: { stale: isQuick === true ? DirectoryLocks.STALE : stale }
+  })
+  if (tool === "pi") {
+    const both = lock(`${file}.lock`, 30_000)
+    return { refresh: [both], write: [], alone: both }
+  }
+  const directory = Path.dirname(file)
+  const write = lock(Path.join(directory, ".storage-write.lock"), 15_000)
+  const refresh = [lock(Path.join(directory, ".oauth_refresh.lock"), 60_000), lock(`${directory}.lock`, 60_000)]
+  return { refresh, write: [write], alone: write }
 }
 
 /** What the file of each tool says of a login, with members that nobody here knows. */
