@@ -27,7 +27,7 @@ import * as Homes from "./support/homes.js"
 import * as ToolHomes from "./support/toolHomes.js"
 
 const SEED = Number(process.env["LOCKSTEP_FUZZ_SEED"] ?? 1)
-const CASES = Number(process.env["LOCKSTEP_FUZZ_FILES"] ?? 60)
+const CASES = Number(process.env["LOCKSTEP_FUZZ_FILES"] ?? 100)
 
 /** Milliseconds after which something hangs. */
 const PATIENCE = 120_000
@@ -46,6 +46,7 @@ const ofCase = (i: number): string => `LOCKSTEP_FUZZ_SEED=${SEED} case ${i}`
 
 const mutantOf = (seed: string, i: number): Uint8Array => {
   const next = Mutations.random(SEED * 1_000_003 + i)
+  if (i % 2 === 0) return Buffer.from(Mutations.retyped(seed, next), "utf8")
   const bytes = Buffer.from(Mutations.mutate(seed, next), "utf8")
   return next() < 0.3 ? Mutations.corrupt(bytes, next) : bytes
 }

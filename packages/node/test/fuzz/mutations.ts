@@ -115,7 +115,8 @@ const repeated: Mutation = (text, next) => {
   return splice(text, pick(next, seams), 0, slice)
 }
 
-const retyped: Mutation = (text, next) => {
+/** One value becomes another: what is left is JSON, and often damaged in one record alone. */
+export const retyped: Mutation = (text, next) => {
   const found = matches(text, SCALAR)
   if (found.length === 0) return touched(text, next)
   const one = pick(next, found)
