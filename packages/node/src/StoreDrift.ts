@@ -11,10 +11,10 @@ import type { ProcessIdentity } from "@lockstep/core/Host"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import type * as Tracer from "effect/Tracer"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as AtomicFile from "./AtomicFile.js"
@@ -171,25 +171,7 @@ export const accept = (
     yield* write(home, new Map([...traces, ...stale.map(([tenant]) => [tenant, trace] as const)]))
   })
 
-/** Whoever is in the middle of one of these puts a login there on purpose. */
-const ON_PURPOSE: ReadonlySet<string> = new Set(["lockstep.login", "lockstep.put"])
-
-/**
- * Whether the effect that runs now belongs to a login or an import.
- *
- * Read off the spans that those open: a store is not told who asks.
- */
-const isOnPurpose: Effect.Effect<boolean> = Effect.match(Effect.currentParentSpan, {
-  onFailure: () => false,
-  onSuccess: (span) => {
-    let current: typeof span | undefined = span
-    while (current?._tag === "Span") {
-      if (ON_PURPOSE.has(current.name)) return true
-      current = Option.getOrUndefined(current.parent)
-    }
-    return false
-  }
-})
+const isOnPurpose = FiberRef.unsafeMake(false)
 
 /**
  * Runs an effect that puts a login where it is on purpose, from its first look at the store.
@@ -197,12 +179,25 @@ const isOnPurpose: Effect.Effect<boolean> = Effect.match(Effect.currentParentSpa
  * @since 0.1.0
  * @category combinators
  */
-export const onPurpose = <A, E, R>(
-  effect: Effect.Effect<A, E, R>
-): Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan>> => Effect.withSpan(effect, "lockstep.put")
+export const onPurpose = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.locally(effect, isOnPurpose, true)
+
+/** Notes where a login was put. */
+const settle = (home: Pick<Home["Type"], "directory" | "store">, tenant: TenantId, by: ProcessIdentity) =>
+  Effect.gen(function*() {
+    const traces = yield* read(home)
+    const known = traces.get(tenant)
+    if (known?.store === home.store && Option.isNone(known.before)) return
+    yield* write(
+      home,
+      new Map(traces).set(tenant, Trace.make({ ...yield* choose(home.store, by), before: Option.none() }))
+    )
+  })
 
 /**
  * A store that was chosen automatically, observed at the first use of each tenant.
+ *
+ * A record where there was none is a new login, whoever writes it: a refresh makes none.
  *
  * @since 0.1.0
  * @category combinators
@@ -218,7 +213,7 @@ export const observed = (
     get: (tenant) =>
       Effect.suspend(() =>
         seen.has(tenant) ? store.get(tenant) : Effect.zipRight(
-          Effect.flatMap(isOnPurpose, (purpose) => {
+          Effect.flatMap(FiberRef.get(isOnPurpose), (purpose) => {
             if (purpose) return Effect.void
             seen.add(tenant)
             return observe(home, tenant, by)
@@ -227,10 +222,19 @@ export const observed = (
         )
       ),
     modify: (tenant, decide) =>
-      Effect.zipLeft(
-        store.modify(tenant, decide),
-        Effect.flatMap(isOnPurpose, (purpose) =>
-          purpose ? accept(home, home.store, (one) => one === tenant, by) : Effect.void)
-      )
+      Effect.suspend(() => {
+        let isNew = false
+        return Effect.zipLeft(
+          store.modify(tenant, (current) => {
+            const change = decide(current)
+            isNew = Option.isNone(current) && change._tag === "Put"
+            return change
+          }),
+          Effect.flatMap(
+            FiberRef.get(isOnPurpose),
+            (purpose) => purpose || isNew ? settle(home, tenant, by) : Effect.void
+          )
+        )
+      })
   }
 }

@@ -1,15 +1,21 @@
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
-import { LockTarget } from "@lockstep/core/CredentialLock"
-import { Change } from "@lockstep/core/CredentialStore"
+import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
+import { Change, CredentialStore } from "@lockstep/core/CredentialStore"
 import { CredentialStoreError, LockUnavailable } from "@lockstep/core/Errors"
+import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import * as TenantId from "@lockstep/core/TenantId"
+import * as FileCredentialStore from "@lockstep/node/FileCredentialStore"
 import * as Home from "@lockstep/node/Home"
+import { observe } from "@lockstep/testkit/contract/CredentialLockContract"
 import { credential } from "@lockstep/testkit/contract/credentials"
 import * as ConfigError from "effect/ConfigError"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as Processes from "./support/homeProcesses.js"
@@ -17,7 +23,7 @@ import * as Homes from "./support/homes.js"
 
 const CODEX = TenantId.make("codex")
 
-const put = ({ store }: Homes.Opened) =>
+const put = ({ store }: Pick<Homes.Opened, "store">) =>
   store.modify(CODEX, () => Change.Put({ credential: credential(1), value: () => undefined }))
 
 const under = (variables: Record<string, string>, options: Home.Options = {}) =>
@@ -185,6 +191,29 @@ describe("what the first write pins", () => {
       const told = yield* Effect.flip((yield* Home.make({ directory, store: "file" })).check)
       assert.include(told.message, "its store is secrets, and this process was told file")
       assert.include(told.advice, "lockstep store move --to file")
+    }))
+
+  it.scopedLive("a write that waited for the lock while the store was moved is not made", () =>
+    Effect.gen(function*() {
+      const directory = Path.join(yield* Homes.temporary, "home")
+      const mover = yield* Homes.open(directory)
+      yield* put(mover)
+      const { busy, lock } = yield* observe((yield* Homes.open(directory)).lock)
+      const store = yield* Effect.provide(
+        CredentialStore,
+        FileCredentialStore.layer.pipe(
+          Layer.provide(Home.layer({ directory })),
+          Layer.provide(Layer.succeed(CredentialLock, lock)),
+          Layer.provide(RefreshPolicy.layerDefaults)
+        )
+      )
+      const held = yield* Effect.flatten(mover.lock.tryAcquire(LockTarget.Aggregate()))
+      const writer = yield* Effect.fork(Effect.flip(put({ store })))
+      yield* Queue.take(busy)
+      yield* mover.home.repin("secrets")
+      yield* held.release({ changed: false })
+      assert.include((yield* Fiber.join(writer)).message, "moved to secrets")
+      assert.notInclude(Fs.readFileSync(Path.join(directory, "auth.json"), "utf8"), "secrets")
     }))
 
   it.scopedLive("a pin that does not decode stops reads and writes, and stays as it is", () =>

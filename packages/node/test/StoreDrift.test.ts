@@ -133,12 +133,28 @@ describe("a store that was chosen automatically", () => {
       const store = observed(opened)
       assert.lengthOf(yield* warnings(StoreDrift.onPurpose(store.get(CODEX))), 0)
       const writer = yield* Effect.provide(CredentialWriter.make, Context.add(opened.context, CredentialStore, store))
-      const login = writer.login(CODEX, Effect.succeed(credential(0)), { replace: true })
+      const login = StoreDrift.onPurpose(writer.login(CODEX, Effect.succeed(credential(0)), { replace: true }))
       deepStrictEqual(yield* warnings(login), [])
       deepStrictEqual(yield* warnings(store.get(CODEX)), [])
 
       yield* warnings(StoreDrift.observe(home(place.home, "keyring"), CODEX, ME))
       assert.lengthOf(yield* warnings(observed(opened).get(CODEX)), 1)
+    }))
+
+  it.scopedLive("takes a record where there was none for a login, whoever makes it", () =>
+    Effect.gen(function*() {
+      const place = Stores.place(yield* Homes.temporary)
+      const opened = yield* Stores.open(place)
+      const put = (generation: number) => Change.Put({ credential: credential(generation), value: () => undefined })
+      const chosen = Effect.map(
+        StoreDrift.read({ directory: place.home }),
+        (traces) => Option.map(Option.fromNullable(traces.get("codex")), ({ store, before }) => [store, before._tag])
+      )
+      yield* observed(opened).modify(CODEX, () => put(1))
+      deepStrictEqual(yield* chosen, Option.some(["file", "None"]))
+      Fs.rmSync(Path.join(place.home, "drift.json"))
+      yield* observed(opened).modify(CODEX, () => put(2))
+      deepStrictEqual(yield* chosen, Option.none())
     }))
 
   it.scopedLive("follows a move", () =>

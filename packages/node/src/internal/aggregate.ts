@@ -27,7 +27,8 @@ export const make: Effect.Effect<Exclusively, never, Home | CredentialLock | Ref
   return (label, step) =>
     home.open.pipe(
       Effect.zipRight(LockWait.acquire(lock, LockTarget.Aggregate(), { timeout: policy.aggregateLockTimeout, label })),
-      Effect.flatMap((held) => Effect.uninterruptible(step(held))),
+      // Again, now that nobody can move the store any more: it may have moved while this process waited.
+      Effect.flatMap((held) => Effect.uninterruptible(Effect.zipRight(home.check, step(held)))),
       Effect.scoped
     )
 })

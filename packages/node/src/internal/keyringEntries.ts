@@ -2,6 +2,8 @@
  * Records of a home as entries of a keyring: one entry each, or several where the platform limits their size.
  */
 import type { CredentialStoreError } from "@lockstep/core/Errors"
+import { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -55,8 +57,9 @@ const splitAt = (text: string, limit: number): ReadonlyArray<string> => {
   return [...parts, part]
 }
 
-export const make: Effect.Effect<Entries, never, Home | Keyring.Keyring> = Effect.gen(function*() {
+export const make: Effect.Effect<Entries, never, Home | Keyring.Keyring | RefreshPolicy> = Effect.gen(function*() {
   const home = yield* Home
+  const { keyringTimeout } = yield* RefreshPolicy
   const keyring = yield* Keyring.Keyring
   const limit = Option.getOrElse(keyring.limit, () => Infinity)
 
@@ -68,8 +71,19 @@ export const make: Effect.Effect<Entries, never, Home | Keyring.Keyring> = Effec
       ? [nameOf(tenant, writeId)]
       : Array.from({ length: parts }, (_, i) => nameOf(tenant, `${writeId}|${i}`))
 
-  const asked = <A>(call: Effect.Effect<A, Keyring.KeyringError>) =>
-    Effect.mapError(call, Keyring.toStoreError(keyring))
+  // All calls of one step together: a hold of the tenant lock has room for three steps, whatever each of them asks.
+  const asked = <A>(calls: Effect.Effect<A, Keyring.KeyringError>) =>
+    calls.pipe(
+      Effect.timeoutFail({
+        duration: keyringTimeout,
+        onTimeout: () =>
+          new Keyring.KeyringError({
+            reason: "Timeout",
+            detail: `it did not answer within ${Duration.format(keyringTimeout)}`
+          })
+      }),
+      Effect.mapError(Keyring.toStoreError(keyring))
+    )
 
   const keep = (account: string, part: string) =>
     Effect.flatMap(

@@ -11,7 +11,7 @@ const MEANINGS: ReadonlyArray<readonly [RegExp, KeyringError["reason"], string]>
   [/DBUS_SESSION_BUS_ADDRESS|autolaunch/i, "Absent", "this session has no D-Bus"],
   [/failed to connect to .*no such file/i, "Absent", "the D-Bus of this session is gone"],
   [/not provided by any \.service files|NameHasNoOwner/i, "Absent", "no Secret Service runs in this session"],
-  [/no result found/i, "Absent", "the Secret Service has no collection to store in"],
+  [/no result found/i, "Unavailable", "the Secret Service has no collection to store in yet"],
   [/did not receive a reply|NoReply|timed? ?out/i, "Timeout", "it did not reply"],
   [/disconnected|connection (was )?(reset|closed)|broken pipe/i, "Unavailable", "it ended in the middle of a call"],
   [/UTF-8|ambiguous|bad encoding/i, "Unavailable", "it gave back something that is none of ours"]
