@@ -207,6 +207,8 @@ describe("what the first write pins", () => {
           Layer.provide(RefreshPolicy.layerDefaults)
         )
       )
+      // A file that it knows, so that it has no reason to ask about the home again.
+      yield* store.get(CODEX)
       const held = yield* Effect.flatten(mover.lock.tryAcquire(LockTarget.Aggregate()))
       const writer = yield* Effect.fork(Effect.flip(put({ store })))
       yield* Queue.take(busy)
