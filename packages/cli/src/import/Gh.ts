@@ -30,6 +30,9 @@ const isMembers = (value: unknown): value is LooseJson.Members =>
 
 const HOST = /^[a-z0-9.-]+(?::\d+)?$/i
 
+/** YAML folds lines into a value; what has more than a word in it is no name. */
+const USER = /^[\w.-]{1,100}$/
+
 const token = (name: string, found: LooseJson.Members, user: Option.Option<string>): Option.Option<ToolEntry> =>
   Option.map(LooseJson.text(found, "oauth_token"), (accessToken) =>
     login(name, Option.some("gh"), {
@@ -42,16 +45,16 @@ const inKeyring = (host: string): ToolEntry =>
   ToolEntry.Elsewhere({
     name: host,
     place: "the keyring",
-    instead: `gh auth token --hostname ${HOST.test(host) ? host : "HOST"} | lockstep import TENANT --from -`
+    instead: `gh auth token --hostname ${host} | lockstep import TENANT --from -`
   })
 
 const entries = ([host, found]: readonly [string, LooseJson.Members]): ReadonlyArray<ToolEntry> => {
-  const active = LooseJson.text(found, "user")
+  const active = Option.filter(LooseJson.text(found, "user"), (user) => USER.test(user))
   const users = LooseJson.objects(Option.getOrElse(LooseJson.object(found, "users"), (): LooseJson.Members => ({})))
   const tokens = [
     ...Option.toArray(token(host, found, active)),
     ...users
-      .filter(([user]) => !Option.contains(active, user))
+      .filter(([user]) => USER.test(user) && !Option.contains(active, user))
       .flatMap(([user, one]) => Option.toArray(token(`${host}/${user}`, one, Option.some(user))))
   ]
   return tokens.length > 0 ? tokens : [inKeyring(host)]
@@ -78,7 +81,7 @@ export const gh: ToolImport = {
       const root = Option.filter(parse(text), isMembers)
       return Option.match(root, {
         onNone: () => Either.left("not a map of hosts in YAML"),
-        onSome: (hosts) => Either.right(LooseJson.objects(hosts).flatMap(entries))
+        onSome: (hosts) => Either.right(LooseJson.objects(hosts).filter(([host]) => HOST.test(host)).flatMap(entries))
       })
     }
   }]
