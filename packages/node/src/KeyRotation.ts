@@ -28,6 +28,7 @@ import { Home } from "./Home.js"
 import * as Aggregate from "./internal/aggregate.js"
 import { step } from "./internal/fileStep.js"
 import * as SealedFiles from "./internal/sealedFiles.js"
+import * as Sidecars from "./internal/sidecars.js"
 import * as SealedEnvelope from "./SealedEnvelope.js"
 import * as SealedText from "./SealedText.js"
 import { SealingKeys } from "./SealingKeys.js"
@@ -146,7 +147,7 @@ export const rotate: Effect.Effect<
         const key = yield* keys.renew
         const sealed = [
           yield* sealStores(key),
-          ...yield* Effect.forEach(yield* SealedFiles.tenants(home), sealAnswer(key))
+          ...yield* Effect.forEach((yield* Sidecars.find(home)).tenants, sealAnswer(key))
         ].flat(2)
         // An answer of a tenant whose name nobody can tell any more would be lost with its key.
         const used = yield* SealedFiles.keysInUse(home)

@@ -1,14 +1,11 @@
 /**
  * What lies sealed in a home.
  */
-import { CredentialStoreError } from "@lockstep/core/Errors"
-import { JournalRecord } from "@lockstep/core/RefreshJournal"
-import * as TenantId from "@lockstep/core/TenantId"
+import type { CredentialStoreError } from "@lockstep/core/Errors"
+import type * as TenantId from "@lockstep/core/TenantId"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
-import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as AnswerFile from "../AnswerFile.js"
 import type { Place } from "../Envelope.js"
@@ -16,7 +13,7 @@ import type { Home } from "../Home.js"
 import * as SealedText from "../SealedText.js"
 import * as SidecarNames from "../SidecarNames.js"
 import * as WholeFile from "../WholeFile.js"
-import { codeOf } from "./errno.js"
+import * as Sidecars from "./sidecars.js"
 
 /** The store of all credentials, and the unfinished logins of a home whose credentials are in the keyring. */
 export const stores = (home: Home["Type"]): ReadonlyArray<Place> =>
@@ -30,60 +27,6 @@ export const answer = (home: Home["Type"], tenant: TenantId.TenantId): Place => 
   const name = SidecarNames.answer(Path.basename(home.file), tenant)
   return { location: Path.join(Path.dirname(home.file), name), purpose: name }
 }
-
-const namesIn = (directory: string): Effect.Effect<ReadonlyArray<string>, CredentialStoreError> =>
-  Effect.suspend(() => {
-    try {
-      return Effect.succeed(Fs.readdirSync(directory))
-    } catch (cause) {
-      const detail = codeOf(cause)
-      return detail === "ENOENT"
-        ? Effect.succeed([])
-        : new CredentialStoreError({ reason: "Read", location: directory, detail })
-    }
-  })
-
-interface Found extends SidecarNames.Sidecar {
-  readonly path: string
-}
-
-/** The sidecars of all tenants in a directory. Locks that were moved carry their store's directory in front. */
-const sidecarsIn = (home: Home["Type"], directory: string): Effect.Effect<ReadonlyArray<Found>, CredentialStoreError> =>
-  Effect.map(namesIn(directory), (names) =>
-    names.flatMap((name) =>
-      Option.toArray(Option.map(
-        SidecarNames.parse(Path.basename(home.file), name.replace(/^\d+-\d+\./, "")),
-        (sidecar) => ({ ...sidecar, path: Path.join(directory, name) })
-      ))
-    ))
-
-const sidecars = (home: Home["Type"]) => sidecarsIn(home, Path.dirname(home.file))
-
-const decodeJournal = Schema.decode(Schema.parseJson(JournalRecord))
-
-/** Whose journal it is. One that is damaged belongs to nobody who could be refreshing. */
-const ownerOf = (journal: string): Effect.Effect<Option.Option<TenantId.TenantId>> =>
-  WholeFile.read(journal).pipe(
-    Effect.flatten,
-    Effect.flatMap(({ bytes }) => WholeFile.decodeText(journal, bytes)),
-    Effect.flatMap(decodeJournal),
-    Effect.flatMap(({ tenant }) => TenantId.fromString(tenant)),
-    Effect.option
-  )
-
-/**
- * The tenants whose lock was ever taken: who refreshes has a lock file before it has anything else. A name that was
- * shortened is told by the journal.
- */
-export const tenants = (home: Home["Type"]): Effect.Effect<ReadonlyArray<TenantId.TenantId>, CredentialStoreError> =>
-  Effect.gen(function*() {
-    const found = [...yield* sidecars(home), ...yield* sidecarsIn(home, home.lockDirectory)]
-    const named = yield* Effect.forEach(
-      found,
-      ({ kind, path, tenant }) => kind === "json" && Option.isNone(tenant) ? ownerOf(path) : Effect.succeed(tenant)
-    )
-    return [...new Set(named.flatMap(Option.toArray))]
-  })
 
 /** The sealed text in an answer file, where one was kept there and it is sealed. */
 export const readAnswer = (path: string): Effect.Effect<Option.Option<Uint8Array>, CredentialStoreError> =>
@@ -101,7 +44,7 @@ export const all = (
   home: Home["Type"]
 ): Effect.Effect<ReadonlyArray<{ readonly place: Place; readonly sealed: Uint8Array }>, CredentialStoreError> =>
   Effect.gen(function*() {
-    const answers = (yield* sidecars(home)).filter(({ kind }) => kind === "answer").map(({ path }) => ({
+    const answers = (yield* Sidecars.find(home)).answers.map((path) => ({
       location: path,
       purpose: Path.basename(path)
     }))

@@ -1,6 +1,7 @@
 /**
  * Whose sidecars lie beside a store: tenants that have a journal, an answer or a lock, also without a record.
  */
+import { CredentialStoreError } from "@lockstep/core/Errors"
 import { JournalRecord } from "@lockstep/core/RefreshJournal"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as Effect from "effect/Effect"
@@ -11,6 +12,7 @@ import * as Path from "node:path"
 import type { Home } from "../Home.js"
 import * as SidecarNames from "../SidecarNames.js"
 import * as WholeFile from "../WholeFile.js"
+import { codeOf } from "./errno.js"
 
 /** The answer files beside a store, by path, and the tenants that are known by a sidecar. */
 export interface Sidecars {
@@ -18,49 +20,60 @@ export interface Sidecars {
   readonly answers: ReadonlyArray<string>
 }
 
-const decodeJournal = Schema.decodeUnknownOption(Schema.parseJson(JournalRecord))
+const decodeJournal = Schema.decode(Schema.parseJson(JournalRecord))
 
-/** A long name ends in a hash; the journal itself tells whose it is. */
+/** A long name ends in a hash, and the journal itself tells whose it is. A damaged one belongs to nobody who refreshes. */
 const fromJournal = (path: string): Effect.Effect<Option.Option<TenantId.TenantId>> =>
   WholeFile.read(path).pipe(
-    Effect.map(Option.flatMap(({ bytes }) => decodeJournal(Buffer.from(bytes).toString("utf8")))),
-    Effect.map(Option.flatMap(({ tenant }) => Option.getRight(TenantId.fromString(tenant)))),
-    Effect.orElseSucceed(() => Option.none())
+    Effect.flatten,
+    Effect.flatMap(({ bytes }) => WholeFile.decodeText(path, bytes)),
+    Effect.flatMap(decodeJournal),
+    Effect.flatMap(({ tenant }) => TenantId.fromString(tenant)),
+    Effect.option
   )
 
-const namesIn = (directory: string): ReadonlyArray<string> => {
-  try {
-    return Fs.readdirSync(directory)
-  } catch {
-    return []
-  }
+interface Found extends SidecarNames.Sidecar {
+  readonly path: string
 }
 
 /** Locks that were moved carry their store's directory in front. */
 const withoutDirectory = (name: string): string => name.replace(/^\d+-\d+\./, "")
 
-export const find = (home: Pick<Home["Type"], "file" | "lockDirectory">): Effect.Effect<Sidecars> =>
+const foundIn = (directory: string, store: string): Effect.Effect<ReadonlyArray<Found>, CredentialStoreError> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(
+        Fs.readdirSync(directory).flatMap((name) =>
+          Option.toArray(Option.map(
+            SidecarNames.parse(store, withoutDirectory(name)),
+            (sidecar) => ({ ...sidecar, path: Path.join(directory, name) })
+          ))
+        )
+      )
+    } catch (cause) {
+      const detail = codeOf(cause)
+      return detail === "ENOENT"
+        ? Effect.succeed([])
+        : new CredentialStoreError({ reason: "Read", location: directory, detail })
+    }
+  })
+
+/** Who refreshes has a lock file before anything else, so a tenant whose lock was ever taken is among them. */
+export const find = (
+  home: Pick<Home["Type"], "file" | "lockDirectory">
+): Effect.Effect<Sidecars, CredentialStoreError> =>
   Effect.gen(function*() {
-    const directory = Path.dirname(home.file)
     const store = Path.basename(home.file)
-    const tenants = new Set<TenantId.TenantId>()
-    const answers: Array<string> = []
-    for (const name of namesIn(directory)) {
-      const sidecar = SidecarNames.parse(store, name)
-      if (Option.isNone(sidecar)) continue
-      const path = Path.join(directory, name)
-      if (sidecar.value.kind === "answer") answers.push(path)
-      const tenant = Option.isNone(sidecar.value.tenant) && sidecar.value.kind === "json"
-        ? yield* fromJournal(path)
-        : sidecar.value.tenant
-      if (Option.isSome(tenant)) tenants.add(tenant.value)
+    const beside = yield* foundIn(Path.dirname(home.file), store)
+    const locks = yield* foundIn(home.lockDirectory, store)
+    const tenants = yield* Effect.forEach(
+      [...beside, ...locks],
+      ({ kind, path, tenant }) => kind === "json" && Option.isNone(tenant) ? fromJournal(path) : Effect.succeed(tenant)
+    )
+    return {
+      tenants: new Set(tenants.flatMap(Option.toArray)),
+      answers: beside.flatMap(({ kind, path }) => kind === "answer" ? [path] : [])
     }
-    // A first login has a lock before it has anything else.
-    for (const name of namesIn(home.lockDirectory)) {
-      const sidecar = SidecarNames.parse(store, withoutDirectory(name))
-      for (const tenant of Option.toArray(Option.flatMap(sidecar, (one) => one.tenant))) tenants.add(tenant)
-    }
-    return { tenants, answers }
   })
 
 /** The order in which several tenants are locked. */

@@ -233,7 +233,8 @@ const mcpMembers = (
   const received = asWhole(Option.getOrElse(next.obtainedAt, () => now / 1_000))
   const lifetime = Option.map(next.expiresAt, (at) => asWhole(at - Number(received)))
   const isOut = Option.isNone(next.accessToken) && Option.isNone(next.refreshToken)
-  const hasType = Option.isSome(next.tokenType) || Option.isNone(present)
+  // A response that is not there yet gets one of its own.
+  const hasType = Option.isSome(next.tokenType) || Option.isNone(Option.flatMap(present, ({ tokenType }) => tokenType))
   const response: Record<string, ToolJson.Value | undefined> = {
     access_token: orEmpty(reveal(next.accessToken)),
     ...(hasType ? { token_type: Option.getOrElse(next.tokenType, () => "bearer") } : {}),
