@@ -124,7 +124,9 @@ export class LockUnavailable extends Schema.TaggedError<LockUnavailable>()("Lock
   /** The path concerned. */
   path: Schema.String,
   /** An errno, the two settings that disagree, and the like. */
-  detail: Schema.optional(Schema.String)
+  detail: Schema.optional(Schema.String),
+  /** What to do, where the reason alone does not tell: part of a sentence. */
+  remedy: Schema.optional(Schema.String)
 }) {
   override get message(): string {
     return `cannot lock at ${this.path}: ${LOCK_REASONS[this.reason]}${
@@ -132,6 +134,7 @@ export class LockUnavailable extends Schema.TaggedError<LockUnavailable>()("Lock
     }`
   }
   get advice(): string {
+    if (this.remedy !== undefined) return this.remedy
     switch (this.reason) {
       case "Remote":
         return "set LOCKSTEP_LOCK_DIR to a directory on a local disk, or LOCKSTEP_TRUST_LOCKS=1 if this one's locks really work"

@@ -121,6 +121,9 @@ describe("every error", () => {
     const moved = { reason: "Superseded", location: "auth.json" } as const
     assert.strictEqual(new Errors.CredentialStoreError({ ...moved, remedy: "open it again" }).advice, "open it again")
     assert.notStrictEqual(new Errors.CredentialStoreError(moved).advice, "open it again")
+    const elsewhere = { reason: "OtherDomain", path: "auth.json" } as const
+    assert.strictEqual(new Errors.LockUnavailable({ ...elsewhere, remedy: "unset it" }).advice, "unset it")
+    assert.notStrictEqual(new Errors.LockUnavailable(elsewhere).advice, "unset it")
   })
 
   it("has a message of its own for each reason", () => {

@@ -11,6 +11,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Crypto from "node:crypto"
+import * as Path from "node:path"
+import type { Home } from "./Home.js"
 
 /**
  * Why the keyring did not do what it was asked. An entry that is not there is `None`, and no error.
@@ -61,6 +64,15 @@ export class Keyring extends Context.Tag("@lockstep/node/Keyring")<Keyring, {
   /** Writes, reads and removes an entry of no value, to find out whether a real one would be kept. */
   readonly probe: Effect.Effect<void, KeyringError>
 }>() {}
+
+/**
+ * Names a home in the names of its entries, in 16 hex digits: two homes have two lock domains, so they never share one.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const homeName = (home: Pick<Home["Type"], "file">): string =>
+  Crypto.createHash("sha256").update(Path.dirname(home.file)).digest("hex").slice(0, 16)
 
 const REASONS = {
   Absent: "Unavailable",

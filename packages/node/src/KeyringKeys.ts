@@ -13,7 +13,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Crypto from "node:crypto"
 import * as AtomicFile from "./AtomicFile.js"
 import { Home } from "./Home.js"
 import * as SealedFiles from "./internal/sealedFiles.js"
@@ -49,7 +48,7 @@ export const make: Effect.Effect<SealingKeys.SealingKeys["Type"], never, Keyring
     const home = yield* Home
     const keyring = yield* Keyring.Keyring
     const path = `${home.file}.keys`
-    const ownName = Crypto.createHash("sha256").update(home.file).digest("hex").slice(0, 16)
+    const ownName = Keyring.homeName(home)
     const known = new Map<string, SealingKey>()
 
     const failure = (detail: string) =>

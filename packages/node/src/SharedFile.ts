@@ -19,6 +19,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import type * as Queue from "effect/Queue"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Path from "node:path"
 import * as AtomicFile from "./AtomicFile.js"
@@ -33,6 +34,13 @@ import * as WholeFile from "./WholeFile.js"
  * kernel's tick, and the inode of a replaced file is given to the next.
  */
 const COARSE = 50
+
+/** Somebody who takes no lock has written so many times in a row between our look and our write. */
+const ATTEMPTS = 16
+
+/** Milliseconds after which a text that does not parse is read again, and how often: a tool may be writing it in place. */
+const SETTLING = 20
+const SETTLINGS = 5
 
 interface Loaded<Document> {
   readonly document: Document
@@ -61,7 +69,10 @@ export interface Edit<A> {
  * @since 0.1.0
  * @category models
  */
-export type Format<Document> = Pick<StoreCodec<Document>, "parse" | "empty" | "movedTo" | "findDamage">
+export type Format<Document> = Pick<
+  StoreCodec<Document>,
+  "parse" | "empty" | "movedTo" | "findDamage" | "isWrittenInPlace"
+>
 
 /**
  * One shared file.
@@ -85,9 +96,12 @@ export interface SharedFile<Document> {
   /**
    * Decides on the present text and replaces it, as one durable step under the aggregate lock. `now` is milliseconds
    * since the epoch. When it fails, the file is what it was (I4).
+   *
+   * A decision waits for nothing. It is made again where somebody who takes no lock, or has taken a lock away from a
+   * process that was stopped, wrote the file meanwhile.
    */
   readonly modify: <A>(
-    decide: (document: Document, now: number) => Either.Either<Edit<A>, CredentialStoreError>
+    decide: (document: Document, now: number) => Effect.Effect<Edit<A>, CredentialStoreError>
   ) => Effect.Effect<A, Aggregate.ExclusiveError>
 
   /** Counts the writes of this process. */
@@ -140,7 +154,17 @@ export const make = <Document>(
           })
       })
 
-    const readWhole: Effect.Effect<Document, CredentialStoreError> = Effect.gen(function*() {
+    /** A file that a tool is writing in place is half a file for a moment. */
+    const settled = (read: Effect.Effect<Document, CredentialStoreError>) =>
+      format.isWrittenInPlace === true
+        ? Effect.retry(read, {
+          while: ({ reason }) => reason === "Decode",
+          times: SETTLINGS,
+          schedule: Schedule.spaced(SETTLING)
+        })
+        : read
+
+    const readWhole: Effect.Effect<Document, CredentialStoreError> = settled(Effect.gen(function*() {
       const snapshot = yield* WholeFile.read(path)
       if (Option.isNone(snapshot)) {
         yield* home.check
@@ -158,7 +182,7 @@ export const make = <Document>(
       const document = yield* Effect.flatMap(parse(bytes), refuseMoved)
       cached = { document, bytes, identity, isSettled }
       return document
-    })
+    }))
 
     const readToWrite = Effect.flatMap(readWhole, (document) =>
       Option.match(format.findDamage(document), {
@@ -189,15 +213,18 @@ export const make = <Document>(
       modify: (decide) =>
         exclusively(label, (held) =>
           Effect.gen(function*() {
-            const document = yield* readToWrite
-            const now = yield* Clock.currentTimeMillis
-            const edit = yield* decide(document, now)
-            if (Option.isSome(edit.text)) {
+            for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+              const document = yield* readToWrite
+              const now = yield* Clock.currentTimeMillis
+              const edit = yield* decide(document, now)
+              if (Option.isNone(edit.text)) return edit.value
               if (edit.before !== undefined) yield* edit.before
+              if (WholeFile.look(path) !== cached?.identity) continue
               yield* replace(edit.text.value)
               yield* held.wrote
+              return edit.value
             }
-            return edit.value
+            return yield* failure("Write", "somebody else keeps writing it")
           })),
       writes: () => writes,
       written: PubSub.subscribe(written)

@@ -106,8 +106,8 @@ const native = (kind: Home.StoreKind, chosenBy: ChosenBy, isAutomatic = false): 
   name: kind,
   chosenBy,
   isAutomatic,
-  // Encrypted files are written without the keyring: their key is loaded before anything is spent.
-  demands: kind === "keyring" ? { keyring: true } : {}
+  // The key of encrypted files may be in the keyring, and is asked for under the tenant's lock.
+  demands: kind === "file" ? {} : { keyring: true }
 })
 
 /** Asks a keyring whether it would keep anything. Only one that is not there answers with the file. */

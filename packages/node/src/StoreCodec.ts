@@ -29,6 +29,9 @@ export interface StoreCodec<Document> {
   /** Parses a text and checks its frame. Single records may still be damaged. */
   readonly parse: (text: string) => Either.Either<Document, Damage>
 
+  /** Whether somebody replaces the text in place, so that a reader may find half of it. */
+  readonly isWrittenInPlace?: boolean
+
   /** The document of a file that does not exist. */
   readonly empty: Document
 

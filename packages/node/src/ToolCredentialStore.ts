@@ -118,10 +118,6 @@ export const make = (
         return answer
       })
 
-    /** A decision under the lock is made at once; reading a file waits for nothing either. */
-    const readNow = <A>(reading: Effect.Effect<A, CredentialStoreError>): Either.Either<A, CredentialStoreError> =>
-      Effect.runSync(Effect.either(reading))
-
     const writeCompanion = (bindings: Companion.Bindings): Effect.Effect<void, CredentialStoreError> =>
       AtomicFile.sweep(companion.path).pipe(
         Effect.zipRight(AtomicFile.replace(companion.path, Companion.textOf(bindings))),
@@ -204,7 +200,7 @@ export const make = (
     /** Drops what is kept for a record that is gone. When it fails, the next write does. */
     const forget = (tenant: TenantId) =>
       Effect.ignore(companion.modify((bindings) =>
-        Either.map(readNow(file.readToWrite), (document): SharedFile.Edit<void> => {
+        Effect.map(file.readToWrite, (document): SharedFile.Edit<void> => {
           const rest = new Map([...bindings].filter(([other]) => other !== tenant))
           return {
             text: bindings.has(tenant) && isGone(document, tenant)
@@ -217,11 +213,10 @@ export const make = (
 
     const modify: CredentialStore["Type"]["modify"] = (tenant, decide) =>
       file.modify((document, now) =>
-        Either.gen(function*() {
-          const view = { document, bindings: yield* readNow(companion.readToWrite) }
+        Effect.gen(function*() {
+          const view = { document, bindings: yield* companion.readToWrite }
           const current = yield* look(view, tenant)
-          const change = decide(Option.map(current, ({ stored }) =>
-            stored))
+          const change = decide(Option.map(current, ({ stored }) => stored))
           const edit = yield* carryOut(view, tenant, current, change, now)
           return { ...edit, value: { value: edit.value, removed: change._tag === "Remove" && Option.isSome(current) } }
         })

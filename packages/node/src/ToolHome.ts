@@ -86,7 +86,8 @@ export const make = (
         return yield* new LockUnavailable({
           reason: "OtherDomain",
           path: directory,
-          detail: `${tool.title} locks beside its file, and LOCKSTEP_LOCK_DIR says ${lockDirectory.value}: unset it`
+          detail: `${tool.title} locks beside its file, and LOCKSTEP_LOCK_DIR says ${lockDirectory.value}`,
+          remedy: "unset LOCKSTEP_LOCK_DIR for this file"
         })
       }
       for (const one of new Set([directory, Path.dirname(file)])) {

@@ -11,7 +11,7 @@ import * as Option from "effect/Option"
 import * as JsonRecord from "./internal/jsonRecord.js"
 import * as JsonSplice from "./JsonSplice.js"
 import * as JsonTree from "./JsonTree.js"
-import type { Damage } from "./StoreCodec.js"
+import type { Damage, StoreCodec } from "./StoreCodec.js"
 import type { ToolDocument } from "./ToolFile.js"
 
 /**
@@ -22,6 +22,24 @@ import type { ToolDocument } from "./ToolFile.js"
  * @category constants
  */
 export const U64_MAX = 18446744073709551615n
+
+/**
+ * Makes a codec of what tells one tool's file from another's. A file that is missing is an empty object.
+ *
+ * @since 0.1.0
+ * @category codecs
+ */
+export const codec = (
+  own:
+    & Pick<StoreCodec<ToolDocument>, "findDamage" | "get" | "list" | "put" | "remove">
+    & Partial<Pick<StoreCodec<ToolDocument>, "parse" | "isWrittenInPlace">>
+): StoreCodec<ToolDocument> => ({
+  parse,
+  empty: Either.getOrThrow(parse("{}")),
+  text: ({ text }) => text,
+  movedTo: () => Option.none(),
+  ...own
+})
 
 /**
  * The layout of a file that has no member yet, as `JSON.stringify(value, null, 2)` and its like make it.

@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 import { Home } from "@lockstep/node/Home"
-import { Keyring } from "@lockstep/node/Keyring"
+import { homeName, Keyring } from "@lockstep/node/Keyring"
 import type { KeyringError } from "@lockstep/node/Keyring"
 import * as KeyringIndex from "@lockstep/node/KeyringIndex"
 import * as NativeKeyring from "@lockstep/node/NativeKeyring"
@@ -20,7 +20,6 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Times from "../Times.js"
@@ -70,7 +69,7 @@ const leftovers = Effect.gen(function*() {
   const text = Option.match(read, { onNone: () => "", onSome: ({ bytes }) => Buffer.from(bytes).toString("utf8") })
   // Whatever a damaged index would have named is not left over.
   if (text !== "" && Either.isLeft(KeyringIndex.format.parse(text))) return []
-  const prefix = createHash("sha256").update(path.dirname(home.file)).digest("hex").slice(0, 16)
+  const prefix = homeName(home)
   const accounts = yield* Effect.orElseSucceed(keyring.find(`${prefix}|`), () => [])
   const known = named(text)
   const left = accounts.filter((account) => {

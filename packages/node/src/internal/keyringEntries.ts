@@ -7,8 +7,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Crypto from "node:crypto"
-import * as Path from "node:path"
 import { Home } from "../Home.js"
 import * as Keyring from "../Keyring.js"
 import * as SidecarNames from "../SidecarNames.js"
@@ -63,8 +61,7 @@ export const make: Effect.Effect<Entries, never, Home | Keyring.Keyring | Refres
   const keyring = yield* Keyring.Keyring
   const limit = Option.getOrElse(keyring.limit, () => Infinity)
 
-  // Two homes have two lock domains, so they never share an entry.
-  const key = Crypto.createHash("sha256").update(Path.dirname(home.file)).digest("hex").slice(0, 16)
+  const key = Keyring.homeName(home)
   const nameOf = (tenant: string, rest: string) => `${key}|${SidecarNames.encode(tenant)}|${rest}`
   const accounts = ({ parts, tenant, writeId }: Place): ReadonlyArray<string> =>
     parts === 1

@@ -17,8 +17,6 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
-import * as Crypto from "node:crypto"
-import * as Path from "node:path"
 import * as AuthFile from "../AuthFile.js"
 import * as AuthJson from "../AuthJson.js"
 import * as Envelope from "../Envelope.js"
@@ -121,10 +119,6 @@ const ofFile = (path: string) =>
     } satisfies MoveSide
   })
 
-/** How the accounts of all entries of a home begin. */
-const prefixOf = (file: string): string =>
-  `${Crypto.createHash("sha256").update(Path.dirname(file)).digest("hex").slice(0, 16)}|`
-
 const ofKeyring = ({ file }: Pick<Home["Type"], "file">) =>
   Effect.gen(function*() {
     const keyring = yield* Keyring.Keyring
@@ -143,7 +137,7 @@ const ofKeyring = ({ file }: Pick<Home["Type"], "file">) =>
         Either.right({ text: Option.some(MovedText.note(text, root, to)), value: undefined })
       )
     // Entries that a killed writer left are named by nobody who would still look.
-    const clear = keyring.find(prefixOf(file)).pipe(
+    const clear = keyring.find(`${Keyring.homeName({ file })}|`).pipe(
       Effect.flatMap(Effect.forEach((account) => keyring.remove(account), { discard: true })),
       Effect.mapError(Keyring.toStoreError(keyring))
     )

@@ -78,11 +78,7 @@ const millis = (seconds: number): number => Math.round(seconds * 1_000)
  * @since 0.1.0
  * @category codecs
  */
-export const codec: StoreCodec<ToolDocument> = {
-  parse: ToolJson.parse,
-  empty: Either.getOrThrow(ToolJson.parse("{}")),
-  text: ({ text }) => text,
-  movedTo: () => Option.none(),
+export const codec: StoreCodec<ToolDocument> = ToolJson.codec({
   findDamage: (document) => Either.getLeft(decode(document)),
   get: (document, tenant) => tenant === TENANT ? decode(document) : Either.right(Option.none()),
   list: (document) => Option.exists(Either.getRight(decode(document)), Option.isNone) ? [] : [TENANT],
@@ -105,7 +101,7 @@ export const codec: StoreCodec<ToolDocument> = {
 
   remove: (document, tenant) =>
     tenant === TENANT ? ToolJson.update(document, new Map([[MEMBER, undefined]]), ToolJson.COMPACT) : document.text
-}
+})
 
 const storageDirectory = ({ userHome, variable }: Surroundings): string => {
   const fallback = Path.join(userHome, ".claude")

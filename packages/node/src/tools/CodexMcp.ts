@@ -259,17 +259,7 @@ const remove: StoreCodec<ToolDocument>["remove"] = (document, tenant) =>
  * @since 0.1.0
  * @category codecs
  */
-export const codec: StoreCodec<ToolDocument> = {
-  parse: ToolJson.parse,
-  empty: Either.getOrThrow(ToolJson.parse("{}")),
-  text: ({ text }) => text,
-  movedTo: () => Option.none(),
-  findDamage,
-  get,
-  list,
-  put,
-  remove
-}
+export const codec: StoreCodec<ToolDocument> = ToolJson.codec({ findDamage, get, list, put, remove })
 
 const lock = (file: string, name: string) =>
   LockFile.Kernel({ path: Path.join(Path.dirname(file), "mcp-oauth-locks", `${name}.lock`) })

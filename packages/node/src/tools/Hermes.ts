@@ -247,17 +247,7 @@ const remove: StoreCodec<ToolDocument>["remove"] = (document, tenant, now) =>
  * @since 0.1.0
  * @category codecs
  */
-export const codec: StoreCodec<ToolDocument> = {
-  parse,
-  empty: Either.getOrThrow(ToolJson.parse("{}")),
-  text: ({ text }) => text,
-  movedTo: () => Option.none(),
-  findDamage,
-  get,
-  list,
-  put,
-  remove
-}
+export const codec: StoreCodec<ToolDocument> = ToolJson.codec({ parse, findDamage, get, list, put, remove })
 
 /** `Path.with_suffix(".lock")` of Python: the ending is replaced and not appended. */
 const lockOf = (file: string) =>

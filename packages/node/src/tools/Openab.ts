@@ -319,17 +319,7 @@ const remove: StoreCodec<ToolDocument>["remove"] = (document, tenant, now) => {
  * @since 0.1.0
  * @category codecs
  */
-export const codec: StoreCodec<ToolDocument> = {
-  parse: ToolJson.parse,
-  empty: Either.getOrThrow(ToolJson.parse("{}")),
-  text: ({ text }) => text,
-  movedTo: () => Option.none(),
-  findDamage,
-  get,
-  list,
-  put,
-  remove
-}
+export const codec: StoreCodec<ToolDocument> = ToolJson.codec({ findDamage, get, list, put, remove })
 
 /** Its names are built from `auth.json` whatever the file is called, and from the tenant as it is. */
 const sidecar = (file: string, suffix: string) =>

@@ -94,11 +94,8 @@ const tokenOf = (token: Option.Option<Redacted.Redacted>): string =>
  * @since 0.1.0
  * @category codecs
  */
-export const codec: StoreCodec<ToolDocument> = {
-  parse: ToolJson.parse,
-  empty: Either.getOrThrow(ToolJson.parse("{}")),
-  text: ({ text }) => text,
-  movedTo: () => Option.none(),
+export const codec: StoreCodec<ToolDocument> = ToolJson.codec({
+  isWrittenInPlace: true,
   get,
 
   findDamage: (document) => Option.firstSomeOf(names(document).map((name) => Either.getLeft(get(document, name)))),
@@ -138,7 +135,7 @@ export const codec: StoreCodec<ToolDocument> = {
       ),
       ToolJson.PRETTY
     )
-}
+})
 
 /** Older versions lock what a link names, newer ones the link. */
 const lockNames = (file: string): ReadonlyArray<string> => {
