@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import * as Browser from "@lockstep/node/Browser"
-import * as LoopbackCallback from "@lockstep/node/LoopbackCallback"
+import * as Browser from "@lockstep/node/login/Browser"
+import * as LoopbackCallback from "@lockstep/node/login/LoopbackCallback"
 import * as Callback from "@lockstep/oauth/Callback"
 import type { Login } from "@lockstep/oauth/Login"
 import * as LoginDriver from "@lockstep/oauth/LoginDriver"

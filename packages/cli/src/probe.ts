@@ -4,9 +4,9 @@
  * @since 0.1.0
  */
 import { LockTarget } from "@lockstep/core/CredentialLock"
-import * as FileCredentialLock from "@lockstep/node/FileCredentialLock"
-import { LockFile } from "@lockstep/node/LockFile"
-import { LockPaths } from "@lockstep/node/LockPaths"
+import * as FileCredentialLock from "@lockstep/node/locks/FileCredentialLock"
+import { LockFile } from "@lockstep/node/locks/LockFile"
+import { LockPaths } from "@lockstep/node/locks/LockPaths"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as path from "node:path"

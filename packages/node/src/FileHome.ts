@@ -12,11 +12,11 @@ import type { RefreshJournal } from "@lockstep/core/RefreshJournal"
 import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type * as ConfigError from "effect/ConfigError"
 import * as Layer from "effect/Layer"
-import * as FileCredentialLock from "./FileCredentialLock.js"
 import * as FileCredentialStore from "./FileCredentialStore.js"
 import * as FilePendingLogins from "./FilePendingLogins.js"
 import * as FileRefreshJournal from "./FileRefreshJournal.js"
 import * as Home from "./Home.js"
+import * as FileCredentialLock from "./locks/FileCredentialLock.js"
 import * as NodeHost from "./NodeHost.js"
 
 /**

@@ -1,8 +1,8 @@
 /**
  * @since 0.1.0
  */
-import { NativeHome } from "@lockstep/node/ResolvedHome"
-import { StoreChoice } from "@lockstep/node/StoreChoice"
+import { NativeHome } from "@lockstep/node/stores/ResolvedHome"
+import { StoreChoice } from "@lockstep/node/stores/StoreChoice"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Clocks from "../doctor/Clocks.js"

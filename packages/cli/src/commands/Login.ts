@@ -3,7 +3,7 @@
  */
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import type { PendingKey } from "@lockstep/core/PendingLogins"
-import { Browser } from "@lockstep/node/Browser"
+import { Browser } from "@lockstep/node/login/Browser"
 import { type Invitation, Login, type LoginRequest, type LoginResult } from "@lockstep/oauth/Login"
 import type { LoginMethod, OAuthVendor } from "@lockstep/oauth/OAuthVendor"
 import { VendorSettings } from "@lockstep/oauth/VendorSettings"

@@ -2,8 +2,8 @@
  * @since 0.1.0
  */
 import { Home } from "@lockstep/node/Home"
-import * as KeyRotation from "@lockstep/node/KeyRotation"
-import { SealingKeys } from "@lockstep/node/SealingKeys"
+import * as KeyRotation from "@lockstep/node/secrets/KeyRotation"
+import { SealingKeys } from "@lockstep/node/secrets/SealingKeys"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Output from "../Output.js"

@@ -4,7 +4,7 @@
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import type { Pending } from "@lockstep/core/PendingLogins"
 import type { TenantId } from "@lockstep/core/TenantId"
-import { StoreChoice } from "@lockstep/node/StoreChoice"
+import { StoreChoice } from "@lockstep/node/stores/StoreChoice"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"

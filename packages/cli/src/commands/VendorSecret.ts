@@ -1,7 +1,7 @@
 /**
  * @since 0.1.0
  */
-import { NativeHome } from "@lockstep/node/ResolvedHome"
+import { NativeHome } from "@lockstep/node/stores/ResolvedHome"
 import * as ClientSecrets from "@lockstep/oauth/ClientSecrets"
 import { VendorRegistry } from "@lockstep/oauth/VendorRegistry"
 import { VendorSettings } from "@lockstep/oauth/VendorSettings"

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Home } from "@lockstep/node/Home"
-import { NativeHome } from "@lockstep/node/ResolvedHome"
+import { NativeHome } from "@lockstep/node/stores/ResolvedHome"
 import * as Effect from "effect/Effect"
 import * as fs from "node:fs"
 import * as path from "node:path"

@@ -7,7 +7,7 @@
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import type { ToolDocument, ToolFile } from "../ToolFile.js"
+import type { ToolDocument, ToolFile } from "../tools/ToolFile.js"
 import { ToolEntry } from "./ToolEntry.js"
 import type { ToolImport } from "./ToolImport.js"
 

@@ -7,7 +7,7 @@ import type * as Either from "effect/Either"
 import type * as Option from "effect/Option"
 import * as Path from "node:path"
 import type { Damage } from "../StoreCodec.js"
-import type { Surroundings } from "../ToolFile.js"
+import type { Surroundings } from "../tools/ToolFile.js"
 import type { ToolEntry } from "./ToolEntry.js"
 
 /**

@@ -8,7 +8,7 @@
 import * as Option from "effect/Option"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import * as RemoteFileSystem from "../RemoteFileSystem.js"
+import * as RemoteFileSystem from "../locks/RemoteFileSystem.js"
 
 /** Files of this prefix exist for an instant and mean nothing. */
 export const SCRATCH = ".lockstep-watch-"

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { Home } from "../Home.js"
-import * as Keyring from "../Keyring.js"
+import * as Keyring from "../keyring/Keyring.js"
 import * as SidecarNames from "../SidecarNames.js"
 
 /** Which entries. */

@@ -1,7 +1,7 @@
 /**
  * What a keyring means by its words. The binding throws one kind of error for everything, and only the message tells.
  */
-import { KeyringError } from "../Keyring.js"
+import { KeyringError } from "../keyring/Keyring.js"
 
 /** In this order: the first that matches counts. The texts behind each are in the test. */
 const MEANINGS: ReadonlyArray<readonly [RegExp, KeyringError["reason"], string]> = [

@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as ChildProcess from "node:child_process"
 import type { Socket } from "node:net"
-import { KeyringError } from "../Keyring.js"
+import { KeyringError } from "../keyring/Keyring.js"
 
 /** How the helper is started. */
 export interface Command {

@@ -1,7 +1,7 @@
 import { LockHolder } from "@lockstep/core/Errors"
 import * as Option from "effect/Option"
 import * as Fs from "node:fs"
-import type * as DirectoryLock from "../DirectoryLock.js"
+import type * as DirectoryLock from "../locks/DirectoryLock.js"
 import * as ProcFs from "./procfs.js"
 
 interface Line {

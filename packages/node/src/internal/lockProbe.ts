@@ -7,7 +7,7 @@
  * waits. A way to lock that is not a mere system call is asked more rarely, by the time that it takes.
  */
 import * as Fs from "node:fs"
-import * as DirectoryLock from "../DirectoryLock.js"
+import * as DirectoryLock from "../locks/DirectoryLock.js"
 import type { KernelLock } from "./kernelLock.js"
 
 /** Milliseconds between two questions: doubling from the first to the last, half of it jitter. */

@@ -5,7 +5,7 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Arr from "effect/Array"
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
-import * as SealingKeys from "../SealingKeys.js"
+import * as SealingKeys from "../secrets/SealingKeys.js"
 
 /** Far more keys than anybody has. Bytes. */
 export const LIMIT = 65_536

@@ -19,10 +19,10 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Path from "node:path"
-import { LockFile } from "../LockFile.js"
+import { LockFile } from "../locks/LockFile.js"
 import type { Damage, StoreCodec } from "../StoreCodec.js"
-import type { Surroundings, ToolDocument, ToolFile } from "../ToolFile.js"
-import * as ToolJson from "../ToolJson.js"
+import type { Surroundings, ToolDocument, ToolFile } from "./ToolFile.js"
+import * as ToolJson from "./ToolJson.js"
 
 const TENANT = TenantId.make("anthropic-oauth")
 const MEMBER = "claudeAiOauth"

@@ -20,10 +20,10 @@ import * as Redacted from "effect/Redacted"
 import * as Crypto from "node:crypto"
 import * as Path from "node:path"
 import type * as JsonTree from "../JsonTree.js"
-import { LockFile } from "../LockFile.js"
+import { LockFile } from "../locks/LockFile.js"
 import type { Damage, StoreCodec } from "../StoreCodec.js"
-import type { ToolDocument, ToolFile } from "../ToolFile.js"
-import * as ToolJson from "../ToolJson.js"
+import type { ToolDocument, ToolFile } from "./ToolFile.js"
+import * as ToolJson from "./ToolJson.js"
 
 const ENTRY = {
   server_name: "text",

@@ -14,10 +14,10 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Path from "node:path"
 import type * as JsonTree from "../JsonTree.js"
-import { LockFile } from "../LockFile.js"
+import { LockFile } from "../locks/LockFile.js"
 import type { Damage, StoreCodec } from "../StoreCodec.js"
-import type { ToolDocument, ToolFile } from "../ToolFile.js"
-import * as ToolJson from "../ToolJson.js"
+import type { ToolDocument, ToolFile } from "./ToolFile.js"
+import * as ToolJson from "./ToolJson.js"
 
 const TOKENS = {
   access_token: "text?",

@@ -19,10 +19,10 @@ import * as Redacted from "effect/Redacted"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import type * as JsonTree from "../JsonTree.js"
-import { LockFile } from "../LockFile.js"
+import { LockFile } from "../locks/LockFile.js"
 import type { Damage, StoreCodec } from "../StoreCodec.js"
-import type { ToolDocument, ToolFile } from "../ToolFile.js"
-import * as ToolJson from "../ToolJson.js"
+import type { ToolDocument, ToolFile } from "./ToolFile.js"
+import * as ToolJson from "./ToolJson.js"
 
 /** Seconds by which `expires` is early. */
 const EARLY = 300

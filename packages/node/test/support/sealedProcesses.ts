@@ -1,4 +1,4 @@
-import * as Keyring from "@lockstep/node/Keyring"
+import * as Keyring from "@lockstep/node/keyring/Keyring"
 import * as Bundle from "@lockstep/testkit/Bundle"
 import * as ChildProcess from "@lockstep/testkit/ChildProcess"
 import type { Message } from "@lockstep/testkit/LineProtocol"

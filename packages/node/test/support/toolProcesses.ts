@@ -3,7 +3,6 @@ import * as ChildProcess from "@lockstep/testkit/ChildProcess"
 import type { Message } from "@lockstep/testkit/LineProtocol"
 import type { Point } from "@lockstep/testkit/StepTracer"
 import * as Effect from "effect/Effect"
-import * as Cp from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { isEvent } from "./processes.js"
 
@@ -31,22 +30,18 @@ export const spawn = (settings: Settings) =>
     return { ...child, ask }
   })
 
-const PYTHON = ["python3", "python"].find((program) => Cp.spawnSync(program, ["-c", "import fcntl"]).status === 0)
-
-/** A process that is none of ours and counts up a member of its own, under these locks, when it is let go. */
+/** A process that is none of ours and counts up a member of its own, under this lock, when it is let go. */
 export const foreignWriter = (settings: {
   readonly path: string
-  readonly locks: ReadonlyArray<string>
+  readonly lock: string
   readonly member: string
   readonly times: number
 }) =>
   Effect.gen(function*() {
-    if (PYTHON === undefined) {
-      return yield* Effect.dieMessage("these tests need Python 3 with fcntl: apt-get install python3")
-    }
+    const { lock, member, path, times } = settings
     const child = yield* ChildProcess.spawn({
-      program: PYTHON,
-      args: [fileURLToPath(new URL("../fixtures/flockWriter.py", import.meta.url)), JSON.stringify(settings)],
+      program: "sh",
+      args: [fileURLToPath(new URL("../fixtures/flockWriter.sh", import.meta.url)), path, lock, member, String(times)],
       env: environment
     })
     yield* child.message(isEvent("started"))

@@ -1,4 +1,4 @@
-import * as LoopbackCallback from "@lockstep/node/LoopbackCallback"
+import * as LoopbackCallback from "@lockstep/node/login/LoopbackCallback"
 import { Callback, PortsTaken } from "@lockstep/oauth/Callback"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { LockUnavailable } from "@lockstep/core/Errors"
-import * as KernelLock from "@lockstep/node/KernelLock"
+import * as KernelLock from "@lockstep/node/locks/KernelLock"
 import * as Effect from "effect/Effect"
 import { closeSync, constants, openSync } from "node:fs"
 import { join } from "node:path"

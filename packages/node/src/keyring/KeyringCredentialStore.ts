@@ -1,0 +1,373 @@
+/**
+ * Credentials in the operating system's keyring, one record per tenant, and an index beside the locks that says which
+ * entry counts.
+ *
+ * The keyring is another program: it may be slow, locked, or gone in the middle, it has no compare-and-swap, and a write
+ * that was given up may still arrive. So the aggregate lock is never held while it is asked, and what is written there
+ * counts for nothing until the index says so:
+ *
+ * 1. The record is read without the lock, and the change decided on it.
+ * 2. Under the lock the new entry is noted in the index. From here on a kill leaves nothing that nobody knows of.
+ * 3. The entry is written under its fresh name, and read back (I3).
+ * 4. Under the lock the index is made to name it, if it still names what the change was decided on; else all of this
+ *    begins again with what it names now. This is the write: before it the old record counts, after it the new one.
+ * 5. The old entry is removed, and whatever else is noted as stale. A failure of that is nobody's failure.
+ *
+ * An entry never changes, so it is read from the keyring once. When it cannot be read, that is an error and never an
+ * absence, and no other store is asked (I10).
+ *
+ * @since 0.1.0
+ */
+import * as Credential from "@lockstep/core/Credential"
+import { CredentialLock } from "@lockstep/core/CredentialLock"
+import { CredentialStore } from "@lockstep/core/CredentialStore"
+import type { Change } from "@lockstep/core/CredentialStore"
+import { CredentialStoreError } from "@lockstep/core/Errors"
+import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
+import type { TenantId } from "@lockstep/core/TenantId"
+import * as Clock from "effect/Clock"
+import type * as ConfigError from "effect/ConfigError"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Crypto from "node:crypto"
+import * as AtomicFile from "../AtomicFile.js"
+import * as Envelope from "../Envelope.js"
+import * as FileSignals from "../FileSignals.js"
+import { Home } from "../Home.js"
+import type { ExclusiveError } from "../internal/aggregate.js"
+import * as KeyringEntries from "../internal/keyringEntries.js"
+import { proveLock } from "../internal/lockProof.js"
+import { storedOf } from "../internal/version.js"
+import * as SharedFile from "../SharedFile.js"
+import type { Keyring } from "./Keyring.js"
+import * as KeyringIndex from "./KeyringIndex.js"
+
+/** What one record may add to its entry. Bytes. */
+const ROOM = 16_384
+
+/** What one write may add to the index. Bytes. */
+const INDEX_ROOM = 4_096
+
+/** Others have written so many times in a row between our look and our write. */
+const ATTEMPTS = 64
+
+const CredentialJson = Schema.parseJson(Credential.Credential)
+const decodeCredential = Schema.decodeEither(CredentialJson)
+const encodeCredential = Schema.encodeSync(CredentialJson)
+
+const hasEmptyToken = ({ accessToken, idToken, refreshToken }: Credential.Credential): boolean =>
+  [accessToken, refreshToken, idToken].some((token) => Option.isSome(token) && Redacted.value(token.value) === "")
+
+const sha256 = (text: string): string => Crypto.createHash("sha256").update(text).digest("hex")
+
+/** A record and the write that made it. */
+interface Found {
+  readonly writeId: string
+  readonly stored: Credential.Stored
+}
+
+/** The index names an entry that the keyring does not have: it may have been replaced since the index was read. */
+class Vanished extends Data.TaggedError("Vanished")<{ readonly writeId: string }> {}
+
+/** What became of a change; `None` where somebody else's write came between. */
+type Outcome<A> = Option.Option<A>
+
+/**
+ * Makes the store. Its watch ends with the scope. Refuses to be made where a process may hold a lock for longer than
+ * others wait for it, since its writes ask the keyring three times.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: Effect.Effect<
+  CredentialStore["Type"],
+  ConfigError.ConfigError,
+  Home | CredentialLock | RefreshPolicy.RefreshPolicy | Keyring | Scope.Scope
+> = Effect.gen(function*() {
+  const policy = yield* RefreshPolicy.RefreshPolicy
+  yield* RefreshPolicy.make(policy, { keyring: true })
+  const home = yield* Home
+  const lock = yield* CredentialLock
+  const entries = yield* KeyringEntries.make
+  const index = yield* Effect.provide(
+    SharedFile.make(`${home.file}.keyring`, KeyringIndex.format),
+    Envelope.layerPlain
+  )
+  const signals = yield* FileSignals.make(index)
+  const known = new Map<TenantId, Found>()
+  const turns = new Map<TenantId, Effect.Semaphore>()
+  let gone: ReadonlySet<string> = new Set()
+
+  const missing = (tenant: TenantId) =>
+    new CredentialStoreError({
+      reason: "Read",
+      location: entries.name,
+      detail: `it does not hold the entry that ${index.path} names for ${tenant}`,
+      remedy:
+        `bring the entry back; if this home was moved or copied, use it where it was; else take ${tenant} out of ` +
+        `${index.path} and log in again`
+    })
+
+  const damaged = (reason: "Decode" | "Superseded", tenant: TenantId, detail: string) =>
+    new CredentialStoreError({ reason, location: entries.name, detail: `the entry of ${tenant} ${detail}` })
+
+  const currentOf = (document: KeyringIndex.Document, tenant: TenantId) =>
+    Either.mapLeft(KeyringIndex.get(document, tenant), (damage) => index.failure("Decode", damage))
+
+  const verify = (tenant: TenantId, current: KeyringIndex.Current, secret: Redacted.Redacted) => {
+    const text = Redacted.value(secret)
+    const credential = decodeCredential(text)
+    if (sha256(text) === current.sha256) {
+      // The parse error is dropped: it quotes the entry.
+      return Either.mapLeft(credential, () => damaged("Decode", tenant, "is no credential"))
+    }
+    return Either.left(
+      Either.isRight(credential)
+        ? damaged("Superseded", tenant, "is another one than was written")
+        : damaged("Decode", tenant, "is not what was written")
+    )
+  }
+
+  const load = (
+    document: KeyringIndex.Document,
+    tenant: TenantId
+  ): Effect.Effect<Option.Option<Found>, CredentialStoreError | Vanished> =>
+    Effect.flatMap(
+      currentOf(document, tenant),
+      Option.match({
+        onNone: () => {
+          known.delete(tenant)
+          return Effect.succeedNone
+        },
+        onSome: (current) => {
+          const loaded = known.get(tenant)
+          if (loaded?.writeId === current.writeId) return Effect.succeedSome(loaded)
+          return entries.read({ tenant, writeId: current.writeId, parts: current.parts }).pipe(
+            Effect.flatMap(Effect.mapError(() => new Vanished({ writeId: current.writeId }))),
+            Effect.flatMap((secret) => verify(tenant, current, secret)),
+            Effect.map((credential) => {
+              const found = { writeId: current.writeId, stored: storedOf(credential) }
+              known.set(tenant, found)
+              return Option.some(found)
+            })
+          )
+        }
+      })
+    )
+
+  /** Reads index and entry as one: an entry that is gone is looked for again where the index names another by now. */
+  const find = (
+    read: typeof index.read,
+    tenant: TenantId,
+    before?: string
+  ): Effect.Effect<Option.Option<Found>, CredentialStoreError> =>
+    Effect.flatMap(read, (document) => load(document, tenant)).pipe(
+      Effect.catchTag(
+        "Vanished",
+        ({ writeId }) => writeId === before ? missing(tenant) : find(index.readToWrite, tenant, writeId)
+      )
+    )
+
+  const isUnchanged = (document: KeyringIndex.Document, tenant: TenantId, found: Option.Option<Found>): boolean =>
+    Option.getOrUndefined(Option.flatten(Either.getRight(KeyringIndex.get(document, tenant))))?.writeId ===
+      Option.getOrUndefined(found)?.writeId
+
+  /** Rewrites the index where it still says so. Answers whether it did. */
+  const rewrite = (
+    holds: (document: KeyringIndex.Document) => boolean,
+    edit: (document: KeyringIndex.Document, now: number) => string
+  ): Effect.Effect<boolean, ExclusiveError> =>
+    index.modify((document, now) =>
+      Either.right(
+        holds(document)
+          ? { text: Option.some(edit(document, now)), value: true }
+          : { text: Option.none(), value: false }
+      )
+    )
+
+  const forget = (writeId: string) => {
+    gone = new Set([...gone, writeId])
+  }
+
+  const removeStale = (note: KeyringIndex.Note, now: number) =>
+    Effect.map(entries.remove(note), (removed) => {
+      // One that was not there may still arrive.
+      if (removed || KeyringIndex.isOver(note, now)) forget(note.writeId)
+    })
+
+  const collect = Effect.gen(function*() {
+    const notes = KeyringIndex.stale(yield* index.readToWrite)
+    gone = new Set(notes.flatMap(({ writeId }) => gone.has(writeId) ? [writeId] : []))
+    const now = yield* Clock.currentTimeMillis
+    yield* Effect.forEach(
+      notes.filter(({ writeId }) => !gone.has(writeId)),
+      (note) => removeStale(note, now),
+      { discard: true }
+    )
+  }).pipe(
+    Effect.timeoutOption(policy.keyringTimeout),
+    Effect.ignore,
+    Effect.withSpan("lockstep.store.collect")
+  )
+
+  const put = (tenant: TenantId, found: Option.Option<Found>, credential: Credential.Credential) =>
+    Effect.gen(function*() {
+      if (hasEmptyToken(credential)) {
+        return yield* new CredentialStoreError({ reason: "Write", location: entries.name, detail: "an empty token" })
+      }
+      const text = encodeCredential(credential)
+      const parts = entries.split(text)
+      if (parts.length > KeyringIndex.MAX_PARTS) {
+        return yield* new CredentialStoreError({ reason: "TooLarge", location: entries.name })
+      }
+      const current = KeyringIndex.Current.make({
+        generation: credential.generation,
+        writeId: Crypto.randomBytes(8).toString("hex"),
+        parts: parts.length,
+        bytes: Buffer.byteLength(text),
+        sha256: sha256(text)
+      })
+      const { writeId } = current
+      const place = { tenant, writeId, parts: parts.length }
+      const begun = yield* Effect.withSpan(
+        rewrite(
+          (document) => isUnchanged(document, tenant, found),
+          (document, now) => KeyringIndex.begin(document, place, gone, now)
+        ),
+        "lockstep.store.begin"
+      )
+      if (!begun) return Option.none()
+      const committed = yield* Effect.withSpan(entries.write(place, parts), "lockstep.store.write").pipe(
+        Effect.as(true),
+        // Whoever overtook this write has removed what it wrote, and it was not kept for no fault of the keyring.
+        Effect.catchAll((error) =>
+          Effect.flatMap(
+            index.readToWrite,
+            (document) => KeyringIndex.isWriting(document, writeId) ? error : Effect.succeed(false)
+          )
+        ),
+        Effect.flatMap((written) =>
+          written
+            ? Effect.withSpan(
+              rewrite(
+                (document) => KeyringIndex.isWriting(document, writeId) && isUnchanged(document, tenant, found),
+                (document, now) => KeyringIndex.commit(document, tenant, current, gone, now)
+              ),
+              "lockstep.store.commit"
+            )
+            : Effect.succeed(false)
+        ),
+        Effect.onError(() =>
+          Effect.ignore(rewrite(
+            (document) => KeyringIndex.isWriting(document, writeId),
+            (document) => KeyringIndex.abandon(document, writeId, gone)
+          ))
+        )
+      )
+      if (!committed) {
+        // Its note is stale by now. Nobody else knows whether this process is still at it.
+        yield* Effect.ignore(Effect.map(entries.remove(place), () => forget(writeId)))
+        return Option.none()
+      }
+      const stored = storedOf(credential)
+      known.set(tenant, { writeId, stored })
+      yield* collect
+      return Option.some(stored)
+    })
+
+  const carryOut = <A>(
+    tenant: TenantId,
+    found: Option.Option<Found>,
+    change: Change<A>
+  ): Effect.Effect<Outcome<A>, ExclusiveError> => {
+    switch (change._tag) {
+      case "Keep":
+        return Effect.succeedSome(change.value)
+      case "Put": {
+        const present = Option.match(found, { onNone: () => 0, onSome: ({ stored }) => stored.credential.generation })
+        if (change.credential.generation < present) {
+          return index.failure(
+            "Superseded",
+            `generation ${present} is stored, and ${change.credential.generation} was to be written`
+          )
+        }
+        return Effect.map(put(tenant, found, change.credential), Option.map(change.value))
+      }
+      case "Remove":
+        if (Option.isNone(found)) return Effect.succeedSome(change.value)
+        return Effect.flatMap(
+          rewrite(
+            (document) => isUnchanged(document, tenant, found),
+            (document, now) => KeyringIndex.remove(document, tenant, gone, now)
+          ),
+          (removed) => removed ? Effect.as(collect, Option.some(change.value)) : Effect.succeedNone
+        )
+    }
+  }
+
+  const attempt = <A>(
+    tenant: TenantId,
+    decide: (current: Option.Option<Credential.Stored>) => Change<A>,
+    left: number
+  ): Effect.Effect<A, ExclusiveError> =>
+    Effect.flatMap(find(index.readToWrite, tenant), (found) =>
+      Effect.flatMap(
+        carryOut(tenant, found, decide(Option.map(found, ({ stored }) => stored))),
+        Option.match({
+          onSome: Effect.succeed,
+          onNone: () =>
+            left > 0
+              ? attempt(tenant, decide, left - 1)
+              : index.failure("Superseded", `others keep writing ${tenant}`)
+        })
+      ))
+
+  /** Writers of one tenant in this process take turns, since each would make the others begin again. */
+  const turnOf = (tenant: TenantId): Effect.Semaphore => {
+    const turn = turns.get(tenant) ?? Effect.unsafeMakeSemaphore(1)
+    turns.set(tenant, turn)
+    return turn
+  }
+
+  const prepare = (tenant: TenantId) =>
+    Effect.gen(function*() {
+      yield* home.open
+      yield* proveLock(lock)
+      const document = yield* index.readToWrite
+      yield* AtomicFile.probe(index.path, Buffer.byteLength(document.text) + INDEX_ROOM)
+      yield* find(index.readToWrite, tenant)
+      const bytes = Option.match(yield* currentOf(document, tenant), { onNone: () => 0, onSome: ({ bytes }) => bytes })
+      yield* entries.rehearse(tenant, bytes + ROOM)
+    }).pipe(Effect.withSpan("lockstep.store.prepare"))
+
+  return CredentialStore.of({
+    location: entries.name,
+    get: (tenant) => Effect.map(find(index.read, tenant), Option.map(({ stored }) => stored)),
+    list: Effect.map(index.read, KeyringIndex.list),
+    modify: (tenant, decide) =>
+      home.open.pipe(
+        Effect.zipRight(Effect.suspend(() => turnOf(tenant).withPermits(1)(attempt(tenant, decide, ATTEMPTS)))),
+        Effect.withSpan("lockstep.store.modify")
+      ),
+    prepare,
+    ...signals
+  })
+})
+
+/**
+ * The credentials of a home in the keyring.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<
+  CredentialStore,
+  ConfigError.ConfigError,
+  Home | CredentialLock | RefreshPolicy.RefreshPolicy | Keyring
+> = Layer.scoped(CredentialStore, make)

@@ -1,0 +1,61 @@
+/**
+ * Everything of a home whose store is the keyring, wired.
+ *
+ * @since 0.1.0
+ */
+import { CredentialLock } from "@lockstep/core/CredentialLock"
+import type { CredentialStore } from "@lockstep/core/CredentialStore"
+import type { CredentialStoreError } from "@lockstep/core/Errors"
+import type { Host } from "@lockstep/core/Host"
+import type { PendingLogins } from "@lockstep/core/PendingLogins"
+import type { RefreshJournal } from "@lockstep/core/RefreshJournal"
+import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
+import type * as ConfigError from "effect/ConfigError"
+import * as Layer from "effect/Layer"
+import * as AuthFile from "../AuthFile.js"
+import * as FilePendingLogins from "../FilePendingLogins.js"
+import * as FileRefreshJournal from "../FileRefreshJournal.js"
+import * as Home from "../Home.js"
+import * as FileCredentialLock from "../locks/FileCredentialLock.js"
+import * as NodeHost from "../NodeHost.js"
+import * as SealedEnvelope from "../secrets/SealedEnvelope.js"
+import type { Keyring } from "./Keyring.js"
+import * as KeyringCredentialStore from "./KeyringCredentialStore.js"
+import * as KeyringKeys from "./KeyringKeys.js"
+
+/** What has no place in a keyring, because it is large or short-lived, is sealed with a key that is in there. */
+const sealed = Layer.merge(
+  FilePendingLogins.layerOfAuthFile.pipe(
+    Layer.provide(AuthFile.layerOf((home) => `${home.file}.pending.sealed`))
+  ),
+  FileRefreshJournal.layerSealed
+).pipe(
+  Layer.provide(SealedEnvelope.layer),
+  Layer.provide(KeyringKeys.layer)
+)
+
+/**
+ * The ports of the refresh transaction on this machine: credentials in the keyring, unfinished logins and kept answers
+ * sealed with a key from there, kernel locks and journals in the home.
+ *
+ * Building it opens, creates and locks nothing, and asks the keyring nothing. Fails with a `ConfigError` where the bounds
+ * of a refresh leave no time for the keyring.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  options: Omit<Home.Options, "store"> = {}
+): Layer.Layer<
+  Home.Home | CredentialStore | CredentialLock | RefreshJournal | PendingLogins | Host,
+  ConfigError.ConfigError | CredentialStoreError,
+  RefreshPolicy | Keyring
+> => {
+  const lock = options.trustLocks === undefined
+    ? FileCredentialLock.layer
+    : Layer.effect(CredentialLock, FileCredentialLock.make({ trustRemote: options.trustLocks }))
+  return Layer.mergeAll(KeyringCredentialStore.layer, sealed, NodeHost.layer).pipe(
+    Layer.provideMerge(Layer.provide(lock, Home.layerLockPaths)),
+    Layer.provideMerge(Home.layer({ ...options, store: "keyring" }))
+  )
+}

@@ -1,0 +1,424 @@
+/**
+ * The text of `auth.json.keyring`: which entry of the keyring is a tenant's current one. It holds no secret.
+ *
+ * A keyring has no lock, no compare-and-swap and no event, and its writes may arrive late. So an entry is never changed:
+ * each write goes under a name of its own, and this file, which has all three, says which of them counts. What the file
+ * names as `writing` may be in the keyring and counts for nothing yet; what it names as `stale` counts for nothing any
+ * more and is to be removed. Every entry that the keyring holds of this home is named here before it is written, and
+ * until it is gone, so that whoever is killed in between leaves nothing for ever.
+ *
+ * ```json
+ * {
+ *   "version": 1,
+ *   "tenants": { "codex": { "generation": 7, "write_id": "…", "parts": 1, "bytes": 812, "sha256": "…" } },
+ *   "writing": { "…": { "tenant": "codex", "parts": 1, "at": 1790000000 } },
+ *   "stale": { "…": { "tenant": "codex", "parts": 1, "at": 1790000000, "settled": true } }
+ * }
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as TenantId from "@lockstep/core/TenantId"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
+import * as JsonRecord from "../internal/jsonRecord.js"
+import { type Edits, type ListEdits, rewrite as rewriteLists } from "../internal/keyringText.js"
+import * as JsonSplice from "../JsonSplice.js"
+import * as JsonTree from "../JsonTree.js"
+import type { Format } from "../SharedFile.js"
+import type { Damage } from "../StoreCodec.js"
+
+/**
+ * The name of one write. Never used twice.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const WriteId = Schema.String.pipe(Schema.pattern(/^[0-9a-f]{16}$/))
+
+/**
+ * Into so many entries a record may be split.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const MAX_PARTS = 64
+
+const Parts = Schema.Int.pipe(Schema.between(1, MAX_PARTS))
+
+/**
+ * The current record of a tenant: where it is, and what tells it from any other.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class Current extends Schema.Class<Current>("@lockstep/node/KeyringIndex/Current")({
+  generation: Schema.NonNegativeInt,
+  writeId: Schema.propertySignature(WriteId).pipe(Schema.fromKey("write_id")),
+  parts: Parts,
+  /** Of the whole record. */
+  bytes: Schema.NonNegativeInt,
+  /** Of the whole record, in hex. */
+  sha256: Schema.String.pipe(Schema.pattern(/^[0-9a-f]{64}$/))
+}) {}
+
+const NoteMembers = Schema.Struct({
+  tenant: Schema.String,
+  parts: Parts,
+  /** Seconds since the epoch at which it was noted. */
+  at: Schema.Number,
+  /** Whether it was written for certain. What was not may still arrive, long after its writer gave up on it. */
+  settled: Schema.optionalWith(Schema.Boolean, { default: () => false })
+})
+
+/**
+ * Entries that count for nothing: not yet, or no more.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Note extends Schema.Schema.Type<typeof NoteMembers> {
+  readonly writeId: string
+}
+
+/**
+ * A file of which at least the frame is sound.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Document {
+  readonly text: string
+  readonly root: JsonTree.JsonObject
+  /** Every entry by its normalised name; more than one is a duplicate. */
+  readonly entries: ReadonlyMap<string, ReadonlyArray<JsonTree.Member>>
+  readonly movedTo: Option.Option<string>
+}
+
+const LISTS = ["tenants", "writing", "stale"] as const
+
+const BYTE_ORDER_MARK = "\uFEFF"
+
+const EMPTY = "{\n  \"version\": 1,\n  \"tenants\": {}\n}\n"
+
+/** Seconds after which nobody is still at a write: every one of its steps has a bound. */
+const ABANDONED = 900
+
+const CURRENT_MEMBERS = JsonRecord.membersOf(Current)
+const NOTE_MEMBERS = JsonRecord.membersOf(NoteMembers)
+
+const decodeCurrent = Schema.decodeUnknownEither(Current)
+const encodeCurrent = Schema.encodeSync(Current)
+const decodeNote = Schema.decodeUnknownEither(NoteMembers)
+const isWriteId = Schema.is(WriteId)
+
+const damage = (path: ReadonlyArray<PropertyKey>, what: string): Damage => `${JsonRecord.pathOf(path)}: ${what}`
+
+const listOf = (root: JsonTree.JsonObject, name: typeof LISTS[number]): ReadonlyArray<JsonTree.Member> => {
+  const list = JsonRecord.member(root, name)?.value
+  return list?.kind === "object" ? list.members : []
+}
+
+const indexed = (members: ReadonlyArray<JsonTree.Member>): Document["entries"] => {
+  // A Map, because a tenant may be called `__proto__`.
+  const entries = new Map<string, Array<JsonTree.Member>>()
+  for (const member of members) {
+    const name = member.name.normalize("NFC")
+    const same = entries.get(name)
+    if (same === undefined) entries.set(name, [member])
+    else same.push(member)
+  }
+  return entries
+}
+
+const isRootMember = (name: string): boolean =>
+  name === "version" || name === "moved_to" || LISTS.some((list) => list === name)
+
+const parse = (text: string): Either.Either<Document, Damage> => {
+  const body = text.startsWith(BYTE_ORDER_MARK) ? ` ${text.slice(1)}` : text
+  const tree = JsonTree.parse(body)
+  if (Either.isLeft(tree)) return Either.left(`${JsonTree.position(body, tree.left)}: not JSON`)
+  const root = tree.right
+  if (root.kind !== "object") return Either.left(`${JsonTree.position(body, root.start)}: not an object`)
+  const twice = JsonRecord.duplicate(root, isRootMember)
+  if (Option.isSome(twice)) return Either.left(damage([twice.value], "there twice"))
+  const version = JsonRecord.member(root, "version")
+  if (version === undefined) return Either.left(damage(["version"], "missing"))
+  if (JsonTree.scalar(body, version.value) !== 1) return Either.left(damage(["version"], "not 1"))
+  for (const name of LISTS) {
+    const list = JsonRecord.member(root, name)?.value
+    if (list !== undefined && list.kind !== "object") return Either.left(damage([name], "not an object"))
+  }
+  const moved = JsonRecord.member(root, "moved_to")?.value
+  if (moved !== undefined && moved.kind !== "string" && moved.kind !== "null") {
+    return Either.left(damage(["moved_to"], "not a text"))
+  }
+  return Either.right({
+    text,
+    root,
+    entries: indexed(listOf(root, "tenants")),
+    movedTo: Option.fromNullable(moved && JsonTree.scalar(body, moved) as string | null)
+  })
+}
+
+const empty: Document = Either.getOrThrow(parse(EMPTY))
+
+/** Decodes one entry of a list by its known members. */
+const decodeMember = <A>(
+  text: string,
+  path: ReadonlyArray<PropertyKey>,
+  { value }: JsonTree.Member,
+  known: ReadonlySet<PropertyKey>,
+  decode: (record: unknown) => Either.Either<A, ParseResult.ParseError>
+): Either.Either<A, Damage> => {
+  if (value.kind !== "object") return Either.left(damage(path, "not an object"))
+  const twice = JsonRecord.duplicate(value, (name) => known.has(name))
+  if (Option.isSome(twice)) return Either.left(damage([...path, twice.value], "there twice"))
+  const record = JsonRecord.scalars(text, value, known)
+  const endless = JsonRecord.outOfRange(record)
+  if (Option.isSome(endless)) return Either.left(damage([...path, endless.value], "out of range"))
+  return Either.mapLeft(decode(record), (error) => {
+    // Only the path is taken over: the message quotes the value.
+    const issue = ParseResult.ArrayFormatter.formatErrorSync(error)[0]
+    return damage([...path, ...issue?.path ?? []], "not of the expected type or range")
+  })
+}
+
+const currentOf = ({ text }: Document, member: JsonTree.Member) =>
+  decodeMember(text, ["tenants", member.name], member, CURRENT_MEMBERS, decodeCurrent)
+
+const notesOf = (
+  { root, text }: Document,
+  list: "writing" | "stale"
+): ReadonlyArray<Either.Either<Note, Damage>> =>
+  listOf(root, list).map((member) =>
+    isWriteId(member.name)
+      ? Either.map(
+        decodeMember(text, [list, member.name], member, NOTE_MEMBERS, decodeNote),
+        (note) => ({ ...note, writeId: member.name })
+      )
+      : Either.left(damage([list, member.name], "not the name of a write"))
+  )
+
+/**
+ * Reads what counts of a tenant; a damaged sibling does not matter.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const get = (
+  document: Document,
+  tenant: TenantId.TenantId
+): Either.Either<Option.Option<Current>, Damage> => {
+  const members = document.entries.get(tenant)
+  if (members === undefined) return Either.right(Option.none())
+  if (members.length > 1) return Either.left(damage(["tenants", tenant], "there twice"))
+  return Either.map(currentOf(document, members[0]!), Option.some)
+}
+
+/**
+ * Names the tenants that have a record.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const list = (document: Document): ReadonlyArray<TenantId.TenantId> =>
+  [...document.entries.keys()].flatMap((name) => Option.toArray(Either.getRight(TenantId.fromString(name))))
+
+/**
+ * Names what may be in the keyring and is to be removed from it.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const stale = (document: Document): ReadonlyArray<Note> =>
+  notesOf(document, "stale").flatMap((note) => Option.toArray(Either.getRight(note)))
+
+/**
+ * Whether what was noted cannot arrive any more. `now` is milliseconds since the epoch.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isOver = ({ at, settled }: Note, now: number): boolean => settled || Math.abs(now / 1_000 - at) > ABANDONED
+
+/**
+ * Whether a write is still noted as under way. Somebody else's later one ends it.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isWriting = (document: Document, writeId: string): boolean =>
+  listOf(document.root, "writing").some(({ name }) => name === writeId)
+
+const findDamage = (document: Document): Option.Option<Damage> => {
+  for (const [name, members] of document.entries) {
+    if (members.length > 1) return Option.some(damage(["tenants", name], "there twice"))
+    const current = currentOf(document, members[0]!)
+    if (Either.isLeft(current)) return Option.some(current.left)
+  }
+  for (const list of ["writing", "stale"] as const) {
+    const twice = JsonRecord.duplicate({ ...document.root, members: listOf(document.root, list) }, () => true)
+    if (Option.isSome(twice)) return Option.some(damage([list, twice.value], "there twice"))
+    for (const note of notesOf(document, list)) {
+      if (Either.isLeft(note)) return Option.some(note.left)
+    }
+  }
+  return Option.none()
+}
+
+const EDITED = { tenants: CURRENT_MEMBERS, writing: NOTE_MEMBERS, stale: NOTE_MEMBERS }
+
+const rewrite = ({ root, text }: Document, edits: ListEdits<keyof typeof EDITED>): string =>
+  rewriteLists(text, root, EDITED, edits)
+
+const noteText = ({ at, parts, settled, tenant }: Omit<Note, "writeId">) => ({
+  tenant,
+  parts,
+  at,
+  ...(settled ? { settled } : {})
+})
+
+const seconds = (now: number): number => Math.floor(now / 1_000)
+
+const forgetting = (gone: ReadonlySet<string>): Edits => ({ drop: (name) => gone.has(name), put: [] })
+
+/**
+ * Notes that entries are about to be written, and forgets those stale ones that are gone. `now` is milliseconds since
+ * the epoch.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const begin = (
+  document: Document,
+  write: { readonly tenant: TenantId.TenantId; readonly writeId: string; readonly parts: number },
+  gone: ReadonlySet<string>,
+  now: number
+): string =>
+  rewrite(document, {
+    writing: { drop: () => false, put: [[write.writeId, noteText({ ...write, at: seconds(now), settled: false })]] },
+    stale: forgetting(gone)
+  })
+
+/**
+ * The notes that end with a change of a tenant: the tenant's other writes, which were decided on a record that does not
+ * count any more, and those of anybody that were abandoned long ago. All of them become stale. That a write is ended
+ * here while its writer still lives harms nobody: it finds out when it wants to make it count.
+ */
+const ended = (document: Document, tenant: TenantId.TenantId, now: number): ReadonlyArray<Note> =>
+  notesOf(document, "writing").flatMap((note) =>
+    Either.isRight(note) && (note.right.tenant === tenant || isOver(note.right, now))
+      ? [note.right]
+      : []
+  )
+
+const replaced = (document: Document, tenant: TenantId.TenantId, now: number): ReadonlyArray<Note> =>
+  Option.match(Option.flatten(Either.getRight(get(document, tenant))), {
+    onNone: () => [],
+    onSome: ({ parts, writeId }) => [{ tenant, parts, writeId, at: seconds(now), settled: true }]
+  })
+
+const retire = (notes: ReadonlyArray<Note>, gone: ReadonlySet<string>): Edits => ({
+  ...forgetting(gone),
+  put: [...new Map(notes.map((note) => [note.writeId, noteText(note)]))]
+})
+
+/**
+ * Makes a write count: it becomes the tenant's current record, and what counted before becomes stale.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const commit = (
+  document: Document,
+  tenant: TenantId.TenantId,
+  current: Current,
+  gone: ReadonlySet<string>,
+  now: number
+): string => {
+  const over = ended(document, tenant, now)
+  const names = new Set([current.writeId, ...over.map(({ writeId }) => writeId)])
+  return rewrite(document, {
+    tenants: { drop: () => false, put: [[tenant, { ...encodeCurrent(current) }]] },
+    writing: forgetting(names),
+    stale: retire(
+      [...over.filter(({ writeId }) => writeId !== current.writeId), ...replaced(document, tenant, now)],
+      gone
+    )
+  })
+}
+
+/**
+ * Takes a tenant out; what counted becomes stale.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const remove = (
+  document: Document,
+  tenant: TenantId.TenantId,
+  gone: ReadonlySet<string>,
+  now: number
+): string => {
+  const over = ended(document, tenant, now)
+  return rewrite(document, {
+    tenants: { drop: (name) => name.normalize("NFC") === tenant, put: [] },
+    writing: forgetting(new Set(over.map(({ writeId }) => writeId))),
+    stale: retire([...over, ...replaced(document, tenant, now)], gone)
+  })
+}
+
+/**
+ * Gives a write up: what may have been written, or may still arrive, becomes stale.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const abandon = (document: Document, writeId: string, gone: ReadonlySet<string>): string => {
+  const over = notesOf(document, "writing").flatMap((note) =>
+    Either.isRight(note) && note.right.writeId === writeId ? [note.right] : []
+  )
+  return rewrite(document, { writing: forgetting(new Set([writeId])), stale: retire(over, gone) })
+}
+
+/**
+ * Says where the records went, or that they are here again.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const setMovedTo = ({ root, text }: Document, target: Option.Option<string>): string =>
+  JsonSplice.replace(
+    text,
+    root,
+    JsonSplice.edit(text, root, {
+      layout: JsonSplice.layout(text, root),
+      depth: 1,
+      change: ({ name }) =>
+        name !== "moved_to"
+          ? JsonSplice.Change.Keep()
+          : Option.match(target, {
+            onNone: () => JsonSplice.Change.Remove(),
+            onSome: (store) => JsonSplice.Change.Replace({ text: JSON.stringify(store) })
+          }),
+      add: JsonRecord.member(root, "moved_to") === undefined
+        ? Option.toArray(Option.map(target, (store) => ["moved_to", store] as const))
+        : []
+    })
+  )
+
+/**
+ * The form of `auth.json.keyring`.
+ *
+ * @since 0.1.0
+ * @category codecs
+ */
+export const format: Format<Document> = {
+  parse,
+  empty,
+  movedTo: ({ movedTo }) => movedTo,
+  findDamage
+}

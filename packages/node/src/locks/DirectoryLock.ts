@@ -1,0 +1,236 @@
+/**
+ * The lock of proper-lockfile 4, which pi and Claude Code use: `mkdir(2)` of one directory succeeds for one process.
+ *
+ * A directory outlives its holder, so its modification time says that the holder lives. The holder renews it, and
+ * whoever finds it older than `stale` removes the directory and makes it anew. Hence two weaknesses that `flock` has
+ * not. A holder that is killed keeps everybody waiting until its last heartbeat is stale. And a holder that does not
+ * run for so long (Ctrl-Z, a laptop that sleeps, a blocked event loop) loses its lock without a word, to somebody who
+ * takes it for dead; it can find out, and it cannot prevent it.
+ *
+ * The library tells its own directory by the time that it wrote last. This holder also keeps the directory open, which
+ * tells more: it renews what it made and never what a thief made in its place, and no inode of an open directory is
+ * given to another. The time is read back after it was written, so that it does not matter how coarsely the file
+ * system keeps it.
+ *
+ * @since 0.1.0
+ */
+import { LockUnavailable } from "@lockstep/core/Errors"
+import type * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import { codeOf, lockUnavailable } from "../internal/errno.js"
+import * as Heartbeat from "../internal/heartbeat.js"
+import * as Ownership from "../Ownership.js"
+import type { LockFile } from "./LockFile.js"
+
+/**
+ * What a lock is on disk, and by which times it lives.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Directory = Data.TaggedEnum.Value<LockFile, "Directory">
+
+/**
+ * A directory that this process made.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface DirectoryLock {
+  readonly path: string
+  /** Whether nobody has taken it away. Asks the file system, so that it knows before the next heartbeat does. */
+  readonly isHeld: () => boolean
+  /** Ends the heartbeat and removes the directory, unless it is somebody else's by now. */
+  readonly release: () => void
+}
+
+/**
+ * How a try ended.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Attempt =
+  | { readonly _tag: "Acquired"; readonly lock: DirectoryLock }
+  | { readonly _tag: "Busy" }
+  | { readonly _tag: "Failed"; readonly error: LockUnavailable }
+
+const BUSY: Attempt = { _tag: "Busy" }
+
+/** Windows can neither set times by such a descriptor nor let others remove the directory while it is open. */
+const CAN_OPEN = process.platform !== "win32"
+
+const OPEN = Fs.constants.O_RDONLY | (Fs.constants.O_DIRECTORY ?? 0) | (Fs.constants.O_NOFOLLOW ?? 0)
+
+const look = (path: string): Fs.BigIntStats | undefined => Fs.lstatSync(path, { bigint: true, throwIfNoEntry: false })
+
+const isStale = ({ mtimeMs }: Fs.BigIntStats, { stale }: Directory): boolean =>
+  Number(mtimeMs) < Date.now() - Duration.toMillis(stale)
+
+// A process that exits in order leaves nothing behind, also where nobody closed its scopes. After a signal that nothing
+// handles, or `kill -9`, the directory stays until it is stale.
+const held = new Set<DirectoryLock>()
+
+const releaseAll = (): void => held.forEach((lock) => lock.release())
+
+const remember = (lock: DirectoryLock): void => {
+  if (held.size === 0) process.once("exit", releaseAll)
+  held.add(lock)
+}
+
+const forget = (lock: DirectoryLock): void => {
+  held.delete(lock)
+  if (held.size === 0) process.removeListener("exit", releaseAll)
+}
+
+/** Takes over the directory that was made at `began`. `None` when it may be another one by now. Throws. */
+const hold = (target: Directory, began: number, onLost: () => void): Option.Option<DirectoryLock> => {
+  const { path } = target
+  const fd = CAN_OPEN ? Fs.openSync(path, OPEN) : undefined
+  let closed = false
+  const close = () => {
+    if (!closed && fd !== undefined) Fs.closeSync(fd)
+    closed = true
+  }
+  const renew = (): Fs.BigIntStats | undefined => {
+    const now = new Date()
+    if (fd === undefined) Fs.utimesSync(path, now, now)
+    else Fs.futimesSync(fd, now, now)
+    return fd === undefined ? look(path) : Fs.fstatSync(fd, { bigint: true })
+  }
+  try {
+    // Stopped for so long between two calls, this process may have opened what a thief made in place of its own.
+    if (Date.now() - began >= Duration.toMillis(target.stale)) {
+      close()
+      return Option.none()
+    }
+    if (fd !== undefined) Ownership.give(fd, Fs.statSync(Path.dirname(path)))
+    let mine = renew()
+    let lost = false
+
+    const isHeld = () => {
+      if (lost || closed) return false
+      const named = look(path)
+      // The time too: where somebody else renews this very directory, two believe to hold it.
+      lost = named === undefined || named.ino !== mine?.ino || named.mtimeNs !== mine.mtimeNs
+      if (lost) onLost()
+      return !lost
+    }
+
+    const stop = Heartbeat.start(target, () => {
+      if (!isHeld()) return false
+      mine = renew()
+      return true
+    })
+
+    const lock: DirectoryLock = {
+      path,
+      isHeld: () => {
+        try {
+          return isHeld()
+        } catch {
+          return false
+        }
+      },
+      release: () => {
+        if (closed) return
+        stop()
+        forget(lock)
+        try {
+          if (isHeld()) Fs.rmdirSync(path)
+        } catch {
+          // Nobody renews it any more.
+        } finally {
+          close()
+        }
+      }
+    }
+    remember(lock)
+    return Option.some(lock)
+  } catch (cause) {
+    close()
+    throw cause
+  }
+}
+
+const holdOrRemove = (target: Directory, began: number, onLost: () => void): Option.Option<DirectoryLock> => {
+  try {
+    return hold(target, began, onLost)
+  } catch (cause) {
+    // Nobody would renew it.
+    Fs.rmdirSync(target.path)
+    throw cause
+  }
+}
+
+type Made = "made" | "there"
+
+const make = (path: string): Made => {
+  try {
+    Fs.mkdirSync(path, 0o700)
+    return "made"
+  } catch (cause) {
+    if (codeOf(cause) === "EEXIST") return "there"
+    throw cause
+  }
+}
+
+/** Removes a directory whose holder counts as dead. Answers whether there is none now. */
+const removeStale = (target: Directory): boolean => {
+  const present = look(target.path)
+  if (present === undefined) return true
+  if (!present.isDirectory()) throw Object.assign(new Error("not a directory"), { code: "ENOTDIR" })
+  if (!isStale(present, target)) return false
+  try {
+    Fs.rmdirSync(target.path)
+  } catch (cause) {
+    if (codeOf(cause) !== "ENOENT") throw cause
+  }
+  return true
+}
+
+/**
+ * Tries once to make the directory, after removing one that is stale. `onLost` is called once, when it is found out that
+ * somebody has taken it away. Never waits, never throws.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const tryLock = (target: Directory, onLost: () => void): Attempt => {
+  try {
+    const began = Date.now()
+    const made = make(target.path) === "made" || (removeStale(target) && make(target.path) === "made")
+    if (!made) return BUSY
+    return Option.match(holdOrRemove(target, began, onLost), {
+      onNone: () => BUSY,
+      onSome: (lock): Attempt => ({ _tag: "Acquired", lock })
+    })
+  } catch (cause) {
+    const code = codeOf(cause)
+    const { path } = target
+    return {
+      _tag: "Failed",
+      error: code === "ENOTDIR" || code === "ENOTEMPTY"
+        ? new LockUnavailable({
+          reason: "Permission",
+          path,
+          detail: code === "ENOTDIR" ? "it is not a directory" : code
+        })
+        : lockUnavailable(path, code)
+    }
+  }
+}
+
+/**
+ * Whether a try could succeed now. Takes nothing. Throws what `lstat(2)` throws.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isFree = (target: Directory): boolean => {
+  const present = look(target.path)
+  return present === undefined || isStale(present, target)
+}

@@ -1,0 +1,58 @@
+/**
+ * Everything of a home whose store is encrypted at rest, wired.
+ *
+ * @since 0.1.0
+ */
+import { CredentialLock } from "@lockstep/core/CredentialLock"
+import type { CredentialStore } from "@lockstep/core/CredentialStore"
+import type { CredentialStoreError } from "@lockstep/core/Errors"
+import type { Host } from "@lockstep/core/Host"
+import type { PendingLogins } from "@lockstep/core/PendingLogins"
+import type { RefreshJournal } from "@lockstep/core/RefreshJournal"
+import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
+import type * as ConfigError from "effect/ConfigError"
+import * as Layer from "effect/Layer"
+import * as AuthFile from "../AuthFile.js"
+import * as FileCredentialStore from "../FileCredentialStore.js"
+import * as FilePendingLogins from "../FilePendingLogins.js"
+import * as FileRefreshJournal from "../FileRefreshJournal.js"
+import * as Home from "../Home.js"
+import type { Keyring } from "../keyring/Keyring.js"
+import * as FileCredentialLock from "../locks/FileCredentialLock.js"
+import * as NodeHost from "../NodeHost.js"
+import * as SealedEnvelope from "./SealedEnvelope.js"
+import type { SealingKeys } from "./SealingKeys.js"
+import * as SecretsKeys from "./SecretsKeys.js"
+
+/**
+ * The ports of the refresh transaction on this machine: credentials and unfinished logins in `auth.json.sealed`, answers
+ * sealed like it, kernel locks, and journals without a secret.
+ *
+ * Building it opens, creates and locks nothing, and asks no keyring.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  options: Omit<Home.Options, "store"> = {}
+): Layer.Layer<
+  Home.Home | CredentialStore | CredentialLock | RefreshJournal | PendingLogins | Host | SealingKeys,
+  ConfigError.ConfigError | CredentialStoreError,
+  RefreshPolicy | Keyring
+> => {
+  const lock = options.trustLocks === undefined
+    ? FileCredentialLock.layer
+    : Layer.effect(CredentialLock, FileCredentialLock.make({ trustRemote: options.trustLocks }))
+  return Layer.mergeAll(
+    FileCredentialStore.layerOfAuthFile,
+    FilePendingLogins.layerOfAuthFile,
+    FileRefreshJournal.layerSealed,
+    NodeHost.layer
+  ).pipe(
+    Layer.provide(AuthFile.layerOf((home) => `${home.file}.sealed`)),
+    Layer.provide(SealedEnvelope.layer),
+    Layer.provideMerge(SecretsKeys.layer),
+    Layer.provideMerge(Layer.provide(lock, Home.layerLockPaths)),
+    Layer.provideMerge(Home.layer({ ...options, store: "secrets" }))
+  )
+}

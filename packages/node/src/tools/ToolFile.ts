@@ -1,0 +1,72 @@
+/**
+ * Another tool's credential file, as data: where it is, how its text holds credentials, which locks its owner takes, and
+ * how long that owner waits for them.
+ *
+ * @since 0.1.0
+ */
+import type { LockTarget } from "@lockstep/core/CredentialLock"
+import type { StoreDemands } from "@lockstep/core/RefreshPolicy"
+import type * as Option from "effect/Option"
+import type * as JsonTree from "../JsonTree.js"
+import type { LockFile } from "../locks/LockFile.js"
+import type { StoreCodec } from "../StoreCodec.js"
+
+/**
+ * The text of a JSON file and its tree.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ToolDocument {
+  readonly text: string
+  readonly root: JsonTree.JsonObject
+}
+
+/**
+ * What the place of a file depends on.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Surroundings {
+  /** The user's home directory. */
+  readonly userHome: string
+  readonly variable: (name: string) => Option.Option<string>
+}
+
+/**
+ * One tool.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ToolFile {
+  /** How `--store` calls it. */
+  readonly name: string
+
+  /** What messages call it. */
+  readonly title: string
+
+  /** Where the tool itself looks. Absolute. */
+  readonly locate: (surroundings: Surroundings) => string
+
+  /**
+   * How the text holds credentials. A codec says what the file says and no more: generations, attempts and members for
+   * which the file has no place are kept in our own companion file.
+   */
+  readonly codec: StoreCodec<ToolDocument>
+
+  /**
+   * The tool's own locks of a target, in the order in which it takes them; ours come before. `file` is the path as the
+   * tool names it, its directory resolved and a last link not: that is where the tool locks. `document` reads the file,
+   * where the name of a lock depends on what is in there; `None` when there is no sound one.
+   */
+  readonly locks: (
+    file: string,
+    target: LockTarget,
+    document: () => Option.Option<ToolDocument>
+  ) => ReadonlyArray<LockFile>
+
+  /** What sharing the file asks of the bounds of a refresh. */
+  readonly demands: StoreDemands
+}

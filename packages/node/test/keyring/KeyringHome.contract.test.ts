@@ -1,0 +1,24 @@
+import { describe } from "@effect/vitest"
+import { credentialStoreContract } from "@lockstep/testkit/contract/CredentialStoreContract"
+import { pendingLoginsContract } from "@lockstep/testkit/contract/PendingLoginsContract"
+import { refreshJournalContract } from "@lockstep/testkit/contract/RefreshJournalContract"
+import * as GnomeKeyring from "@lockstep/testkit/GnomeKeyring"
+import * as Effect from "effect/Effect"
+import { twoMemoryViews, twoViews } from "../support/keyringHomes.js"
+
+GnomeKeyring.explain()
+
+const registerAll = (name: string, views: typeof twoViews | ReturnType<typeof twoMemoryViews>): void => {
+  credentialStoreContract(name, Effect.map(views, ([a, b]) => [a.store, b.store] as const))
+  refreshJournalContract(name, Effect.map(views, ([a, b]) => [a.journal, b.journal] as const))
+  pendingLoginsContract(name, Effect.map(views, ([a, b]) => [a.pending, b.pending] as const))
+}
+
+describe.skipIf(!GnomeKeyring.isInstalled)("gnome-keyring", () => registerAll("gnome-keyring", twoViews))
+
+// The limit of Windows, and one at which every record is split.
+registerAll("a keyring with 2,560 bytes for an entry", twoMemoryViews({ limit: 2_560 }))
+credentialStoreContract(
+  "a keyring with 200 bytes for an entry",
+  Effect.map(twoMemoryViews({ limit: 200 }), ([a, b]) => [a.store, b.store] as const)
+)

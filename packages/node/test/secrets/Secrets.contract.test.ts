@@ -1,0 +1,31 @@
+import { describe } from "@effect/vitest"
+import * as Keyring from "@lockstep/node/keyring/Keyring"
+import { credentialStoreContract } from "@lockstep/testkit/contract/CredentialStoreContract"
+import { pendingLoginsContract } from "@lockstep/testkit/contract/PendingLoginsContract"
+import { refreshJournalContract } from "@lockstep/testkit/contract/RefreshJournalContract"
+import * as GnomeKeyring from "@lockstep/testkit/GnomeKeyring"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as KeyringHomes from "../support/keyringHomes.js"
+import * as SealedHomes from "../support/sealedHomes.js"
+
+GnomeKeyring.explain()
+
+const gnome = Effect.map(
+  Effect.flatMap(GnomeKeyring.make, (session) => KeyringHomes.native(session)),
+  (keyring) => Layer.succeed(Keyring.Keyring, keyring)
+)
+
+const registerAll = <E>(name: string, views: Effect.Effect<SealedHomes.TwoViews, E, Scope.Scope>): void => {
+  credentialStoreContract(name, Effect.map(views, ([a, b]) => [a.store, b.store] as const))
+  pendingLoginsContract(name, Effect.map(views, ([a, b]) => [a.pending, b.pending] as const))
+  refreshJournalContract(name, Effect.map(views, ([a, b]) => [a.journal, b.journal] as const))
+}
+
+registerAll("sealed, key in a file", SealedHomes.twoViews)
+registerAll("sealed, key in a keyring", SealedHomes.twoViewsWith(SealedHomes.sharedKeyring))
+describe.skipIf(!GnomeKeyring.isInstalled)(
+  "gnome-keyring",
+  () => registerAll("sealed, key in gnome-keyring", SealedHomes.twoViewsWith(gnome))
+)
