@@ -35,7 +35,9 @@ export const isInstalled = process.platform === "linux" && missing.length === 0
 export const explain = (): void => {
   if (!isInstalled) {
     process.stderr.write(
-      `tests with a real keyring are skipped, for want of ${missing.join(", ")}: apt-get install gnome-keyring dbus\n`
+      `tests with a real keyring are skipped, for want of ${
+        missing.join(", ")
+      }: apt-get install gnome-keyring dbus libglib2.0-bin\n`
     )
   }
 }

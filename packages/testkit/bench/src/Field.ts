@@ -6,6 +6,7 @@
 import type { Contender } from "./Contender.js"
 import * as AnthropicSdk from "./contender/AnthropicSdk.js"
 import * as Lockstep from "./contender/Lockstep.js"
+import * as LockstepStores from "./contender/LockstepStores.js"
 import * as McpSdk from "./contender/McpSdk.js"
 import * as Pi from "./contender/Pi.js"
 import * as CredentialFile from "./CredentialFile.js"
@@ -37,6 +38,9 @@ export const mutexes: ReadonlyArray<Mutex> = [LockstepWait.mutex, ...polled, ...
  */
 export const contenders: ReadonlyArray<Contender> = [
   Lockstep.contender,
+  LockstepStores.secrets,
+  // Without a session there is no keyring to ask, and nothing to wait for.
+  ...(process.env["DBUS_SESSION_BUS_ADDRESS"] === undefined ? [] : [LockstepStores.keyring]),
   ...polled.map(CredentialFile.locked),
   ...peers.map(CredentialFile.locked),
   Pi.contender,

@@ -19,7 +19,13 @@ import * as Redacted from "effect/Redacted"
 import type { Contender } from "../Contender.js"
 import { TENANT } from "../Contender.js"
 
-const fetch = Layer.effect(Fetch.Fetch, Effect.map(NodeFetch.make, ({ load }) => Fetch.Fetch.of({ load })))
+/**
+ * The real network.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const fetch = Layer.effect(Fetch.Fetch, Effect.map(NodeFetch.make, ({ load }) => Fetch.Fetch.of({ load })))
 
 /**
  * Everything over one home, with the real network.
