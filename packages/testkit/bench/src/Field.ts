@@ -39,8 +39,7 @@ export const mutexes: ReadonlyArray<Mutex> = [LockstepWait.mutex, ...polled, ...
 export const contenders: ReadonlyArray<Contender> = [
   Lockstep.contender,
   LockstepStores.secrets,
-  // Without a session there is no keyring to ask, and nothing to wait for.
-  ...(process.env["DBUS_SESSION_BUS_ADDRESS"] === undefined ? [] : [LockstepStores.keyring]),
+  LockstepStores.keyring,
   ...polled.map(CredentialFile.locked),
   ...peers.map(CredentialFile.locked),
   Pi.contender,

@@ -14,6 +14,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { createRequire } from "node:module"
+import { dirname, join } from "node:path"
+import * as LockstepStores from "./contender/LockstepStores.js"
 import * as Peer from "./Peer.js"
 
 /**
@@ -84,6 +87,20 @@ export const serve = (handlers: Handlers): Effect.Effect<void> =>
 
 let calls = 0
 
+/** Where the keyring of the session that the benchmark runs in is asked. */
+const session = (): Readonly<Record<string, string>> => {
+  const address = process.env["DBUS_SESSION_BUS_ADDRESS"]
+  return address === undefined ? {} : {
+    DBUS_SESSION_BUS_ADDRESS: address,
+    // A bundle lies where the helper of the keyring cannot be found by its package's name.
+    [LockstepStores.HELPER]: join(
+      dirname(createRequire(join(process.cwd(), "main.js")).resolve("@lockstep/node/package.json")),
+      "bin",
+      "keyring.mjs"
+    )
+  }
+}
+
 /**
  * Starts the process of an entry in TypeScript, and waits until it answers. Its environment is the harness's clean one.
  *
@@ -96,7 +113,7 @@ export const spawn = <H extends Handlers>(
 ): Effect.Effect<Remote<H>, ChildProcess.EndedEarly, Scope.Scope> =>
   Effect.gen(function*() {
     const program = yield* Bundle.make(new URL(`../src/${entry}`, import.meta.url))
-    const child = yield* harness.spawn({ args: [program], env: { [Peer.VARIABLE]: Peer.directory() } })
+    const child = yield* harness.spawn({ args: [program], env: { [Peer.VARIABLE]: Peer.directory(), ...session() } })
     yield* child.message(({ event }) => event === "started")
     return {
       child,

@@ -8,6 +8,7 @@ import { Change, CredentialStore } from "@lockstep/core/CredentialStore"
 import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import * as TenantId from "@lockstep/core/TenantId"
+import { Keyring } from "@lockstep/node/keyring/Keyring"
 import * as KeyringHome from "@lockstep/node/keyring/KeyringHome"
 import * as NativeKeyring from "@lockstep/node/keyring/NativeKeyring"
 import * as SecretsHome from "@lockstep/node/secrets/SecretsHome"
@@ -43,6 +44,21 @@ const expired = (login: Login): Credential.Credential => {
   })
 }
 
+/**
+ * The variable that names the program which asks the keyring.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const HELPER = "LOCKSTEP_BENCH_KEYRING"
+
+const helper = process.env[HELPER]
+
+const keyringOfSession = helper === undefined ? NativeKeyring.layer : Layer.scoped(
+  Keyring,
+  NativeKeyring.make({ timeout: RefreshPolicy.defaults.keyringTimeout, command: [process.execPath, helper] })
+)
+
 const policy = Layer.orDie(RefreshPolicy.layer(RefreshPolicy.defaultsFor({ keyring: true })))
 
 const homes = {
@@ -55,10 +71,14 @@ const homes = {
   keyring: (directory: string) => KeyringHome.layer({ directory })
 }
 
+/** Without a session there is no keyring to ask. */
+const isThere = (kind: keyof typeof homes): boolean =>
+  kind !== "keyring" || process.env["DBUS_SESSION_BUS_ADDRESS"] !== undefined
+
 const make = (kind: keyof typeof homes, options: Pick<Contender, "label" | "file">): Contender => {
   const home = (directory: string) =>
     homes[kind](directory).pipe(
-      Layer.provide(NativeKeyring.layer),
+      Layer.provide(keyringOfSession),
       Layer.provideMerge(policy)
     )
   return {
@@ -66,24 +86,27 @@ const make = (kind: keyof typeof homes, options: Pick<Contender, "label" | "file
     name: `lockstep-${kind}`,
     seed: (directory, login) =>
       Effect.gen(function*() {
+        if (!isThere(kind)) return
         mkdirSync(directory, { recursive: true, mode: 0o700 })
         writeFileSync(join(directory, "key"), `${randomBytes(32).toString("base64")}\n`, { mode: 0o600 })
         const store = yield* CredentialStore
         yield* store.modify(tenant, () => Change.Put({ credential: expired(login), value: () => undefined }))
       }).pipe(Effect.provide(home(directory)), Effect.orDie),
     open: (directory) =>
-      Effect.map(
-        Layer.build(RefreshCoordinator.layer.pipe(
-          Layer.provide(Layer.provide(OAuthTokenEndpoint.layerBuiltIn, Lockstep.fetch)),
-          Layer.provide(home(directory))
-        )),
-        (context) => ({
-          obtain: Effect.map(
-            Context.get(context, RefreshCoordinator.RefreshCoordinator).accessToken(tenant),
-            ({ token }) => Redacted.value(token)
-          )
-        })
-      )
+      isThere(kind) ?
+        Effect.map(
+          Layer.build(RefreshCoordinator.layer.pipe(
+            Layer.provide(Layer.provide(OAuthTokenEndpoint.layerBuiltIn, Lockstep.fetch)),
+            Layer.provide(home(directory))
+          )),
+          (context) => ({
+            obtain: Effect.map(
+              Context.get(context, RefreshCoordinator.RefreshCoordinator).accessToken(tenant),
+              ({ token }) => Redacted.value(token)
+            )
+          })
+        ) :
+        Effect.fail(new Error("this session has no keyring: run it inside dbus-run-session, with an unlocked one"))
   }
 }
 
