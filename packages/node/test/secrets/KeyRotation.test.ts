@@ -54,7 +54,7 @@ const fill = (place: Place, tenants = TENANTS) =>
     }
     yield* pending.put({ tenant: CODEX, user: "local" }, attempt(Math.floor(Date.now() / 1_000)))
     /** Everything is there, for a process that opens the home now. */
-    return Effect.scoped(Effect.gen(function*() {
+    const isWhole = Effect.scoped(Effect.gen(function*() {
       const now = yield* open(place)
       for (const [i, tenant] of tenants.entries()) {
         assert.isTrue(Equal.equals((yield* Effect.flatten(now.store.get(tenant))).credential, credentials[i]))
@@ -63,6 +63,7 @@ const fill = (place: Place, tenants = TENANTS) =>
       assert.strictEqual((yield* now.pending.list).length, 1)
       deepStrictEqual(SealedHomes.leaks(place.directory), [])
     }))
+    return { isWhole }
   })
 
 const rotate = (opened: SealedHomes.Opened) => Effect.provide(KeyRotation.rotate, opened.context)
@@ -85,7 +86,7 @@ describe.each([["file", places.file], ["keyring", places.keyring]] as const)("ke
   it.scopedLive("are changed, and everything is sealed with the new one and still there", () =>
     Effect.gen(function*() {
       const place = yield* make
-      const isWhole = yield* fill(place)
+      const { isWhole } = yield* fill(place)
       const running = yield* open(place)
       yield* running.store.list
       const before = keysIn(place.directory)[0]!
@@ -173,7 +174,7 @@ describe.each([["file", places.file], ["keyring", places.keyring]] as const)("ke
         const survive = (die: StepTracer.Point) =>
           Effect.scoped(Effect.gen(function*() {
             const place = yield* make
-            const isWhole = yield* fill(place, [LONG])
+            const { isWhole } = yield* fill(place, [LONG])
             const child = yield* SealedProcesses.spawn({ home: place.directory, place: place.place, die })
             yield* Effect.forkScoped(Effect.either(child.ask({ do: "rotate" })))
             assert.strictEqual((yield* child.exit).signal, "SIGKILL", JSON.stringify(die))

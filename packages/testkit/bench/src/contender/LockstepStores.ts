@@ -24,6 +24,7 @@ import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Contender, Login } from "../Contender.js"
 import { TENANT } from "../Contender.js"
+import { PeerUnavailable } from "../Peer.js"
 import * as Lockstep from "./Lockstep.js"
 
 const tenant = TenantId.make(TENANT)
@@ -106,7 +107,11 @@ const make = (kind: keyof typeof homes, options: Pick<Contender, "label" | "file
             )
           })
         ) :
-        Effect.fail(new Error("this session has no keyring: run it inside dbus-run-session, with an unlocked one"))
+        Effect.fail(
+          new PeerUnavailable({
+            message: "this session has no keyring: run it inside dbus-run-session, with an unlocked one"
+          })
+        )
   }
 }
 
