@@ -11,13 +11,13 @@ import type { Host } from "@lockstep/core/Host"
 import type { PendingLogins } from "@lockstep/core/PendingLogins"
 import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
 import type { RefreshJournal } from "@lockstep/core/RefreshJournal"
-import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
+import type * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import type { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
 import * as FileVendorSettings from "@lockstep/node/FileVendorSettings"
 import { Home } from "@lockstep/node/Home"
 import * as NodeFetch from "@lockstep/node/NodeFetch"
 import * as ResolvedHome from "@lockstep/node/stores/ResolvedHome"
-import * as StoreChoice from "@lockstep/node/stores/StoreChoice"
+import type * as StoreChoice from "@lockstep/node/stores/StoreChoice"
 import * as CredentialSources from "@lockstep/oauth/CredentialSources"
 import * as Fetch from "@lockstep/oauth/Fetch"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
@@ -92,9 +92,6 @@ const fetch: Layer.Layer<Fetch.Fetch> = Layer.effect(
 )
 
 // A store may need longer bounds than another, so it is chosen before they are read.
-const policy: Layer.Layer<RefreshPolicy.RefreshPolicy, ConfigError.ConfigError, StoreChoice.StoreChoice> = Layer
-  .unwrapEffect(Effect.map(StoreChoice.StoreChoice, ({ demands }) => RefreshPolicy.layerFromEnvFor(demands)))
-
 /**
  * The services over the store of this process: nothing is opened, created, locked or asked before a command needs it, save
  * for the keyring where it is to be found out whether there is one.
@@ -115,9 +112,7 @@ export const layer = (
   ).pipe(
     Layer.provideMerge(Layer.merge(OAuthTokenEndpoint.layer, CredentialSources.layer)),
     Layer.provideMerge(Layer.mergeAll(settings, fetch, VendorRegistry.layerBuiltIn)),
-    Layer.provideMerge(ResolvedHome.layer(home)),
-    Layer.provideMerge(policy),
-    Layer.provideMerge(StoreChoice.layer({ store: Option.getOrUndefined(globals.store), home }))
+    Layer.provideMerge(ResolvedHome.layerFromEnv({ store: Option.getOrUndefined(globals.store), home }))
   )
 }
 

@@ -13,6 +13,7 @@ import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { rewrite } from "./internal/authText.js"
+import * as Frame from "./internal/frame.js"
 import * as JsonRecord from "./internal/jsonRecord.js"
 import * as JsonSplice from "./JsonSplice.js"
 import * as JsonTree from "./JsonTree.js"
@@ -33,9 +34,7 @@ export interface Document {
   readonly movedTo: Option.Option<string>
 }
 
-const BYTE_ORDER_MARK = "\uFEFF"
-
-const EMPTY = "{\n  \"version\": 1,\n  \"tenants\": {}\n}\n"
+const FRAME = { known: new Set(["version", "tenants", "pending", "moved_to"]), lists: ["tenants"] }
 
 const CREDENTIAL_MEMBERS = JsonRecord.membersOf(Credential.Credential)
 const ACCOUNT_MEMBERS = JsonRecord.membersOf(Credential.Account)
@@ -44,53 +43,13 @@ const TOKEN_MEMBERS = ["access_token", "refresh_token", "id_token"] as const
 const decodeCredential = Schema.decodeUnknownEither(Credential.Credential)
 const encodeCredential = Schema.encodeSync(Credential.Credential)
 
-const damage = (path: ReadonlyArray<PropertyKey>, what: string): Damage => `${JsonRecord.pathOf(path)}: ${what}`
-
-const indexed = (tenants: JsonTree.JsonObject | undefined): Document["entries"] => {
-  // A Map, because a tenant may be called `__proto__`.
-  const entries = new Map<string, Array<JsonTree.Member>>()
-  for (const member of tenants?.members ?? []) {
-    const name = member.name.normalize("NFC")
-    const same = entries.get(name)
-    if (same === undefined) entries.set(name, [member])
-    else same.push(member)
-  }
-  return entries
-}
-
-const isRootMember = (name: string): boolean =>
-  name === "version" || name === "tenants" || name === "pending" || name === "moved_to"
-
 /**
  * Parses a file and checks its frame: JSON, version 1, `tenants` an object.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const parse = (text: string): Either.Either<Document, Damage> => {
-  const body = text.startsWith(BYTE_ORDER_MARK) ? ` ${text.slice(1)}` : text
-  const tree = JsonTree.parse(body)
-  if (Either.isLeft(tree)) return Either.left(`${JsonTree.position(body, tree.left)}: not JSON`)
-  const root = tree.right
-  if (root.kind !== "object") return Either.left(`${JsonTree.position(body, root.start)}: not an object`)
-  const twice = JsonRecord.duplicate(root, isRootMember)
-  if (Option.isSome(twice)) return Either.left(damage([twice.value], "there twice"))
-  const version = JsonRecord.member(root, "version")
-  if (version === undefined) return Either.left(damage(["version"], "missing"))
-  if (JsonTree.scalar(body, version.value) !== 1) return Either.left(damage(["version"], "not 1"))
-  const tenants = JsonRecord.member(root, "tenants")?.value
-  if (tenants !== undefined && tenants.kind !== "object") return Either.left(damage(["tenants"], "not an object"))
-  const moved = JsonRecord.member(root, "moved_to")?.value
-  if (moved !== undefined && moved.kind !== "string" && moved.kind !== "null") {
-    return Either.left(damage(["moved_to"], "not a text"))
-  }
-  return Either.right({
-    text,
-    root,
-    entries: indexed(tenants),
-    movedTo: Option.fromNullable(moved && JsonTree.scalar(body, moved) as string | null)
-  })
-}
+export const parse = (text: string): Either.Either<Document, Damage> => Frame.parse(text, FRAME)
 
 /**
  * The document of a file that does not exist yet.
@@ -98,7 +57,7 @@ export const parse = (text: string): Either.Either<Document, Damage> => {
  * @since 0.1.0
  * @category constructors
  */
-export const empty: Document = Either.getOrThrow(parse(EMPTY))
+export const empty: Document = Either.getOrThrow(parse(Frame.EMPTY))
 
 const isOurs = ({ value }: JsonTree.Member): boolean =>
   value.kind === "object" &&
@@ -109,22 +68,22 @@ const decodeEntry = (text: string, member: JsonTree.Member): Either.Either<Crede
   const entry = member.value as JsonTree.JsonObject
   const account = JsonRecord.member(entry, "account")?.value
   const twice = JsonRecord.duplicate(entry, (name) => CREDENTIAL_MEMBERS.has(name))
-  if (Option.isSome(twice)) return Either.left(damage([...path, twice.value], "there twice"))
+  if (Option.isSome(twice)) return Either.left(Frame.damage([...path, twice.value], "there twice"))
   const record = JsonRecord.scalars(text, entry, CREDENTIAL_MEMBERS)
   if (account?.kind === "object") {
     const twice = JsonRecord.duplicate(account, (name) => ACCOUNT_MEMBERS.has(name))
-    if (Option.isSome(twice)) return Either.left(damage([...path, "account", twice.value], "there twice"))
+    if (Option.isSome(twice)) return Either.left(Frame.damage([...path, "account", twice.value], "there twice"))
     record["account"] = JsonRecord.scalars(text, account, ACCOUNT_MEMBERS)
   }
   const endless = JsonRecord.outOfRange(record)
-  if (Option.isSome(endless)) return Either.left(damage([...path, endless.value], "out of range"))
+  if (Option.isSome(endless)) return Either.left(Frame.damage([...path, endless.value], "out of range"))
   for (const name of TOKEN_MEMBERS) {
-    if (record[name] === "") return Either.left(damage([...path, name], "empty"))
+    if (record[name] === "") return Either.left(Frame.damage([...path, name], "empty"))
   }
   return Either.mapLeft(decodeCredential(record), (error) => {
     // Only the path is taken over: the message quotes the value.
     const issue = ParseResult.ArrayFormatter.formatErrorSync(error)[0]
-    return damage([...path, ...issue?.path ?? []], "not of the expected type or range")
+    return Frame.damage([...path, ...issue?.path ?? []], "not of the expected type or range")
   })
 }
 
@@ -140,7 +99,7 @@ export const get = (
 ): Either.Either<Option.Option<Credential.Credential>, Damage> => {
   const members = document.entries.get(tenant)
   if (members === undefined || !members.some(isOurs)) return Either.right(Option.none())
-  if (members.length > 1) return Either.left(damage(["tenants", tenant], "there twice"))
+  if (members.length > 1) return Either.left(Frame.damage(["tenants", tenant], "there twice"))
   return Either.map(decodeEntry(document.text, members[0]!), Option.some)
 }
 
@@ -164,14 +123,14 @@ export const list = (document: Document): ReadonlyArray<TenantId.TenantId> =>
 export const findDamage = (document: Document): Option.Option<Damage> => {
   for (const [name, members] of document.entries) {
     if (!members.some(isOurs)) continue
-    if (members.length > 1) return Option.some(damage(["tenants", name], "there twice"))
+    if (members.length > 1) return Option.some(Frame.damage(["tenants", name], "there twice"))
     const decoded = decodeEntry(document.text, members[0]!)
     if (Either.isLeft(decoded)) return Option.some(decoded.left)
   }
   const pending = JsonRecord.member(document.root, "pending")?.value
   return pending === undefined || pending.kind === "object"
     ? Option.none()
-    : Option.some(damage(["pending"], "not an object"))
+    : Option.some(Frame.damage(["pending"], "not an object"))
 }
 
 const isSame = (text: string, node: JsonTree.JsonNode, value: unknown): boolean =>
@@ -228,10 +187,10 @@ export const put = (
       : encoded
   const unsound = TOKEN_MEMBERS.find((name) => values[name] === "") ??
     Option.getOrUndefined(JsonRecord.outOfRange(values))
-  if (unsound !== undefined) return Either.left(damage(["tenants", tenant, unsound], "not writable"))
+  if (unsound !== undefined) return Either.left(Frame.damage(["tenants", tenant, unsound], "not writable"))
   const present = document.entries.get(tenant)?.[0]
   if (present !== undefined && !isOurs(present)) {
-    return Either.left(damage(["tenants", tenant], "somebody else's entry"))
+    return Either.left(Frame.damage(["tenants", tenant], "somebody else's entry"))
   }
   return Either.right(rewrite(document.text, document.root, now, {
     tenants: (layout) => ({

@@ -133,8 +133,8 @@ const ofKeyring = ({ file }: Pick<Home["Type"], "file">) =>
     // The store itself refuses to read an index whose records went elsewhere.
     const isLeft = Effect.map(index.read, ({ movedTo }) => Option.isSome(movedTo))
     const noteInIndex = (to: Option.Option<StoreKind>) =>
-      index.modify(({ root, text }) =>
-        Either.right({ text: Option.some(MovedText.note(text, root, to)), value: undefined })
+      index.modify((document) =>
+        Either.right({ text: Option.some(KeyringIndex.setMovedTo(document, to)), value: undefined })
       )
     // Entries that a killed writer left are named by nobody who would still look.
     const clear = keyring.find(`${Keyring.homeName({ file })}|`).pipe(

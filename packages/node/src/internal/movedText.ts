@@ -10,36 +10,11 @@ import * as AuthJson from "../AuthJson.js"
 import * as JsonSplice from "../JsonSplice.js"
 import type * as JsonTree from "../JsonTree.js"
 import { rewrite } from "./authText.js"
+import * as Frame from "./frame.js"
 import * as JsonRecord from "./jsonRecord.js"
 
 const CREDENTIAL_MEMBERS = JsonRecord.membersOf(Credential)
 const ACCOUNT_MEMBERS = JsonRecord.membersOf(Account)
-
-/** Rewrites one object of the text, and the text around it. */
-const spliceRoot = (text: string, root: JsonTree.JsonObject, options: {
-  readonly change: (member: JsonTree.Member) => JsonSplice.Change
-  readonly add: ReadonlyArray<readonly [string, unknown]>
-}): string =>
-  JsonSplice.replace(
-    text,
-    root,
-    JsonSplice.edit(text, root, { layout: JsonSplice.layout(text, root), depth: 1, ...options })
-  )
-
-/** Notes where the records of a file went, or that they are back. */
-export const note = (text: string, root: JsonTree.JsonObject, to: Option.Option<string>): string => {
-  const present = JsonRecord.member(root, "moved_to")
-  return spliceRoot(text, root, {
-    change: ({ name }) =>
-      name !== "moved_to"
-        ? JsonSplice.Change.Keep()
-        : Option.match(to, {
-          onNone: () => JsonSplice.Change.Remove(),
-          onSome: (kind) => JsonSplice.Change.Replace({ text: JSON.stringify(kind) })
-        }),
-    add: present === undefined ? Option.toArray(to).map((kind) => ["moved_to", kind] as const) : []
-  })
-}
 
 const isKnown = (known: ReadonlySet<PropertyKey>) => ({ name }: JsonTree.Member): boolean => known.has(name)
 
@@ -93,7 +68,7 @@ export const leave = (document: AuthJson.Document, options: {
   })
   return Option.match(Option.getRight(AuthJson.parse(text)), {
     onNone: () => text,
-    onSome: ({ root }) => note(text, root, Option.some(to))
+    onSome: (moved) => Frame.noteMove(moved, Option.some(to))
   })
 }
 
@@ -103,7 +78,7 @@ export const leave = (document: AuthJson.Document, options: {
  */
 export const enter = (document: AuthJson.Document, tenants: ReadonlySet<string>, now: number): string => {
   if (Option.isNone(document.movedTo)) return document.text
-  const text = note(document.text, document.root, Option.none())
+  const text = Frame.noteMove(document, Option.none())
   const parsed = Option.getRight(AuthJson.parse(text))
   if (Option.isNone(parsed)) return text
   const { root } = parsed.value

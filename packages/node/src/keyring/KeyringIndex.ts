@@ -23,10 +23,10 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import * as Frame from "../internal/frame.js"
 import * as JsonRecord from "../internal/jsonRecord.js"
 import { type Edits, type ListEdits, rewrite as rewriteLists } from "../internal/keyringText.js"
-import * as JsonSplice from "../JsonSplice.js"
-import * as JsonTree from "../JsonTree.js"
+import type * as JsonTree from "../JsonTree.js"
 import type { Format } from "../SharedFile.js"
 import type { Damage } from "../StoreCodec.js"
 
@@ -99,9 +99,7 @@ export interface Document {
 
 const LISTS = ["tenants", "writing", "stale"] as const
 
-const BYTE_ORDER_MARK = "\uFEFF"
-
-const EMPTY = "{\n  \"version\": 1,\n  \"tenants\": {}\n}\n"
+const FRAME = { known: new Set<string>(["version", "moved_to", ...LISTS]), lists: LISTS }
 
 /** Seconds after which nobody is still at a write: every one of its steps has a bound. */
 const ABANDONED = 900
@@ -114,56 +112,11 @@ const encodeCurrent = Schema.encodeSync(Current)
 const decodeNote = Schema.decodeUnknownEither(NoteMembers)
 const isWriteId = Schema.is(WriteId)
 
-const damage = (path: ReadonlyArray<PropertyKey>, what: string): Damage => `${JsonRecord.pathOf(path)}: ${what}`
+const { damage, listOf } = Frame
 
-const listOf = (root: JsonTree.JsonObject, name: typeof LISTS[number]): ReadonlyArray<JsonTree.Member> => {
-  const list = JsonRecord.member(root, name)?.value
-  return list?.kind === "object" ? list.members : []
-}
+const parse = (text: string): Either.Either<Document, Damage> => Frame.parse(text, FRAME)
 
-const indexed = (members: ReadonlyArray<JsonTree.Member>): Document["entries"] => {
-  // A Map, because a tenant may be called `__proto__`.
-  const entries = new Map<string, Array<JsonTree.Member>>()
-  for (const member of members) {
-    const name = member.name.normalize("NFC")
-    const same = entries.get(name)
-    if (same === undefined) entries.set(name, [member])
-    else same.push(member)
-  }
-  return entries
-}
-
-const isRootMember = (name: string): boolean =>
-  name === "version" || name === "moved_to" || LISTS.some((list) => list === name)
-
-const parse = (text: string): Either.Either<Document, Damage> => {
-  const body = text.startsWith(BYTE_ORDER_MARK) ? ` ${text.slice(1)}` : text
-  const tree = JsonTree.parse(body)
-  if (Either.isLeft(tree)) return Either.left(`${JsonTree.position(body, tree.left)}: not JSON`)
-  const root = tree.right
-  if (root.kind !== "object") return Either.left(`${JsonTree.position(body, root.start)}: not an object`)
-  const twice = JsonRecord.duplicate(root, isRootMember)
-  if (Option.isSome(twice)) return Either.left(damage([twice.value], "there twice"))
-  const version = JsonRecord.member(root, "version")
-  if (version === undefined) return Either.left(damage(["version"], "missing"))
-  if (JsonTree.scalar(body, version.value) !== 1) return Either.left(damage(["version"], "not 1"))
-  for (const name of LISTS) {
-    const list = JsonRecord.member(root, name)?.value
-    if (list !== undefined && list.kind !== "object") return Either.left(damage([name], "not an object"))
-  }
-  const moved = JsonRecord.member(root, "moved_to")?.value
-  if (moved !== undefined && moved.kind !== "string" && moved.kind !== "null") {
-    return Either.left(damage(["moved_to"], "not a text"))
-  }
-  return Either.right({
-    text,
-    root,
-    entries: indexed(listOf(root, "tenants")),
-    movedTo: Option.fromNullable(moved && JsonTree.scalar(body, moved) as string | null)
-  })
-}
-
-const empty: Document = Either.getOrThrow(parse(EMPTY))
+const empty: Document = Either.getOrThrow(parse(Frame.EMPTY))
 
 /** Decodes one entry of a list by its known members. */
 const decodeMember = <A>(
@@ -390,25 +343,8 @@ export const abandon = (document: Document, writeId: string, gone: ReadonlySet<s
  * @since 0.1.0
  * @category combinators
  */
-export const setMovedTo = ({ root, text }: Document, target: Option.Option<string>): string =>
-  JsonSplice.replace(
-    text,
-    root,
-    JsonSplice.edit(text, root, {
-      layout: JsonSplice.layout(text, root),
-      depth: 1,
-      change: ({ name }) =>
-        name !== "moved_to"
-          ? JsonSplice.Change.Keep()
-          : Option.match(target, {
-            onNone: () => JsonSplice.Change.Remove(),
-            onSome: (store) => JsonSplice.Change.Replace({ text: JSON.stringify(store) })
-          }),
-      add: JsonRecord.member(root, "moved_to") === undefined
-        ? Option.toArray(Option.map(target, (store) => ["moved_to", store] as const))
-        : []
-    })
-  )
+export const setMovedTo = (document: Document, target: Option.Option<string>): string =>
+  Frame.noteMove(document, target)
 
 /**
  * The form of `auth.json.keyring`.

@@ -9,7 +9,7 @@ import type { CredentialStoreError } from "@lockstep/core/Errors"
 import { Host } from "@lockstep/core/Host"
 import { PendingLogins } from "@lockstep/core/PendingLogins"
 import type { RefreshJournal } from "@lockstep/core/RefreshJournal"
-import { defaultsFor, RefreshPolicy } from "@lockstep/core/RefreshPolicy"
+import { defaultsFor, layerFromEnvFor, RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -17,7 +17,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as FileHome from "../FileHome.js"
 import * as Home from "../Home.js"
-import { Chosen, StoreChoice } from "./StoreChoice.js"
+import { Chosen, layer as chosen, type Options as ChoiceOptions, StoreChoice } from "./StoreChoice.js"
 import * as StoreDrift from "./StoreDrift.js"
 
 /**
@@ -138,4 +138,29 @@ export const layer = (options: Options = {}): Layer.Layer<Ports, Failure, StoreC
       })
       return isAutomatic ? Layer.provideMerge(observed, ports) : ports
     })
+  )
+
+/**
+ * The bounds of a refresh that suit the store that was chosen, and what the environment says of them.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const policyFromEnv: Layer.Layer<RefreshPolicy, ConfigError.ConfigError, StoreChoice> = Layer.unwrapEffect(
+  Effect.map(StoreChoice, ({ demands }) => layerFromEnvFor(demands))
+)
+
+/**
+ * The store that the options, the environment or the home itself name, with its choice and its bounds: all that an agent
+ * needs to share the logins of the command.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerFromEnv = (
+  options: ChoiceOptions = {}
+): Layer.Layer<Ports | StoreChoice | RefreshPolicy, Failure> =>
+  layer(options.home).pipe(
+    Layer.provideMerge(policyFromEnv),
+    Layer.provideMerge(chosen(options))
   )
