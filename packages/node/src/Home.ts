@@ -22,6 +22,7 @@ import * as Os from "node:os"
 import * as Path from "node:path"
 import * as AtomicFile from "./AtomicFile.js"
 import { codeOf, lockUnavailable } from "./internal/errno.js"
+import { openOnce } from "./internal/openOnce.js"
 import { LockFile } from "./locks/LockFile.js"
 import { LockPaths } from "./locks/LockPaths.js"
 import * as Ownership from "./Ownership.js"
@@ -341,7 +342,6 @@ export const layerLockPaths: Layer.Layer<LockPaths, never, Home> = Layer.effect(
     const storeDirectory = Path.dirname(home.file)
     const name = nameOf(Path.basename(home.file))
     const isMoved = home.lockDirectory !== storeDirectory
-    let opened = false
     return LockPaths.of({
       directory: home.lockDirectory,
       plan: (target) => [
@@ -352,17 +352,7 @@ export const layerLockPaths: Layer.Layer<LockPaths, never, Home> = Layer.effect(
           )
         })
       ],
-      prepare: Effect.suspend(() =>
-        opened ? Effect.void : Effect.tap(
-          Effect.catchTag(home.open, "CredentialStoreError", (error) =>
-            error.reason === "Superseded"
-              ? new LockUnavailable({ reason: "OtherDomain", path: error.location, detail: error.message })
-              : lockUnavailable(error.location, error.detail ?? error.reason)),
-          () => {
-            opened = true
-          }
-        )
-      )
+      prepare: openOnce(home)
     })
   })
 )

@@ -24,7 +24,7 @@ import * as Path from "node:path"
 import * as AtomicFile from "../AtomicFile.js"
 import * as FileRefreshJournal from "../FileRefreshJournal.js"
 import { Home } from "../Home.js"
-import { lockUnavailable } from "../internal/errno.js"
+import { openOnce } from "../internal/openOnce.js"
 import * as FileCredentialLock from "../locks/FileCredentialLock.js"
 import { LockFile } from "../locks/LockFile.js"
 import { LockPaths } from "../locks/LockPaths.js"
@@ -162,24 +162,13 @@ export const layerLockPaths = (tool: ToolFile, path: string): Layer.Layer<LockPa
         Tenant: ({ tenant }) => SidecarNames.tenantLock(store, tenant),
         Aggregate: () => SidecarNames.aggregateLock(store)
       })
-      let opened = false
       return LockPaths.of({
         directory,
         plan: (target) => [
           LockFile.Kernel({ path: Path.join(directory, nameOfLock(target)) }),
           ...tool.locks(nameOf(Path.resolve(path)), target, peek)
         ],
-        prepare: Effect.suspend(() =>
-          opened ? Effect.void : Effect.tap(
-            Effect.catchTag(home.open, "CredentialStoreError", (error) =>
-              error.reason === "Superseded"
-                ? new LockUnavailable({ reason: "OtherDomain", path: error.location, detail: error.message })
-                : lockUnavailable(error.location, error.detail ?? error.reason)),
-            () => {
-              opened = true
-            }
-          )
-        )
+        prepare: openOnce(home)
       })
     })
   )
