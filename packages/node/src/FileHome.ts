@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { CredentialLock } from "@lockstep/core/CredentialLock"
+import type { CredentialLock } from "@lockstep/core/CredentialLock"
 import type { CredentialStore } from "@lockstep/core/CredentialStore"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
 import type { Host } from "@lockstep/core/Host"
@@ -35,9 +35,7 @@ export const layer = (
   ConfigError.ConfigError | CredentialStoreError,
   RefreshPolicy
 > => {
-  const lock = options.trustLocks === undefined
-    ? FileCredentialLock.layer
-    : Layer.effect(CredentialLock, FileCredentialLock.make({ trustRemote: options.trustLocks }))
+  const lock = FileCredentialLock.layerTrusting(options.trustLocks)
   return Layer.mergeAll(FileCredentialStore.layer, FilePendingLogins.layer, FileRefreshJournal.layer, NodeHost.layer)
     .pipe(
       Layer.provideMerge(Layer.provide(lock, Home.layerLockPaths)),

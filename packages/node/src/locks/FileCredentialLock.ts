@@ -316,3 +316,15 @@ export const layer: Layer.Layer<CredentialLock, ConfigError.ConfigError, LockPat
   CredentialLock,
   Effect.flatMap(trustRemote, (trusted) => make({ trustRemote: trusted }))
 )
+
+/**
+ * A lock over the sidecars that `LockPaths` names, believed on remote file systems as a caller says or else as
+ * `LOCKSTEP_TRUST_LOCKS` does.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerTrusting = (
+  trustLocks: boolean | undefined
+): Layer.Layer<CredentialLock, ConfigError.ConfigError, LockPaths.LockPaths> =>
+  trustLocks === undefined ? layer : Layer.effect(CredentialLock, make({ trustRemote: trustLocks }))

@@ -7,7 +7,7 @@
  *
  * @since 0.1.0
  */
-import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
+import { type CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
 import type { CredentialStore } from "@lockstep/core/CredentialStore"
 import { CredentialStoreError, LockUnavailable } from "@lockstep/core/Errors"
 import type { Host } from "@lockstep/core/Host"
@@ -191,9 +191,7 @@ export const layer = (
   ConfigError.ConfigError | CredentialStoreError,
   RefreshPolicy.RefreshPolicy
 > => {
-  const lock = options.trustLocks === undefined
-    ? FileCredentialLock.layer
-    : Layer.effect(CredentialLock, FileCredentialLock.make({ trustRemote: options.trustLocks }))
+  const lock = FileCredentialLock.layerTrusting(options.trustLocks)
   const suits = Layer.effectDiscard(
     Effect.flatMap(
       RefreshPolicy.RefreshPolicy,
