@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as fs from "node:fs"
+import * as path from "node:path"
 import * as LoginStage from "../support/LoginStage.js"
 import * as Person from "../support/Person.js"
 import * as Stage from "../support/Stage.js"
@@ -32,6 +34,32 @@ describe("a login in two steps", () => {
       assert.strictEqual(token.stdout.trim(), (yield* stage.stored("acme"))!["access_token"])
       const refreshed = yield* stage.run(["refresh", "acme"])
       assert.match(refreshed.stdout, /^acme refreshed: generation 1 → 2,/)
+    }))
+
+  it.scopedLive("may end in another tool's file, while what waits for the person is in a home of ours", () =>
+    Effect.gen(function*() {
+      const stage = yield* LoginStage.make
+      const file = path.join(path.dirname(path.dirname(stage.file)), "agent", "auth.json")
+      const entry = { access_token: "a", refresh_token: "r", expires_at: 1, token_endpoint: "https://x", provider: "x" }
+      fs.mkdirSync(path.dirname(file))
+      fs.writeFileSync(file, JSON.stringify({ other: entry }), { mode: 0o600 })
+      const there = ["--store", `openab:${file}`]
+      const begun = yield* stage.run([...stage.at("acme"), ...there, "--no-browser"])
+      assert.strictEqual(begun.code, 0, begun.stderr)
+      assert.lengthOf(Object.keys(yield* stage.pending), 1)
+      assert.deepStrictEqual(JSON.parse(fs.readFileSync(file, "utf8")), { other: entry })
+      const answer = yield* stage.authorize(begun.stdout.trim(), "alice")
+      const ended = yield* stage.run(["login", "acme", ...there, "--code", "-", "--json"], { input: answer.href })
+      assert.strictEqual(ended.code, 0, ended.stdout)
+      assert.deepInclude(JSON.parse(ended.stdout), { status: "stored", store: file, refreshable: true })
+      assert.deepStrictEqual(yield* stage.pending, {})
+      assert.isUndefined(yield* stage.stored("acme"))
+      const refreshed = yield* stage.run(["refresh", "acme", ...there])
+      assert.match(refreshed.stdout, /^acme refreshed: generation 1 → 2,/)
+      const { acme, other } = JSON.parse(fs.readFileSync(file, "utf8")) as Record<string, typeof entry>
+      assert.deepStrictEqual(other, entry)
+      const token = yield* stage.run(["token", "acme", ...there], { prints: ["access_token"] })
+      assert.strictEqual(token.stdout.trim(), acme!.access_token)
     }))
 
   it.scopedLive("gives a relay everything in one object", () =>
