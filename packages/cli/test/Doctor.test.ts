@@ -81,7 +81,7 @@ describe("lockstep doctor", () => {
         ran.stdout,
         new RegExp(
           "^✓ files\n✓ store\n✓ drift\n✓ keyring\n✓ locks\n✓ holders\n✓ sidecars\n✓ journals\n✓ lineage\n" +
-            " +codex: refreshed once, last granted .* ago by process \\d+ \\(lockstep\\.js\\) \\(generation 2\\)\n" +
+            " +codex: refreshed once, last granted (?:now|.* ago) by process \\d+ \\(lockstep\\.js\\) \\(generation 2\\)\n" +
             " +→ `lockstep status codex --history` tells all of it\n" +
             "✓ logins\n✓ sources\n✓ clock\n✓ network\n✓ servers\n$"
         )
@@ -242,7 +242,7 @@ describe("why somebody was logged out", () => {
       assertOne(
         problems,
         new RegExp(
-          `the stored refresh token ${FakeToken.fingerprint(refreshToken)} was replaced .* ago ` +
+          `the stored refresh token ${FakeToken.fingerprint(refreshToken)} was replaced (?:now|.* ago) ` +
             `\\(generation 2\\) by process ${refreshed.pid} \\(lockstep\\.js\\): the store was restored or copied`
         )
       )
@@ -259,7 +259,9 @@ describe("why somebody was logged out", () => {
       assertOne(
         problems,
         new RegExp(
-          `the refresh token ${FakeToken.fingerprint(refreshToken)} was refused .* ago when process ${refused.pid} ` +
+          `the refresh token ${
+            FakeToken.fingerprint(refreshToken)
+          } was refused (?:now|.* ago) when process ${refused.pid} ` +
             "\\(lockstep\\.js\\) sent it .*; no process of this home exchanged it: another program holds a copy"
         )
       )
