@@ -130,7 +130,7 @@ const cases: ReadonlyArray<Case> = [
     code: 2,
     tag: "UsageError",
     reason: "Configuration",
-    says: /no store of that name/
+    says: /--store: there is no store of that name/
   },
   {
     name: "a store variable that names none",
@@ -139,7 +139,7 @@ const cases: ReadonlyArray<Case> = [
     code: 2,
     tag: "UsageError",
     reason: "Configuration",
-    says: /no store of that name/
+    says: /LOCKSTEP_STORE: there is no store of that name/
   },
   {
     name: "another store than the home has",

@@ -19,7 +19,14 @@ export const openOnce = (home: Pick<Home["Type"], "open">): Effect.Effect<void, 
             detail: error.message,
             remedy: error.advice
           })
-          : lockUnavailable(error.location, error.detail ?? error.reason)),
+          : error.remedy === undefined
+          ? lockUnavailable(error.location, error.detail ?? error.reason)
+          : new LockUnavailable({
+            reason: "Permission",
+            path: error.location,
+            detail: error.detail ?? error.reason,
+            remedy: error.remedy
+          })),
       () => {
         opened = true
       }

@@ -137,7 +137,13 @@ export const make = (
     const said = Option.orElse(Option.fromNullable(options.store), () => fromEnvironment)
     const saidBy: ChosenBy = options.store === undefined ? "environment" : "option"
     if (Option.isSome(said) && !isKind(said.value) && said.value !== "auto") {
-      const found = yield* resolvers.tool(said.value)
+      const found = yield* Effect.mapError(
+        resolvers.tool(said.value),
+        (error) =>
+          saidBy === "option" && error._op === "InvalidData"
+            ? ConfigError.InvalidData(["--store"], error.message)
+            : error
+      )
       return {
         chosen: Chosen.Tool(found),
         name: found.tool.name,

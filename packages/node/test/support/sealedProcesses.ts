@@ -1,7 +1,5 @@
 import * as Keyring from "@lockstep/node/keyring/Keyring"
 import * as Bundle from "@lockstep/testkit/Bundle"
-import * as ChildProcess from "@lockstep/testkit/ChildProcess"
-import type { Message } from "@lockstep/testkit/LineProtocol"
 import type { Point } from "@lockstep/testkit/StepTracer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -11,6 +9,7 @@ import * as Crypto from "node:crypto"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import type * as SealedHomes from "./sealedHomes.js"
+import * as Workers from "./workers.js"
 
 /** Where the keys are: a key file, or the directory of a keyring that several processes share. */
 export type Place = { readonly keyFile: string } | { readonly keyring: string }
@@ -55,20 +54,6 @@ export const keysOf = (place: Place): SealedHomes.Keys =>
 
 const bundle = Bundle.make(new URL("../fixtures/sealedWorker.ts", import.meta.url))
 
-let asked = 0
-
 /** A real process with a sealed home. Its answer to a message is `done` with a result, or `failed` with an error. */
 export const spawn = (settings: Settings) =>
-  Effect.gen(function*() {
-    const child = yield* ChildProcess.spawn({
-      args: [yield* bundle, JSON.stringify(settings)],
-      env: { PATH: process.env["PATH"] ?? "", HOME: settings.home }
-    })
-    yield* child.message(({ event }) => event === "opened")
-    const ask = (question: Message) =>
-      Effect.suspend(() => {
-        const id = ++asked
-        return Effect.zipRight(child.send({ ...question, id }), child.message((answer) => answer["id"] === id))
-      })
-    return { ...child, ask }
-  })
+  Effect.flatMap(bundle, (file) => Workers.start(file, settings, settings.home))

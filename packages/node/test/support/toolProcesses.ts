@@ -1,10 +1,10 @@
 import * as Bundle from "@lockstep/testkit/Bundle"
 import * as ChildProcess from "@lockstep/testkit/ChildProcess"
-import type { Message } from "@lockstep/testkit/LineProtocol"
 import type { Point } from "@lockstep/testkit/StepTracer"
 import * as Effect from "effect/Effect"
 import { fileURLToPath } from "node:url"
 import { isEvent } from "./processes.js"
+import * as Workers from "./workers.js"
 
 export interface Settings {
   readonly tool: string
@@ -14,21 +14,12 @@ export interface Settings {
 
 const environment = { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent" }
 
-let asked = 0
-
 /** A real process of ours that shares a tool's file. */
 export const spawn = (settings: Settings) =>
-  Effect.gen(function*() {
-    const bundle = yield* Bundle.make(new URL("../fixtures/toolWorker.ts", import.meta.url))
-    const child = yield* ChildProcess.spawn({ args: [bundle, JSON.stringify(settings)], env: environment })
-    yield* child.message(isEvent("opened"))
-    const ask = (question: Message) =>
-      Effect.suspend(() => {
-        const id = ++asked
-        return Effect.zipRight(child.send({ ...question, id }), child.message((answer) => answer["id"] === id))
-      })
-    return { ...child, ask }
-  })
+  Effect.flatMap(
+    Bundle.make(new URL("../fixtures/toolWorker.ts", import.meta.url)),
+    (bundle) => Workers.start(bundle, settings, environment.HOME)
+  )
 
 /** A process that is none of ours and counts up a member of its own, under this lock, when it is let go. */
 export const foreignWriter = (settings: {

@@ -44,8 +44,9 @@ describe("opening", () => {
       const path = Path.join(Path.dirname(yield* ToolHomes.place("x")), "missing", "auth.json")
       const { lock, store } = yield* ToolHomes.open(Openab.tool, path)
       for (const effect of [put(store), store.prepare(CODEX), lock.tryAcquire(LockTarget.Tenant({ tenant: CODEX }))]) {
-        const error = yield* Effect.flip<unknown, { readonly message: string }, never>(effect)
+        const error = yield* Effect.flip<unknown, { readonly message: string; readonly advice: string }, never>(effect)
         assert.include(error.message, "it does not exist: openab makes it")
+        assert.include(error.advice, "log in with openab first")
       }
       assert.isFalse(Fs.existsSync(Path.dirname(path)))
     }))
