@@ -1,9 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FakeToken from "@lockstep/testkit/FakeToken"
 import * as ServerBehaviour from "@lockstep/testkit/ServerBehaviour"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Queue from "effect/Queue"
 import {
   chmodSync,
   chownSync,
@@ -167,12 +165,7 @@ describe("lockstep doctor", () => {
 
   it.scopedLive("names a holder that is stopped", () =>
     Effect.gen(function*() {
-      const stage = yield* Stage.make()
-      yield* stage.seed({})
-      const gate = yield* Deferred.make<void>()
-      yield* stage.server.script(ServerBehaviour.heldBack(gate))
-      const child = yield* stage.start(["token", "codex"])
-      yield* Queue.take(stage.server.arrivals)
+      const { child, letGo, stage } = yield* Stage.refreshing
       assert.deepStrictEqual((yield* examine(stage)).problems, [])
       yield* child.signal("SIGSTOP")
       yield* child.stopped
@@ -185,7 +178,7 @@ describe("lockstep doctor", () => {
       )
       assert.include(JSON.stringify(report), `kill -CONT ${child.pid}`)
       yield* child.signal("SIGCONT")
-      yield* Deferred.succeed(gate, undefined)
+      yield* letGo
       assert.strictEqual((yield* stage.finish(child, { prints: true })).code, 0)
     }))
 
@@ -328,12 +321,7 @@ describe("beside the store", () => {
 
   it.scopedLive("tells a holder that works from one that is late", () =>
     Effect.gen(function*() {
-      const stage = yield* Stage.make()
-      yield* stage.seed({})
-      const gate = yield* Deferred.make<void>()
-      yield* stage.server.script(ServerBehaviour.heldBack(gate))
-      const child = yield* stage.start(["token", "codex"])
-      yield* Queue.take(stage.server.arrivals)
+      const { child, letGo, stage } = yield* Stage.refreshing
       const early = yield* examine(stage)
       assert.deepStrictEqual(early.problems, [])
       assert.match(early.of("holder")[0]!, new RegExp(`process ${child.pid} .* holds the lock of codex for `))
@@ -345,7 +333,7 @@ describe("beside the store", () => {
       assertOne(problems, /holders: process \d+ .* holds the lock of codex for 2m.*, longer than any refresh may take/)
       const late = findings.find(({ code }) => code === "holder_late")
       assert.include(late!.advice, `end it with \`kill ${child.pid}\`: its lock goes with it`)
-      yield* Deferred.succeed(gate, undefined)
+      yield* letGo
       assert.strictEqual((yield* stage.finish(child, { prints: true })).code, 0)
     }))
 

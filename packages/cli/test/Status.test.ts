@@ -1,8 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as ServerBehaviour from "@lockstep/testkit/ServerBehaviour"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Queue from "effect/Queue"
 import { existsSync, rmSync, writeFileSync } from "node:fs"
 import * as Stage from "./support/Stage.js"
 
@@ -74,17 +72,12 @@ describe("lockstep status", () => {
 
   it.scopedLive("names the process that refreshes, without touching its lock", () =>
     Effect.gen(function*() {
-      const stage = yield* Stage.make()
-      yield* stage.seed({})
-      const gate = yield* Deferred.make<void>()
-      yield* stage.server.script(ServerBehaviour.heldBack(gate))
-      const child = yield* stage.start(["token", "codex"])
-      yield* Queue.take(stage.server.arrivals)
+      const { child, letGo, stage } = yield* Stage.refreshing
       const row = (yield* rowsOf(stage))["codex"]!
       assert.strictEqual(row.state, "refreshing")
       assert.strictEqual(row.holder?.pid, child.pid)
       assert.match((yield* stage.run(["status"])).stdout, new RegExp(`refreshing .* lockstep.js ${child.pid}`))
-      yield* Deferred.succeed(gate, undefined)
+      yield* letGo
       assert.strictEqual((yield* stage.finish(child, { prints: true })).code, 0)
       assert.deepInclude((yield* rowsOf(stage))["codex"]!.last_refresh, { outcome: "granted", pid: child.pid })
     }))

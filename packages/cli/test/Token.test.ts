@@ -165,16 +165,11 @@ describe("lockstep token --max-wait", () => {
 
   it.scopedLive("names the process that holds the lock", () =>
     Effect.gen(function*() {
-      const stage = yield* Stage.make()
-      yield* stage.seed({})
-      const gate = yield* Deferred.make<void>()
-      yield* stage.server.script(ServerBehaviour.heldBack(gate))
-      const holder = yield* stage.start(["token", "codex"])
-      yield* Queue.take(stage.server.arrivals)
+      const { child: holder, letGo, stage } = yield* Stage.refreshing
       const ran = yield* stage.run(["token", "codex", "--max-wait", "500ms", "--json"])
       const error = Stage.assertToldAsJson(ran, 4, "LockTimeout")
       assert.deepInclude(error["holder"], { pid: holder.pid, stopped: false })
-      yield* Deferred.succeed(gate, undefined)
+      yield* letGo
       assert.strictEqual((yield* stage.finish(holder, prints)).code, 0)
     }))
 

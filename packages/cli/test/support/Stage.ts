@@ -8,7 +8,10 @@ import * as FakeToken from "@lockstep/testkit/FakeToken"
 import * as ProcessHarness from "@lockstep/testkit/ProcessHarness"
 import * as ScriptedServer from "@lockstep/testkit/ScriptedServer"
 import * as SeededHome from "@lockstep/testkit/SeededHome"
+import * as ServerBehaviour from "@lockstep/testkit/ServerBehaviour"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -129,6 +132,17 @@ export const make = (options: ScriptedServer.ScriptedServerOptions = {}) =>
   })
 
 export type Stage = Effect.Effect.Success<ReturnType<typeof make>>
+
+/** A login whose refresh another process has sent, and whose answer the server keeps back until it is let go. */
+export const refreshing = Effect.gen(function*() {
+  const stage = yield* make()
+  yield* stage.seed({})
+  const gate = yield* Deferred.make<void>()
+  yield* stage.server.script(ServerBehaviour.heldBack(gate))
+  const child = yield* stage.start(["token", "codex"])
+  yield* Queue.take(stage.server.arrivals)
+  return { stage, child, letGo: Deferred.succeed(gate, undefined) }
+})
 
 /** Two lines on stderr, nothing on stdout. */
 export const assertTold = (ran: Ran, code: number, what: RegExp): void => {
