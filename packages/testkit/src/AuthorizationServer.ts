@@ -38,6 +38,10 @@ export interface Options {
   readonly rotate?: boolean
   /** Whether a person at a browser logs in and agrees on pages, in place of somebody who agrees to everything. No. */
   readonly pages?: boolean
+  /** Whether a token request without `resource` (RFC 8707) is refused, as some servers do. No. */
+  readonly requireResource?: boolean
+  /** The metadata document of a client whose id is this https address. Without it, no client is named in this way. */
+  readonly clientMetadata?: (url: string) => Record<string, unknown> | undefined
 }
 
 /**
@@ -50,6 +54,34 @@ export interface IssueOptions {
   /** Lifetime of every access token of this account, now and after refreshes, in seconds. 3600. */
   readonly accessTokenTtl?: number
   readonly scope?: string
+  /** The resource that the tokens are for, which has to be protected. */
+  readonly resource?: string
+}
+
+/**
+ * A token request, without what is secret in it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface TokenRequest {
+  readonly grantType: string | null
+  readonly clientId: string | null
+  readonly resource: string | null
+}
+
+/**
+ * What introspection (RFC 7662) says about a token.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Introspection {
+  readonly active: boolean
+  readonly sub?: string
+  readonly aud?: string
+  readonly scope?: string
+  readonly client_id?: string
 }
 
 /**
@@ -100,6 +132,14 @@ export interface AuthorizationServer {
   }>
   /** Whether the server still honours a token, asked by introspection (RFC 7662). */
   readonly isActive: (token: string) => Effect.Effect<boolean>
+  /** All that the server says about a token. */
+  readonly introspect: (token: string) => Effect.Effect<Introspection>
+  /** Issues tokens for a resource from now on (RFC 8707), in these scopes. Other resources are refused. */
+  readonly protect: (resource: string, scopes: ReadonlyArray<string>) => Effect.Effect<void>
+  /** Every token request, in order. The list grows while the server runs. */
+  readonly tokenRequests: ReadonlyArray<TokenRequest>
+  /** Every client that registered itself, in order. The list grows while the server runs. */
+  readonly registrations: ReadonlyArray<string>
 }
 
 const CLIENT_ID = "lockstep-testkit"
@@ -169,6 +209,9 @@ export const make = (options: Options = {}): Effect.Effect<AuthorizationServer, 
     const ttls = new Map<string, number>()
     const requests = Gate.make<string>()
     const answers = Gate.make<string>()
+    const resources = new Map<string, ReadonlyArray<string>>()
+    const tokenRequests: Array<TokenRequest> = []
+    const registrations: Array<string> = []
 
     // The issuer names the port, so the socket comes before the provider.
     const http = createServer()
@@ -182,10 +225,13 @@ export const make = (options: Options = {}): Effect.Effect<AuthorizationServer, 
         redirectUri: REDIRECT_URI,
         rotate: options.rotate ?? true,
         adapter: providerStorage.make(),
-        accessTokenTtl: (accountId) => ttls.get(accountId) ?? DEFAULT_TTL
+        accessTokenTtl: (accountId) => ttls.get(accountId) ?? DEFAULT_TTL,
+        scopesOf: (resource) => resources.get(resource),
+        clientMetadata: options.clientMetadata
       })
     )
     keep(ledger, server)
+    server.on("registration_create.success", (_, client) => void registrations.push(client.clientId))
 
     // A server with a database decides in one step whether a token was used. This one decides over several turns of
     // the event loop, in which a second request for the same token would slip through unnoticed.
@@ -215,6 +261,18 @@ export const make = (options: Options = {}): Effect.Effect<AuthorizationServer, 
       Effect.gen(function*() {
         const body = yield* Effect.promise(() => formRequest.readBody(request))
         const form = formRequest.parameters(request, body)
+        if (request.url === "/token") {
+          tokenRequests.push({
+            grantType: form.get("grant_type"),
+            clientId: form.get("client_id"),
+            resource: form.get("resource")
+          })
+          if (options.requireResource === true && !form.has("resource")) {
+            response.writeHead(400, { "content-type": "application/json" })
+            response.end(JSON.stringify({ error: "invalid_target", error_description: "resource is missing" }))
+            return
+          }
+        }
         const refreshToken = form.get("refresh_token")
         if (form.get("grant_type") === "refresh_token" && refreshToken !== null) {
           yield* Effect.sleep(latency)
@@ -238,7 +296,8 @@ export const make = (options: Options = {}): Effect.Effect<AuthorizationServer, 
         return { status: response.status, body: await response.json() as Record<string, unknown> }
       })
 
-    const redeemCode = (code: string, verifier: string) => {
+    const resourceOf = ({ resource }: IssueOptions) => resource === undefined ? {} : { resource }
+    const redeemCode = (code: string, verifier: string, issue: IssueOptions) => {
       ledger.issued("code", code)
       ledger.issued("code_verifier", verifier)
       return Effect.flatMap(
@@ -246,7 +305,8 @@ export const make = (options: Options = {}): Effect.Effect<AuthorizationServer, 
           grant_type: "authorization_code",
           code,
           code_verifier: verifier,
-          redirect_uri: REDIRECT_URI
+          redirect_uri: REDIRECT_URI,
+          ...resourceOf(issue)
         }),
         ({ body, status }) =>
           status === 200
@@ -254,6 +314,11 @@ export const make = (options: Options = {}): Effect.Effect<AuthorizationServer, 
             : Effect.dieMessage(`the code was refused: HTTP ${status} ${String(body["error_description"])}`)
       )
     }
+    const introspect = (token: string) =>
+      Effect.map(
+        post(`${issuer}/token/introspection`, { token }),
+        ({ body }) => body as unknown as Introspection
+      )
     const pkce = () => {
       const verifier = randomBytes(32).toString("base64url")
       return { verifier, challenge: createHash("sha256").update(verifier).digest("base64url") }
@@ -276,7 +341,12 @@ export const make = (options: Options = {}): Effect.Effect<AuthorizationServer, 
         Effect.gen(function*() {
           const { challenge, scope, verifier } = prepare(accountId, issue)
           const code = yield* Effect.promise(async () => {
-            const grantId = await consent.grant(server, { accountId, clientId: CLIENT_ID, scope })
+            const grantId = await consent.grant(server, {
+              accountId,
+              clientId: CLIENT_ID,
+              scope,
+              resources: Object.values(resourceOf(issue))
+            })
             const client = await server.Client.find(CLIENT_ID)
             return new server.AuthorizationCode({
               accountId,
@@ -285,12 +355,13 @@ export const make = (options: Options = {}): Effect.Effect<AuthorizationServer, 
               gty: "authorization_code",
               scope,
               redirectUri: REDIRECT_URI,
+              ...resourceOf(issue),
               codeChallenge: challenge,
               codeChallengeMethod: "S256",
               authTime: Math.floor(Date.now() / 1000)
             }).save()
           })
-          return yield* redeemCode(code, verifier)
+          return yield* redeemCode(code, verifier, issue)
         }),
       login: (accountId, issue = {}) =>
         Effect.gen(function*() {
@@ -303,14 +374,18 @@ export const make = (options: Options = {}): Effect.Effect<AuthorizationServer, 
             scope,
             prompt: "consent",
             login_hint: accountId,
+            ...resourceOf(issue),
             code_challenge: challenge,
             code_challenge_method: "S256"
           }).toString()
           const answer = yield* Effect.promise(() => browser.authorize(request, REDIRECT_URI))
-          return yield* redeemCode(answer.searchParams.get("code") ?? "", verifier)
+          return yield* redeemCode(answer.searchParams.get("code") ?? "", verifier, issue)
         }),
       refresh: (refreshToken) => post(tokenEndpoint, { grant_type: "refresh_token", refresh_token: refreshToken }),
-      isActive: (token) =>
-        Effect.map(post(`${issuer}/token/introspection`, { token }), ({ body }) => body["active"] === true)
+      isActive: (token) => Effect.map(introspect(token), ({ active }) => active),
+      introspect,
+      protect: (resource, scopes) => Effect.sync(() => void resources.set(resource, scopes)),
+      tokenRequests,
+      registrations
     }
   })

@@ -92,7 +92,8 @@ export const serve = async (
 ): Promise<Answer> => {
   const { params, prompt, session } = await provider.interactionDetails(request, response)
   const clientId = String(params["client_id"])
-  const scope = String(params["scope"])
+  const scope = String(params["scope"] ?? "")
+  const resources = consent.resourcesOf(params)
   const form = request.method === "POST" ? new URLSearchParams(await formRequest.readBody(request)) : undefined
   const goOn = async (result: Parameters<Provider["interactionResult"]>[2]): Promise<Answer> => ({
     _tag: "GoOn",
@@ -109,7 +110,7 @@ export const serve = async (
   const accountId = session?.accountId ?? ""
   switch (form?.get("decision")) {
     case "agree":
-      return goOn({ consent: { grantId: await consent.grant(provider, { accountId, clientId, scope }) } })
+      return goOn({ consent: { grantId: await consent.grant(provider, { accountId, clientId, scope, resources }) } })
     case "deny":
       return goOn({ error: "access_denied", error_description: "the person said no" })
     default:

@@ -13,11 +13,20 @@ export const grant = async (provider: Provider, options: {
   readonly accountId: string
   readonly clientId: string
   readonly scope: string
+  /** RFC 8707. */
+  readonly resources?: ReadonlyArray<string>
 }): Promise<string> => {
   const agreed = new provider.Grant({ accountId: options.accountId, clientId: options.clientId })
   agreed.addOIDCScope(options.scope)
+  for (const resource of options.resources ?? []) agreed.addResourceScope(resource, options.scope)
   return agreed.save()
 }
+
+/**
+ * The resources that an authorization request names.
+ */
+export const resourcesOf = (params: Readonly<Record<string, unknown>>): ReadonlyArray<string> =>
+  [params["resource"]].flat().filter((resource) => typeof resource === "string")
 
 /**
  * Answers an interaction as a person would who logs in as `login_hint` and agrees to everything, and says where to go
@@ -37,7 +46,8 @@ export const answer = async (
         grantId: await grant(provider, {
           accountId,
           clientId: String(params["client_id"]),
-          scope: String(params["scope"])
+          scope: String(params["scope"] ?? ""),
+          resources: resourcesOf(params)
         })
       }
     }

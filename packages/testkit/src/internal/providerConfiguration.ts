@@ -6,6 +6,17 @@ const GRANT_TYPES = ["authorization_code", "refresh_token", "urn:ietf:params:oau
 /** Seconds. Longer than any test, so that nothing ends but what a test ends. */
 const LONG = 24 * 3600
 
+/** Client metadata documents come from the test and not from the network. */
+const documents = (
+  find: (url: string) => Record<string, unknown> | undefined
+): NonNullable<Configuration["fetch"]> =>
+async (url) => {
+  const document = find(String(url))
+  return document === undefined
+    ? new Response(null, { status: 404 })
+    : new Response(JSON.stringify(document), { headers: { "content-type": "application/json" } })
+}
+
 /**
  * The configuration of a strict authorization server: public native client, PKCE, rotation, and reuse of a refresh
  * token revokes the whole grant, which is what `oidc-provider` does whenever it rotates.
@@ -16,6 +27,10 @@ export const make = (options: {
   readonly rotate: boolean
   readonly adapter: AdapterFactory
   readonly accessTokenTtl: (accountId: string) => number
+  /** The scopes of a resource that is protected (RFC 8707). */
+  readonly scopesOf: (resource: string) => ReadonlyArray<string> | undefined
+  /** The document of a client that is named by its address. */
+  readonly clientMetadata?: ((url: string) => Record<string, unknown> | undefined) | undefined
 }): Configuration => ({
   adapter: options.adapter,
   clients: [{
@@ -57,8 +72,24 @@ export const make = (options: {
     deviceFlow: { enabled: true },
     registration: { enabled: true },
     revocation: { enabled: true, allowedPolicy: () => true },
-    introspection: { enabled: true, allowedPolicy: () => true }
+    introspection: { enabled: true, allowedPolicy: () => true },
+    resourceIndicators: {
+      enabled: true,
+      getResourceServerInfo: async (_ctx, resource) => {
+        const scopes = options.scopesOf(resource)
+        if (scopes === undefined) {
+          const { errors } = await import("oidc-provider")
+          throw new errors.InvalidTarget()
+        }
+        return { scope: scopes.join(" "), audience: resource, accessTokenFormat: "opaque" }
+      },
+      useGrantedResource: () => false
+    },
+    ...options.clientMetadata === undefined
+      ? {}
+      : { clientIdMetadataDocument: { enabled: true, ack: "draft-02" } }
   },
+  ...options.clientMetadata === undefined ? {} : { fetch: documents(options.clientMetadata) },
   findAccount: (_ctx, accountId) => ({
     accountId,
     claims: () => ({ sub: accountId, email: `${accountId}@example.com` })
