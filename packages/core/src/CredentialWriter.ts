@@ -13,7 +13,7 @@ import * as Host from "./Host.js"
 import * as LoginTransaction from "./internal/login.js"
 import * as LogoutTransaction from "./internal/logout.js"
 import * as Writing from "./internal/writing.js"
-import { RefreshJournal } from "./RefreshJournal.js"
+import { type JournalRecord, RefreshJournal } from "./RefreshJournal.js"
 import { RefreshPolicy } from "./RefreshPolicy.js"
 import type { TenantId } from "./TenantId.js"
 import { type RevokeAnswer, TokenEndpoint } from "./TokenEndpoint.js"
@@ -68,12 +68,15 @@ export class CredentialWriter extends Context.Tag("@lockstep/core/CredentialWrit
    * to be replaced, it does not run. Once it runs, an interruption of the caller waits for it and for the write; it has
    * bounds of its own. What it brings and no store will take is revoked, since nobody else knows of it.
    * A login of another account replaces what is there; `replaced` tells.
+   *
+   * `replace` is asked under the tenant's lock, and again within the compare-and-swap, about the record that is there:
+   * by the record and the journal one can tell a login that was refreshed since from another login.
    */
   readonly login: <E, R>(
     tenant: TenantId,
     obtain: Effect.Effect<Credential, E, R>,
     options: {
-      readonly replace: boolean
+      readonly replace: boolean | ((present: Stored, journal: JournalRecord) => boolean)
       /**
        * What is known of the login before it is there: vendor, issuer, token endpoint, client. Names the group of logins
        * that revoke each other. The present record, where nothing is said.

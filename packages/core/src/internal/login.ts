@@ -123,7 +123,10 @@ export const make = (writing: Writing) => {
   const login = <E, R>(
     tenant: TenantId,
     obtain: Effect.Effect<Credential, E, R>,
-    options: { readonly replace: boolean; readonly like?: Credential }
+    options: {
+      readonly replace: boolean | ((present: Stored, journal: JournalRecord) => boolean)
+      readonly like?: Credential
+    }
   ): Effect.Effect<Placed, E | CredentialExists | NotPersisted, R> =>
     Effect.gen(function*() {
       const hint = options.like === undefined ? credentialOf(yield* store.get(tenant)) : Option.some(options.like)
@@ -131,7 +134,9 @@ export const make = (writing: Writing) => {
         Effect.gen(function*() {
           const record = yield* readOrReplace(tenant)
           const isLive = yield* judge(tenant, record)
-          const mayReplace = (present: Stored) => options.replace || !isLive(present)
+          const { replace } = options
+          const mayReplace = (present: Stored) =>
+            (typeof replace === "boolean" ? replace : replace(present, record)) || !isLive(present)
           const before = yield* store.get(tenant)
           if (Option.isSome(before) && !mayReplace(before.value)) return yield* exists(tenant, before.value)
           yield* store.prepare(tenant)
