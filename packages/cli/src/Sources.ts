@@ -97,6 +97,7 @@ export const token = (
         token: source.token,
         tokenType: "Bearer",
         scope: Option.none(),
+        resource: Option.none(),
         expiresAt: Option.none(),
         account: Option.none(),
         generation: 0

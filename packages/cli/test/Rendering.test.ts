@@ -84,6 +84,7 @@ describe("TokenFormat", () => {
       token: Redacted.make(text),
       tokenType: "Bearer",
       scope: Option.none(),
+      resource: Option.none(),
       expiresAt: Option.some(1_000),
       account: Option.some(Account.make({ id: Option.none(), label: Option.some("a") })),
       generation: 3

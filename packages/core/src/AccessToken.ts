@@ -19,6 +19,8 @@ export class AccessToken extends Data.Class<{
   /** As the server wrote it; `Bearer` where it wrote nothing. */
   readonly tokenType: string
   readonly scope: Option.Option<string>
+  /** RFC 8707: the resource that it was asked for, whose origin it may be sent to. */
+  readonly resource: Option.Option<string>
   /** Seconds since the epoch. */
   readonly expiresAt: Option.Option<number>
   readonly account: Option.Option<Account>
@@ -38,6 +40,7 @@ export const fromCredential = (tenant: TenantId, credential: Credential): Option
       token,
       tokenType: Option.getOrElse(credential.tokenType, () => "Bearer"),
       scope: credential.scope,
+      resource: credential.resource,
       expiresAt: credential.expiresAt,
       account: credential.account,
       generation: credential.generation

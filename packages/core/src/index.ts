@@ -2,6 +2,11 @@
  * @since 0.1.0
  */
 export * as AccessToken from "./AccessToken.js"
+export * as BearerChallenge from "./BearerChallenge.js"
+export * as BearerClient from "./BearerClient.js"
+export * as BearerError from "./BearerError.js"
+export * as BearerFetch from "./BearerFetch.js"
+export * as BearerOptions from "./BearerOptions.js"
 export * as Credential from "./Credential.js"
 export * as CredentialLock from "./CredentialLock.js"
 export * as CredentialStore from "./CredentialStore.js"

@@ -1,0 +1,50 @@
+/** Which token may go where. */
+import * as Option from "effect/Option"
+import type { AccessToken } from "../AccessToken.js"
+import { RequestRefused } from "../BearerError.js"
+import type { BearerOptions, Target } from "../BearerOptions.js"
+
+const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
+
+/** Token types that are worth nothing without a proof that a bearer header does not carry. */
+const PROVEN = new Set(["dpop", "pop", "mac"])
+
+/** An origin, and none where the text is no address or one without an origin. */
+const originOf = (text: string): Option.Option<string> => {
+  if (!URL.canParse(text)) return Option.none()
+  const { origin } = new URL(text)
+  return origin === "null" ? Option.none() : Option.some(origin)
+}
+
+const isProtected = (url: URL): boolean =>
+  url.protocol === "https:" || (url.protocol === "http:" && LOOPBACK.test(url.hostname))
+
+export const make = ({ origins, tenant }: BearerOptions) => {
+  const named = Option.map(Option.fromNullable(origins), (all) => all.flatMap((one) => Option.toArray(originOf(one))))
+
+  const refuse = (reason: RequestRefused["reason"], { url }: Target, detail?: string) =>
+    Option.some(new RequestRefused({ tenant, reason, origin: url.origin, detail }))
+
+  const outside = (target: Target, bound: ReadonlyArray<string>) =>
+    bound.includes(target.url.origin)
+      ? Option.none()
+      : refuse("OtherOrigin", target, bound.length === 0 ? undefined : `it is bound to ${bound.join(", ")}`)
+
+  return {
+    /** What stands against the request before any token is asked for. */
+    ofRequest: (target: Target): Option.Option<RequestRefused> => {
+      if (!isProtected(target.url)) return refuse("PlainHttp", target)
+      return Option.flatMap(named, (bound) => outside(target, bound))
+    },
+
+    /** What stands against this very token in the request. */
+    ofToken: (target: Target, token: AccessToken): Option.Option<RequestRefused> => {
+      if (PROVEN.has(token.tokenType.toLowerCase())) return refuse("TokenType", target, token.tokenType)
+      if (Option.isSome(named)) return outside(target, named.value)
+      return Option.match(Option.flatMap(token.resource, originOf), {
+        onNone: () => refuse("Unbound", target),
+        onSome: (bound) => outside(target, [bound])
+      })
+    }
+  }
+}

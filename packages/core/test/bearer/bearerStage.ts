@@ -1,0 +1,152 @@
+/** A machine in memory, a process on it, and resource servers in memory that know which tokens are good. */
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import type { BearerError } from "@lockstep/core/BearerError"
+import { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
+import type { TenantId } from "@lockstep/core/TenantId"
+import * as MemoryMachine from "@lockstep/testkit/MemoryMachine"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import * as Scenario from "../coordinator/scenario.js"
+
+export const API = "https://api.example"
+
+/** What arrived at a resource server. */
+export interface Arrived {
+  readonly method: string
+  readonly url: string
+  readonly authorization: string | undefined
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: unknown
+}
+
+export type Answer = (arrived: Arrived) => Effect.Effect<Response>
+
+const bearer = (token: string) => `Bearer ${token}`
+
+/** Answers 401 to every token that is not good, as RFC 6750 has it. */
+export const guarded = (isGood: (token: string | undefined) => boolean): Answer => ({ authorization }) =>
+  Effect.sync(() =>
+    isGood(authorization?.slice("Bearer ".length))
+      ? new Response("welcome", { status: 200 })
+      : new Response("no", { status: 401, headers: { "www-authenticate": "Bearer error=\"invalid_token\"" } })
+  )
+
+/** Accepts the one token. */
+export const accepting = (...tokens: ReadonlyArray<string>): Answer =>
+  guarded((token) => token !== undefined && tokens.includes(token))
+
+/** Accepts none. */
+export const rejecting: Answer = guarded(() => false)
+
+export const answering = (status: number, headers: Record<string, string> = {}, body = ""): Answer => () =>
+  Effect.sync(() => new Response(status === 204 || status === 304 ? null : body, { status, headers }))
+
+/** A client over an answer, and everything that arrived there. */
+export const server = (answer: Answer) => {
+  const arrivals: Array<Arrived> = []
+  const signals = Effect.runSync(Queue.unbounded<Arrived>())
+  let answers = answer
+  const receive = (arrived: Arrived) =>
+    Effect.suspend(() => {
+      arrivals.push(arrived)
+      return Effect.zipRight(Queue.offer(signals, arrived), answers(arrived))
+    })
+  const client: HttpClient.HttpClient = HttpClient.make((request, url) =>
+    Effect.map(
+      receive({
+        method: request.method,
+        url: url.toString(),
+        authorization: request.headers["authorization"],
+        headers: request.headers,
+        body: bodyOf(request)
+      }),
+      (response) => HttpClientResponse.fromWeb(request, response)
+    )
+  )
+  const fetch = (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
+    const headers = Object.fromEntries(new Headers(init.headers).entries())
+    return Effect.runPromise(
+      receive({
+        method: init.method ?? "GET",
+        url: String(input),
+        authorization: headers["authorization"],
+        headers,
+        body: init.body
+      }),
+      init.signal ? { signal: init.signal } : {}
+    )
+  }
+  return {
+    arrivals,
+    /** One element per arrival. */
+    signals,
+    client,
+    fetch,
+    /** Answers otherwise from now on. */
+    answer: (next: Answer) => void (answers = next),
+    /** The tokens that arrived, in order. */
+    tokens: () => arrivals.map(({ authorization }) => authorization),
+    /** Fails every request in the way that a broken connection does. */
+    broken: HttpClient.make((request) =>
+      Effect.zipRight(
+        Effect.sync(() =>
+          arrivals.push({
+            method: request.method,
+            url: request.url,
+            authorization: request.headers["authorization"],
+            headers: request.headers,
+            body: undefined
+          })
+        ),
+        new HttpClientError.RequestError({ request, reason: "Transport", description: "connection reset" })
+      )
+    )
+  }
+}
+
+const bodyOf = ({ body }: HttpClientRequest.HttpClientRequest): unknown => {
+  switch (body._tag) {
+    case "Uint8Array":
+      return new TextDecoder().decode(body.body)
+    case "Raw":
+      return body.body
+    case "FormData":
+      return body.formData
+    default:
+      return undefined
+  }
+}
+
+type Fields = Parameters<MemoryMachine.MemoryMachine["server"]["issue"]>[0]
+
+/** A machine with a login that is valid for an hour and bound to the API, a process of it, and what it provides. */
+export const login = (fields: Fields = {}, tenant: TenantId = MemoryMachine.tenant) =>
+  Effect.gen(function*() {
+    const machine = yield* MemoryMachine.make()
+    yield* machine.write(
+      tenant,
+      machine.server.issue({ ...(yield* Scenario.validFor(3_600)), resource: Option.some(`${API}/mcp`), ...fields })
+    )
+    const coordinator = yield* Scenario.processOn(machine)
+    return {
+      machine,
+      coordinator,
+      /** With the services of this process. */
+      use: Effect.provideService(RefreshCoordinator, coordinator)
+    }
+  })
+
+/** How a call ended: the status of its answer, or the word for its error. */
+export const outcome = <R>(
+  call: Effect.Effect<{ readonly status: number }, BearerError | HttpClientError.HttpClientError, R>
+): Effect.Effect<string | number, never, R> =>
+  Effect.match(call, {
+    onSuccess: ({ status }) => status,
+    onFailure: (error) => "reason" in error ? `${error._tag}(${error.reason})` : error._tag
+  })
+
+export { bearer }
