@@ -7,6 +7,7 @@
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type * as Undici from "undici"
 
 /**
@@ -37,14 +38,21 @@ export interface NodeFetch {
 
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
 
-const isLoopback = (url: string): boolean => LOOPBACK.test(new URL(url).hostname)
+/**
+ * Whether an address is one of this machine's own.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isLoopback = (url: string): boolean => LOOPBACK.test(new URL(url).hostname)
 
 /** Opens connections through `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, as they are at that moment. */
-const viaEnvironment = ({ EnvHttpProxyAgent }: typeof Undici): Undici.Dispatcher => new EnvHttpProxyAgent()
+const dispatcherFor = (undici: typeof Undici, url: string, options: Undici.Agent.Options = {}): Undici.Dispatcher =>
+  // This machine is never reached through a proxy: plain http is allowed to it, and would leave it in the clear.
+  isLoopback(url) ? new undici.Agent(options) : new undici.EnvHttpProxyAgent(options)
 
 const send = (undici: typeof Undici): NodeFetchFunction => async (url, init) => {
-  // This machine is never reached through a proxy: plain http is allowed to it, and would leave it in the clear.
-  const dispatcher = isLoopback(url) ? new undici.Agent() : viaEnvironment(undici)
+  const dispatcher = dispatcherFor(undici, url)
   try {
     const response = await undici.fetch(url, { ...init, dispatcher })
     // Waits for the body, then closes the connection. What goes wrong meanwhile is told to the reader of the body.
@@ -56,6 +64,18 @@ const send = (undici: typeof Undici): NodeFetchFunction => async (url, init) => 
   }
 }
 
+const loaded = Effect.tryPromise({
+  try: () => import("undici"),
+  catch: () => new NodeFetchUnavailable({ detail: "the HTTP client undici cannot be loaded" })
+})
+
+const tryWith = <A>(make: () => A): Effect.Effect<A, NodeFetchUnavailable> =>
+  Effect.try({
+    try: make,
+    // The address may hold a password, and the error quotes it.
+    catch: () => new NodeFetchUnavailable({ detail: "HTTPS_PROXY or HTTP_PROXY is not the address of a proxy" })
+  })
+
 /**
  * Makes a `fetch` that honours `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` (`NODE_EXTRA_CA_CERTS` is Node's own doing) and
  * gives every request a connection of its own. undici is loaded by the first `load`, since it costs start-up time.
@@ -64,19 +84,24 @@ const send = (undici: typeof Undici): NodeFetchFunction => async (url, init) => 
  * @category constructors
  */
 export const make: Effect.Effect<NodeFetch> = Effect.succeed({
-  load: Effect.flatMap(
-    Effect.tryPromise({
-      try: () => import("undici"),
-      catch: () => new NodeFetchUnavailable({ detail: "the HTTP client undici cannot be loaded" })
-    }),
-    (undici) =>
-      Effect.try({
-        try: () => {
-          void viaEnvironment(undici).close()
-          return send(undici)
-        },
-        // The address may hold a password, and the error quotes it.
-        catch: () => new NodeFetchUnavailable({ detail: "HTTPS_PROXY or HTTP_PROXY is not the address of a proxy" })
-      })
-  )
+  load: Effect.flatMap(loaded, (undici) =>
+    tryWith(() => {
+      void new undici.EnvHttpProxyAgent().close()
+      return send(undici)
+    }))
 })
+
+/**
+ * Opens connections to one place and keeps them for further requests until the scope ends; through the same proxies.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const dispatcher = (
+  url: string,
+  options: Undici.Agent.Options
+): Effect.Effect<Undici.Dispatcher, NodeFetchUnavailable, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.flatMap(loaded, (undici) => tryWith(() => dispatcherFor(undici, url, options))),
+    (made) => Effect.promise(() => made.destroy().catch(() => undefined))
+  )

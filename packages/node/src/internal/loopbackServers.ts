@@ -11,13 +11,28 @@ import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
 import { codeOf } from "./errno.js"
 
-/** Bytes of request line and headers: a code is long, and nothing else is expected. */
-const MAX_HEADER = 16_384
+export interface Settings {
+  readonly http: Http.ServerOptions
+  readonly maxConnections: number
+  /** 0 is any number. */
+  readonly maxRequestsPerSocket: number
+}
 
 /** Milliseconds within which a request must have arrived: who connects and says nothing takes no place for long. */
 const HEADERS_TIMEOUT = 5_000
 
-const MAX_CONNECTIONS = 64
+/** One short request per connection. */
+const BRIEF: Settings = {
+  http: {
+    // Bytes of request line and headers: a code is long, and nothing else is expected.
+    maxHeaderSize: 16_384,
+    headersTimeout: HEADERS_TIMEOUT,
+    requestTimeout: HEADERS_TIMEOUT,
+    connectionsCheckingInterval: 1_000
+  },
+  maxConnections: 64,
+  maxRequestsPerSocket: 1
+}
 
 /** Of any free port one address may be taken by chance. */
 const ATTEMPTS = 10
@@ -43,17 +58,13 @@ export const closeAll = ({ servers }: OpenPort): Effect.Effect<void> =>
 const bind = (
   host: "127.0.0.1" | "::1",
   port: number,
-  handle: Http.RequestListener
+  handle: Http.RequestListener,
+  settings: Settings
 ): Effect.Effect<Http.Server, string> =>
   Effect.async((resume) => {
-    const server = Http.createServer({
-      maxHeaderSize: MAX_HEADER,
-      headersTimeout: HEADERS_TIMEOUT,
-      requestTimeout: HEADERS_TIMEOUT,
-      connectionsCheckingInterval: 1_000
-    }, handle)
-    server.maxConnections = MAX_CONNECTIONS
-    server.maxRequestsPerSocket = 1
+    const server = Http.createServer(settings.http, handle)
+    server.maxConnections = settings.maxConnections
+    server.maxRequestsPerSocket = settings.maxRequestsPerSocket
     // For good: a connection that cannot be accepted is an error, too, and no reason to end the process.
     server.on("error", (cause) => resume(Effect.fail(codeOf(cause))))
     try {
@@ -64,12 +75,16 @@ const bind = (
   })
 
 /** `None` where the port is taken on either address. */
-const openBoth = (port: number, handle: Http.RequestListener): Effect.Effect<Option.Option<OpenPort>> =>
-  Effect.matchEffect(bind("127.0.0.1", port, handle), {
+const openBoth = (
+  port: number,
+  handle: Http.RequestListener,
+  settings: Settings
+): Effect.Effect<Option.Option<OpenPort>> =>
+  Effect.matchEffect(bind("127.0.0.1", port, handle, settings), {
     onFailure: () => Effect.succeedNone,
     onSuccess: (first) => {
       const bound = (first.address() as AddressInfo).port
-      return Effect.matchEffect(bind("::1", bound, handle), {
+      return Effect.matchEffect(bind("::1", bound, handle, settings), {
         onSuccess: (second) => Effect.succeedSome({ port: bound, servers: [first, second] }),
         onFailure: (code) =>
           ABSENT.includes(code)
@@ -79,10 +94,10 @@ const openBoth = (port: number, handle: Http.RequestListener): Effect.Effect<Opt
     }
   })
 
-const firstFree = (ports: ReadonlyArray<number>, handle: Http.RequestListener) =>
+const firstFree = (ports: ReadonlyArray<number>, handle: Http.RequestListener, settings: Settings) =>
   Effect.gen(function*() {
     for (const port of ports.flatMap((one) => one === 0 ? Array.from({ length: ATTEMPTS }, () => 0) : [one])) {
-      const open = yield* openBoth(port, handle)
+      const open = yield* openBoth(port, handle, settings)
       if (Option.isSome(open)) return open
     }
     return Option.none<OpenPort>()
@@ -92,9 +107,10 @@ const firstFree = (ports: ReadonlyArray<number>, handle: Http.RequestListener) =
 export const open = (
   ports: ReadonlyArray<number>,
   handle: Http.RequestListener,
-  beforeClose: Effect.Effect<void>
+  beforeClose: Effect.Effect<void>,
+  settings: Settings = BRIEF
 ): Effect.Effect<Option.Option<OpenPort>, never, Scope.Scope> =>
   Effect.acquireRelease(
-    firstFree(ports, handle),
+    firstFree(ports, handle, settings),
     Option.match({ onNone: () => Effect.void, onSome: (port) => Effect.zipRight(beforeClose, closeAll(port)) })
   )

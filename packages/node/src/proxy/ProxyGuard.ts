@@ -1,0 +1,184 @@
+/**
+ * Who may pass. Every page in a browser and every user of this machine can send requests to a port of loopback, so a
+ * request counts only with the secret in its path, under a name of this machine (another one is a DNS name that was
+ * rebound to loopback), and from no web page that was not allowed by name.
+ *
+ * Without the secret there is nothing to be seen here, not even that this is a proxy.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+import * as Redacted from "effect/Redacted"
+import * as Crypto from "node:crypto"
+import type { IncomingMessage } from "node:http"
+import { ProxyProblem } from "./ProxyProblem.js"
+
+/**
+ * What a request is found to be.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Verdict = Data.TaggedEnum<{
+  /** Is passed on. `path` is what stands behind the secret and its slash, `query` begins with `?` or is empty. */
+  Admitted: { readonly path: string; readonly query: string; readonly origin: string | undefined }
+  /** A browser asks for a page that is allowed whether it may (CORS). */
+  Preflight: { readonly origin: string }
+  /** Nothing is here. */
+  Unknown: {}
+  Refused: { readonly problem: ProxyProblem }
+}>
+
+/**
+ * Constructors of {@link Verdict}.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const Verdict = Data.taggedEnum<Verdict>()
+
+/**
+ * What a guard goes by.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  readonly secret: Redacted.Redacted
+  /** Host names by which this machine is reached besides those of loopback, with any port. */
+  readonly hosts: ReadonlyArray<string>
+  /** Origins of web pages that may send requests. */
+  readonly origins: ReadonlyArray<string>
+}
+
+/** Bits of a secret: nobody guesses 192. */
+const SECRET_BYTES = 24
+
+/**
+ * Makes a secret.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makeSecret = (): Redacted.Redacted => Redacted.make(Crypto.randomBytes(SECRET_BYTES).toString("base64url"))
+
+const digest = (text: string): Buffer => Crypto.createHash("sha256").update(text).digest()
+
+const refused = (status: number, kind: string, title: string, detail: string, advice: string): Verdict =>
+  Verdict.Refused({ problem: new ProxyProblem({ status, kind, title, detail, advice }) })
+
+const FORM = refused(
+  400,
+  "bad-request",
+  "Not a request to this proxy",
+  "the request names another server, or none",
+  "send requests to the address that the proxy printed; it is no forward proxy"
+)
+const HOST = refused(
+  421,
+  "foreign-host",
+  "Not a name of this machine",
+  "the Host field is not the address that this proxy listens on",
+  "use 127.0.0.1 or localhost, or start the proxy with --allow-host NAME"
+)
+const ORIGIN = refused(
+  403,
+  "foreign-origin",
+  "Web pages may not use this proxy",
+  "the request comes from a web page that is not allowed",
+  "start the proxy with --allow-origin ORIGIN"
+)
+const TRAVERSAL = refused(
+  400,
+  "path-outside",
+  "The path leads out of the target",
+  "the path has a segment . or .., written out or encoded",
+  "send the path that is meant"
+)
+const TRACED = refused(
+  405,
+  "method",
+  "The method is not passed on",
+  "TRACE would show the token",
+  "use another method"
+)
+const UPGRADE = refused(
+  501,
+  "websocket",
+  "No WebSockets",
+  "this proxy passes requests and answers on, streams included, and no WebSockets",
+  "use the HTTP transport of the service, or `lockstep token`"
+)
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  "%25": "%",
+  "%2e": ".",
+  "%2f": "/",
+  "%5c": "\\",
+  "%c0%ae": ".",
+  "%c0%af": "/"
+}
+
+/** Takes off every layer of escapes: a server behind a server may decode twice. */
+const unescaped = (path: string): string => {
+  let text = path
+  for (;;) {
+    const next = text.replace(/%(?:25|2e|2f|5c|c0%a[ef])/gi, (escape) => ESCAPES[escape.toLowerCase()]!)
+    if (next === text) return text
+    text = next
+  }
+}
+
+const leadsOut = (path: string): boolean =>
+  path.includes("#") || unescaped(path).split(/[/\\]/).some((segment) => /^\.\.?(?:;|$)/.test(segment))
+
+/** A name without port, in lower case, and the port; a port that is left out is that of http. */
+const splitHost = (host: string): readonly [name: string, port: string] | undefined => {
+  const match = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(\d{1,5}))?$/.exec(host.toLowerCase())
+  return match === null ? undefined : [match[1]!, match[2] ?? "80"]
+}
+
+const LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
+
+/**
+ * Makes a guard.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options): (request: IncomingMessage) => Verdict => {
+  const secret = digest(Redacted.value(options.secret))
+  const hosts = new Set(options.hosts.map((host) => host.toLowerCase()))
+  const origins = new Set(options.origins)
+
+  const isOwnHost = (request: IncomingMessage): boolean => {
+    // Node keeps the first of several; the upstream's own parser might not.
+    const [host, ...more] = request.headersDistinct["host"] ?? []
+    const split = host === undefined || more.length > 0 ? undefined : splitHost(host)
+    if (split === undefined) return false
+    const [name, port] = split
+    return hosts.has(name) || (LOOPBACK.includes(name) && port === String(request.socket.localPort))
+  }
+
+  return (request) => {
+    const url = request.url ?? ""
+    const query = url.includes("?") ? url.slice(url.indexOf("?")) : ""
+    const [, segment = "", path = ""] = /^\/([^/]*)\/?(.*)$/s.exec(url.slice(0, url.length - query.length)) ?? []
+    // Digests are of one length, whatever was sent.
+    if (!Crypto.timingSafeEqual(digest(segment), secret)) return Verdict.Unknown()
+    if (!isOwnHost(request)) return request.headers.host === undefined ? FORM : HOST
+    const { headers, method } = request
+    if (method === "TRACE" || method === "TRACK") return TRACED
+    const origin = headers.origin
+    if (origin !== undefined && !origins.has(origin)) return ORIGIN
+    // Some of what a page sends across sites has no Origin: images, links, plain navigation.
+    const site = headers["sec-fetch-site"]
+    if (origin === undefined && (site === "cross-site" || site === "same-site")) return ORIGIN
+    if (leadsOut(path)) return TRAVERSAL
+    if (origin !== undefined && method === "OPTIONS" && headers["access-control-request-method"] !== undefined) {
+      return Verdict.Preflight({ origin })
+    }
+    if (/(?:^|,)\s*websocket\s*(?:,|$)/i.test(headers.upgrade ?? "")) return UPGRADE
+    return Verdict.Admitted({ path, query, origin })
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * Header fields on their way through the proxy. Names, values, order and repetitions are kept; what is left out:
+ *
+ * - what is for one connection only (RFC 9110 §7.6.1), what `Connection` names included;
+ * - towards the upstream: the client's own credentials, cookies (those of 127.0.0.1 are shared by every port of this
+ *   machine), where a page came from (`Referer` may hold the secret), and what the client says about proxies;
+ * - towards the client: what would act on 127.0.0.1 as if it were the upstream's host (cookies, `Clear-Site-Data`,
+ *   transport security, alternative services), the upstream's word about other origins, and challenges, which are the
+ *   proxy's to answer and are passed on under a name that no client acts on.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * Names and values in turns.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type RawHeaders = ReadonlyArray<string>
+
+const CONNECTION = [
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "transfer-encoding",
+  "upgrade",
+  "proxy-authorization",
+  "proxy-authenticate",
+  "proxy-authentication-info"
+]
+
+const TO_UPSTREAM = new Set([
+  ...CONNECTION,
+  "host",
+  "authorization",
+  "cookie",
+  "cookie2",
+  "origin",
+  "referer",
+  "expect",
+  "trailer",
+  "http2-settings",
+  "forwarded",
+  "x-forwarded-for",
+  "x-forwarded-host",
+  "x-forwarded-port",
+  "x-forwarded-proto",
+  "x-forwarded-prefix",
+  "x-real-ip",
+  "access-control-request-method",
+  "access-control-request-headers",
+  "access-control-request-private-network"
+])
+
+const TO_CLIENT = new Set([
+  ...CONNECTION,
+  "set-cookie",
+  "set-cookie2",
+  "clear-site-data",
+  "strict-transport-security",
+  "public-key-pins",
+  "alt-svc",
+  "authentication-info"
+])
+
+const CHALLENGE = "www-authenticate"
+
+/** What a trailer must not bring (RFC 9110 §6.5.1), beside what no answer may bring. */
+const NO_TRAILER = new Set([
+  ...TO_CLIENT,
+  CHALLENGE,
+  "content-length",
+  "content-encoding",
+  "content-type",
+  "content-range",
+  "host",
+  "location",
+  "trailer"
+])
+
+const named = (headers: RawHeaders, name: string): ReadonlyArray<string> => {
+  const values: Array<string> = []
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    if (headers[at]!.toLowerCase() === name) values.push(headers[at + 1]!)
+  }
+  return values
+}
+
+const connectionOptions = (headers: RawHeaders): ReadonlySet<string> =>
+  new Set(named(headers, "connection").flatMap((value) => value.toLowerCase().split(",").map((one) => one.trim())))
+
+/** Keeps what `rename` gives a name. */
+const map = (
+  headers: RawHeaders,
+  rename: (lower: string, name: string) => string | undefined,
+  value: (lower: string, value: string) => string = (_, value) => value
+): Array<string> => {
+  const kept: Array<string> = []
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    const lower = headers[at]!.toLowerCase()
+    const name = rename(lower, headers[at]!)
+    if (name !== undefined) kept.push(name, value(lower, headers[at + 1]!))
+  }
+  return kept
+}
+
+/**
+ * What the upstream is sent, with the token.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const toUpstream = (headers: RawHeaders, authorization: string): Array<string> => {
+  const options = connectionOptions(headers)
+  const kept = map(headers, (lower, name) => TO_UPSTREAM.has(lower) || options.has(lower) ? undefined : name)
+  kept.push("Authorization", authorization, "Via", "1.1 lockstep")
+  return kept
+}
+
+/**
+ * What the client is sent.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const toClient = (headers: RawHeaders, options: {
+  readonly location: (location: string) => string
+  /** The web page that asks, which is allowed to. */
+  readonly origin: string | undefined
+  /** Whether the answer can have a body. */
+  readonly bodiless: boolean
+}): Array<string> => {
+  const dropped = connectionOptions(headers)
+  const kept = map(
+    headers,
+    (lower, name) =>
+      TO_CLIENT.has(lower) || dropped.has(lower) || lower.startsWith("access-control-") ||
+        (options.bodiless && lower === "content-length")
+        ? undefined
+        : lower === CHALLENGE
+        ? "Lockstep-WWW-Authenticate"
+        : name,
+    (lower, value) => lower === "location" ? options.location(value) : value
+  )
+  if (options.origin !== undefined) kept.push(...cors(options.origin))
+  return kept
+}
+
+/**
+ * What lets a page read an answer.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const cors = (origin: string): ReadonlyArray<string> => [
+  "Access-Control-Allow-Origin",
+  origin,
+  "Access-Control-Expose-Headers",
+  "*",
+  "Vary",
+  "Origin"
+]
+
+/**
+ * What answers a preflight of a page that is allowed.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const preflight = (headers: RawHeaders, origin: string): ReadonlyArray<string> => {
+  const [method] = named(headers, "access-control-request-method")
+  const asked = named(headers, "access-control-request-headers").join(", ")
+  return [
+    "Access-Control-Allow-Origin",
+    origin,
+    "Access-Control-Allow-Methods",
+    method ?? "GET",
+    ...(asked === "" ? [] : ["Access-Control-Allow-Headers", asked]),
+    ...(named(headers, "access-control-request-private-network").includes("true")
+      ? ["Access-Control-Allow-Private-Network", "true"]
+      : []),
+    "Access-Control-Max-Age",
+    "600",
+    "Vary",
+    "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
+  ]
+}
+
+/**
+ * What follows a body.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const trailers = (headers: RawHeaders): Array<[string, string]> => {
+  const kept = map(headers, (lower, name) => NO_TRAILER.has(lower) ? undefined : name)
+  return Array.from({ length: kept.length / 2 }, (_, index) => [kept[2 * index]!, kept[2 * index + 1]!])
+}
+
+/**
+ * The challenge of an answer.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const challenge = (headers: RawHeaders): string | undefined => {
+  const values = named(headers, CHALLENGE)
+  return values.length === 0 ? undefined : values.join(", ")
+}

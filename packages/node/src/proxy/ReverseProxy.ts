@@ -1,0 +1,344 @@
+/**
+ * A reverse proxy on this machine that attaches the access token of one tenant to every request, for clients in any
+ * language. It listens on loopback only, and lets in who knows the secret in its path.
+ *
+ * Nothing is done in the background: a login that nobody uses is not refreshed, and one that is in use is refreshed by
+ * the request that needs it, for all.
+ *
+ * When the scope closes, nothing new is taken on, what is under way may end within `grace`, and what is left is cut.
+ *
+ * @since 0.1.0
+ */
+import { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
+import type { TenantId } from "@lockstep/core/TenantId"
+import * as Cause from "effect/Cause"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Runtime from "effect/Runtime"
+import type * as Scope from "effect/Scope"
+import type { IncomingMessage, ServerResponse } from "node:http"
+import * as LoopbackServers from "../internal/loopbackServers.js"
+import * as NodeFetch from "../NodeFetch.js"
+import * as ProxyExchange from "./ProxyExchange.js"
+import * as ProxyGuard from "./ProxyGuard.js"
+import * as ProxyHeaders from "./ProxyHeaders.js"
+import * as ProxyProblem from "./ProxyProblem.js"
+import type * as ProxyTarget from "./ProxyTarget.js"
+import { makeWorkload, type Workload } from "./ProxyWorkload.js"
+
+/**
+ * The port that was asked for is taken.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ProxyPortTaken extends Data.TaggedError("ProxyPortTaken")<{ readonly port: number }> {
+  override get message(): string {
+    return this.port === 0 ? "no port of loopback is free" : `port ${this.port} of loopback is taken`
+  }
+  get advice(): string {
+    return "choose another port, or none: then it is any that is free"
+  }
+}
+
+/**
+ * What a proxy takes on at most. Durations are milliseconds, sizes bytes.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Limits {
+  /** Exchanges at one time; one more is answered 503. 256. */
+  readonly streams: number
+  /** Connections on each of the two addresses; one more is closed. 512. */
+  readonly connections: number
+  /** Of request line and header fields, and of those of the upstream. 64 KiB. */
+  readonly header: number
+  /** Of a request's body, kept so that it can be sent again after a 401. 256 KiB. */
+  readonly keep: number
+  /** Until the header fields of a request have come. 10 s. */
+  readonly headersTimeout: number
+  /** Until the upstream accepts a connection. 10 s. */
+  readonly connectTimeout: number
+  /** Until the upstream begins its answer. 10 min. */
+  readonly responseTimeout: number
+  /** Without a byte in either direction. 1 h. */
+  readonly idle: number
+  /** For what is under way when the proxy ends. 5 s. */
+  readonly grace: number
+}
+
+/**
+ * The limits where none are given.
+ *
+ * @since 0.1.0
+ * @category defaults
+ */
+export const LIMITS: Limits = {
+  streams: 256,
+  connections: 512,
+  header: 65_536,
+  keep: 262_144,
+  headersTimeout: 10_000,
+  connectTimeout: 10_000,
+  responseTimeout: 600_000,
+  idle: 3_600_000,
+  grace: 5_000
+}
+
+/**
+ * How to make a proxy.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  readonly tenant: TenantId
+  readonly target: ProxyTarget.ProxyTarget
+  /** 0 is any that is free. */
+  readonly port?: number
+  /** Further names of this machine for which requests are taken, with any port. */
+  readonly hosts?: ReadonlyArray<string>
+  /** Origins of web pages that may send requests. */
+  readonly origins?: ReadonlyArray<string>
+  readonly limits?: Partial<Limits>
+  /** Called when the proxy ends while exchanges are under way; what it is given cuts them at once. */
+  readonly onDrain?: (hurry: () => void) => Effect.Effect<void, never, Scope.Scope>
+}
+
+/**
+ * A proxy that listens.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ReverseProxy {
+  readonly port: number
+  /** With the secret, and a slash at its end. */
+  readonly url: Redacted.Redacted
+  /** How many exchanges are under way. */
+  readonly streams: () => number
+}
+
+/** Milliseconds that a client's connection may be idle between two requests. */
+const KEEP_ALIVE = 60_000
+
+/** Shorter than servers keep theirs: a connection that they just close looks like a lost answer. Milliseconds. */
+const UPSTREAM_KEEP_ALIVE = 4_000
+
+const answer = (response: ServerResponse, problem: ProxyProblem.ProxyProblem, more: ReadonlyArray<string>): void => {
+  const body = Buffer.from(`${JSON.stringify(ProxyProblem.toJson(problem))}\n`)
+  response.writeHead(problem.status, [
+    ...Object.entries(ProxyProblem.headers(problem)).flat(),
+    "Content-Length",
+    String(body.byteLength),
+    ...more
+  ])
+  response.end(body)
+}
+
+const BUSY = new ProxyProblem.ProxyProblem({
+  status: 503,
+  kind: "busy",
+  title: "Too many requests at one time",
+  detail: "this proxy has as many exchanges under way as it takes on",
+  advice: "end some of them, or try again",
+  retryAfter: 1_000
+})
+
+const ENDING = new ProxyProblem.ProxyProblem({
+  status: 503,
+  kind: "ending",
+  title: "The proxy ends",
+  detail: "this proxy takes nothing new on",
+  advice: "start it again"
+})
+
+const UNEXPECTED = new ProxyProblem.ProxyProblem({
+  status: 500,
+  kind: "unexpected",
+  title: "Something unexpected happened",
+  detail: "the proxy has a defect",
+  advice: "run `lockstep doctor`; if it finds nothing, report this"
+})
+
+const problemOf = (cause: Cause.Cause<ProxyProblem.ProxyProblem>): ProxyProblem.ProxyProblem =>
+  Option.getOrElse(Cause.failureOption(cause), () => UNEXPECTED)
+
+interface Desk {
+  readonly handle: (request: IncomingMessage, response: ServerResponse) => void
+}
+
+/** Answers what comes in. `begin` runs an exchange and answers with what interrupts it. */
+const makeDesk = (options: {
+  readonly guard: (request: IncomingMessage) => ProxyGuard.Verdict
+  readonly workload: Workload
+  readonly begin: (
+    exchange: ProxyExchange.Exchange,
+    done: (exit: Exit.Exit<void, ProxyProblem.ProxyProblem>) => void
+  ) => () => void
+  readonly onEnd: (exchange: ProxyExchange.Exchange, bytes: number, millis: number) => void
+}): Desk => {
+  const { begin, guard, onEnd, workload } = options
+
+  const exchange = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    { origin, path, query }: { readonly path: string; readonly query: string; readonly origin: string | undefined }
+  ): void => {
+    const began = performance.now()
+    const entry = workload.enter(() => ProxyExchange.cut({ request, response }))
+    let bytes = 0
+    const one: ProxyExchange.Exchange = {
+      request,
+      response,
+      path,
+      query,
+      origin,
+      onBytes: (count) => {
+        bytes += count
+        entry.touch()
+      }
+    }
+    let interrupt = () => {}
+    response.once("close", () => {
+      interrupt()
+      entry.leave()
+      onEnd(one, bytes, performance.now() - began)
+    })
+    interrupt = begin(one, (exit) => {
+      if (Exit.isSuccess(exit) || Cause.isInterruptedOnly(exit.cause) || response.destroyed) return
+      if (response.headersSent) return ProxyExchange.cut(one)
+      answer(response, problemOf(exit.cause), [
+        ...(origin === undefined ? [] : ProxyHeaders.cors(origin)),
+        ...(workload.isEnding() ? ["Connection", "close"] : [])
+      ])
+    })
+  }
+
+  const handle = (request: IncomingMessage, response: ServerResponse): void => {
+    const verdict = guard(request)
+    // A client that waits for 100 has not sent its body, and may never: where the next request begins is not known.
+    const more = request.headers.expect === undefined ? [] : ["Connection", "close"]
+    switch (verdict._tag) {
+      case "Unknown":
+        response.writeHead(404, ["Content-Length", "0", "Connection", "close"])
+        response.end()
+        return
+      case "Refused":
+        return answer(response, verdict.problem, more)
+      case "Preflight":
+        response.writeHead(204, [...ProxyHeaders.preflight(request.rawHeaders, verdict.origin)])
+        response.end()
+        return
+      case "Admitted": {
+        if (workload.isEnding()) return answer(response, ENDING, ["Connection", "close"])
+        if (workload.isFull()) return answer(response, BUSY, more)
+        if (request.headers.expect !== undefined) response.writeContinue()
+        return exchange(request, response, verdict)
+      }
+    }
+  }
+
+  return { handle }
+}
+
+/**
+ * Listens on 127.0.0.1, and on ::1 where there is one: whoever had the other address of the same port would get what is
+ * sent to `localhost`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const listen = (
+  options: Options
+): Effect.Effect<
+  ReverseProxy,
+  ProxyPortTaken | NodeFetch.NodeFetchUnavailable,
+  RefreshCoordinator | Scope.Scope
+> =>
+  Effect.gen(function*() {
+    const { port = 0, target, tenant } = options
+    const limits = { ...LIMITS, ...options.limits }
+    const coordinator = yield* RefreshCoordinator
+    const runtime = yield* Effect.runtime<never>()
+    const fork = Runtime.runFork(runtime)
+    const secret = ProxyGuard.makeSecret()
+    const base = `/${Redacted.value(secret)}/`
+    const workload = yield* makeWorkload({ limit: limits.streams, idle: limits.idle })
+    const dispatcher = yield* NodeFetch.dispatcher(target.origin, {
+      connectTimeout: limits.connectTimeout,
+      headersTimeout: limits.responseTimeout,
+      // What is idle is the workload's to say: it knows both directions.
+      bodyTimeout: 0,
+      keepAliveTimeout: UPSTREAM_KEEP_ALIVE,
+      maxHeaderSize: limits.header
+    })
+    const context: ProxyExchange.Context = {
+      tenant,
+      coordinator,
+      target,
+      base,
+      dispatcher,
+      keep: limits.keep,
+      isEnding: workload.isEnding
+    }
+    const desk = makeDesk({
+      guard: ProxyGuard.make({ secret, hosts: options.hosts ?? [], origins: options.origins ?? [] }),
+      workload,
+      begin: (exchange, done) => {
+        const fiber = fork(
+          ProxyExchange.run(context, exchange).pipe(
+            Effect.tapErrorCause((cause) => {
+              const { detail, kind } = problemOf(cause)
+              return Cause.isInterruptedOnly(cause) ? Effect.void : Effect.logWarning(detail, { tenant, problem: kind })
+            }),
+            Effect.withSpan("lockstep.proxy.exchange", { root: true, kind: "server", attributes: { tenant } })
+          )
+        )
+        fiber.addObserver(done)
+        return () => fiber.unsafeInterruptAsFork(fiber.id())
+      },
+      // Neither the secret nor the query: both open doors.
+      onEnd: ({ path, request, response }, bytes, millis) =>
+        void fork(Effect.logDebug(`${request.method} /${path}`, {
+          tenant,
+          status: response.headersSent ? response.statusCode : "none",
+          whole: response.writableFinished,
+          bytes,
+          millis: Math.round(millis)
+        }))
+    })
+
+    const opened = yield* LoopbackServers.open([port], desk.handle, Effect.void, {
+      http: {
+        maxHeaderSize: limits.header,
+        headersTimeout: limits.headersTimeout,
+        requestTimeout: 0,
+        keepAliveTimeout: KEEP_ALIVE,
+        connectionsCheckingInterval: 1_000
+      },
+      maxConnections: limits.connections,
+      maxRequestsPerSocket: 0
+    })
+    if (Option.isNone(opened)) return yield* new ProxyPortTaken({ port })
+    const { port: bound, servers } = opened.value
+    // Who waits for 100 before sending a body is let in first.
+    for (const server of servers) server.on("checkContinue", desk.handle)
+    yield* Effect.addFinalizer(() =>
+      workload.drain({
+        grace: limits.grace,
+        onDrain: options.onDrain ?? (() => Effect.void),
+        stop: () => servers.forEach((server) => server.close()),
+        onLeft: () => servers.forEach((server) => server.closeIdleConnections())
+      })
+    )
+    return {
+      port: bound,
+      url: Redacted.make(`http://127.0.0.1:${bound}${base}`),
+      streams: workload.size
+    }
+  })
