@@ -13,21 +13,28 @@ const text = (value: unknown): string => {
   return Object.entries(value).map(([key, member]) => `${key}=${Inspectable.toStringUnknown(member, 0)}`).join(" ")
 }
 
+/** Fields for whoever collects logs. To a person the message has said the same. */
+const SAID = new Set(["tenant", "error", "reason", "generation", "from", "to", "path"])
+
 /**
- * Renders one log entry as one line for stderr: level, message, annotations. A cause is left out: the messages of
- * foreign errors may quote what they could not parse.
+ * Renders one log entry as one line for stderr: level, message, advice, and the fields that the message does not say. A
+ * cause is left out: the messages of foreign errors may quote what they could not parse.
  *
  * @since 0.1.0
  * @category rendering
  */
 export const render = (entry: Logger.Logger.Options<unknown>, style: Style.Style): string => {
   const message = (Array.isArray(entry.message) ? entry.message : [entry.message]).map(text).join(" ")
-  const annotations = [...HashMap.entries(entry.annotations)].map(([key, value]) => `${key}=${text(value)}`)
+  const fields = [...HashMap.entries(entry.annotations)].sort(([a], [b]) => a < b ? -1 : 1)
+  const advice = fields.flatMap(([key, value]) => key === "advice" ? [`; ${text(value)}`] : []).join("")
+  const annotations = fields.flatMap(([key, value]) =>
+    SAID.has(key) || key === "advice" ? [] : [`${key}=${text(value)}`]
+  )
   const level = entry.logLevel._tag === "Warning" ? "warning" : entry.logLevel.label.toLowerCase()
   const colour = LogLevel.greaterThanEqual(entry.logLevel, LogLevel.Error)
     ? style.red
     : LogLevel.greaterThanEqual(entry.logLevel, LogLevel.Warning)
     ? style.yellow
     : style.dim
-  return `${colour(`lockstep: ${level}:`)} ${Style.printable([message, ...annotations].join(" "))}\n`
+  return `${colour(`lockstep: ${level}:`)} ${Style.printable([`${message}${advice}`, ...annotations].join(" "))}\n`
 }

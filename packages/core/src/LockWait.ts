@@ -26,6 +26,7 @@ import type { CredentialLock, LockTarget } from "./CredentialLock.js"
 import { LockTimeout } from "./Errors.js"
 import type { LockHolder, LockUnavailable } from "./Errors.js"
 import { raceFirst } from "./internal/race.js"
+import * as Metrics from "./Metrics.js"
 
 /**
  * A lock that this scope holds.
@@ -180,7 +181,7 @@ export const acquireOr = <A, E>(lock: CredentialLock["Type"], target: LockTarget
   return Effect.flatMap(
     lookOrTake,
     Option.match({ onSome: (waited) => Effect.succeed(waited), onNone: () => wait })
-  )
+  ).pipe(Metrics.timeLockWait(target))
 }
 
 /**

@@ -36,6 +36,8 @@ import * as Memory from "./internal/memory.js"
 import { raceFirst } from "./internal/race.js"
 import type { Landed } from "./internal/transaction.js"
 import * as Wanted from "./internal/wanted.js"
+import * as LogFields from "./LogFields.js"
+import * as Metrics from "./Metrics.js"
 import { type CapturedAnswer, RefreshJournal } from "./RefreshJournal.js"
 import { RefreshPolicy } from "./RefreshPolicy.js"
 import type { TenantId } from "./TenantId.js"
@@ -135,6 +137,10 @@ const UNKNOWN = "?"
 const accountOf = (credential: Credential.Credential): string =>
   Option.getOrElse(Credential.accountId(credential), () => UNKNOWN)
 
+/** Whether the store holds another token than this process knew. */
+const isReplaced = (known: Memory.Remembered | undefined, stored: Credential.Stored): boolean =>
+  known !== undefined && !Credential.isSameSecret(known.stored.credential.accessToken, stored.credential.accessToken)
+
 /** The record is not there any more, or belongs to somebody else: nothing that was read before may be served. */
 const isGone = (error: RefreshError): boolean =>
   (error._tag === "ReauthorizationRequired" && error.reason === "Removed") ||
@@ -202,7 +208,12 @@ export const make: Effect.Effect<
         replaced.delete(tenant)
         if (from !== undefined && from !== UNKNOWN && to !== UNKNOWN && from !== to) {
           return Effect.zipRight(
-            Effect.logWarning(`${tenant} is logged in as another account now`, { from, to }),
+            Effect.annotateLogs(Effect.logWarning(`${tenant} is logged in as another account now`), {
+              tenant,
+              generation,
+              from,
+              to
+            }),
             PubSub.publish(events, RefreshEvent.AccountChanged({ tenant, from, to }))
           )
         }
@@ -254,12 +265,19 @@ export const make: Effect.Effect<
               forget(tenant),
               new ReauthorizationRequired({ tenant, reason: known === undefined ? "NotFound" : "Removed" })
             ),
-          onSome: (stored) => Effect.as(remember(tenant, stored, { epoch, by: "adopted" }), stored)
+          onSome: (stored) =>
+            remember(tenant, stored, { epoch, by: "adopted" }).pipe(
+              Effect.zipRight(isReplaced(memory.get(tenant), stored) ? Metrics.adopted(tenant, "Read") : Effect.void),
+              Effect.as(stored)
+            )
         }),
         onFailure: (error) =>
           Effect.flatMap(Clock.currentTimeMillis, (now) =>
             known !== undefined && Wanted.mayServe(wanted, known.stored.credential, now)
-              ? Effect.as(Effect.logWarning(error.message, { advice: error.advice }), known.stored)
+              ? Effect.as(
+                Effect.annotateLogs(Effect.logWarning(error.message), LogFields.ofError(tenant, error)),
+                known.stored
+              )
               : error)
       })
     })
@@ -311,7 +329,7 @@ export const make: Effect.Effect<
       const known = memory.get(tenant)
       const byBoth = byWall && (known === undefined || Memory.meets(known, first, margin, clock))
       const isMet = byBoth && first.cause !== "person"
-      if (isMet && !unpersisted.has(tenant)) return { stored: hint, by: "adopted", rotated: false }
+      if (isMet && !unpersisted.has(tenant)) return { stored: hint, by: "adopted", rotated: false } satisfies Landed
 
       // The stored token is no answer to a person, who asks for a newer one; nor when it ran out by the monotonic clock
       // and the wall clock does not know it; nor when this process holds a newer one, which must be stored first: then
@@ -357,12 +375,13 @@ export const make: Effect.Effect<
       const { error } = exit.cause
       const rest = isGone(error) ? Option.none() : yield* stale
       if (Option.isNone(rest)) return yield* error
-      yield* Effect.logWarning(`${error.message}; the present access token is still valid and is served`, {
-        tenant,
-        error: error._tag
-      })
+      yield* Metrics.servedStale(tenant, error)
+      yield* Effect.annotateLogs(
+        Effect.logWarning(`${error.message}; the present access token is still valid and is served`),
+        LogFields.ofError(tenant, error)
+      )
       return rest.value
-    })
+    }).pipe(Effect.tapError((error) => Metrics.failed(tenant, error)))
 
   const toToken = (
     tenant: TenantId,
@@ -396,7 +415,10 @@ export const make: Effect.Effect<
   const accessToken = (tenant: TenantId, demand?: Demand) => serve(tenant, Wanted.fromDemand(demand))
 
   const recover = (tenant: TenantId, rejected: Redacted.Redacted, demand?: Demand) =>
-    serve(tenant, { ...Wanted.fromDemand(demand), notToken: Option.some(rejected), cause: "rejected" })
+    Effect.zipRight(
+      Metrics.rejected(tenant),
+      serve(tenant, { ...Wanted.fromDemand(demand), notToken: Option.some(rejected), cause: "rejected" })
+    )
 
   const refresh = (tenant: TenantId, options: { readonly acceptRisk?: boolean } = {}) =>
     Effect.gen(function*() {
@@ -455,7 +477,7 @@ export const make: Effect.Effect<
           })
       })
     ).pipe(
-      Effect.catchAll((error) => Effect.logError(error.message, { advice: error.advice }))
+      Effect.catchAll((error) => Effect.annotateLogs(Effect.logError(error.message), LogFields.ofError(tenant, error)))
     )
 
   // In a finalizer nothing can be interrupted, and so no wait be timed out: what is brought home is waited for outside.

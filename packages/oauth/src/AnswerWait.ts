@@ -126,7 +126,12 @@ const fromPerson = (
     Effect.map((response) => ({ response, respond: () => Effect.void })),
     Effect.catchAll((error) =>
       Effect.zipRight(
-        Effect.logWarning(`${error.message}; ${error.advice}`),
+        Effect.annotateLogs(Effect.logWarning(error.message), {
+          tenant,
+          error: error._tag,
+          reason: error.reason,
+          advice: error.advice
+        }),
         fromPerson(person, check, tenant)
       )
     )

@@ -25,6 +25,7 @@ import { LockTarget } from "../CredentialLock.js"
 import { CredentialStoreError, type RefreshError } from "../Errors.js"
 import * as Host from "../Host.js"
 import * as LockWait from "../LockWait.js"
+import * as Metrics from "../Metrics.js"
 import type { CapturedAnswer } from "../RefreshJournal.js"
 import { deadlineIn } from "./deadline.js"
 import * as Decision from "./decision.js"
@@ -41,6 +42,13 @@ export const make = (services: Transaction.Services) => {
   const { dropAnswer, endpoint, fingerprintOf, host, journal, lock, policy, revoke, store, unpersisted } = transaction
   const { bringHome } = Homecoming.make(transaction)
   const { spend } = Redemption.make(transaction, bringHome)
+
+  /** A flight that only finds what it set out with adopts nothing. */
+  const adopted = (plan: Plan, { credential }: Stored, how: "Locked" | "Waiting"): Effect.Effect<unknown> =>
+    Effect.unless(
+      Metrics.adopted(plan.tenant, how),
+      () => Credential.isSameSecret(plan.hint.accessToken, credential.accessToken)
+    )
 
   const underLock = (plan: Plan, context: {
     readonly held: LockWait.HeldLock
@@ -106,6 +114,7 @@ export const make = (services: Transaction.Services) => {
         case "Stop":
           return yield* decision.error
         case "Adopt":
+          yield* adopted(plan, decision.stored, "Locked")
           return { stored: decision.stored, by: "adopted", rotated: false } as Landed
         case "Recover":
           return yield* orAgain(
@@ -144,6 +153,7 @@ export const make = (services: Transaction.Services) => {
       const landed: Landed = { stored, by: "adopted", rotated: false }
       // Before this wait is wound up: every caller of the process has been waiting for nothing else.
       yield* plan.publish(landed)
+      yield* adopted(plan, stored, "Waiting")
       return Option.some(landed)
     })
 

@@ -12,6 +12,7 @@ import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
 import { ProviderTimeout, type RefreshError } from "../Errors.js"
+import * as Metrics from "../Metrics.js"
 import type { RefreshPolicy } from "../RefreshPolicy.js"
 import type { TenantId } from "../TenantId.js"
 import { raceFirst } from "./race.js"
@@ -91,6 +92,7 @@ export const make = (
     // everybody finds and nobody flies. Its end is observed from outside, because a fiber that is interrupted in its
     // first steps runs none of its own finalizers.
     running.set(tenant, flight)
+    Metrics.unsafeFlights(1)
     owner.run(
       fly({ ...plan, tenant, sent: flight.sent, publish }).pipe(
         Effect.tap(publish),
@@ -98,6 +100,7 @@ export const make = (
       ),
       (exit) => {
         leave()
+        Metrics.unsafeFlights(-1)
         Deferred.unsafeDone(flight.landed, exit)
       }
     )

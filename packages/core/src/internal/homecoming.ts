@@ -13,6 +13,8 @@ import { Change } from "../CredentialStore.js"
 import { ReauthorizationRequired, type RefreshError, RotationNotPersisted } from "../Errors.js"
 import * as Host from "../Host.js"
 import type * as LockWait from "../LockWait.js"
+import * as LogFields from "../LogFields.js"
+import * as Metrics from "../Metrics.js"
 import type { CapturedAnswer, JournalRecord } from "../RefreshJournal.js"
 import type { TenantId } from "../TenantId.js"
 import * as Decision from "./decision.js"
@@ -127,7 +129,7 @@ export const make = (transaction: Transaction) => {
           detail: persisted.left.message
         })
         if (!policy.serveUnpersisted) return yield* failure
-        yield* Effect.logWarning(failure.message)
+        yield* Effect.annotateLogs(Effect.logWarning(failure.message), LogFields.ofError(tenant, failure))
         const stored: Stored = {
           credential: merge(redeemed, answer, redeemed.generation),
           version: Credential.Version(`unpersisted:${answer.attempt}`)
@@ -167,6 +169,7 @@ export const make = (transaction: Transaction) => {
       switch (persisted.right._tag) {
         case "Written": {
           yield* held.wrote
+          if (options.outcome === "recovered") yield* Metrics.recovered(tenant)
           const landed = landedWith({ stored: persisted.right.stored, by: "redeemed", rotated })
           if (Option.isSome(landed)) yield* plan.publish(landed.value)
           yield* settle(persisted.right.stored.credential.generation, options.outcome)
@@ -175,6 +178,7 @@ export const make = (transaction: Transaction) => {
         case "Theirs":
           yield* settle(persisted.right.stored.credential.generation, "replaced", "another login was stored meanwhile")
           yield* revoke(tenant, redeemed, answer)
+          yield* Metrics.adopted(tenant, "Replaced")
           return landedWith({ stored: persisted.right.stored, by: "adopted", rotated: false })
         case "OtherAccount":
           yield* settle(

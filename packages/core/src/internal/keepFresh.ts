@@ -8,6 +8,7 @@ import type * as Scope from "effect/Scope"
 import * as Credential from "../Credential.js"
 import type { RefreshError } from "../Errors.js"
 import * as Freshness from "../Freshness.js"
+import * as LogFields from "../LogFields.js"
 import type { TenantId } from "../TenantId.js"
 import { raceFirst } from "./race.js"
 
@@ -89,7 +90,10 @@ export const keepFresh = (tenant: TenantId, options: Options): Effect.Effect<voi
     const round = Effect.matchEffect(options.obtain, {
       onSuccess: untilDue,
       onFailure: (error) =>
-        Effect.logWarning(`keeping ${tenant} fresh: ${error.message}`, { error: error._tag }).pipe(
+        Effect.annotateLogs(
+          Effect.logWarning(`keeping ${tenant} fresh: ${error.message}`),
+          LogFields.ofError(tenant, error)
+        ).pipe(
           Effect.zipRight(options.stored),
           Effect.flatMap((known) => raceFirst(Effect.sleep(waitAfter(error)), Effect.asVoid(otherThan(known))))
         )

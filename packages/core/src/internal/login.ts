@@ -11,6 +11,8 @@ import { Change } from "../CredentialStore.js"
 import { CredentialExists } from "../Errors.js"
 import * as Freshness from "../Freshness.js"
 import type { HeldLock } from "../LockWait.js"
+import * as LogFields from "../LogFields.js"
+import * as Metrics from "../Metrics.js"
 import type { JournalRecord } from "../RefreshJournal.js"
 import type { TenantId } from "../TenantId.js"
 import { RevokeAnswer } from "../TokenEndpoint.js"
@@ -91,13 +93,19 @@ export const make = (writing: Writing) => {
       const login = yield* Effect.withSpan(Effect.flatten(write), "lockstep.login.persist")
       const { replaced, stored } = login
       yield* held.wrote
+      yield* Metrics.loggedIn(tenant)
       yield* settle(tenant, record, {
         generation: stored.credential.generation,
         outcome: note,
         from: Option.flatMap(replaced, fingerprintOf),
         to: fingerprintOf(stored.credential)
       }).pipe(
-        Effect.catchAll(({ reason }) => Effect.logWarning(`the journal of ${tenant} could not be settled`, { reason })),
+        Effect.catchAll((error) =>
+          Effect.annotateLogs(
+            Effect.logWarning(`the journal of ${tenant} could not be settled`),
+            LogFields.ofError(tenant, error)
+          )
+        ),
         Effect.withSpan("lockstep.login.settle")
       )
       return login
@@ -114,9 +122,10 @@ export const make = (writing: Writing) => {
         ? RevokeAnswer.Failed({ detail: "the store may hold them" })
         : yield* revoke(tenant, credential)
       if (answer._tag !== "Revoked") {
-        yield* Effect.logWarning(`the login of ${tenant} was not stored, and its tokens were not revoked`, {
-          reason: answer._tag
-        })
+        yield* Effect.annotateLogs(
+          Effect.logWarning(`the login of ${tenant} was not stored, and its tokens were not revoked`),
+          { tenant, reason: answer._tag }
+        )
       }
     }).pipe(Effect.withSpan("lockstep.login.discard"))
 
@@ -160,7 +169,10 @@ export const make = (writing: Writing) => {
             )
           }))
         }))
-    }).pipe(Effect.withSpan("lockstep.login", { attributes: { tenant } }))
+    }).pipe(
+      Effect.tapError((error) => Metrics.loginFailed(tenant, error)),
+      Effect.withSpan("lockstep.login", { attributes: { tenant } })
+    )
 
   const put = (
     tenant: TenantId,
@@ -176,7 +188,10 @@ export const make = (writing: Writing) => {
         const write = store.modify(tenant, place(tenant, credential, record, mayReplace))
         const { stored } = yield* detached(conclude(tenant, write, { held, note: options.note, record }))
         return stored
-      })).pipe(Effect.withSpan("lockstep.put", { attributes: { tenant } }))
+      })).pipe(
+        Effect.tapError((error) => Metrics.loginFailed(tenant, error)),
+        Effect.withSpan("lockstep.put", { attributes: { tenant } })
+      )
 
   return { login, put }
 }

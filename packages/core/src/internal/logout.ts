@@ -7,6 +7,7 @@ import { type Credential, isSameSecret, type Stored } from "../Credential.js"
 import { Change } from "../CredentialStore.js"
 import { CredentialStoreError } from "../Errors.js"
 import type { HeldLock } from "../LockWait.js"
+import * as Metrics from "../Metrics.js"
 import type { JournalRecord } from "../RefreshJournal.js"
 import type { TenantId } from "../TenantId.js"
 import type { RevokeAnswer } from "../TokenEndpoint.js"
@@ -65,6 +66,7 @@ export const make = (writing: Writing) => {
         })
       }
       yield* held.wrote
+      yield* Metrics.loggedOut(tenant)
       yield* settle(tenant, record, {
         generation: credential.generation,
         outcome: "logout",
@@ -97,7 +99,10 @@ export const make = (writing: Writing) => {
             yield* detached(erase(tenant, present.value, record, held))
             return { removed: true, revoked }
           }))
-    ).pipe(Effect.withSpan("lockstep.logout", { attributes: { tenant } }))
+    ).pipe(
+      Effect.tapError((error) => Metrics.logoutFailed(tenant, error)),
+      Effect.withSpan("lockstep.logout", { attributes: { tenant } })
+    )
 
   return { remove }
 }

@@ -25,6 +25,7 @@ import {
 import * as Freshness from "../Freshness.js"
 import * as Host from "../Host.js"
 import type * as LockWait from "../LockWait.js"
+import * as Metrics from "../Metrics.js"
 import { CapturedAnswer, Intent, type JournalRecord } from "../RefreshJournal.js"
 import type { TenantId } from "../TenantId.js"
 import { type PreparedRedemption, RedeemAnswer } from "../TokenEndpoint.js"
@@ -104,6 +105,7 @@ export const make = (
         )
       }
       yield* Deferred.succeed(plan.sent, undefined)
+      if (Option.exists(job.previous, (one) => one.sends > 0)) yield* Metrics.retried(tenant)
 
       const began = yield* Clock.currentTimeNanos
       const budget = Math.max(0, yield* remaining(job.deadline))
@@ -122,12 +124,14 @@ export const make = (
       const took = Number((yield* Clock.currentTimeNanos) - began) / 1_000_000
       const now = yield* Clock.currentTimeMillis
       const jitter = yield* Random.nextRange(0.5, 1)
+      yield* Metrics.redeemed(tenant, answer._tag, took)
 
       const restored = Ledger.update(record, { intent: job.previous })
       const noted = (journalRecord: JournalRecord, outcome: string, detail: string) =>
         writeBestEffort(
           tenant,
-          Ledger.note(journalRecord, host.self, { at: now, outcome, detail, from: fingerprint, took })
+          Ledger.note(journalRecord, host.self, { at: now, outcome, detail, from: fingerprint, took }),
+          Metrics.cooled(tenant, record, journalRecord)
         )
       const cooled = (journalRecord: JournalRecord, retryAfter: Option.Option<number>) =>
         Ledger.cool(journalRecord, now, { retryAfter, jitter })
@@ -258,6 +262,7 @@ export const make = (
         }
 
         case "Unknown": {
+          yield* Metrics.unknown(tenant)
           const noAnswer = new ProviderTimeout({ tenant, reason: "NoAnswer", waited: took })
           if (!job.rotates) {
             yield* noted(cooled(record, Option.none()), "Unknown", answer.detail)
@@ -298,15 +303,14 @@ export const make = (
           new ProviderUnavailable({ tenant, reason: "Transport", retryAfter: 1_000, detail: "discovery took too long" })
       }),
       Effect.tapError((error) =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) =>
-          writeBestEffort(
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          const waiting = Ledger.coolNeverSent(record, now)
+          return writeBestEffort(
             tenant,
-            Ledger.note(Ledger.coolNeverSent(record, now), host.self, {
-              at: now,
-              outcome: error.reason,
-              detail: error.detail
-            })
-          ))
+            Ledger.note(waiting, host.self, { at: now, outcome: error.reason, detail: error.detail }),
+            Metrics.cooled(tenant, record, waiting)
+          )
+        })
       )
     )
     yield* store.prepare(tenant)

@@ -9,6 +9,7 @@ import type * as Credential from "../Credential.js"
 import type { CredentialLock } from "../CredentialLock.js"
 import type { CredentialStore } from "../CredentialStore.js"
 import * as Host from "../Host.js"
+import * as LogFields from "../LogFields.js"
 import type { CapturedAnswer, JournalRecord, RefreshJournal } from "../RefreshJournal.js"
 import type { RefreshPolicy } from "../RefreshPolicy.js"
 import type { TenantId } from "../TenantId.js"
@@ -53,14 +54,30 @@ const acts = ({ afterwards, endpoint, host, journal, policy }: Services) => {
   const fingerprintOf = (credential: Credential.Credential): Option.Option<string> =>
     Option.map(credential.refreshToken, (token) => Host.fingerprint(host, token))
 
-  /** Journals what only explains: its failure must not take away what was achieved. */
-  const writeBestEffort = (tenant: TenantId, record: JournalRecord): Effect.Effect<void> =>
-    Effect.catchAll(
-      journal.write(tenant, record),
-      (error) => Effect.logWarning(`the journal of ${tenant} could not be written`, { reason: error.reason })
-    )
+  /** Journals what only explains: its failure must not take away what was achieved. `written` comes of a success only. */
+  const writeBestEffort = (
+    tenant: TenantId,
+    record: JournalRecord,
+    written: Effect.Effect<void> = Effect.void
+  ): Effect.Effect<void> =>
+    Effect.matchEffect(journal.write(tenant, record), {
+      onSuccess: () => written,
+      onFailure: (error) =>
+        Effect.annotateLogs(
+          Effect.logWarning(`the journal of ${tenant} could not be written`),
+          LogFields.ofError(tenant, error)
+        )
+    })
 
-  const dropAnswer = (tenant: TenantId): Effect.Effect<void> => Effect.ignoreLogged(journal.dropAnswer(tenant))
+  const dropAnswer = (tenant: TenantId): Effect.Effect<void> =>
+    Effect.catchAll(
+      journal.dropAnswer(tenant),
+      (error) =>
+        Effect.annotateLogs(
+          Effect.logDebug(`the kept answer of ${tenant} could not be removed`),
+          LogFields.ofError(tenant, error)
+        )
+    )
 
   const revoke = (tenant: TenantId, credential: Credential.Credential, answer: CapturedAnswer): Effect.Effect<void> =>
     afterwards(

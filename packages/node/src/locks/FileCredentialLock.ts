@@ -93,7 +93,10 @@ const seemsFreeDirectory = (one: DirectoryLock.Directory): boolean => {
 }
 
 const warnLost = (path: string): Effect.Effect<void> =>
-  Effect.logWarning(`${path} was taken away: this process did not run for longer than a holder may be silent`)
+  Effect.annotateLogs(
+    Effect.logWarning(`${path} was taken away: this process did not run for longer than a holder may be silent`),
+    { path }
+  )
 
 /** The kernel takes a lock away from nobody. */
 const ofSidecar = (fd: number, path: string): Grip => ({

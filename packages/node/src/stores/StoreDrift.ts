@@ -8,11 +8,11 @@
  */
 import type { CredentialStore } from "@lockstep/core/CredentialStore"
 import type { ProcessIdentity } from "@lockstep/core/Host"
+import * as Metrics from "@lockstep/core/Metrics"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
-import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Fs from "node:fs"
@@ -104,11 +104,6 @@ const write = (home: Pick<Home["Type"], "directory">, traces: Traces): Effect.Ef
       : Effect.void
   ).pipe(Effect.catchAllCause(() => Effect.void))
 
-const drifts = Metric.counter("lockstep_store_drift", {
-  description: "tenants for which another store was chosen automatically than before",
-  incremental: true
-})
-
 const choose = (store: StoreKind, by: ProcessIdentity) =>
   Effect.map(
     Clock.currentTimeMillis,
@@ -118,10 +113,13 @@ const choose = (store: StoreKind, by: ProcessIdentity) =>
 /** Counts and tells, once: the record then holds what is chosen now. */
 const tell = (tenant: TenantId, before: Trace, now: Choice) =>
   Effect.zipRight(
-    Metric.update(drifts.pipe(Metric.tagged("from", before.store), Metric.tagged("to", now.store)), 1),
-    Effect.logWarning(
-      `${tenant} was kept in the store ${before.store} and is now looked for in ${now.store}, which was chosen ` +
-        "automatically; `lockstep doctor` explains it"
+    Metrics.drifted(tenant, before.store, now.store),
+    Effect.annotateLogs(
+      Effect.logWarning(
+        `${tenant} was kept in the store ${before.store} and is now looked for in ${now.store}, which was chosen ` +
+          "automatically; `lockstep doctor` explains it"
+      ),
+      { tenant, from: before.store, to: now.store }
     )
   )
 

@@ -22,6 +22,7 @@ import { Change, CredentialStore } from "@lockstep/core/CredentialStore"
 import { CredentialStoreError, type LockTimeout, type LockUnavailable } from "@lockstep/core/Errors"
 import * as Host from "@lockstep/core/Host"
 import * as LockWait from "@lockstep/core/LockWait"
+import * as LogFields from "@lockstep/core/LogFields"
 import { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
 import { RefreshJournal } from "@lockstep/core/RefreshJournal"
 import { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
@@ -226,7 +227,10 @@ const bringHome = (tenants: ReadonlyArray<TenantId>) =>
     const journal = yield* RefreshJournal
     for (const tenant of tenants) {
       if (Option.isSome(yield* journal.keptAnswer(tenant))) {
-        yield* Effect.ignoreLogged(coordinator.refresh(tenant, { acceptRisk: false }))
+        yield* Effect.catchAll(
+          coordinator.refresh(tenant, { acceptRisk: false }),
+          (error) => Effect.annotateLogs(Effect.logDebug(error.message), LogFields.ofError(tenant, error))
+        )
       }
     }
   }).pipe(Effect.withSpan("lockstep.move.home"))

@@ -3,6 +3,7 @@ import { deepStrictEqual } from "@effect/vitest/utils"
 import { Change, CredentialStore } from "@lockstep/core/CredentialStore"
 import * as CredentialWriter from "@lockstep/core/CredentialWriter"
 import { ProcessIdentity } from "@lockstep/core/Host"
+import * as Metrics from "@lockstep/core/Metrics"
 import * as TenantId from "@lockstep/core/TenantId"
 import type { StoreKind } from "@lockstep/node/Home"
 import * as StoreDrift from "@lockstep/node/stores/StoreDrift"
@@ -32,10 +33,7 @@ const warnings = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 const counted = (from: StoreKind, to: StoreKind): Effect.Effect<number> =>
   Effect.map(
     Metric.value(
-      Metric.counter("lockstep_store_drift", {
-        description: "tenants for which another store was chosen automatically than before",
-        incremental: true
-      }).pipe(Metric.tagged("from", from), Metric.tagged("to", to))
+      Metrics.drift.pipe(Metric.tagged("tenant", CODEX), Metric.tagged("from", from), Metric.tagged("to", to))
     ),
     ({ count }) => count
   )
