@@ -1,0 +1,24 @@
+/**
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+
+/**
+ * A person must log in, and this program was given no way to send one to a browser: log in with the command, or say how
+ * in `redirectToAuthorization`.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class LoginRequired extends Schema.TaggedError<LoginRequired>()("LoginRequired", {
+  tenant: Schema.String,
+  /** The MCP server. */
+  serverUrl: Schema.String
+}) {
+  override get message(): string {
+    return `${this.tenant} needs a login at ${this.serverUrl}, and this program sends nobody to a browser`
+  }
+  get advice(): string {
+    return `log in with \`lockstep login ${this.serverUrl} --tenant ${this.tenant}\``
+  }
+}

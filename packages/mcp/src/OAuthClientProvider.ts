@@ -1,0 +1,297 @@
+/**
+ * Logins of the MCP TypeScript SDK, kept by Lockstep.
+ *
+ * The SDK refreshes by itself and deletes what a refused refresh was about: in two processes, the one that lost the race
+ * deletes the winner's login. So it is shown access tokens and never a refresh token, which leaves it nothing to refresh
+ * with; what it saves is a login that replaces the very one that its flow began with, or none; and what it declares
+ * invalid is compared with what is stored, and deleted never (I4).
+ *
+ * @since 0.1.0
+ */
+import * as AccessToken from "@lockstep/core/AccessToken"
+import type { Credential } from "@lockstep/core/Credential"
+import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { CredentialWriter } from "@lockstep/core/CredentialWriter"
+import type { ReauthorizationRequired, RefreshError } from "@lockstep/core/Errors"
+import * as Host from "@lockstep/core/Host"
+import { PendingLogins } from "@lockstep/core/PendingLogins"
+import { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
+import { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
+import type { TenantId } from "@lockstep/core/TenantId"
+import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Flow from "./internal/flow.js"
+import * as Promised from "./internal/promise.js"
+import * as Resource from "./internal/resource.js"
+import * as SdkLogin from "./internal/sdkLogin.js"
+import { LoginRequired } from "./LoginRequired.js"
+import { McpServerRejected, nameOf } from "./McpError.js"
+import type {
+  IssuerContext,
+  OAuthClientInformation,
+  OAuthClientMetadata,
+  OAuthClientProvider,
+  OAuthTokens
+} from "./SdkTypes.js"
+import { UnknownFlow } from "./UnknownFlow.js"
+
+/**
+ * Whose login it is, and how a person gets to a browser.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  readonly tenant: TenantId
+  /** The MCP server, as the transport is told it. */
+  readonly serverUrl: string | URL
+  /**
+   * Sends a person to the browser. Where it is not said, nobody is sent anywhere: the SDK's request fails with
+   * `LoginRequired`, before a client is registered for nothing.
+   */
+  readonly redirectToAuthorization?: (authorizationUrl: URL) => void | Promise<void>
+  /** Where the answer comes back to. Required together with `redirectToAuthorization`. */
+  readonly redirectUrl?: string | URL
+  /**
+   * Names the flow, in place of a name that nobody else has: a person's id, say, where another process may be the one
+   * that the answer comes back to. Two flows of one name get into each other's way.
+   */
+  readonly flow?: string
+  /** A client that is known to the server already. `issuer` is the one that it is shown to; the first, where not said. */
+  readonly client?: OAuthClientInformation
+  /** Where this client describes itself (Client ID Metadata Document), for servers that read one. */
+  readonly clientMetadataUrl?: string
+  /** Said of this client when it registers, beside what is known anyway. */
+  readonly clientMetadata?: Partial<OAuthClientMetadata>
+  /**
+   * Who asks for fresh tokens: `tokens()` for a provider that is used alone, or the transport's `fetch`, which asks before
+   * every request itself. Then `tokens()` only reads. `tokens`, where it is not said.
+   */
+  readonly refreshedBy?: "tokens" | "fetch"
+}
+
+/**
+ * What the provider is backed by.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Services =
+  | RefreshCoordinator
+  | CredentialStore
+  | CredentialWriter
+  | PendingLogins
+  | TokenEndpoint
+  | RefreshPolicy
+  | Host.Host
+
+/** What asking for a token can fail with: that there is no login is an answer, and no failure. */
+type TokenError = Exclude<RefreshError, ReauthorizationRequired>
+
+const NAME = "Lockstep"
+// A flow that ends before anybody is sent anywhere still has to name an address: without one the SDK takes the client for
+// a machine, and asks for tokens with nobody's consent.
+const NOWHERE = "http://127.0.0.1/callback"
+
+const sameToken = (a: Redacted.Redacted, b: Redacted.Redacted): boolean => Redacted.value(a) === Redacted.value(b)
+
+/**
+ * Makes the provider of one flow.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options): Effect.Effect<OAuthClientProvider, never, Services> =>
+  Effect.gen(function*() {
+    const coordinator = yield* RefreshCoordinator
+    const store = yield* CredentialStore
+    const host = yield* Host.Host
+    const run = Promised.make(yield* Effect.runtime<never>())
+    const pending = yield* PendingLogins
+    const { serverUrl, tenant } = options
+    const key = { tenant, user: options.flow ?? (yield* host.newId) }
+    const flow = Flow.make({ host, pending }, key)
+    const login = SdkLogin.make({
+      writer: yield* CredentialWriter,
+      endpoint: yield* TokenEndpoint,
+      policy: yield* RefreshPolicy,
+      host
+    }, tenant)
+    const invite = options.redirectToAuthorization
+    const redirectUrl = String(options.redirectUrl ?? NOWHERE)
+
+    /** The last access token that this flow was shown. */
+    let shown: Option.Option<Redacted.Redacted> = Option.none()
+    /** The one that was declared invalid while nobody had a better one: shown no more. */
+    let refused: Option.Option<Redacted.Redacted> = Option.none()
+    /** The client that was declared unknown. */
+    let forgotten: string | undefined
+    /** The client that the server was shown last. */
+    let presented: string | undefined
+
+    const needsPerson = new LoginRequired({ tenant, serverUrl: String(serverUrl) })
+    /** What leads to the browser ends here for a program that sends nobody there. */
+    const interactive = Effect.suspend(() => invite === undefined ? needsPerson : Effect.void)
+
+    const stored: Effect.Effect<Option.Option<Credential>> = Effect.match(store.get(tenant), {
+      onFailure: () => Option.none(),
+      onSuccess: Option.map(({ credential }) => credential)
+    })
+
+    const current: Effect.Effect<Option.Option<AccessToken.AccessToken>, TokenError> = Effect.gen(function*() {
+      const token = yield* options.refreshedBy === "fetch"
+        // What was read is good for a header that the transport replaces, and for the scopes that a step-up adds to.
+        ? Effect.catchAll(
+          Effect.asSome(coordinator.peek(tenant)),
+          () => Effect.map(stored, Option.flatMap((one) => AccessToken.fromCredential(tenant, one)))
+        )
+        : Effect.catchTag(
+          Effect.asSome(coordinator.accessToken(tenant)),
+          "ReauthorizationRequired",
+          () => Effect.succeedNone
+        )
+      return Option.filter(token, (one) => !Option.exists(refused, (bad) => sameToken(bad, one.token)))
+    })
+
+    const tokens = (context?: IssuerContext): Effect.Effect<OAuthTokens | undefined, TokenError> =>
+      Effect.gen(function*() {
+        const found = yield* current
+        shown = Option.orElse(Option.map(found, (one) => one.token), () => shown)
+        if (Option.isNone(found)) return undefined
+        const { expiresAt, scope, token, tokenType } = found.value
+        const now = yield* Clock.currentTimeMillis
+        // Only where it is compared: a read of the store for every request would be wasted.
+        const issuer = context === undefined
+          ? Option.none()
+          : Option.orElse(Option.flatMap(yield* stored, (one) => one.issuer), () => Option.some(context.issuer))
+        return {
+          access_token: Redacted.value(token),
+          token_type: tokenType,
+          ...Option.match(scope, { onNone: () => ({}), onSome: (words) => ({ scope: words }) }),
+          ...Option.match(expiresAt, {
+            onNone: () => ({}),
+            onSome: (end) => ({ expires_in: Math.max(0, Math.floor(end - now / 1_000)) })
+          }),
+          ...Option.match(issuer, { onNone: () => ({}), onSome: (name) => ({ issuer: name }) })
+        }
+      })
+
+    const clientInformation = (context?: IssuerContext) =>
+      Effect.gen(function*() {
+        const own = yield* flow.client(context)
+        const client = Option.filter(
+          Option.orElse(own, () => Option.fromNullable(options.client)),
+          ({ client_id }) => client_id !== forgotten
+        )
+        presented = Option.getOrUndefined(client)?.client_id
+        return client
+      })
+
+    /** What the SDK gives back because it lacks a stamp, or after somebody else was faster, is no login. */
+    const isKnown = (token: Redacted.Redacted) =>
+      Effect.map(stored, (credential) =>
+        Option.exists(shown, (one) => sameToken(one, token)) ||
+        Option.exists(Option.flatMap(credential, ({ accessToken }) => accessToken), (one) => sameToken(one, token)))
+
+    const saveTokens = (brought: OAuthTokens, context?: IssuerContext) =>
+      Effect.gen(function*() {
+        if (yield* isKnown(Redacted.make(brought.access_token))) return
+        yield* login({
+          tokens: brought,
+          attempt: yield* flow.kept,
+          client: yield* clientInformation(context),
+          issuer: Option.fromNullable(brought.issuer ?? context?.issuer)
+        })
+        refused = Option.none()
+        yield* flow.forgetDiscovery
+        // The login is stored. What is left of its attempt goes with the next write, at the latest.
+        yield* Effect.ignoreLogged(flow.end)
+      })
+
+    const invalidateTokens = Effect.gen(function*() {
+      const present = Option.flatMap(yield* store.get(tenant), ({ credential }) => credential.accessToken)
+      // Another one than this flow was shown is somebody's newer one: it is taken over, by not being refused.
+      refused = Option.filter(shown, (one) => Option.exists(present, (other) => sameToken(one, other)))
+    })
+    const invalidateClient = Effect.suspend(() => {
+      if (presented === undefined) return Effect.void
+      forgotten = presented
+      return flow.forgetClient(presented)
+    })
+
+    const invalidate = (scope: Parameters<OAuthClientProvider["invalidateCredentials"]>[0]) => {
+      switch (scope) {
+        case "tokens":
+          return invalidateTokens
+        case "client":
+          return invalidateClient
+        case "verifier":
+          return flow.end
+        case "discovery":
+          return flow.forgetDiscovery
+        case "all":
+          return Effect.all([invalidateTokens, invalidateClient, flow.end, flow.forgetDiscovery], { discard: true })
+      }
+    }
+
+    const provider: OAuthClientProvider = {
+      flow: key.user,
+      redirectUrl,
+      ...(options.clientMetadataUrl === undefined ? {} : { clientMetadataUrl: options.clientMetadataUrl }),
+      clientMetadata: {
+        client_name: NAME,
+        application_type: "native",
+        redirect_uris: [redirectUrl],
+        response_types: ["code"],
+        grant_types: ["authorization_code", "refresh_token"],
+        token_endpoint_auth_method: "none",
+        ...options.clientMetadata
+      },
+      state: () => run(flow.newState),
+      isOwnState: (state) => run(Effect.map(flow.state, Option.contains(state))),
+      clientInformation: (context) =>
+        run(Effect.map(Effect.zipRight(interactive, clientInformation(context)), Option.getOrUndefined)),
+      saveClientInformation: (client, context) =>
+        run(flow.keepClient({ ...client, issuer: client.issuer ?? context?.issuer })),
+      tokens: (context) => run(tokens(context)),
+      saveTokens: (brought, context) => run(saveTokens(brought, context)),
+      saveCodeVerifier: (verifier) => run(flow.keepVerifier(verifier)),
+      codeVerifier: () =>
+        run(Effect.flatMap(
+          flow.verifier,
+          Option.match({
+            onNone: () => new UnknownFlow({ tenant, flow: key.user }),
+            onSome: Effect.succeed
+          })
+        )),
+      redirectToAuthorization: async (url) => {
+        await run(Effect.zipRight(
+          interactive,
+          Effect.gen(function*() {
+            yield* flow.begin(url, yield* store.get(tenant), yield* clientInformation())
+          })
+        ))
+        await invite?.(url)
+      },
+      validateResourceURL: (server, resource) =>
+        run(Effect.suspend(() => {
+          const url = new URL(server)
+          const selected = Resource.select(url, resource)
+          return selected === undefined
+            ? new McpServerRejected({
+              reason: "ResourceMismatch",
+              server: nameOf(url),
+              message: `the metadata of ${nameOf(url)} is that of another resource`,
+              advice: "check the address; if it is right, its operator has to correct the metadata"
+            })
+            : Effect.succeed(selected)
+        })),
+      invalidateCredentials: (scope) => run(invalidate(scope)),
+      saveDiscoveryState: (state) => run(flow.keepDiscovery(state)),
+      discoveryState: () => run(Effect.map(Effect.zipRight(interactive, flow.discovery), Option.getOrUndefined))
+    }
+    return provider
+  })
