@@ -23,7 +23,7 @@ import * as TokenFormat from "./TokenFormat.js"
 import { UsageError } from "./UsageError.js"
 import * as Wiring from "./Wiring.js"
 
-const { duration, flag, json, tenant, text } = Parameters
+const { duration, flag, json, port, tenant, text, texts } = Parameters
 
 const lockstep = Command.make(
   "lockstep",
@@ -96,25 +96,13 @@ const login = Command.make(
     issuer: text("issuer", "URL", "any OAuth or OpenID Connect server; a vendor's other domain or region"),
     clientId: text("client-id", "ID", "the client to log in with"),
     clientSecretFrom: text("client-secret-from", "FILE", "where its secret is read, or - for standard input"),
-    scopes: Options.text("scope").pipe(
-      Options.withPseudoName("S"),
-      Options.withDescription("a scope, in place of the usual ones; may be repeated"),
-      Options.repeated
-    ),
+    scopes: texts("scope", "S", "a scope, in place of the usual ones; may be repeated"),
     resource: text("resource", "R", "the resource that the token is for (RFC 8707)"),
     replace: flag("replace", "replace a login that is still alive"),
     acceptTerms: flag("accept-terms", "log in although the vendor reserves this login for its own programs"),
     qr: flag("qr", "show the address as a QR code, too"),
     timeout: duration("timeout", "how long to wait for the person"),
-    port: Options.text("port").pipe(
-      Options.withPseudoName("N"),
-      Options.withDescription("the port that the browser comes back to; 0 is any that is free"),
-      Options.filterMap(
-        (text) => /^\d{1,5}$/.test(text) && Number(text) <= 65_535 ? Option.some(Number(text)) : Option.none(),
-        "--port: a number from 0 to 65535 is expected"
-      ),
-      Options.optional
-    ),
+    port: port("the port that the browser comes back to; 0 is any that is free"),
     json
   },
   (options) =>
@@ -219,6 +207,24 @@ const exec = Command.make(
     })
 ).pipe(Command.withDescription("Runs a command with a fresh token in its environment."))
 
+const proxy = Command.make(
+  "proxy",
+  {
+    tenant,
+    to: Options.text("to").pipe(
+      Options.withPseudoName("URL"),
+      Options.withDescription("where requests go: https, or http on this machine")
+    ),
+    port: port("the port to listen on; 0 (default) is any that is free"),
+    allowOrigin: texts("allow-origin", "ORIGIN", "a web page that may send requests; may be repeated"),
+    allowHost: texts("allow-host", "NAME", "another name by which clients reach this machine; may be repeated"),
+    json
+  },
+  (options) => Effect.flatMap(onDemand, ({ Proxy }) => wired(Proxy.run(options)))
+).pipe(
+  Command.withDescription("Passes requests on with a fresh token, for clients in any language, until it is ended.")
+)
+
 const storeMove = Command.make(
   "move",
   {
@@ -270,6 +276,7 @@ const doctor = Command.make(
 export const commands = {
   token,
   exec,
+  proxy,
   login,
   status,
   refresh,
@@ -299,5 +306,18 @@ export const subcommands = { vendors: ["secret"], store: ["move"], secrets: ["ro
  * @category commands
  */
 export const root = lockstep.pipe(
-  Command.withSubcommands([token, exec, login, status, refresh, logout, importCommand, vendors, store, secrets, doctor])
+  Command.withSubcommands([
+    token,
+    exec,
+    proxy,
+    login,
+    status,
+    refresh,
+    logout,
+    importCommand,
+    vendors,
+    store,
+    secrets,
+    doctor
+  ])
 )

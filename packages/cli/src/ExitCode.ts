@@ -23,6 +23,8 @@ const BY_TAG: Readonly<Record<string, number>> = {
   UsageError: Usage,
   CredentialExists: Usage,
   LoginUnavailable: Usage,
+  ProxyPortTaken: Usage,
+  ProxyTargetRefused: Usage,
   LoginFailed: LoginNeeded,
   ReauthorizationRequired: LoginNeeded,
   LockTimeout: Lock,

@@ -109,11 +109,20 @@ const SOURCES: Section = ["sources", [
   ["stored", "the login that `lockstep login` or `lockstep import` stored"]
 ]]
 
+const PROXY: Section = ["what to know", [
+  ["the address", "printed once it listens, and again by nobody: whoever knows it uses the login"],
+  ["the login", "always the stored one; refreshed by the request that needs it, and once after a 401"],
+  ["never passed on", "the client's own Authorization and cookies; the token to another origin"],
+  ["its own answers", "application/problem+json with advice, and never a 401"],
+  ["in a container", "--network host, or --allow-host with the name that leads to this machine"]
+]]
+
 const MORE: Readonly<Record<string, ReadonlyArray<Section>>> = {
   token: [SOURCES],
   login: [LOGIN_EXAMPLES, LOGIN_ELSEWHERE],
   import: [IMPORT_MEMBERS, IMPORT_TOOLS],
   "vendors secret": [SECRET_SOURCES],
+  proxy: [PROXY],
   store: [STORES],
   "store move": [MOVE],
   exec: [["exit codes", [["the command's own", "once it started; 128 and the number of the signal that ended it"]]]]
@@ -122,6 +131,7 @@ const MORE: Readonly<Record<string, ReadonlyArray<Section>>> = {
 const USAGE: Readonly<Record<keyof typeof Cli.commands, string>> = {
   token: "lockstep token TENANT [options]",
   exec: "lockstep exec TENANT [--env NAME] [--min-ttl DURATION] -- CMD…",
+  proxy: "lockstep proxy TENANT --to URL [options]",
   login: "lockstep login VENDOR|TENANT [options]",
   status: "lockstep status [TENANT] [options]",
   refresh: "lockstep refresh TENANT [options]",

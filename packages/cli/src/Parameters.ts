@@ -9,6 +9,7 @@ import * as Options from "@effect/cli/Options"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 
 /**
  * A login by its name.
@@ -54,6 +55,36 @@ export const text = (name: string, placeholder: string, description: string) =>
     Options.withPseudoName(placeholder),
     Options.withDescription(description),
     Options.optional
+  )
+
+/**
+ * A port, optional; 0 is any that is free.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export const port = (description: string) =>
+  Options.text("port").pipe(
+    Options.withPseudoName("N"),
+    Options.withDescription(description),
+    Options.filterMap(
+      (text) => /^\d{1,5}$/.test(text) && Number(text) <= 65_535 ? Option.some(Number(text)) : Option.none(),
+      "--port: a number from 0 to 65535 is expected"
+    ),
+    Options.optional
+  )
+
+/**
+ * A text that may be given several times.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export const texts = (name: string, placeholder: string, description: string) =>
+  Options.text(name).pipe(
+    Options.withPseudoName(placeholder),
+    Options.withDescription(description),
+    Options.repeated
   )
 
 /**

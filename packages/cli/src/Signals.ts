@@ -26,6 +26,15 @@ export type Ending = "SIGINT" | "SIGTERM" | "SIGHUP"
 const ENDING: ReadonlyArray<Ending> = ["SIGINT", "SIGTERM", "SIGHUP"]
 
 /**
+ * Whether a signal asks the command to end.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isEnding = (signal: NodeJS.Signals): signal is Ending =>
+  (ENDING as ReadonlyArray<NodeJS.Signals>).includes(signal)
+
+/**
  * Where the process's signals go.
  *
  * @since 0.1.0

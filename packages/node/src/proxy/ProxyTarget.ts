@@ -11,13 +11,15 @@ import { isLoopback } from "../NodeFetch.js"
 const MESSAGES = {
   Address: "the address is none that a proxy can lead to",
   Insecure: "plain http would show the token to the network",
-  Extra: "the address must have no user, password, query or fragment"
+  Extra: "the address must have no user, password, query or fragment",
+  OtherOrigin: "the login is bound to another origin"
 } as const
 
 const ADVICE = {
   Address: "give an absolute URL: https://host/path",
   Insecure: "use https; plain http is for this machine alone",
-  Extra: "put the query on the requests; the proxy attaches the token by itself"
+  Extra: "put the query on the requests; the proxy attaches the token by itself",
+  OtherOrigin: "lead the proxy to the resource of the login, or log in for this one under another tenant"
 } as const
 
 /**
@@ -28,9 +30,12 @@ const ADVICE = {
  */
 export class ProxyTargetRefused extends Data.TaggedError("ProxyTargetRefused")<{
   readonly reason: keyof typeof MESSAGES
+  readonly tenant?: string
+  /** The origin that the login is bound to. */
+  readonly origin?: string
 }> {
   override get message(): string {
-    return MESSAGES[this.reason]
+    return `${MESSAGES[this.reason]}${this.origin === undefined ? "" : ` (${this.origin})`}`
   }
   get advice(): string {
     return ADVICE[this.reason]
@@ -73,6 +78,11 @@ export const fromText = (text: string): Either.Either<ProxyTarget, ProxyTargetRe
   return Either.right({ origin: url.origin, path: url.pathname, prefix: url.pathname.replace(/\/$/, "") })
 }
 
+const originOf = (resource: string): string | undefined => {
+  const url = parse(resource)
+  return url === undefined || !/^https?:$/.test(url.protocol) ? undefined : url.origin
+}
+
 /**
  * Whether a login may be used there: it is bound to that origin, or to none. RFC 8707 lets a resource be any URI; one
  * without an origin binds to none.
@@ -83,12 +93,29 @@ export const fromText = (text: string): Either.Either<ProxyTarget, ProxyTargetRe
 export const isFor = (self: ProxyTarget, resource: Option.Option<string>): boolean =>
   Option.match(resource, {
     onNone: () => true,
-    onSome: (text) => {
-      const url = parse(text)
-      // Of a URI that is no web address the origin is "null".
-      return url === undefined || !/^https?:$/.test(url.protocol) || url.origin === self.origin
-    }
+    onSome: (text) => (originOf(text) ?? self.origin) === self.origin
   })
+
+/**
+ * The same, with a reason where it may not.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const check = (self: ProxyTarget, login: {
+  readonly tenant: string
+  readonly resource: Option.Option<string>
+}): Either.Either<void, ProxyTargetRefused> => {
+  if (isFor(self, login.resource)) return Either.right(undefined)
+  const origin = Option.getOrUndefined(Option.flatMapNullable(login.resource, originOf))
+  return Either.left(
+    new ProxyTargetRefused({
+      reason: "OtherOrigin",
+      tenant: login.tenant,
+      ...(origin === undefined ? {} : { origin })
+    })
+  )
+}
 
 /** Two slashes at the end of the proxy's own address stand for one that the target does not end in. */
 const ONE_SLASH = "/"
