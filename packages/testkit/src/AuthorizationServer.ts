@@ -40,6 +40,8 @@ export interface Options {
   readonly pages?: boolean
   /** Whether a token request without `resource` (RFC 8707) is refused, as some servers do. No. */
   readonly requireResource?: boolean
+  /** Scopes of resources that clients may name when they register. None: they register without a scope. */
+  readonly scopes?: ReadonlyArray<string>
   /** The metadata document of a client whose id is this https address. Without it, no client is named in this way. */
   readonly clientMetadata?: (url: string) => Record<string, unknown> | undefined
 }
@@ -226,6 +228,7 @@ export const make = (options: Options = {}): Effect.Effect<AuthorizationServer, 
         rotate: options.rotate ?? true,
         adapter: providerStorage.make(),
         accessTokenTtl: (accountId) => ttls.get(accountId) ?? DEFAULT_TTL,
+        scopes: options.scopes ?? [],
         scopesOf: (resource) => resources.get(resource),
         clientMetadata: options.clientMetadata
       })

@@ -27,6 +27,8 @@ export const make = (options: {
   readonly rotate: boolean
   readonly adapter: AdapterFactory
   readonly accessTokenTtl: (accountId: string) => number
+  /** Beside those of OpenID Connect. */
+  readonly scopes: ReadonlyArray<string>
   /** The scopes of a resource that is protected (RFC 8707). */
   readonly scopesOf: (resource: string) => ReadonlyArray<string> | undefined
   /** The document of a client that is named by its address. */
@@ -53,7 +55,7 @@ export const make = (options: {
   },
   cookies: { keys: [randomBytes(16).toString("hex")] },
   pkce: { required: () => true },
-  scopes: ["openid", "offline_access", "email"],
+  scopes: ["openid", "offline_access", "email", ...options.scopes],
   claims: { openid: ["sub"], email: ["email"] },
   rotateRefreshToken: options.rotate,
   issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed("refresh_token"),
