@@ -86,6 +86,11 @@ export const run = (line: ReadonlyArray<string>): Effect.Effect<number, never, O
   return checked(argv).pipe(
     Effect.flatMap((level) => Logger.withMinimumLogLevel(attempt, level)),
     Effect.catchAllCause((cause) => tell(cause, argv)),
+    Effect.tap((code) => Effect.annotateCurrentSpan("exit_code", code)),
+    // Only a name that we gave ourselves: a mistyped line may hold anything.
+    Effect.withSpan("lockstep.command", {
+      attributes: { command: Object.keys(Cli.commands).find((name) => name === argv.command) ?? "none" }
+    }),
     Effect.provide(Layer.merge(ParserEnvironment.layer, CliConfig.layer({ showBuiltIns: false })))
   )
 }

@@ -3,11 +3,14 @@
  *
  * @since 0.1.0
  */
+import * as Telemetry from "@lockstep/node/Telemetry"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
 import * as ExitCode from "./ExitCode.js"
 import * as Flights from "./Flights.js"
 import * as Signals from "./Signals.js"
+import { VERSION } from "./Version.js"
 
 /** After a signal a person is told what the command still waits for, unless it is over sooner than that. */
 const PATIENCE = 200
@@ -30,6 +33,10 @@ const leave = (code: number): void => {
   if (left === 0) process.exit(code)
   for (const stream of pending) stream.once("drain", done).once("error", done)
 }
+
+// Around everything else, so that flights are watched on its tracer and drained before it ends. What the environment says
+// wrong about it is no reason to keep a token back.
+const telemetry = Layer.catchAll(Telemetry.layerFromEnv({ serviceVersion: VERSION }), () => Layer.empty)
 
 /**
  * Runs a program that answers with its exit code, and ends the process with it: 128 and the signal's number where a
@@ -63,7 +70,11 @@ export const main = (program: Effect.Effect<number, never, Signals.Signals>): vo
   }
 
   const fiber = Effect.runFork(
-    program.pipe(Effect.provideService(Signals.Signals, signals), Effect.provide(flights.layer))
+    program.pipe(
+      Effect.provideService(Signals.Signals, signals),
+      Effect.provide(flights.layer),
+      Effect.provide(telemetry)
+    )
   )
   // A fiber that waits for another one keeps no event loop alive.
   const keepAlive = setInterval(() => {}, 2 ** 31 - 1)

@@ -1,0 +1,126 @@
+/**
+ * The exporters of OTLP. Everything that only telemetry needs is imported here and nowhere else.
+ *
+ * Each exporter sends what it has when its scope closes. They close side by side, so that a collector which says nothing
+ * is waited for once and not three times, and what fails then is not tried again.
+ */
+import * as OtlpLogger from "@effect/opentelemetry/OtlpLogger"
+import * as OtlpMetrics from "@effect/opentelemetry/OtlpMetrics"
+import * as OtlpSerialization from "@effect/opentelemetry/OtlpSerialization"
+import * as OtlpTracer from "@effect/opentelemetry/OtlpTracer"
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as HttpBody from "@effect/platform/HttpBody"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Redacted from "effect/Redacted"
+import * as Scope from "effect/Scope"
+import { randomUUID } from "node:crypto"
+import * as NodeFetch from "../NodeFetch.js"
+import * as Discreet from "./discreet.js"
+
+export interface Options {
+  readonly endpoint: string
+  readonly headers: Redacted.Redacted<Readonly<Record<string, string>>>
+  readonly serviceName: string
+  readonly serviceVersion: string | undefined
+  readonly shutdownTimeout: Duration.Duration
+}
+
+/** What OpenTelemetry says that one export may take. */
+const EXPORT_TIMEOUT = Duration.seconds(10)
+
+// Proxies are honoured as for every other request. Nobody reads the answer, and a body that nobody reads would keep its
+// connection.
+const fetch: Effect.Effect<typeof globalThis.fetch, NodeFetch.NodeFetchUnavailable> = Effect.flatMap(
+  NodeFetch.make,
+  ({ load }) =>
+    Effect.map(
+      load,
+      (send): typeof globalThis.fetch => async (input, init) => {
+        const response = await send(String(input), init as unknown as Parameters<typeof send>[1])
+        const { headers, status } = response
+        await response.body?.cancel()
+        return new Response(null, { status, headers: [...headers] })
+      }
+    )
+)
+
+/** Ends every request in time, and lets nothing be tried again once `isClosing`. */
+const bounded = (client: HttpClient.HttpClient, isClosing: () => boolean): HttpClient.HttpClient =>
+  HttpClient.transform(client, (response, request) => {
+    const failed = () => new HttpClientError.RequestError({ request, reason: isClosing() ? "Encode" : "Transport" })
+    return response.pipe(
+      Effect.timeoutFail({ duration: EXPORT_TIMEOUT, onTimeout: failed }),
+      Effect.catchTag("RequestError", failed)
+    )
+  })
+
+const json = OtlpSerialization.OtlpSerialization.of({
+  traces: HttpBody.unsafeJson,
+  metrics: HttpBody.unsafeJson,
+  logs: HttpBody.unsafeJson
+})
+
+const silent = Logger.withMinimumLogLevel(LogLevel.None)
+
+const base = (endpoint: string): string => endpoint.replace(/\/+$/, "")
+
+/** Exports traces, metrics and logs until the scope closes. */
+export const layer = (options: Options): Layer.Layer<never> =>
+  Layer.unwrapScoped(
+    Effect.gen(function*() {
+      let closing = false
+      const scope = yield* Scope.make(ExecutionStrategy.parallel)
+      yield* Effect.addFinalizer(() =>
+        Effect.suspend(() => {
+          closing = true
+          return Scope.close(scope, Exit.void)
+        }).pipe(
+          Effect.disconnect,
+          Effect.interruptible,
+          Effect.timeoutOption(options.shutdownTimeout),
+          silent
+        )
+      )
+
+      const client = yield* HttpClient.HttpClient.pipe(
+        Effect.provide(Layer.provide(FetchHttpClient.layer, Layer.effect(FetchHttpClient.Fetch, fetch)))
+      )
+      const start = <A>(
+        exporter: Effect.Effect<A, never, HttpClient.HttpClient | OtlpSerialization.OtlpSerialization | Scope.Scope>
+      ): Effect.Effect<A> =>
+        Effect.flatMap(Scope.fork(scope, ExecutionStrategy.sequential), (own) =>
+          exporter.pipe(
+            Effect.provideService(HttpClient.HttpClient, bounded(client, () => closing)),
+            Effect.provideService(OtlpSerialization.OtlpSerialization, json),
+            Scope.extend(own)
+          ))
+      const instance = randomUUID()
+      const shared = (path: string) => ({
+        url: `${base(options.endpoint)}/v1/${path}`,
+        headers: Redacted.value(options.headers),
+        shutdownTimeout: options.shutdownTimeout,
+        resource: {
+          serviceName: options.serviceName,
+          serviceVersion: options.serviceVersion,
+          // Every process counts from nothing: without a name of its own its counts would overwrite another's.
+          attributes: { "service.instance.id": instance, "process.pid": process.pid }
+        }
+      })
+      yield* start(OtlpMetrics.make(shared("metrics")))
+      const tracer = yield* start(OtlpTracer.make(shared("traces")))
+      const logger = yield* start(OtlpLogger.make(shared("logs")))
+      return Layer.merge(Layer.setTracer(Discreet.tracer(tracer)), Logger.add(Discreet.logger(logger)))
+    }).pipe(
+      // A proxy address that is none: then nothing is exported.
+      Effect.catchAll(() => Effect.succeed(Layer.empty)),
+      silent
+    )
+  )
