@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { ClientRegistrations } from "@lockstep/core/ClientRegistrations"
 import type { CredentialLock } from "@lockstep/core/CredentialLock"
 import type { CredentialStore } from "@lockstep/core/CredentialStore"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
@@ -12,6 +13,7 @@ import type { RefreshJournal } from "@lockstep/core/RefreshJournal"
 import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type * as ConfigError from "effect/ConfigError"
 import * as Layer from "effect/Layer"
+import * as FileClientRegistrations from "./FileClientRegistrations.js"
 import * as FileCredentialStore from "./FileCredentialStore.js"
 import * as FilePendingLogins from "./FilePendingLogins.js"
 import * as FileRefreshJournal from "./FileRefreshJournal.js"
@@ -31,14 +33,19 @@ import * as NodeHost from "./NodeHost.js"
 export const layer = (
   options: Omit<Home.Options, "store"> = {}
 ): Layer.Layer<
-  Home.Home | CredentialStore | CredentialLock | RefreshJournal | PendingLogins | Host,
+  Home.Home | CredentialStore | CredentialLock | RefreshJournal | PendingLogins | ClientRegistrations | Host,
   ConfigError.ConfigError | CredentialStoreError,
   RefreshPolicy
 > => {
   const lock = FileCredentialLock.layerTrusting(options.trustLocks)
-  return Layer.mergeAll(FileCredentialStore.layer, FilePendingLogins.layer, FileRefreshJournal.layer, NodeHost.layer)
-    .pipe(
-      Layer.provideMerge(Layer.provide(lock, Home.layerLockPaths)),
-      Layer.provideMerge(Home.layer({ ...options, store: "file" }))
-    )
+  return Layer.mergeAll(
+    FileCredentialStore.layer,
+    FilePendingLogins.layer,
+    FileClientRegistrations.layer,
+    FileRefreshJournal.layer,
+    NodeHost.layer
+  ).pipe(
+    Layer.provideMerge(Layer.provide(lock, Home.layerLockPaths)),
+    Layer.provideMerge(Home.layer({ ...options, store: "file" }))
+  )
 }

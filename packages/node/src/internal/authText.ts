@@ -1,5 +1,5 @@
 /**
- * The frame of `auth.json`: how its two lists, credentials and unfinished logins, change while every other byte stays.
+ * The frame of `auth.json`: how its lists, credentials, unfinished logins and registrations, change while every other byte stays.
  */
 import { isAncient } from "@lockstep/core/PendingLogins"
 import * as JsonSplice from "../JsonSplice.js"
@@ -33,15 +33,17 @@ const editList = (text: string, list: JsonTree.JsonObject, layout: JsonSplice.La
     ? JsonSplice.Change.Keep()
     : JsonSplice.Change.Replace({ text: JsonSplice.edit(text, list, { layout, depth: 2, ...edits }) })
 
-/** Rewrites the two lists as told; a list that is missing is made when it gets an entry. */
+/** Rewrites the lists as told; a list that is missing is made when it gets an entry. */
 export const rewrite = (text: string, root: JsonTree.JsonObject, now: number, edits: {
   readonly tenants?: (layout: JsonSplice.Layout) => Edits
   readonly pending?: Edits
+  readonly clients?: Edits
 }): string => {
   const layout = JsonSplice.layout(text, root)
   const lists = {
     tenants: edits.tenants?.(layout) ?? keep,
-    pending: swept(text, edits.pending ?? keep, now)
+    pending: swept(text, edits.pending ?? keep, now),
+    clients: edits.clients ?? keep
   }
   const added = Object.entries(lists).filter(([name, { add }]) =>
     add.length > 0 && JsonRecord.member(root, name) === undefined
@@ -50,7 +52,7 @@ export const rewrite = (text: string, root: JsonTree.JsonObject, now: number, ed
     layout,
     depth: 1,
     change: ({ name, value }) =>
-      value.kind === "object" && (name === "tenants" || name === "pending")
+      value.kind === "object" && (name === "tenants" || name === "pending" || name === "clients")
         ? editList(text, value, layout, lists[name])
         : JsonSplice.Change.Keep(),
     add: added.map(([name, { add }]) => [name, Object.fromEntries(add)])

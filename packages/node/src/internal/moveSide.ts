@@ -2,6 +2,7 @@
  * One of the two stores of a move, seen by whoever holds every lock: neither the pin nor a note that the logins went
  * elsewhere keeps it out.
  */
+import type { ClientRegistrations, Registration } from "@lockstep/core/ClientRegistrations"
 import type { Credential } from "@lockstep/core/Credential"
 import { CredentialLock } from "@lockstep/core/CredentialLock"
 import { Change, type CredentialStore } from "@lockstep/core/CredentialStore"
@@ -20,6 +21,7 @@ import type * as Scope from "effect/Scope"
 import * as AuthFile from "../AuthFile.js"
 import * as AuthJson from "../AuthJson.js"
 import * as Envelope from "../Envelope.js"
+import * as FileClientRegistrations from "../FileClientRegistrations.js"
 import * as FileCredentialStore from "../FileCredentialStore.js"
 import * as FilePendingLogins from "../FilePendingLogins.js"
 import { Home, type StoreKind } from "../Home.js"
@@ -36,19 +38,22 @@ import * as MovedText from "./movedText.js"
 
 export type Records = ReadonlyMap<TenantId, Credential>
 export type Attempts = ReadonlyArray<Pending>
+export type Clients = ReadonlyArray<Registration>
 
 export interface MoveSide {
   /** What messages call it. */
   readonly location: string
   readonly store: CredentialStore["Type"]
   readonly pending: PendingLogins["Type"]
+  readonly registrations: ClientRegistrations["Type"]
   readonly records: Effect.Effect<Records, CredentialStoreError>
   readonly attempts: Effect.Effect<Attempts, CredentialStoreError>
+  readonly clients: Effect.Effect<Clients, CredentialStoreError>
   /** Finds out whether it can be written at all. */
   readonly prepare: Effect.Effect<void, CredentialStoreError>
   /** Makes ready to take these tenants' records. */
   readonly enter: (tenants: ReadonlySet<string>) => Effect.Effect<void, ExclusiveError>
-  /** Gives up every record and every unfinished login, and notes where they are. Nothing to give up is fine. */
+  /** Gives up every record, every unfinished login and every registration, and notes where they are. Nothing to give up is fine. */
   readonly leave: (to: StoreKind) => Effect.Effect<void, ExclusiveError>
 }
 
@@ -87,6 +92,11 @@ const pendingOf = (
   file: SharedFile.SharedFile<AuthJson.Document>
 ): Effect.Effect<PendingLogins["Type"]> => Effect.provideService(FilePendingLogins.make, AuthFile.AuthFile, file)
 
+const registrationsOf = (
+  file: SharedFile.SharedFile<AuthJson.Document>
+): Effect.Effect<ClientRegistrations["Type"]> =>
+  Effect.provideService(FileClientRegistrations.make, AuthFile.AuthFile, file)
+
 const leaveFile = (
   file: SharedFile.SharedFile<AuthJson.Document>,
   pending: PendingLogins["Type"],
@@ -107,12 +117,15 @@ const ofFile = (path: string) =>
     const file = yield* openFile(path)
     const store = yield* FileCredentialStore.make(file, AuthJson.codec)
     const pending = yield* pendingOf(file)
+    const registrations = yield* registrationsOf(file)
     return {
       location: store.location,
       store,
       pending,
+      registrations,
       records: recordsOf(store),
       attempts: pending.list,
+      clients: registrations.list,
       prepare: envelope.ready,
       enter: (tenants) => rewriteFile(file, (document, now) => MovedText.enter(document, tenants, now)),
       leave: (to) => leaveFile(file, pending, to)
@@ -130,6 +143,7 @@ const ofKeyring = ({ file }: Pick<Home["Type"], "file">) =>
     const store = yield* KeyringCredentialStore.make
     const waiting = yield* openFile(`${file}.pending.sealed`)
     const pending = yield* pendingOf(waiting)
+    const registrations = yield* registrationsOf(waiting)
     // The store itself refuses to read an index whose records went elsewhere.
     const isLeft = Effect.map(index.read, ({ movedTo }) => Option.isSome(movedTo))
     const noteInIndex = (to: Option.Option<StoreKind>) =>
@@ -149,8 +163,10 @@ const ofKeyring = ({ file }: Pick<Home["Type"], "file">) =>
       location: store.location,
       store,
       pending,
+      registrations,
       records: Effect.if(isLeft, { onTrue: () => Effect.succeed<Records>(new Map()), onFalse: () => recordsOf(store) }),
       attempts: pending.list,
+      clients: registrations.list,
       prepare: Effect.zipRight(Effect.mapError(keyring.probe, Keyring.toStoreError(keyring)), envelope.ready),
       enter: (tenants) =>
         Effect.zipRight(

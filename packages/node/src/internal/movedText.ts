@@ -41,7 +41,7 @@ const withoutKnown = (text: string, entry: JsonTree.JsonObject, layout: JsonSpli
 }
 
 /**
- * Takes the records of these tenants and these unfinished logins out, and notes where they went.
+ * Takes the records of these tenants, these unfinished logins and all registrations out, and notes where they went.
  *
  * The document must be sound.
  */
@@ -64,7 +64,8 @@ export const leave = (document: AuthJson.Document, options: {
     pending: {
       change: ({ name }) => pending.has(name) ? JsonSplice.Change.Remove() : JsonSplice.Change.Keep(),
       add: []
-    }
+    },
+    clients: { change: () => JsonSplice.Change.Remove(), add: [] }
   })
   return Option.match(Option.getRight(AuthJson.parse(text)), {
     onNone: () => text,

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { ClientRegistrations } from "@lockstep/core/ClientRegistrations"
 import type { CredentialLock } from "@lockstep/core/CredentialLock"
 import type { CredentialStore } from "@lockstep/core/CredentialStore"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
@@ -13,6 +14,7 @@ import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type * as ConfigError from "effect/ConfigError"
 import * as Layer from "effect/Layer"
 import * as AuthFile from "../AuthFile.js"
+import * as FileClientRegistrations from "../FileClientRegistrations.js"
 import * as FilePendingLogins from "../FilePendingLogins.js"
 import * as FileRefreshJournal from "../FileRefreshJournal.js"
 import * as Home from "../Home.js"
@@ -25,7 +27,7 @@ import * as KeyringKeys from "./KeyringKeys.js"
 
 /** What has no place in a keyring, because it is large or short-lived, is sealed with a key that is in there. */
 const sealed = Layer.merge(
-  FilePendingLogins.layerOfAuthFile.pipe(
+  Layer.merge(FilePendingLogins.layerOfAuthFile, FileClientRegistrations.layerOfAuthFile).pipe(
     Layer.provide(AuthFile.layerOf((home) => `${home.file}.pending.sealed`))
   ),
   FileRefreshJournal.layerSealed
@@ -47,7 +49,7 @@ const sealed = Layer.merge(
 export const layer = (
   options: Omit<Home.Options, "store"> = {}
 ): Layer.Layer<
-  Home.Home | CredentialStore | CredentialLock | RefreshJournal | PendingLogins | Host,
+  Home.Home | CredentialStore | CredentialLock | RefreshJournal | PendingLogins | ClientRegistrations | Host,
   ConfigError.ConfigError | CredentialStoreError,
   RefreshPolicy | Keyring
 > => {

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { ClientRegistrations } from "@lockstep/core/ClientRegistrations"
 import type { CredentialLock } from "@lockstep/core/CredentialLock"
 import type { CredentialStore } from "@lockstep/core/CredentialStore"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
@@ -13,6 +14,7 @@ import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type * as ConfigError from "effect/ConfigError"
 import * as Layer from "effect/Layer"
 import * as AuthFile from "../AuthFile.js"
+import * as FileClientRegistrations from "../FileClientRegistrations.js"
 import * as FileCredentialStore from "../FileCredentialStore.js"
 import * as FilePendingLogins from "../FilePendingLogins.js"
 import * as FileRefreshJournal from "../FileRefreshJournal.js"
@@ -36,7 +38,14 @@ import * as SecretsKeys from "./SecretsKeys.js"
 export const layer = (
   options: Omit<Home.Options, "store"> = {}
 ): Layer.Layer<
-  Home.Home | CredentialStore | CredentialLock | RefreshJournal | PendingLogins | Host | SealingKeys,
+  | Home.Home
+  | CredentialStore
+  | CredentialLock
+  | RefreshJournal
+  | PendingLogins
+  | ClientRegistrations
+  | Host
+  | SealingKeys,
   ConfigError.ConfigError | CredentialStoreError,
   RefreshPolicy | Keyring
 > => {
@@ -44,6 +53,7 @@ export const layer = (
   return Layer.mergeAll(
     FileCredentialStore.layerOfAuthFile,
     FilePendingLogins.layerOfAuthFile,
+    FileClientRegistrations.layerOfAuthFile,
     FileRefreshJournal.layerSealed,
     NodeHost.layer
   ).pipe(

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { ClientRegistrations } from "@lockstep/core/ClientRegistrations"
 import { CredentialLock } from "@lockstep/core/CredentialLock"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
@@ -45,6 +46,7 @@ export type Ports =
   | CredentialLock
   | RefreshJournal
   | PendingLogins
+  | ClientRegistrations
   | Host
 
 type Options = Omit<Home.Options, "store">
@@ -107,7 +109,7 @@ const ofTool = (
     const native = yield* Layer.build(Layer.provide(ofKind(store, options), patient))
     return Layer.merge(
       ToolHome.layer(tool, path, { trustLocks: options.trustLocks }),
-      Layer.succeedContext(Context.pick(PendingLogins, NativeHome)(native))
+      Layer.succeedContext(Context.pick(PendingLogins, ClientRegistrations, NativeHome)(native))
     )
   }))
 

@@ -162,9 +162,11 @@ const refuseUnequal = (location: string) =>
 interface Content {
   readonly records: MoveSide.Records
   readonly pending: MoveSide.Attempts
+  readonly clients: MoveSide.Clients
 }
 
-const contentOf = (side: MoveSide.MoveSide) => Effect.all({ records: side.records, pending: side.attempts })
+const contentOf = (side: MoveSide.MoveSide) =>
+  Effect.all({ records: side.records, pending: side.attempts, clients: side.clients })
 
 /** Copies everything and reads it back through a view that has seen nothing yet. */
 const copy = (content: Content, from: StoreKind, to: StoreKind) =>
@@ -181,6 +183,7 @@ const copy = (content: Content, from: StoreKind, to: StoreKind) =>
       yield* target.store.modify(tenant, () => Change.Put({ credential, value: () => undefined }))
     }
     for (const { login, ...key } of content.pending) yield* target.pending.put(key, login)
+    for (const { client, issuer } of content.clients) yield* target.registrations.put(issuer, client)
   }).pipe(Effect.scoped, Effect.withSpan("lockstep.move.copy"))
 
 const verify = (content: Content, to: StoreKind) =>
@@ -189,7 +192,8 @@ const verify = (content: Content, to: StoreKind) =>
     const copied = yield* contentOf(target)
     const isSame = copied.records.size === content.records.size &&
       [...content.records].every(([tenant, credential]) => Equal.equals(copied.records.get(tenant), credential)) &&
-      content.pending.every((one) => copied.pending.some((other) => Equal.equals(one.login, other.login)))
+      content.pending.every((one) => copied.pending.some((other) => Equal.equals(one.login, other.login))) &&
+      content.clients.every((one) => copied.clients.some((other) => Equal.equals(one.client, other.client)))
     if (!isSame) return yield* refuseUnequal(target.location)
     return target.location
   }).pipe(Effect.scoped, Effect.withSpan("lockstep.move.verify"))

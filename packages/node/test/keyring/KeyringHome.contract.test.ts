@@ -1,4 +1,5 @@
 import { describe } from "@effect/vitest"
+import { clientRegistrationsContract } from "@lockstep/testkit/contract/ClientRegistrationsContract"
 import { credentialStoreContract } from "@lockstep/testkit/contract/CredentialStoreContract"
 import { pendingLoginsContract } from "@lockstep/testkit/contract/PendingLoginsContract"
 import { refreshJournalContract } from "@lockstep/testkit/contract/RefreshJournalContract"
@@ -12,6 +13,7 @@ const registerAll = (name: string, views: typeof twoViews | ReturnType<typeof tw
   credentialStoreContract(name, Effect.map(views, ([a, b]) => [a.store, b.store] as const))
   refreshJournalContract(name, Effect.map(views, ([a, b]) => [a.journal, b.journal] as const))
   pendingLoginsContract(name, Effect.map(views, ([a, b]) => [a.pending, b.pending] as const))
+  clientRegistrationsContract(name, Effect.map(views, ([a, b]) => [a.registrations, b.registrations] as const))
 }
 
 describe.skipIf(!GnomeKeyring.isInstalled)("gnome-keyring", () => registerAll("gnome-keyring", twoViews))

@@ -1,5 +1,6 @@
 import { describe } from "@effect/vitest"
 import * as Keyring from "@lockstep/node/keyring/Keyring"
+import { clientRegistrationsContract } from "@lockstep/testkit/contract/ClientRegistrationsContract"
 import { credentialStoreContract } from "@lockstep/testkit/contract/CredentialStoreContract"
 import { pendingLoginsContract } from "@lockstep/testkit/contract/PendingLoginsContract"
 import { refreshJournalContract } from "@lockstep/testkit/contract/RefreshJournalContract"
@@ -20,6 +21,7 @@ const gnome = Effect.map(
 const registerAll = <E>(name: string, views: Effect.Effect<SealedHomes.TwoViews, E, Scope.Scope>): void => {
   credentialStoreContract(name, Effect.map(views, ([a, b]) => [a.store, b.store] as const))
   pendingLoginsContract(name, Effect.map(views, ([a, b]) => [a.pending, b.pending] as const))
+  clientRegistrationsContract(name, Effect.map(views, ([a, b]) => [a.registrations, b.registrations] as const))
   refreshJournalContract(name, Effect.map(views, ([a, b]) => [a.journal, b.journal] as const))
 }
 

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
+import { RegisteredClient } from "@lockstep/core/ClientRegistrations"
 import type { Credential } from "@lockstep/core/Credential"
 import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
 import { Change } from "@lockstep/core/CredentialStore"
@@ -47,13 +48,20 @@ const USER = { tenant: CODEX, user: "local" }
 const put = (opened: Stores.Opened, tenant: TenantId.TenantId, record: Credential) =>
   opened.store.modify(tenant, () => Change.Put({ credential: record, value: () => undefined }))
 
-/** Two logins, one unfinished one, and what a journal knows. */
+const ISSUER = "https://id.example"
+const CLIENT = RegisteredClient.make({
+  clientId: "dyn-1",
+  clientSecret: Option.some(Redacted.make("lockstep-rt-of-a-client"))
+})
+
+/** Two logins, one unfinished one, a client that registered itself, and what a journal knows. */
 const fill = (opened: Stores.Opened): Effect.Effect<Content, unknown> =>
   Effect.gen(function*() {
     const records = new Map([[CODEX, credential(7, { scope: Option.some("a b") })], [LONG, credential(3)]])
     for (const [tenant, record] of records) yield* put(opened, tenant, record)
     const pending = attempt(Math.floor(Date.now() / 1_000))
     yield* opened.pending.put(USER, pending)
+    yield* opened.registrations.put(ISSUER, CLIENT)
     yield* opened.journal.write(CODEX, fullRecord(CODEX))
     return { records, pending }
   })
@@ -67,6 +75,8 @@ const holds = (opened: Stores.Opened, { pending, records }: Content): Effect.Eff
       const stored = yield* opened.store.get(tenant)
       if (!Option.exists(stored, (one) => Equal.equals(one.credential, record))) return false
     }
+    const registered = yield* opened.registrations.get(ISSUER)
+    if (!Option.exists(registered, (one) => Equal.equals(one, CLIENT))) return false
     const kept = yield* opened.pending.get(USER)
     return Option.exists(kept, (one) => Equal.equals(one, pending))
   })

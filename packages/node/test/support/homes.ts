@@ -1,3 +1,4 @@
+import { ClientRegistrations } from "@lockstep/core/ClientRegistrations"
 import { CredentialLock } from "@lockstep/core/CredentialLock"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import { PendingLogins } from "@lockstep/core/PendingLogins"
@@ -24,6 +25,7 @@ export interface Opened {
   readonly home: Home.Home["Type"]
   readonly store: CredentialStore["Type"]
   readonly pending: PendingLogins["Type"]
+  readonly registrations: ClientRegistrations["Type"]
   readonly journal: RefreshJournal["Type"]
   readonly lock: CredentialLock["Type"]
 }
@@ -41,6 +43,7 @@ export const open = (directory: string, options: Home.Options = {}) =>
       home: Context.get(context, Home.Home),
       store: Context.get(context, CredentialStore),
       pending: Context.get(context, PendingLogins),
+      registrations: Context.get(context, ClientRegistrations),
       journal: Context.get(context, RefreshJournal),
       lock: Context.get(context, CredentialLock)
     })

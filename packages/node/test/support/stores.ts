@@ -1,3 +1,4 @@
+import { ClientRegistrations } from "@lockstep/core/ClientRegistrations"
 import { CredentialLock } from "@lockstep/core/CredentialLock"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import { PendingLogins } from "@lockstep/core/PendingLogins"
@@ -113,6 +114,7 @@ export const open = ({ home: directory, keyring }: Pick<Place, "home" | "keyring
       home: Context.get(context, Home.Home),
       store: Context.get(context, CredentialStore),
       pending: Context.get(context, PendingLogins),
+      registrations: Context.get(context, ClientRegistrations),
       journal: Context.get(context, RefreshJournal),
       lock: Context.get(context, CredentialLock),
       coordinator: Context.get(context, RefreshCoordinator.RefreshCoordinator),
