@@ -8,7 +8,6 @@ import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as Headers from "@effect/platform/Headers"
 import * as HttpBody from "@effect/platform/HttpBody"
 import * as HttpClient from "@effect/platform/HttpClient"
-import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type { HttpClientResponse } from "@effect/platform/HttpClientResponse"
 import * as UrlParams from "@effect/platform/UrlParams"
@@ -17,12 +16,13 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Stream from "effect/Stream"
-import type { BearerError } from "./BearerError.js"
-import type { BearerOptions } from "./BearerOptions.js"
+import { type BearerError, RequestRefused } from "./BearerError.js"
+import type { BearerOptions, Target } from "./BearerOptions.js"
 import * as Bearer from "./internal/bearer.js"
 import { BODY_HEADERS, ORIGIN_HEADERS } from "./internal/redirect.js"
-import { isReplayable } from "./internal/replayable.js"
+import { release } from "./internal/release.js"
+import { isReplayable, WITHOUT_COOKIES } from "./internal/replayable.js"
+import * as WithoutToken from "./internal/withoutToken.js"
 import type { RefreshCoordinator } from "./RefreshCoordinator.js"
 
 /**
@@ -35,11 +35,9 @@ export type Options = BearerOptions
 
 type Request = HttpClientRequest.HttpClientRequest
 
-/** A rejected response is read to its end, which keeps the connection, unless it is long or slow. */
-const RELEASE_BYTES = 65_536
-const RELEASE_TIME = "1 second"
-
 const urlOf = (request: Request) => UrlParams.makeUrl(request.url, request.urlParams, request.hash)
+
+const targetOf = (request: Request): Target => ({ method: request.method, url: Either.getOrThrow(urlOf(request)) })
 
 const isEmpty = ({ body }: Request): boolean =>
   body._tag === "Empty" || (body._tag === "Raw" && (body.body === null || body.body === undefined))
@@ -54,36 +52,52 @@ const withoutHeaders = (request: Request, names: ReadonlyArray<string>): Request
     names.reduce((headers, name) => Headers.remove(headers, name), request.headers)
   )
 
-/** The request that the caller made: the one that was sent holds the token, and whoever prints this must not. */
-const withoutToken = (response: HttpClientResponse, request: Request): HttpClientResponse =>
-  Object.create(response, { request: { value: request, enumerable: true } }) as HttpClientResponse
-
-const hideToken = <E>(error: E, request: Request): E => {
-  if (!HttpClientError.isHttpClientError(error)) return error
-  const hidden = error._tag === "RequestError"
-    ? new HttpClientError.RequestError({ ...error, request })
-    : new HttpClientError.ResponseError({ ...error, request, response: withoutToken(error.response, request) })
-  return hidden as E
-}
-
 const redactAuthorization = Effect.locallyWith(
   Headers.currentRedactedNames,
   (names: ReadonlyArray<string | RegExp>) => [...names, "authorization"]
 )
 
-/** The client built on `fetch` would follow redirects by itself. */
-const followNothing = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+/** The client that is built on `fetch` would follow redirects by itself. */
+const followNothing = (body: HttpBody.HttpBody) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.contextWithEffect((context: Context.Context<R>) =>
-    Effect.provideService(effect, FetchHttpClient.RequestInit, {
-      ...Option.getOrUndefined(
-        Context.getOption(context as Context.Context<unknown>, FetchHttpClient.RequestInit as never)
-      ),
-      redirect: "manual"
-    })
-  ) as Effect.Effect<A, E, R>
+    Effect.provide(
+      effect,
+      Context.add(context, FetchHttpClient.RequestInit, {
+        ...(body._tag === "Stream" ? WITHOUT_COOKIES : {}),
+        ...Option.getOrUndefined(Context.getOption(context, FetchHttpClient.RequestInit)),
+        redirect: "manual"
+      })
+    )
+  )
 
 /**
- * Makes the transformation of a client for one tenant.
+ * `HttpClient.followRedirects` inside of this client sends whatever headers it was given to wherever it is sent. There is
+ * no way to see it from here before it happens; that it happened is told in the first test.
+ */
+const noticeEscape = (
+  tenant: string,
+  { url }: Target,
+  response: HttpClientResponse
+): Effect.Effect<void, RequestRefused> => {
+  const reached = response.request.url
+  return !URL.canParse(reached) || new URL(reached).origin === url.origin
+    ? Effect.void
+    : new RequestRefused({
+      tenant,
+      reason: "OtherOrigin",
+      origin: new URL(reached).origin,
+      detail: "a client inside of this one follows redirects by itself, and may have sent the token there"
+    })
+}
+
+/**
+ * Makes the transformation of a client for one tenant. Redirects are followed here, as the Fetch standard has it, and
+ * never with the token to another origin: the client that is given must not follow them itself. Those on `fetch` are
+ * told so with every request, for which `FetchHttpClient.RequestInit` counts as it is where the request is made, and not
+ * as it was where the layer was built. `HttpClient.followRedirects` and `HttpClient.withScope` go outside and inside of
+ * it, in this order.
+ *
+ * A timeout around a request counts the refresh before it, too; the option `timeout` does not.
  *
  * @since 0.1.0
  * @category constructors
@@ -94,16 +108,19 @@ export const make = (options: Options): Effect.Effect<
   RefreshCoordinator
 > =>
   Effect.map(Bearer.make(options), (bearer) => <E, R>(client: HttpClient.HttpClient.With<E, R>) => {
-    const sendAs = (request: Request, sent: Request): Effect.Effect<HttpClientResponse, E, R> =>
+    const sendAs = (request: Request, sent: Request): Effect.Effect<HttpClientResponse, E | RequestRefused, R> =>
       HttpClient.mapRequest(client, () => sent).execute(request).pipe(
-        Effect.map((response) => withoutToken(response, request)),
-        Effect.mapError((error) => hideToken(error, request)),
-        followNothing,
+        Effect.tap((response) =>
+          sent === request ? Effect.void : noticeEscape(options.tenant, targetOf(request), response)
+        ),
+        Effect.map((response) => WithoutToken.ofResponse(response, request)),
+        Effect.mapError((error) => WithoutToken.ofError(error, request)),
+        followNothing(sent.body),
         redactAuthorization
       )
 
-    const run = bearer<Request, HttpClientResponse, E, R>({
-      target: (request) => ({ method: request.method, url: Either.getOrThrow(urlOf(request)) }),
+    const run = bearer<Request, HttpClientResponse, E | RequestRefused, R>({
+      target: targetOf,
       hasAuthorization: (request) => Headers.has(request.headers, "authorization"),
       follows: () => true,
       body: (request) => ({ isEmpty: isEmpty(request), isReplayable: mayReplay(request) }),
@@ -124,14 +141,7 @@ export const make = (options: Options): Effect.Effect<
       },
       status: ({ status }) => status,
       header: ({ headers }, name) => headers[name],
-      release: (response) =>
-        response.stream.pipe(
-          Stream.mapAccum(0, (total, chunk) => [total + chunk.length, total + chunk.length] as const),
-          Stream.takeWhile((total) => total < RELEASE_BYTES),
-          Stream.runDrain,
-          Effect.timeoutOption(RELEASE_TIME),
-          Effect.ignore
-        )
+      release
     })
 
     return HttpClient.transform(client, (effect, request) =>

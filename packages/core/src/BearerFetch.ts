@@ -5,15 +5,17 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Runtime from "effect/Runtime"
+import * as Tracer from "effect/Tracer"
 import type { BearerOptions } from "./BearerOptions.js"
 import * as Bearer from "./internal/bearer.js"
 import { BODY_HEADERS, ORIGIN_HEADERS } from "./internal/redirect.js"
-import { isReplayable } from "./internal/replayable.js"
+import { isReplayable, WITHOUT_COOKIES } from "./internal/replayable.js"
 import type { RefreshCoordinator } from "./RefreshCoordinator.js"
 
 /**
@@ -98,7 +100,8 @@ class Rejection {
 export const make = (options: Options): Effect.Effect<FetchLike, never, RefreshCoordinator> =>
   Effect.gen(function*() {
     const bearer = yield* Bearer.make(options)
-    const runtime = yield* Effect.runtime<never>()
+    // The span that this is made in has ended when the requests are made.
+    const runtime = Runtime.updateContext(yield* Effect.runtime<never>(), Context.omit(Tracer.ParentSpan))
 
     const run = bearer<Parts, Response, Rejection, never>({
       target: ({ method, url }) => ({ method: method.toUpperCase(), url }),
@@ -109,6 +112,7 @@ export const make = (options: Options): Effect.Effect<FetchLike, never, RefreshC
         Effect.tryPromise({
           try: (interrupted) =>
             (options.fetch ?? globalThis.fetch)(url, {
+              ...(isReplayable(body) ? {} : WITHOUT_COOKIES),
               ...rest,
               method,
               headers: Option.match(token, {

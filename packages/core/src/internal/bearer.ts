@@ -87,6 +87,7 @@ export const make = (options: BearerOptions) =>
     return <Request, Response, E, R>(wire: Wire<Request, Response, E, R>) =>
     (first: Request): Effect.Effect<Response, E | BearerError, R> =>
       Effect.suspend(() => {
+        const background = isBackground(wire.target(first))
         /** Milliseconds spent on sending, all of this call's requests together. */
         let spent = 0
 
@@ -116,7 +117,7 @@ export const make = (options: BearerOptions) =>
           Effect.gen(function*() {
             const target = wire.target(course.request)
             const brake = brakeOf(target)
-            if (isBackground(target)) {
+            if (background) {
               yield* told("lockstep.bearer.rejected", `rejected the token of ${tenant} in the background`, target)
               return response
             }
@@ -191,7 +192,7 @@ export const make = (options: BearerOptions) =>
             ? Option.some(new RequestRefused({ tenant, reason: "AuthorizationPresent", origin: target.url.origin }))
             : binding.ofRequest(target)
           if (Option.isSome(refusal)) return yield* refusal.value
-          const token = yield* (isBackground(target)
+          const token = yield* (background
             ? coordinator.peek(tenant, demand)
             : coordinator.accessToken(tenant, demand))
           yield* permit(target, token)

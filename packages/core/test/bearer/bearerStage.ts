@@ -1,15 +1,20 @@
 /** A machine in memory, a process on it, and resource servers in memory that know which tokens are good. */
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
-import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as BearerClient from "@lockstep/core/BearerClient"
 import type { BearerError } from "@lockstep/core/BearerError"
+import * as BearerFetch from "@lockstep/core/BearerFetch"
+import type { BearerOptions } from "@lockstep/core/BearerOptions"
 import { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as MemoryMachine from "@lockstep/testkit/MemoryMachine"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/TestClock"
 import * as Scenario from "../coordinator/scenario.js"
 
 export const API = "https://api.example"
@@ -25,7 +30,7 @@ export interface Arrived {
 
 export type Answer = (arrived: Arrived) => Effect.Effect<Response>
 
-const bearer = (token: string) => `Bearer ${token}`
+export const bearer = (token: string) => `Bearer ${token}`
 
 /** Answers 401 to every token that is not good, as RFC 6750 has it. */
 export const guarded = (isGood: (token: string | undefined) => boolean): Answer => ({ authorization }) =>
@@ -50,13 +55,14 @@ export const server = (answer: Answer) => {
   const arrivals: Array<Arrived> = []
   const signals = Effect.runSync(Queue.unbounded<Arrived>())
   let answers = answer
+  let isBroken = false
   const receive = (arrived: Arrived) =>
     Effect.suspend(() => {
       arrivals.push(arrived)
       return Effect.zipRight(Queue.offer(signals, arrived), answers(arrived))
     })
   const client: HttpClient.HttpClient = HttpClient.make((request, url) =>
-    Effect.map(
+    Effect.flatMap(
       receive({
         method: request.method,
         url: url.toString(),
@@ -64,7 +70,10 @@ export const server = (answer: Answer) => {
         headers: request.headers,
         body: bodyOf(request)
       }),
-      (response) => HttpClientResponse.fromWeb(request, response)
+      (response) =>
+        isBroken
+          ? new HttpClientError.RequestError({ request, reason: "Transport", description: "connection reset" })
+          : Effect.succeed(HttpClientResponse.fromWeb(request, response))
     )
   )
   const fetch = (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
@@ -78,7 +87,10 @@ export const server = (answer: Answer) => {
         body: init.body
       }),
       init.signal ? { signal: init.signal } : {}
-    )
+    ).then((response) => {
+      if (isBroken) throw new TypeError("fetch failed")
+      return response
+    })
   }
   return {
     arrivals,
@@ -90,21 +102,8 @@ export const server = (answer: Answer) => {
     answer: (next: Answer) => void (answers = next),
     /** The tokens that arrived, in order. */
     tokens: () => arrivals.map(({ authorization }) => authorization),
-    /** Fails every request in the way that a broken connection does. */
-    broken: HttpClient.make((request) =>
-      Effect.zipRight(
-        Effect.sync(() =>
-          arrivals.push({
-            method: request.method,
-            url: request.url,
-            authorization: request.headers["authorization"],
-            headers: request.headers,
-            body: undefined
-          })
-        ),
-        new HttpClientError.RequestError({ request, reason: "Transport", description: "connection reset" })
-      )
-    )
+    /** From now on every request arrives, and its connection breaks. */
+    breakConnections: () => void (isBroken = true)
   }
 }
 
@@ -127,6 +126,7 @@ type Fields = Parameters<MemoryMachine.MemoryMachine["server"]["issue"]>[0]
 export const login = (fields: Fields = {}, tenant: TenantId = MemoryMachine.tenant) =>
   Effect.gen(function*() {
     const machine = yield* MemoryMachine.make()
+    yield* TestClock.adjust("1 hour")
     yield* machine.write(
       tenant,
       machine.server.issue({ ...(yield* Scenario.validFor(3_600)), resource: Option.some(`${API}/mcp`), ...fields })
@@ -140,13 +140,86 @@ export const login = (fields: Fields = {}, tenant: TenantId = MemoryMachine.tena
     }
   })
 
+export type Server = ReturnType<typeof server>
+
+export interface Init {
+  readonly method?: "GET" | "POST" | "PUT" | "DELETE"
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: undefined | string | Uint8Array | URLSearchParams | FormData | ReadableStream<Uint8Array>
+}
+
+export interface Answered {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly text: Effect.Effect<string, HttpClientError.HttpClientError>
+}
+
+/** What `fetch` rejects with beside the typed errors. */
+export class Failed {
+  readonly _tag = "Failed"
+  readonly reason: unknown
+  constructor(reason: unknown) {
+    this.reason = reason
+  }
+}
+
+export type Call = (
+  url: string,
+  init?: Init
+) => Effect.Effect<Answered, BearerError | HttpClientError.HttpClientError | Failed>
+
+const withBody = (request: HttpClientRequest.HttpClientRequest, body: Init["body"]) => {
+  if (body === undefined) return request
+  if (typeof body === "string") return HttpClientRequest.bodyText(request, body)
+  if (body instanceof Uint8Array) return HttpClientRequest.bodyUint8Array(request, body)
+  if (body instanceof URLSearchParams) return HttpClientRequest.bodyUrlParams(request, body)
+  if (body instanceof FormData) return HttpClientRequest.bodyFormData(request, body)
+  return HttpClientRequest.bodyStream(request, Stream.fromReadableStream(() => body, (error) => error))
+}
+
+const isTyped = (error: unknown): error is BearerError =>
+  error instanceof Error && "_tag" in error && typeof error._tag === "string"
+
+/** The two clients in one shape, so that every scene is played with both. */
+export const KINDS: ReadonlyArray<
+  readonly [name: string, make: (api: Server, options: BearerOptions) => Effect.Effect<Call, never, RefreshCoordinator>]
+> = [
+  [
+    "the HttpClient",
+    (api, options) =>
+      Effect.map(BearerClient.make(options), (transform) => (url, init = {}) =>
+        transform(api.client).execute(
+          withBody(HttpClientRequest.make(init.method ?? "GET")(url), init.body).pipe(
+            HttpClientRequest.setHeaders(init.headers ?? {})
+          )
+        ))
+  ],
+  [
+    "fetch",
+    (api, options) =>
+      Effect.map(BearerFetch.make({ ...options, fetch: api.fetch }), (fetch) => (url, init = {}) =>
+        Effect.map(
+          Effect.tryPromise({
+            try: () => fetch(url, init as RequestInit),
+            catch: (error) => isTyped(error) ? error : new Failed(error)
+          }),
+          (response) => ({
+            status: response.status,
+            headers: Object.fromEntries(response.headers.entries()),
+            text: Effect.promise(() => response.text())
+          })
+        ))
+  ]
+]
+
 /** How a call ended: the status of its answer, or the word for its error. */
 export const outcome = <R>(
-  call: Effect.Effect<{ readonly status: number }, BearerError | HttpClientError.HttpClientError, R>
+  call: Effect.Effect<{ readonly status: number }, BearerError | HttpClientError.HttpClientError | Failed, R>
 ): Effect.Effect<string | number, never, R> =>
   Effect.match(call, {
     onSuccess: ({ status }) => status,
-    onFailure: (error) => "reason" in error ? `${error._tag}(${error.reason})` : error._tag
+    onFailure: (error) =>
+      "reason" in error && typeof error.reason === "string" ? `${error._tag}(${error.reason})` : error._tag
   })
 
-export { bearer }
+export { RefreshCoordinator as Coordinator }

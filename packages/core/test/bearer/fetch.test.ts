@@ -1,0 +1,136 @@
+import { assert, describe, it } from "@effect/vitest"
+import { RequestRefused } from "@lockstep/core/BearerError"
+import * as BearerFetch from "@lockstep/core/BearerFetch"
+import { ReauthorizationRequired } from "@lockstep/core/Errors"
+import * as MemoryMachine from "@lockstep/testkit/MemoryMachine"
+import * as Effect from "effect/Effect"
+import * as Scenario from "../coordinator/scenario.js"
+import * as Stage from "./bearerStage.js"
+
+const { tenant } = MemoryMachine
+
+const reject = (call: () => Promise<unknown>): Effect.Effect<unknown> =>
+  Effect.flip(Effect.tryPromise({ try: call, catch: (reason) => reason })).pipe(
+    Effect.orElseFail(() => "it was expected to reject"),
+    Effect.merge
+  )
+
+const made = (answer: Stage.Answer, fields?: Parameters<typeof Stage.login>[0]) =>
+  Effect.gen(function*() {
+    const { machine, use } = yield* Stage.login(fields)
+    const api = Stage.server(answer)
+    return { machine, api, fetch: yield* use(BearerFetch.make({ tenant, fetch: api.fetch })) }
+  })
+
+describe("the fetch", () => {
+  it.scoped("rejects with the typed error itself", () =>
+    Effect.gen(function*() {
+      const { fetch, machine } = yield* made(Stage.answering(200), Scenario.EXPIRED)
+      machine.server.next(Scenario.INVALID_GRANT)
+      const error = yield* reject(() => fetch(Stage.API))
+      assert.isTrue(error instanceof Error && error instanceof ReauthorizationRequired)
+      assert.isTrue((yield* reject(() => fetch("http://api.example"))) instanceof RequestRefused)
+    }))
+
+  it.scoped("rejects with what fetch itself rejects with, as it is", () =>
+    Effect.gen(function*() {
+      const { use } = yield* Stage.login()
+      const reason = new TypeError("fetch failed", { cause: "ECONNRESET" })
+      const fetch = yield* use(BearerFetch.make({ tenant, fetch: () => Promise.reject(reason) }))
+      assert.strictEqual(yield* reject(() => fetch(Stage.API)), reason)
+    }))
+
+  it.scoped("rejects as fetch does what is no address or was aborted before, and asks for no token", () =>
+    Effect.gen(function*() {
+      const { api, fetch, machine } = yield* made(Stage.answering(200), Scenario.EXPIRED)
+      assert.instanceOf(yield* reject(() => fetch("no address")), TypeError)
+      assert.strictEqual(yield* reject(() => fetch(Stage.API, { signal: AbortSignal.abort("no") })), "no")
+      assert.deepStrictEqual([api.arrivals, machine.server.requests], [[], []])
+    }))
+
+  it.scoped("takes a Request with its method, headers and body, and sends it twice where it must", () =>
+    Effect.gen(function*() {
+      const { api, fetch } = yield* made(Stage.accepting("lockstep-at-1"))
+      const request = new Request(`${Stage.API}/x`, { method: "PUT", body: "abc", headers: { "x-own": "1" } })
+      const response = yield* Effect.promise(() => fetch(request, { headers: { "x-own": "2" } }))
+      assert.strictEqual(response.status, 200)
+      assert.deepStrictEqual(
+        api.arrivals.map(({ body, headers, method, url }) => [
+          method,
+          url,
+          headers["x-own"],
+          new TextDecoder().decode(body as ArrayBuffer)
+        ]),
+        Array.from({ length: 2 }, () => ["PUT", `${Stage.API}/x`, "2", "abc"])
+      )
+      assert.isTrue(request.bodyUsed)
+    }))
+
+  it.scoped("takes a URL, passes unknown options on, and leaves the caller's headers alone", () =>
+    Effect.gen(function*() {
+      const { use } = yield* Stage.login()
+      const inits: Array<unknown> = []
+      const fetch = yield* use(BearerFetch.make({
+        tenant,
+        fetch: async (_url, init) => {
+          inits.push(init)
+          return new Response("ok")
+        }
+      }))
+      const headers = new Headers({ "x-own": "1" })
+      const dispatcher = {}
+      yield* Effect.promise(() => fetch(new URL(Stage.API), { method: "post", headers, dispatcher } as RequestInit))
+      assert.deepInclude(inits[0], { method: "POST", dispatcher })
+      assert.isFalse(headers.has("authorization"))
+    }))
+
+  it.scoped("uses the global fetch of the moment, and keeps its answer as it is", () =>
+    Effect.gen(function*() {
+      const { use } = yield* Stage.login()
+      const fetch = yield* use(BearerFetch.make({ tenant }))
+      const answer = new Response("ok")
+      const { fetch: before } = globalThis
+      globalThis.fetch = async () => answer
+      const response = yield* Effect.ensuring(
+        Effect.promise(() => fetch(Stage.API)),
+        Effect.sync(() => void (globalThis.fetch = before))
+      )
+      assert.strictEqual(response, answer)
+    }))
+
+  it.scoped("lets go of the body of a rejected answer, and never of the one that it hands out", () =>
+    Effect.gen(function*() {
+      const { use } = yield* Stage.login()
+      const cancelled: Array<string> = []
+      let count = 0
+      const fetch = yield* use(BearerFetch.make({
+        tenant,
+        fetch: async () => {
+          const name = `answer ${++count}`
+          return new Response(new ReadableStream({ cancel: () => void cancelled.push(name) }), { status: 401 })
+        }
+      }))
+      const response = yield* Effect.promise(() => fetch(Stage.API))
+      assert.deepStrictEqual(cancelled, ["answer 1"])
+      yield* Effect.promise(async () => response.body?.cancel())
+      assert.deepStrictEqual(cancelled, ["answer 1", "answer 2"])
+    }))
+
+  it.scoped("leaves nothing behind on a signal that many requests share", () =>
+    Effect.gen(function*() {
+      const { fetch } = yield* made(Stage.answering(200))
+      const { signal } = new AbortController()
+      let listeners = 0
+      const { addEventListener, removeEventListener } = signal
+      signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+        listeners++
+        addEventListener.apply(signal, args)
+      }
+      signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
+        listeners--
+        removeEventListener.apply(signal, args)
+      }
+      for (let n = 0; n < 20; n++) yield* Effect.promise(() => fetch(Stage.API, { signal }))
+      assert.strictEqual(listeners, 0)
+    }))
+})
