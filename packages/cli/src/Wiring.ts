@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { ClientRegistrations } from "@lockstep/core/ClientRegistrations"
 import { CredentialLock } from "@lockstep/core/CredentialLock"
 import type { CredentialStore } from "@lockstep/core/CredentialStore"
 import * as CredentialWriter from "@lockstep/core/CredentialWriter"
@@ -60,6 +61,7 @@ export type Services =
   | RefreshPolicy.RefreshPolicy
   | TokenEndpoint
   | PendingLogins
+  | ClientRegistrations
   | Fetch.Fetch
   | VendorRegistry.VendorRegistry
   | VendorSettings.VendorSettings

@@ -51,6 +51,8 @@ export class PendingLogin extends Schema.Class<PendingLogin>("@lockstep/core/Pen
   privateKey: optionalSecret("private_key"),
   /** Whether a live login may be replaced, as said when the attempt began. */
   replace: Schema.optionalWith(Schema.Boolean, { default: () => false }),
+  /** Whether what it replaces has to be the same account's, as far as both are known. */
+  sameAccount: Schema.optionalWith(Schema.Boolean, { default: () => false }).pipe(Schema.fromKey("same_account")),
   /** The login that was there when the attempt began: the only one that it may replace. Opaque. */
   replaces: optionalText("replaces"),
   createdAt: Schema.optionalWith(Schema.Number, { default: () => 0 }).pipe(Schema.fromKey("created_at"))

@@ -66,10 +66,12 @@ const asksFor = (scope: Option.Option<string>, ...words: ReadonlyArray<string>):
 
 /**
  * OpenID Connect Core section 11: a server ignores `offline_access` without a prompt for consent, and gives no refresh
- * token then. A vendor whose scopes are known is asked as its own program asks.
+ * token then; a server of MCP need not be one of OpenID Connect. A vendor whose scopes are known is asked as its own program asks.
  */
 const prompt = ({ request: { vendor }, scope }: LoginTarget): Record<string, string> =>
-  vendor.scopes.length === 0 && asksFor(scope, "openid", "offline_access") ? { prompt: "consent" } : {}
+  vendor.scopes.length === 0 && asksFor(scope, ...vendor.strict ? [] : ["openid"], "offline_access")
+    ? { prompt: "consent" }
+    : {}
 
 /**
  * Adds parameters to an address, spaces as `%20`: not every server reads `+` in a query.

@@ -1,5 +1,5 @@
 /**
- * Finds the client id that speaks to a vendor, where neither a record nor a person named one.
+ * Finds the client that speaks to a server, where neither a record nor a person named one.
  *
  * @since 0.1.0
  */
@@ -17,7 +17,11 @@ import * as VendorVariables from "./VendorVariables.js"
 export interface ClientIds {
   /** `LOCKSTEP_<VENDOR>_CLIENT_ID`, then the vendor's own variables, then the descriptor. */
   readonly find: (vendor: OAuthVendor) => Effect.Effect<Option.Option<string>>
+  /** `LOCKSTEP_CLIENT_METADATA_URL`: the address of a client id metadata document, which is a client id itself. */
+  readonly document: Effect.Effect<Option.Option<string>>
 }
+
+const DOCUMENT = "LOCKSTEP_CLIENT_METADATA_URL"
 
 /**
  * Makes a finder that asks the environment anew each time.
@@ -34,6 +38,7 @@ export const make: Effect.Effect<ClientIds> = Effect.configProviderWith((provide
           ...vendor.clientIdVariables
         ]),
         Option.orElse(() => vendor.clientId)
-      )
+      ),
+    document: VendorVariables.read(provider, [DOCUMENT])
   })
 )

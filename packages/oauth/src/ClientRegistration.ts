@@ -56,7 +56,11 @@ const aws = ({ scope }: LoginTarget): JsonObject.JsonObject => ({
   scopes: Option.match(scope, { onNone: () => [], onSome: (words) => words.split(" ") })
 })
 
-const clientIn = (answer: JsonObject.JsonObject, isAws: boolean): Option.Option<LoginClient> =>
+const clientIn = (
+  answer: JsonObject.JsonObject,
+  isAws: boolean,
+  redirectUri: Option.Option<string>
+): Option.Option<LoginClient> =>
   Option.map(JsonObject.text(answer, "client_id"), (id) => {
     const secret = Option.map(JsonObject.text(answer, "client_secret"), (text) => Redacted.make(text))
     return {
@@ -70,7 +74,8 @@ const clientIn = (answer: JsonObject.JsonObject, isAws: boolean): Option.Option<
       authMethod: isAws ? Option.none() : Option.orElse(
         JsonObject.text(answer, "token_endpoint_auth_method"),
         () => Option.some(Option.isSome(secret) ? "client_secret_basic" : "none")
-      )
+      ),
+      redirect: { _tag: "Registered" as const, uri: redirectUri }
     }
   })
 
@@ -131,7 +136,7 @@ export const register = (
     }
     const { answer } = exchange
     const isSuccess = answer.status >= 200 && answer.status <= 299
-    const client = isSuccess ? clientIn(LoginGrant.membersOf(vendor, answer), isAws) : Option.none()
+    const client = isSuccess ? clientIn(LoginGrant.membersOf(vendor, answer), isAws, redirectUri) : Option.none()
     return Option.isSome(client) ? client.value : yield* refused(target, answer, yield* Clock.currentTimeMillis)
   }).pipe(Effect.withSpan("lockstep.login.register", {
     attributes: { tenant: target.request.tenant, vendor: target.request.vendor.id }

@@ -1,5 +1,6 @@
 /**
- * Finds a server's endpoints from its issuer: RFC 8414, then OpenID Connect Discovery 1.0.
+ * Finds a server's endpoints from its issuer, in the order of MCP: RFC 8414; the document of OpenID Connect where RFC 8414
+ * puts its own; and where OpenID Connect Discovery 1.0 puts it. They differ for an issuer with a path.
  *
  * @since 0.1.0
  */
@@ -35,12 +36,24 @@ const LIFETIME = Duration.toMillis("1 hour")
 /** What is waited before a server is asked again that names no time. */
 const PAUSE = 1_000
 
-const ALGORITHMS = ["oauth2", "oidc"] as const
+type Place = "oauth" | "openidInserted" | "openidAppended"
+
+const placesOf = ({ pathname }: URL): ReadonlyArray<Place> =>
+  pathname === "/" ? ["oauth", "openidAppended"] : ["oauth", "openidInserted", "openidAppended"]
+
+/** RFC 8414 section 5: an OpenID Connect server may put its document where RFC 8414 wants one. */
+const atPlace = (place: Place, url: string): string =>
+  place === "openidInserted" ? url.replace("/.well-known/oauth-authorization-server/", `${OPENID}/`) : url
+
+const OPENID = "/.well-known/openid-configuration"
 
 interface Inquiry {
   readonly fetch: FetchFunction
   readonly tenant: TenantId
   readonly issuer: URL
+  /** As it was named. */
+  readonly text: string
+  readonly isExact: boolean
 }
 
 const rejected = (tenant: TenantId, detail: string) => new ProviderRejected({ tenant, reason: "Protocol", detail })
@@ -52,21 +65,33 @@ const unavailable = (
   retryAfter = PAUSE
 ) => new ProviderUnavailable({ tenant, reason, retryAfter, detail })
 
-/** The document of one algorithm; `None` where the server has none there. */
+/** Some servers name themselves with a slash and are named without it, or the other way round. */
+const otherIssuer = (tenant: TenantId, named: string, found: unknown) =>
+  rejected(
+    tenant,
+    `the discovery document names another issuer${
+      typeof found === "string" && found.replace(/\/$/, "") === named.replace(/\/$/, "")
+        ? ": they differ in the slash at the end"
+        : ""
+    }`
+  )
+
+/** The document at one place; `None` where the server has none there. */
 const ask = (
-  { fetch, issuer, tenant }: Inquiry,
-  algorithm: typeof ALGORITHMS[number]
+  { fetch, isExact, issuer, tenant, text }: Inquiry,
+  place: Place
 ): Effect.Effect<Option.Option<OAuth.AuthorizationServer>, DiscoveryError> =>
   Effect.gen(function*() {
     const request = yield* WireRequest.capture((customFetch) =>
       OAuth.discoveryRequest(issuer, {
-        algorithm,
+        algorithm: place === "openidAppended" ? "oidc" : "oauth2",
         headers: { ...OAuthVendor.generic.headers },
         [OAuth.customFetch]: customFetch,
         [OAuth.allowInsecureRequests]: EndpointUrl.isLoopback(issuer)
       })
     ).pipe(Effect.mapError(({ detail }) => rejected(tenant, detail)))
-    const exchange = yield* Exchange.send(fetch, request).pipe(
+    const placed = new WireRequest.WireRequest({ ...request, url: atPlace(place, request.url) })
+    const exchange = yield* Exchange.send(fetch, placed).pipe(
       Effect.timeoutFail({
         duration: TIMEOUT,
         onTimeout: () => unavailable(tenant, "Transport", "discovery was not answered in time")
@@ -91,10 +116,16 @@ const ask = (
         ),
       catch: (cause) => cause
     }).pipe(
+      Effect.filterOrFail(
+        (found) => !isExact || found.issuer === text,
+        ({ issuer: found }) => otherIssuer(tenant, text, found)
+      ),
       Effect.asSome,
       Effect.catchAll((cause) =>
         cause instanceof OAuth.OperationProcessingError && cause.code === OAuth.JSON_ATTRIBUTE_COMPARISON
-          ? rejected(tenant, "the discovery document names another issuer")
+          ? otherIssuer(tenant, text, undefined)
+          : cause instanceof ProviderRejected
+          ? cause
           // A page instead of a document, as single-page applications serve under every path.
           : Effect.succeedNone
       )
@@ -112,6 +143,8 @@ export interface Discovery {
     readonly fetch: FetchFunction
     readonly tenant: TenantId
     readonly issuer: string
+    /** Whether the document has to name the issuer letter for letter, and not only the same address. */
+    readonly isExact?: boolean
   }) => Effect.Effect<OAuth.AuthorizationServer, DiscoveryError>
 }
 
@@ -124,17 +157,22 @@ export interface Discovery {
 export const make: Effect.Effect<Discovery> = Effect.sync(() => {
   const known = new Map<string, { readonly at: number; readonly metadata: OAuth.AuthorizationServer }>()
   return {
-    metadata: ({ fetch, issuer: text, tenant }) =>
+    metadata: ({ fetch, isExact = false, issuer: text, tenant }) =>
       Effect.gen(function*() {
         const now = yield* Clock.currentTimeMillis
         const earlier = known.get(text)
-        if (earlier !== undefined && now >= earlier.at && now < earlier.at + LIFETIME) return earlier.metadata
+        if (earlier !== undefined && now >= earlier.at && now < earlier.at + LIFETIME) {
+          if (isExact && earlier.metadata.issuer !== text) {
+            return yield* otherIssuer(tenant, text, earlier.metadata.issuer)
+          }
+          return earlier.metadata
+        }
         const issuer = yield* Effect.mapError(
           EndpointUrl.parse(text, "the issuer"),
           (detail) => rejected(tenant, detail)
         )
-        for (const algorithm of ALGORITHMS) {
-          const found = yield* ask({ fetch, tenant, issuer }, algorithm)
+        for (const place of placesOf(issuer)) {
+          const found = yield* ask({ fetch, tenant, issuer, text, isExact }, place)
           if (Option.isSome(found)) {
             known.set(text, { at: now, metadata: found.value })
             return found.value

@@ -30,6 +30,8 @@ export interface LoginRequest extends PendingKey {
   readonly resource: Option.Option<string>
   /** Whether a live login may be replaced. */
   readonly replace: boolean
+  /** Whether what it replaces has to be the same account's, as far as both are known: a login that only widens another. */
+  readonly sameAccount?: boolean
   /** In place of the vendor's ports. */
   readonly port: Option.Option<number>
   /** How long the person may take. Ten minutes, or what the server says. */

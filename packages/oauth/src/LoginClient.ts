@@ -1,19 +1,22 @@
 /**
  * The client that a login speaks as: the one that the request or the environment names, the vendor's, the one that this
- * tenant has at this server already, in this order. Where there is none, one has to be registered.
+ * tenant has at this server already, the one whose metadata is at an address of ours, and the one that registered itself
+ * with this issuer before, in this order. Where there is none, one has to be registered.
  *
  * @since 0.1.0
  */
+import { type ClientRegistrations, isOver, type RegisteredClient } from "@lockstep/core/ClientRegistrations"
 import type { Credential } from "@lockstep/core/Credential"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
+import type * as OAuth from "oauth4webapi"
 import type { ClientIds } from "./ClientIds.js"
 import * as ClientSecrets from "./ClientSecrets.js"
 import type { LoginRequest } from "./Login.js"
 import { LoginUnavailable } from "./LoginError.js"
-import type * as OAuthVendor from "./OAuthVendor.js"
+import * as OAuthVendor from "./OAuthVendor.js"
 
 /**
  * A client as a server knows it. `secret` is one that belongs in the record: a vendor's own secret does not.
@@ -28,7 +31,33 @@ export interface LoginClient {
   readonly secretExpiresAt: Option.Option<number>
   /** RFC 7591. */
   readonly authMethod: Option.Option<string>
+  /**
+   * What is known of where answers to it may go. `Anywhere`: nothing. `Registered`: the one redirect address that it was
+   * registered with, if with any.
+   */
+  readonly redirect: { readonly _tag: "Anywhere" } | {
+    readonly _tag: "Registered"
+    readonly uri: Option.Option<string>
+  }
 }
+
+/**
+ * The redirect of a client of which nothing is known.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const ANYWHERE: LoginClient["redirect"] = { _tag: "Anywhere" }
+
+/**
+ * Whether answers to a client may go to an address, as far as is known. A login without one fits every client.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const fits = ({ redirect }: LoginClient, redirectUri: Option.Option<string>): boolean =>
+  redirect._tag === "Anywhere" ||
+  Option.match(redirectUri, { onNone: () => true, onSome: (uri) => Option.contains(redirect.uri, uri) })
 
 /**
  * How a client is found.
@@ -39,10 +68,23 @@ export interface LoginClient {
 export interface Sources {
   readonly clientIds: ClientIds
   readonly clientSecrets: ClientSecrets.ClientSecrets
+  readonly registrations: ClientRegistrations["Type"]
   /** The record that the login would replace. */
   readonly present: Option.Option<Credential>
   /** Milliseconds since the epoch. */
   readonly now: number
+}
+
+/**
+ * What is known of the server when its client is looked for.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Server {
+  readonly issuer: Option.Option<string>
+  readonly endpoints: OAuthVendor.Endpoints
+  readonly metadata: Option.Option<OAuth.AuthorizationServer>
 }
 
 /** A client that this tenant has at this server already, unless its registration has ended. */
@@ -61,34 +103,94 @@ const storedClient = (
       secret: record.clientSecret,
       secretExpiresAt: record.clientSecretExpiresAt,
       authMethod: record.tokenEndpointAuthMethod,
+      redirect: ANYWHERE,
       isOver: Option.exists(record.clientSecretExpiresAt, (end) => end * 1_000 <= now)
     }
+  })
+
+const kept = (client: RegisteredClient): LoginClient => ({
+  id: client.clientId,
+  secret: client.clientSecret,
+  secretExpiresAt: client.clientSecretExpiresAt,
+  authMethod: client.tokenEndpointAuthMethod,
+  redirect: { _tag: "Registered", uri: client.redirectUri }
+})
+
+/** https, with a path, and nothing that could be read in two ways: the address is the client's name. */
+const isDocument = (text: string): boolean => {
+  if (!URL.canParse(text) || /[\s#\\]/.test(text) || /\/\.\.?(?:\/|$|\?)/.test(text)) return false
+  const { pathname, password, protocol, username } = new URL(text)
+  return protocol === "https:" && pathname !== "/" && username === "" && password === ""
+}
+
+/** A client whose metadata is at an address of ours, where the server reads such. */
+const documented = (
+  { tenant }: LoginRequest,
+  { clientIds }: Sources,
+  { metadata }: Server
+): Effect.Effect<Option.Option<LoginClient>, LoginUnavailable> =>
+  Effect.gen(function*() {
+    if (!Option.exists(metadata, (found) => found.client_id_metadata_document_supported === true)) return Option.none()
+    const address = yield* clientIds.document
+    if (Option.isNone(address)) return Option.none()
+    if (!isDocument(address.value)) {
+      return yield* new LoginUnavailable({
+        tenant,
+        reason: "BadAddress",
+        message: "LOCKSTEP_CLIENT_METADATA_URL is not the address of a client metadata document",
+        advice: "it is an https address with a path and without a fragment; correct or unset it"
+      })
+    }
+    return Option.some({
+      id: address.value,
+      secret: Option.none(),
+      secretExpiresAt: Option.none(),
+      authMethod: Option.some("none"),
+      redirect: ANYWHERE
+    })
   })
 
 const find = (
   request: LoginRequest,
   sources: Sources,
-  issuer: Option.Option<string>,
-  { tokenEndpoint }: OAuthVendor.Endpoints
-): Effect.Effect<Option.Option<LoginClient>> =>
+  server: Server
+): Effect.Effect<Option.Option<LoginClient>, LoginUnavailable> =>
   Effect.gen(function*() {
+    const { issuer, endpoints: { tokenEndpoint } } = server
     const stored = storedClient(sources, issuer, tokenEndpoint)
-    const named = Option.filter(
-      Option.isSome(request.clientId) ? request.clientId : yield* sources.clientIds.find(request.vendor),
-      (id) => id !== ""
-    )
-    if (Option.isSome(named)) {
-      const known = Option.filter(stored, ({ id }) => id === named.value)
-      // A registration that has ended is no client any more, also where a person's login is repeated by its name.
-      if (Option.exists(known, ({ isOver }) => isOver)) return Option.none()
-      return Option.some({
-        id: named.value,
-        secret: Option.orElse(request.clientSecret, () => Option.flatMap(known, ({ secret }) => secret)),
-        secretExpiresAt: Option.flatMap(known, ({ secretExpiresAt }) => secretExpiresAt),
-        authMethod: Option.flatMap(known, ({ authMethod }) => authMethod)
+    // One that cannot be read is none: another is registered in its place.
+    const registered = yield* Effect.orElseSucceed(
+      Effect.transposeMapOption(issuer, sources.registrations.get),
+      Option.none
+    ).pipe(Effect.map(Option.flatten))
+    const isEnded = ({ id }: LoginClient) =>
+      Option.exists(registered, (client) => client.clientId === id && isOver(client, sources.now))
+    /** Of a client that registered itself more is known than the name. */
+    const known = (client: LoginClient): LoginClient =>
+      Option.match(Option.filter(registered, ({ clientId }) => clientId === client.id), {
+        onNone: () => client,
+        onSome: (found) => ({ ...kept(found), secret: Option.orElse(client.secret, () => found.clientSecret) })
       })
+    const environment = request.vendor.strict ? Option.none() : yield* sources.clientIds.find(request.vendor)
+    const named = Option.filter(Option.orElse(request.clientId, () => environment), (id) => id !== "")
+    if (Option.isSome(named)) {
+      const own = Option.filter(stored, ({ id }) => id === named.value)
+      const client = known({
+        id: named.value,
+        secret: Option.orElse(request.clientSecret, () => Option.flatMap(own, ({ secret }) => secret)),
+        secretExpiresAt: Option.flatMap(own, ({ secretExpiresAt }) => secretExpiresAt),
+        authMethod: Option.flatMap(own, ({ authMethod }) => authMethod),
+        redirect: ANYWHERE
+      })
+      // A registration that has ended is no client any more, also where a person's login is repeated by its name.
+      return isEnded(client) || Option.exists(own, ({ isOver }) => isOver) ? Option.none() : Option.some(client)
     }
-    return Option.filter(stored, ({ isOver }) => !isOver)
+    const own = Option.filter(stored, (client) => !client.isOver && !isEnded(client))
+    if (Option.isSome(own)) return Option.map(own, known)
+    const described = yield* documented(request, sources, server)
+    return Option.isSome(described) || request.vendor.id !== OAuthVendor.generic.id && !request.vendor.strict
+      ? described
+      : Option.map(Option.filter(registered, (client) => !isOver(client, sources.now)), kept)
   })
 
 const checkKnown = (
@@ -130,12 +232,11 @@ const checkSecret = (
 export const resolve = (
   request: LoginRequest,
   sources: Sources,
-  issuer: Option.Option<string>,
-  endpoints: OAuthVendor.Endpoints
+  server: Server
 ): Effect.Effect<Option.Option<LoginClient>, LoginUnavailable | CredentialStoreError> =>
   Effect.gen(function*() {
-    const client = yield* find(request, sources, issuer, endpoints)
-    yield* checkKnown(request, client, endpoints)
+    const client = yield* find(request, sources, server)
+    yield* checkKnown(request, client, server.endpoints)
     yield* checkSecret(request, sources, client)
     return client
   })

@@ -7,15 +7,16 @@
  *
  * @since 0.1.0
  */
+import { ClientRegistrations } from "@lockstep/core/ClientRegistrations"
 import type { Credential } from "@lockstep/core/Credential"
-import type { CredentialStore } from "@lockstep/core/CredentialStore"
+import { CredentialStore } from "@lockstep/core/CredentialStore"
 import * as CredentialWriter from "@lockstep/core/CredentialWriter"
 import type { Host } from "@lockstep/core/Host"
 import type { PendingKey, PendingLogin } from "@lockstep/core/PendingLogins"
 import { isAncient, isSameAttempt, LIFETIME, PendingLogins } from "@lockstep/core/PendingLogins"
 import type { RefreshJournal } from "@lockstep/core/RefreshJournal"
-import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
-import type { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
+import { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
+import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -28,7 +29,6 @@ import * as AuthorizationRequest from "./AuthorizationRequest.js"
 import * as AuthorizationResponse from "./AuthorizationResponse.js"
 import type { Attempt } from "./AuthorizationResponse.js"
 import { Callback } from "./Callback.js"
-import * as ClientRegistration from "./ClientRegistration.js"
 import * as CodeExchange from "./CodeExchange.js"
 import * as DeviceDriver from "./DeviceDriver.js"
 import * as DevicePolling from "./DevicePolling.js"
@@ -40,7 +40,9 @@ import { LoginFailed } from "./LoginError.js"
 import type { Wire } from "./LoginGrant.js"
 import * as LoginStart from "./LoginStart.js"
 import * as LoginTarget from "./LoginTarget.js"
+import * as SameAccount from "./SameAccount.js"
 import * as SealedKey from "./SealedKey.js"
+import * as SharedClient from "./SharedClient.js"
 import { VendorRegistry } from "./VendorRegistry.js"
 import type { VendorSettings } from "./VendorSettings.js"
 
@@ -56,6 +58,7 @@ export type Requirements =
   | VendorSettings
   | Callback
   | PendingLogins
+  | ClientRegistrations
   | CredentialStore
   | CredentialWriter.CredentialWriter
   | RefreshJournal
@@ -96,14 +99,12 @@ export const make: Effect.Effect<Login["Type"], never, Requirements> = Effect.ge
   const vendors = yield* VendorRegistry
   const callback = yield* Callback
   const pending = yield* PendingLogins
+  const clients = SharedClient.make(yield* ClientRegistrations)
   const writer = yield* CredentialWriter.CredentialWriter
   const { start, wire } = yield* LoginStart.make
-
-  const client = (started: LoginStart.StartedLogin, redirectUri: Option.Option<string>) =>
-    Option.match(started.target.client, {
-      onNone: () => ClientRegistration.register(started.wire, started.target, redirectUri),
-      onSome: Effect.succeed
-    })
+  const stored = yield* CredentialStore
+  const endpoint = yield* TokenEndpoint
+  const policy = yield* RefreshPolicy
 
   /** Builds the address that a person opens, registering a client first where none is known. */
   const beginAt = (
@@ -114,7 +115,7 @@ export const make: Effect.Effect<Login["Type"], never, Requirements> = Effect.ge
   ): Effect.Effect<AuthorizationRequest.BegunLogin, LoginError> =>
     started.method === "key"
       ? SealedKey.make({ target: started.target, redirectUri, span })
-      : Effect.flatMap(client(started, Option.some(redirectUri)), (known) =>
+      : Effect.flatMap(clients.of(started, Option.some(redirectUri)), (known) =>
         AuthorizationRequest.make({ target: started.target, client: known, secrets, redirectUri, span }))
 
   /** Holds an answer against its attempt and prepares what can fail. The effect that comes back spends the answer. */
@@ -133,17 +134,29 @@ export const make: Effect.Effect<Login["Type"], never, Requirements> = Effect.ge
       })
     })
 
+  const forgettingOf = ({ login: { clientId, issuer }, tenant }: Attempt) =>
+    clients.forgetting({ tenant, issuer, clientId })
+
   const store = <E>(
     { tenant, user }: PendingKey,
     method: LoginResult["method"],
     attempt: Attempt,
     obtain: Effect.Effect<Credential, E>,
-    replace = attempt.login.replace
-  ) =>
-    Effect.map(
-      writer.login(tenant, obtain, { replace, like: LoginTarget.recordOf(attempt.login) }),
-      (stored): LoginResult => ({ ...stored, tenant, user, method })
+    replace?: boolean
+  ) => {
+    const spent = forgettingOf(attempt)(obtain)
+    const isWidening = attempt.login.sameAccount && replace !== true
+    const checked = isWidening
+      ? Effect.flatMap(spent, SameAccount.check({ store: stored, endpoint, timeout: policy.revokeTimeout }, tenant))
+      : spent
+    return Effect.map(
+      writer.login(tenant, checked, {
+        replace: replace ?? attempt.login.replace,
+        like: LoginTarget.recordOf(attempt.login)
+      }),
+      (login): LoginResult => ({ ...login, tenant, user, method })
     )
+  }
 
   const browser: Login["Type"]["browser"] = (request, person) =>
     Effect.scoped(Effect.gen(function*() {
@@ -151,7 +164,7 @@ export const make: Effect.Effect<Login["Type"], never, Requirements> = Effect.ge
       const { vendor } = request
       const lifetime = Option.getOrElse(request.timeout, () => TIMEOUT)
       const secrets = yield* AuthorizationRequest.makeSecrets
-      const port = yield* AnswerWait.listen(callback, request, (query) =>
+      const port = yield* AnswerWait.listen(callback, SharedClient.preferringItsPort(started, request), (query) =>
         started.method === "key" ? query.has("u") : AuthorizationResponse.isFor(query, secrets.state))
       const redirectUri = `http://${vendor.redirect.host}:${port.listener.port}${vendor.redirect.path}`
       const span = spanOf(yield* Clock.currentTimeMillis, lifetime)
@@ -175,7 +188,7 @@ export const make: Effect.Effect<Login["Type"], never, Requirements> = Effect.ge
         onTimeout: () =>
           new LoginFailed({ tenant: request.tenant, reason: "Expired" })
       }))
-      return yield* prepare(started.wire, attempt, brought.response).pipe(
+      return yield* forgettingOf(attempt)(prepare(started.wire, attempt, brought.response)).pipe(
         Effect.flatMap((obtain) =>
           store(request, started.method, attempt, obtain)
         ),
@@ -196,7 +209,10 @@ export const make: Effect.Effect<Login["Type"], never, Requirements> = Effect.ge
         Option.orElse(request.port, () => Option.fromNullable(redirect.ports.find((one) => one !== 0))),
         () => dynamic
       )
-      const redirectUri = Option.isSome(redirect.page) && Option.isNone(request.port)
+      const registered = Option.filter(SharedClient.redirectOf(started), () => Option.isNone(request.port))
+      const redirectUri = Option.isSome(registered)
+        ? registered.value.href
+        : Option.isSome(redirect.page) && Option.isNone(request.port)
         ? redirect.page.value
         : `http://${redirect.host}:${port}${redirect.path}`
       const span = spanOf(yield* Clock.currentTimeMillis, lifetime)
@@ -254,7 +270,7 @@ export const make: Effect.Effect<Login["Type"], never, Requirements> = Effect.ge
       const response = AuthorizationResponse.fromPaste(answer)
       if (Option.isNone(response)) return yield* new LoginFailed({ tenant: key.tenant, reason: "CodeUnreadable" })
       const obtain = yield* dropIf(key, attempt, ({ reason }) => reason === "Denied")(
-        prepare(yield* wire(key.tenant), attempt, response.value)
+        forgettingOf(attempt)(prepare(yield* wire(key.tenant), attempt, response.value))
       )
       const method = attempt.login.method === "key" ? "key" : "paste"
       return yield* store(key, method, attempt, once(key, attempt, obtain), options?.replace)
@@ -263,8 +279,12 @@ export const make: Effect.Effect<Login["Type"], never, Requirements> = Effect.ge
   const startDevice = (request: LoginRequest, lifetime: Option.Option<Duration.Duration>) =>
     Effect.gen(function*() {
       const started = yield* start(request, ["device"])
-      const known = yield* client(started, Option.none())
-      const login = yield* DeviceDriver.start(started.wire, started.target, known, lifetime)
+      const known = yield* clients.of(started, Option.none())
+      const login = yield* clients.forgetting({
+        tenant: request.tenant,
+        issuer: started.target.issuer,
+        clientId: Option.some(known.id)
+      })(DeviceDriver.start(started.wire, started.target, known, lifetime))
       return { attempt: { tenant: request.tenant, vendor: request.vendor, login } satisfies Attempt, way: started.wire }
     })
 

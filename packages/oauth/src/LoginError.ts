@@ -22,6 +22,7 @@ const FAILURES = {
   IssuerMismatch: "was answered by another server than the one that was asked: `iss` differs",
   CodeRefused: "got a code that the server refuses",
   CodeUnreadable: "got something that holds no code",
+  ClientForgotten: "was refused because the server does not know its client any more",
   AuthorizationPending: "waits for the person to agree"
 } as const
 
@@ -35,6 +36,8 @@ const FAILURE_ADVICE = (tenant: string, reason: keyof typeof FAILURES): string =
     case "CodeRefused":
     case "CodeUnreadable":
       return "paste the whole address or code that the browser shows, once; a login in two steps is still open"
+    case "ClientForgotten":
+      return `start again with \`lockstep login ${tenant}\`: another client is registered then`
     default:
       return `start again with \`lockstep login ${tenant}\``
   }
@@ -56,6 +59,7 @@ export class LoginFailed extends Schema.TaggedError<LoginFailed>()("LoginFailed"
     "IssuerMismatch",
     "CodeRefused",
     "CodeUnreadable",
+    "ClientForgotten",
     "AuthorizationPending"
   ),
   /** The server's own words, where it had some. */

@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import { ClientRegistrations } from "@lockstep/core/ClientRegistrations"
 import type { Credential } from "@lockstep/core/Credential"
 import { lifetime } from "@lockstep/core/Credential"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
@@ -90,6 +91,7 @@ export const make: Effect.Effect<
   | Fetch
   | VendorSettings
   | CredentialStore
+  | ClientRegistrations
   | RefreshJournal.RefreshJournal
   | RefreshPolicy
   | Host.Host
@@ -98,6 +100,7 @@ export const make: Effect.Effect<
   const network = yield* Fetch
   const settings = yield* VendorSettings
   const store = yield* CredentialStore
+  const registrations = yield* ClientRegistrations
   const journal = yield* RefreshJournal.RefreshJournal
   const policy = yield* RefreshPolicy
   const host = yield* Host.Host
@@ -112,8 +115,8 @@ export const make: Effect.Effect<
       onSuccess: (fetch) => ({ fetch, discovery, clientIds, clientSecrets, endpoint, timeout: policy.providerTimeout })
     })
 
-  /** Whether somebody would miss it: the question that the locked read decides, asked before a person is troubled. */
-  const isLive = (tenant: TenantId, credential: Credential, now: number) =>
+  /** What a refresh found out about the refresh token of a record. */
+  const markOf = (tenant: TenantId, { refreshToken }: Credential) =>
     Effect.map(
       Effect.catchIf(
         journal.read(tenant),
@@ -122,10 +125,27 @@ export const make: Effect.Effect<
         () => Effect.succeed(RefreshJournal.empty(tenant))
       ),
       ({ mark }) =>
-        Option.exists(credential.refreshToken, (token) =>
-          !Option.exists(mark, ({ fingerprint }) => fingerprint === Host.fingerprint(host, token))) ||
+        Option.filter(mark, ({ fingerprint }) =>
+          Option.exists(refreshToken, (token) => fingerprint === Host.fingerprint(host, token)))
+    )
+
+  /** Whether somebody would miss it: the question that the locked read decides, asked before a person is troubled. */
+  const isLive = (tenant: TenantId, credential: Credential, now: number) =>
+    Effect.map(
+      markOf(tenant, credential),
+      (mark) =>
+        (Option.isSome(credential.refreshToken) && Option.isNone(mark)) ||
         (Option.isSome(credential.accessToken) && Freshness.isUnexpired(lifetime(credential), now))
     )
+
+  /** A client that a refresh found to be registered no more is not tried again. What cannot be noted is found out anew. */
+  const dropEnded = (tenant: TenantId, credential: Credential) =>
+    Effect.gen(function*() {
+      const mark = yield* markOf(tenant, credential)
+      if (!Option.exists(mark, ({ reason }) => reason === "RegistrationExpired")) return
+      const named = Option.all([credential.issuer, credential.clientId])
+      if (Option.isSome(named)) yield* registrations.end(...named.value)
+    }).pipe(Effect.ignore)
 
   const checkPresent = (
     { replace, tenant }: LoginRequest,
@@ -153,8 +173,9 @@ export const make: Effect.Effect<
       }
       const present = Option.map(yield* store.get(tenant), ({ credential }) => credential)
       yield* checkPresent(request, present, now)
+      if (Option.isSome(present)) yield* dropEnded(tenant, present.value)
       const way = yield* wire(tenant)
-      const target = yield* LoginTarget.resolve(request, method, { ...way, present, now })
+      const target = yield* LoginTarget.resolve(request, method, { ...way, registrations, present, now })
       return { method, target, wire: way }
     })
 

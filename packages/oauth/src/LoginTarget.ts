@@ -99,7 +99,10 @@ const withMetadata = (
   }
 }
 
-/** Without any scope most servers give no refresh token: what OpenID Connect asks for is asked, where it is known. */
+/**
+ * Without any scope most servers give no refresh token: what OpenID Connect asks for is asked, where it is known. MCP leaves
+ * it out where the server names none, and else adds what a refresh token takes.
+ */
 const scopeOf = (
   { scopes, vendor }: LoginRequest,
   metadata: Option.Option<OAuth.AuthorizationServer>
@@ -108,22 +111,32 @@ const scopeOf = (
     Option.flatMapNullable(metadata, (found) => found.scopes_supported),
     (): ReadonlyArray<string> => []
   )
+  if (vendor.strict) {
+    const isOffline = scopes.length > 0 && supported.includes("offline_access") && !scopes.includes("offline_access")
+    const asked = isOffline ? [...scopes, "offline_access"] : scopes
+    return asked.length === 0 ? Option.none() : Option.some(asked.join(" "))
+  }
   const wanted = [scopes, vendor.scopes, ["openid", "offline_access"].filter((scope) => supported.includes(scope))]
     .find((list) => list.length > 0)
   return Option.map(Option.fromNullable(wanted), (list) => list.join(" "))
 }
 
 const checkPkce = (
-  { tenant }: LoginRequest,
+  { tenant, vendor }: LoginRequest,
   metadata: Option.Option<OAuth.AuthorizationServer>
 ): Effect.Effect<void, LoginUnavailable> => {
   const methods = Option.flatMapNullable(metadata, (found) => found.code_challenge_methods_supported)
-  // A server that says nothing ignores a challenge that it does not know, or checks it without saying so.
-  return Option.exists(methods, (list) => !list.includes("S256"))
+  // A server that says nothing ignores a challenge that it does not know, or checks it without saying so. MCP trusts none.
+  const isRefused = vendor.strict
+    ? !Option.exists(methods, (list) => Array.isArray(list) && list.includes("S256"))
+    : Option.exists(methods, (list) => !list.includes("S256"))
+  return isRefused
     ? new LoginUnavailable({
       tenant,
       reason: "PkceNotOffered",
-      message: `the authorization server of ${tenant} does not support PKCE with S256`,
+      message: `the authorization server of ${tenant} does not ${
+        vendor.strict && Option.isNone(methods) ? "say that it supports" : "support"
+      } PKCE with S256`,
       advice: "ask its operator to turn it on: without it, whoever sees the code can use it"
     })
     : Effect.void
@@ -164,7 +177,12 @@ export const resolve = (
     const metadata = Option.isSome(named) && method !== "key" && NEEDS[method].some((need) =>
         Option.isNone(known[need])
       )
-      ? yield* Effect.asSome(sources.discovery.metadata({ fetch: sources.fetch, tenant, issuer: named.value }))
+      ? yield* Effect.asSome(sources.discovery.metadata({
+        fetch: sources.fetch,
+        tenant,
+        issuer: named.value,
+        isExact: vendor.strict
+      }))
       : Option.none<OAuth.AuthorizationServer>()
     const endpoints = withMetadata(known, metadata)
     for (const need of NEEDS[method]) {
@@ -178,7 +196,7 @@ export const resolve = (
     const target = { request, fetch: sources.fetch, issuer, endpoints, metadata, scope: scopeOf(request, metadata) }
     if (method === "key") return { ...target, client: Option.none() }
     if (method !== "device") yield* checkPkce(request, metadata)
-    return { ...target, client: yield* LoginClient.resolve(request, sources, issuer, endpoints) }
+    return { ...target, client: yield* LoginClient.resolve(request, sources, { issuer, endpoints, metadata }) }
   })
 
 /**
@@ -203,6 +221,7 @@ export const attemptOf = (
   | "scope"
   | "resource"
   | "replace"
+  | "sameAccount"
 > => ({
   vendor: request.vendor.id === OAuthVendor.generic.id ? Option.none() : Option.some(request.vendor.id),
   issuer,
@@ -214,7 +233,8 @@ export const attemptOf = (
   tokenEndpointAuthMethod: Option.flatMap(client, ({ authMethod }) => authMethod),
   scope,
   resource: request.resource,
-  replace: request.replace
+  replace: request.replace,
+  sameAccount: request.sameAccount === true
 })
 
 /**

@@ -4,10 +4,11 @@
  *
  * @since 0.1.0
  */
+import * as ClientRegistrations from "@lockstep/core/ClientRegistrations"
 import type { Credential } from "@lockstep/core/Credential"
 import { ProviderRejected, ProviderUnavailable } from "@lockstep/core/Errors"
 import type { TenantId } from "@lockstep/core/TenantId"
-import { RevokeAnswer, TokenEndpoint } from "@lockstep/core/TokenEndpoint"
+import { RedeemAnswer, RevokeAnswer, TokenEndpoint } from "@lockstep/core/TokenEndpoint"
 import type { PreparedRedemption, RefreshTraits } from "@lockstep/core/TokenEndpoint"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -101,6 +102,39 @@ const prepareRedemption = (
   })
 
 /**
+ * Everything that refreshing and revoking need.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Requirements =
+  | Fetch
+  | VendorRegistry.VendorRegistry
+  | VendorSettings.VendorSettings
+  | ClientRegistrations.ClientRegistrations
+
+/** How long it is found out whether a refused client registered itself. The answer waits, and the lock is held. */
+const LOOK = Duration.seconds(1)
+
+/** A client that registered itself and is refused is known no more: another login registers another. */
+const ofRegistered =
+  (registrations: ClientRegistrations.ClientRegistrations["Type"], { clientId, issuer }: Credential) =>
+  (answer: RedeemAnswer): Effect.Effect<RedeemAnswer> => {
+    if (answer._tag !== "Rejected" || answer.reason !== "InvalidClient" || Option.isNone(issuer)) {
+      return Effect.succeed(answer)
+    }
+    return registrations.get(issuer.value).pipe(
+      Effect.timeoutOption(LOOK),
+      Effect.orElseSucceed(Option.none),
+      Effect.map((found) =>
+        Option.exists(Option.flatten(found), (client) => Option.contains(clientId, client.clientId))
+          ? RedeemAnswer.Terminal({ reason: "RegistrationExpired", detail: answer.detail })
+          : answer
+      )
+    )
+  }
+
+/**
  * Makes a token endpoint that speaks each record's vendor.
  *
  * @since 0.1.0
@@ -109,11 +143,12 @@ const prepareRedemption = (
 export const make: Effect.Effect<
   TokenEndpoint["Type"],
   never,
-  Fetch | VendorRegistry.VendorRegistry | VendorSettings.VendorSettings
+  Requirements
 > = Effect.gen(
   function*() {
     const network = yield* Fetch
     const vendors = yield* VendorRegistry.VendorRegistry
+    const registrations = yield* ClientRegistrations.ClientRegistrations
     const discovery = yield* Discovery.make
     const clientIds = yield* ClientIds.make
     const clientSecrets = yield* ClientSecrets.make
@@ -136,7 +171,10 @@ export const make: Effect.Effect<
             network.load,
             ({ detail }) => new ProviderUnavailable({ tenant, reason: "Transport", retryAfter: 1_000, detail })
           ),
-          (fetch) => prepareRedemption(subject(tenant, credential, fetch))
+          (fetch) =>
+            Effect.map(prepareRedemption(subject(tenant, credential, fetch)), ({ redeem }) => ({
+              redeem: Effect.flatMap(redeem, ofRegistered(registrations, credential))
+            }))
         ),
       revoke: (tenant, credential) =>
         Effect.matchEffect(network.load, {
@@ -156,7 +194,7 @@ export const make: Effect.Effect<
 export const layer: Layer.Layer<
   TokenEndpoint,
   never,
-  Fetch | VendorRegistry.VendorRegistry | VendorSettings.VendorSettings
+  Requirements
 > = Layer.effect(TokenEndpoint, make)
 
 /**
@@ -167,5 +205,6 @@ export const layer: Layer.Layer<
  */
 export const layerBuiltIn: Layer.Layer<TokenEndpoint, never, Fetch> = Layer.provide(layer, [
   VendorRegistry.layerBuiltIn,
-  VendorSettings.layerMemory
+  VendorSettings.layerMemory,
+  ClientRegistrations.layerMemory
 ])

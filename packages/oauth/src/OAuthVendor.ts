@@ -161,6 +161,11 @@ export interface OAuthVendor extends Endpoints {
   readonly id: string
   /** For people: `OpenAI Codex (ChatGPT login)`. */
   readonly name: string
+  /**
+   * Whether a server is held to the rules of MCP: its document names, letter for letter, the issuer that was asked, it
+   * promises PKCE with S256 in so many words, and no scope is asked for that nobody named.
+   */
+  readonly strict: boolean
   /** Used where the record names none; discovery starts here. */
   readonly issuer: Option.Option<string>
   /** The endpoints of the same vendor at another issuer (an enterprise domain, a region), where they follow from it. */
@@ -286,6 +291,7 @@ export const errors: ReadonlyMap<string, ErrorMeaning> = new Map<string, ErrorMe
 export const generic: OAuthVendor = {
   id: "generic",
   name: "OAuth or OpenID Connect server",
+  strict: false,
   issuer: Option.none(),
   authorizationEndpoint: Option.none(),
   tokenEndpoint: Option.none(),

@@ -58,7 +58,37 @@ describe("discovery", () => {
           ? Behaviour.json(200, { ...document, issuer: `${String(document["issuer"])}/a/b` })
           : absent, "/a/b")
       yield* ask
-      deepStrictEqual(pathsOf(server), [`${OAUTH}/a/b`, `/a/b${OIDC}`])
+      deepStrictEqual(pathsOf(server), [`${OAUTH}/a/b`, `${OIDC}/a/b`, `/a/b${OIDC}`])
+    }).pipe(Effect.provide(layerFetch)))
+
+  it.scoped("takes the document of OpenID Connect from where RFC 8414 puts its own", () =>
+    Effect.gen(function*() {
+      const { ask, server } = yield* discover((path, document) =>
+        path === `${OIDC}/a/b`
+          ? Behaviour.json(200, { ...document, issuer: `${String(document["issuer"])}/a/b` })
+          : absent, "/a/b")
+      yield* ask
+      deepStrictEqual(pathsOf(server), [`${OAUTH}/a/b`, `${OIDC}/a/b`])
+    }).pipe(Effect.provide(layerFetch)))
+
+  it.scoped("takes a slash at the end for the same issuer only where nobody asked for the very one", () =>
+    Effect.gen(function*() {
+      const server = yield* ScriptedServer.make()
+      const network = yield* Fetch
+      const discovery = yield* Discovery.make
+      const fetch = yield* Effect.orDie(network.load)
+      const ask = (issuer: string, isExact: boolean) => discovery.metadata({ fetch, tenant, issuer, isExact })
+      yield* ask(server.url, true)
+      yield* ask(`${server.url}/`, false)
+      // Also where the document is known already.
+      for (const other of [Discovery.make, Effect.succeed(discovery)]) {
+        const { metadata } = yield* other
+        const error = yield* Effect.flip(metadata({ fetch, tenant, issuer: `${server.url}/`, isExact: true }))
+        assert.strictEqual(
+          error.detail,
+          "the discovery document names another issuer: they differ in the slash at the end"
+        )
+      }
     }).pipe(Effect.provide(layerFetch)))
 
   it.scoped("passes over a page, and believes a document that is mislabelled", () =>

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
+import * as ClientRegistrations from "@lockstep/core/ClientRegistrations"
 import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
 import type { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
 import { BODY_LIMIT } from "@lockstep/oauth/Exchange"
@@ -379,6 +380,7 @@ describe("preparing", () => {
     }).pipe(Effect.provide(OAuthTokenEndpoint.layer.pipe(Layer.provide([
       VendorRegistry.layerBuiltIn,
       VendorSettings.layerMemory,
+      ClientRegistrations.layerMemory,
       Layer.succeed(Fetch.Fetch, { load: Effect.fail({ detail: "not here" }) })
     ])))))
 
@@ -403,6 +405,7 @@ describe("preparing", () => {
         OAuthVendor.make({ id: "grouped", siblingsRevoke: true, rotates: false })
       ]),
       VendorSettings.layerMemory,
+      ClientRegistrations.layerMemory,
       Fetch.layerGlobal
     ])))))
 })

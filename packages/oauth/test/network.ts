@@ -1,3 +1,4 @@
+import * as ClientRegistrations from "@lockstep/core/ClientRegistrations"
 import * as Credential from "@lockstep/core/Credential"
 import * as TenantId from "@lockstep/core/TenantId"
 import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
@@ -30,7 +31,12 @@ const vendors = [
 
 /** The token endpoint as the command wires it, with a few more vendors. */
 export const layer = OAuthTokenEndpoint.layer.pipe(
-  Layer.provide([layerFetch, VendorRegistry.layer(vendors), VendorSettings.layerMemory])
+  Layer.provide([
+    layerFetch,
+    VendorRegistry.layer(vendors),
+    VendorSettings.layerMemory,
+    ClientRegistrations.layerMemory
+  ])
 )
 
 /** A record with the tokens of a login at this server, as an import would leave it. */

@@ -1,3 +1,4 @@
+import * as ClientRegistrations from "@lockstep/core/ClientRegistrations"
 import * as Credential from "@lockstep/core/Credential"
 import * as TenantId from "@lockstep/core/TenantId"
 import type { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
@@ -48,7 +49,9 @@ export interface Setup {
 /** The driver of the built-in vendors over a network of its own. */
 export const driver = (reply: Reply, { environment = {}, settings = VendorSettings.layerMemory }: Setup = {}) => {
   const { layer: fetch, sent } = network(reply)
-  const layer = OAuthTokenEndpoint.layer.pipe(Layer.provide([fetch, VendorRegistry.layerBuiltIn, settings]))
+  const layer = OAuthTokenEndpoint.layer.pipe(
+    Layer.provide([fetch, VendorRegistry.layerBuiltIn, settings, ClientRegistrations.layerMemory])
+  )
   const provider = ConfigProvider.fromMap(new Map(Object.entries(environment)))
   return {
     sent,

@@ -1,3 +1,4 @@
+import * as ClientRegistrations from "@lockstep/core/ClientRegistrations"
 import * as CredentialLock from "@lockstep/core/CredentialLock"
 import * as CredentialStore from "@lockstep/core/CredentialStore"
 import * as CredentialWriter from "@lockstep/core/CredentialWriter"
@@ -102,6 +103,7 @@ export const make = (options: {
       CredentialLock.layerMemory,
       RefreshJournal.layerMemory,
       PendingLogins.layerMemory,
+      ClientRegistrations.layerMemory,
       Host.layerMemory,
       RefreshPolicy.layerDefaults,
       VendorSettings.layerMemory,

@@ -3,6 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
+import * as ClientRegistrations from "@lockstep/core/ClientRegistrations"
 import * as CredentialLock from "@lockstep/core/CredentialLock"
 import * as CredentialStore from "@lockstep/core/CredentialStore"
 import * as CredentialWriter from "@lockstep/core/CredentialWriter"
@@ -37,6 +38,7 @@ const machine = Layer.mergeAll(
   RefreshPolicy.layerDefaults,
   Host.layerMemory,
   PendingLogins.layerMemory,
+  ClientRegistrations.layerMemory,
   VendorSettings.layerMemory,
   VendorRegistry.layerBuiltIn,
   layerFetch,

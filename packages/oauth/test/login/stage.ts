@@ -2,6 +2,7 @@
  * One machine in memory on which people log in: the real driver, writer and token endpoint over core's memory layers, a
  * scripted network, a port that the test plays the browser to, and a lock that the test can hold.
  */
+import * as ClientRegistrations from "@lockstep/core/ClientRegistrations"
 import type { Credential } from "@lockstep/core/Credential"
 import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
 import * as CredentialStore from "@lockstep/core/CredentialStore"
@@ -199,6 +200,7 @@ export const make = (options: Options = {}): Effect.Effect<Stage> =>
       RefreshPolicy.layerDefaults,
       Host.layerMemory,
       PendingLogins.layerMemory,
+      ClientRegistrations.layerMemory,
       VendorSettings.layerMemory,
       vendors,
       net.layer,

@@ -1,0 +1,129 @@
+/**
+ * The client that all logins at one server share: registered once (RFC 7591), kept by issuer, renewed when answers to it
+ * would go elsewhere or when the server knows it no more.
+ *
+ * @since 0.1.0
+ */
+import { type ClientRegistrations, RegisteredClient } from "@lockstep/core/ClientRegistrations"
+import { ProviderRejected } from "@lockstep/core/Errors"
+import type { TenantId } from "@lockstep/core/TenantId"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as ClientRegistration from "./ClientRegistration.js"
+import type { LoginRequest } from "./Login.js"
+import * as LoginClient from "./LoginClient.js"
+import type { LoginError } from "./LoginError.js"
+import { LoginFailed } from "./LoginError.js"
+import type { StartedLogin } from "./LoginStart.js"
+import { generic } from "./OAuthVendor.js"
+
+/**
+ * Reads the redirect address that the known client was registered with, where it is one of this machine, like ours.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const redirectOf = ({ target }: StartedLogin): Option.Option<URL> => {
+  const { redirect } = target.request.vendor
+  return target.client.pipe(
+    Option.flatMap((client) => client.redirect._tag === "Registered" ? client.redirect.uri : Option.none()),
+    Option.filter((uri) => URL.canParse(uri)),
+    Option.map((uri) => new URL(uri)),
+    Option.filter(({ hostname, pathname, port, protocol }) =>
+      protocol === "http:" && hostname === redirect.host && pathname === redirect.path && port !== ""
+    )
+  )
+}
+
+/**
+ * Puts the registered port before the others: not every server knows that the port of this machine may differ (RFC 8252
+ * section 7.3).
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const preferringItsPort = (started: StartedLogin, request: LoginRequest): LoginRequest =>
+  Option.match(redirectOf(started), {
+    onNone: () => request,
+    onSome: ({ port }) => {
+      const { redirect } = request.vendor
+      return {
+        ...request,
+        vendor: { ...request.vendor, redirect: { ...redirect, ports: [Number(port), ...redirect.ports] } }
+      }
+    }
+  })
+
+/**
+ * Keeps, renews and forgets clients.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SharedClient {
+  /** The client that is known, unless answers to it go elsewhere; else one that is registered now, and kept. */
+  readonly of: (
+    started: StartedLogin,
+    redirectUri: Option.Option<string>
+  ) => Effect.Effect<LoginClient.LoginClient, LoginError>
+
+  /**
+   * Where the server refuses a registered client, notes that it has ended, so that the next login registers another.
+   * Compare-and-swap: one that another process registered meanwhile stays.
+   */
+  readonly forgetting: (login: {
+    readonly tenant: TenantId
+    readonly issuer: Option.Option<string>
+    readonly clientId: Option.Option<string>
+  }) => <A, E>(self: Effect.Effect<A, E | LoginError>) => Effect.Effect<A, E | LoginError>
+}
+
+const recordOf = (client: LoginClient.LoginClient, now: number): RegisteredClient =>
+  RegisteredClient.make({
+    clientId: client.id,
+    clientSecret: client.secret,
+    clientSecretExpiresAt: client.secretExpiresAt,
+    tokenEndpointAuthMethod: client.authMethod,
+    redirectUri: client.redirect._tag === "Registered" ? client.redirect.uri : Option.none(),
+    registeredAt: Math.floor(now / 1_000)
+  })
+
+const isRefusedClient = (error: unknown): error is ProviderRejected =>
+  error instanceof ProviderRejected && error.reason === "InvalidClient"
+
+/**
+ * Makes the keeper of clients over the registrations of a home.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (registrations: ClientRegistrations["Type"]): SharedClient => ({
+  of: ({ target, wire }, redirectUri) =>
+    Effect.gen(function*() {
+      const { client, endpoints, issuer, request: { vendor } } = target
+      const known = Option.filter(
+        client,
+        (one) => LoginClient.fits(one, redirectUri) || Option.isNone(endpoints.registrationEndpoint)
+      )
+      if (Option.isSome(known)) return known.value
+      const registered = yield* ClientRegistration.register(wire, target, redirectUri)
+      if (Option.isSome(issuer) && (vendor.strict || vendor.id === generic.id)) {
+        const now = yield* Clock.currentTimeMillis
+        // A login is worth no less for a client that was not kept.
+        yield* Effect.catchAll(
+          registrations.put(issuer.value, recordOf(registered, now)),
+          ({ _tag }) => Effect.logWarning("the registered client is not kept for other logins", { reason: _tag })
+        )
+      }
+      return registered
+    }),
+  forgetting: ({ clientId, issuer, tenant }) => (self) =>
+    Effect.catchIf(self, isRefusedClient, (error) =>
+      Effect.gen(function*() {
+        const named = Option.all([issuer, clientId])
+        const isOurs = Option.isSome(named) &&
+          (yield* Effect.orElseSucceed(registrations.end(...named.value), () => false))
+        return yield* isOurs ? new LoginFailed({ tenant, reason: "ClientForgotten", detail: error.detail }) : error
+      }))
+})
