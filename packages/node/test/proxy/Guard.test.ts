@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Http from "node:http"
+import type * as Http from "node:http"
 import * as Stage from "./support/stage.js"
 import * as Upstream from "./support/upstream.js"
 
