@@ -6,9 +6,11 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
@@ -32,8 +34,9 @@ const makeEvidence = () => {
       if (typeof error === "object" && error !== null && "advice" in error) add(error.advice)
     }
   }
-  const logger = Logger.make<unknown, void>(({ cause, message }) => {
+  const logger = Logger.make<unknown, void>(({ annotations, cause, message }) => {
     Array.ensure(message).forEach(add)
+    HashMap.toEntries(annotations).flat().forEach(add)
     addCause(cause)
   })
   const tracer = Tracer.make({
@@ -117,6 +120,7 @@ const watched = (
     const sent = stage.network.requests.flatMap(({ params }) =>
       ["code", "code_verifier", "state", "device_code", "client_secret"].flatMap((name) => params[name] ?? [])
     )
+    for (const { metricKey } of yield* Metric.snapshot) evidence.add([metricKey.name, metricKey.tags])
     check(evidence, [...own, ...sent, CLIENT_SECRET])
     assert.isAbove(stage.network.requests.length, 0)
   })
