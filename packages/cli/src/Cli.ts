@@ -218,6 +218,7 @@ const proxy = Command.make(
     port: port("the port to listen on; 0 (default) is any that is free"),
     allowOrigin: texts("allow-origin", "ORIGIN", "a web page that may send requests; may be repeated"),
     allowHost: texts("allow-host", "NAME", "another name by which clients reach this machine; may be repeated"),
+    grace: duration("grace", "how long what is under way may take when the proxy ends (default 5s)"),
     json
   },
   (options) => Effect.flatMap(onDemand, ({ Proxy }) => wired(Proxy.run(options)))

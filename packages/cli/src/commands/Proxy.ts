@@ -6,6 +6,7 @@ import { ReauthorizationRequired } from "@lockstep/core/Errors"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as ProxyTarget from "@lockstep/node/proxy/ProxyTarget"
 import * as ReverseProxy from "@lockstep/node/proxy/ReverseProxy"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -28,6 +29,8 @@ export interface Options {
   readonly port: Option.Option<number>
   readonly allowOrigin: ReadonlyArray<string>
   readonly allowHost: ReadonlyArray<string>
+  /** How long what is under way may take when the proxy ends. */
+  readonly grace: Option.Option<Duration.Duration>
   readonly json: boolean
 }
 
@@ -87,6 +90,10 @@ export const run = (options: Options) =>
       port: Option.getOrElse(port, () => 0),
       hosts: options.allowHost,
       origins: options.allowOrigin,
+      limits: Option.match(options.grace, {
+        onNone: () => ({}),
+        onSome: (grace) => ({ grace: Duration.toMillis(grace) })
+      }),
       // A second signal is no reason to lose a login, and one to lose what is under way.
       onDrain: (hurry) =>
         tell("lockstep: finishing what is under way; once more to cut it").pipe(
