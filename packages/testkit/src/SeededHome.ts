@@ -21,6 +21,7 @@ export interface Login {
   readonly client_id: string
   readonly issuer?: string
   readonly scope?: string
+  readonly resource?: string
   /** Seconds since the epoch; an hour ago, when it is not said. */
   readonly expires_at?: number
 }

@@ -33,6 +33,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as bearerCalls from "./internal/bearerCalls.js"
 import * as codeLogin from "./internal/codeLogin.js"
 import * as LineProtocol from "./LineProtocol.js"
 import * as StepTracer from "./StepTracer.js"
@@ -141,6 +142,14 @@ const make = Effect.gen(function*() {
           written: rounds.flat().filter(Boolean).length
         }))
       }
+      case "Request":
+        return Effect.provideService(
+          bearerCalls.request(command),
+          RefreshCoordinator.RefreshCoordinator,
+          coordinator
+        )
+      case "Events":
+        return Effect.provideService(bearerCalls.events(command), RefreshCoordinator.RefreshCoordinator, coordinator)
       case "Cancel":
         return Effect.as(FiberMap.remove(running, command.command), null)
     }

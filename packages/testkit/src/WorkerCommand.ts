@@ -43,6 +43,25 @@ export const WorkerCommand = Schema.Union(
   Schema.TaggedStruct("Hold", tenant),
   /** Writes each tenant's record `count` times, one more generation at a time. */
   Schema.TaggedStruct("ModifyMany", { tenants: Schema.Array(Schema.String), count: Schema.Int }),
+  /** Sends the same request `count` times at once, through one client that attaches the tenant's token. */
+  Schema.TaggedStruct("Request", {
+    ...tenant,
+    client: Schema.Literal("fetch", "fetchClient", "node", "undici"),
+    url: Schema.String,
+    method: Schema.optionalWith(Schema.Literal("GET", "POST"), { exact: true }),
+    body: Schema.optionalWith(Schema.String, { exact: true }),
+    /** Whether the body is a stream, which can be read once only. */
+    isStream: Schema.optionalWith(Schema.Boolean, { exact: true }),
+    origins: Schema.optionalWith(Schema.Array(Schema.String), { exact: true }),
+    count: Schema.optionalWith(Schema.Int, { exact: true })
+  }),
+  /** Reads `count` events of a stream, over as many connections as it takes, and says `read` to each. */
+  Schema.TaggedStruct("Events", {
+    ...tenant,
+    url: Schema.String,
+    origins: Schema.optionalWith(Schema.Array(Schema.String), { exact: true }),
+    count: Schema.Int
+  }),
   /** Interrupts the command of that id, as a caller does who gives up. */
   Schema.TaggedStruct("Cancel", { command: Schema.String })
 )
