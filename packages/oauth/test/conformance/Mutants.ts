@@ -20,6 +20,7 @@ export interface Mutant {
 export const NOT_WIRE: Readonly<Partial<Record<keyof OAuthVendor, string>>> = {
   name: "shown to a person: VendorMatrix.test",
   lifetimes: "shown to a person: VendorMatrix.test",
+  strict: "of MCP servers, which are in no registry: login/mcp.test",
   environment: "read in place of a stored login: CredentialSources.test"
 }
 

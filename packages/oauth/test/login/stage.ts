@@ -12,6 +12,7 @@ import * as PendingLogins from "@lockstep/core/PendingLogins"
 import * as RefreshJournal from "@lockstep/core/RefreshJournal"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import * as TenantId from "@lockstep/core/TenantId"
+import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
 import { Callback, PortsTaken } from "@lockstep/oauth/Callback"
 import type { CallbackPage } from "@lockstep/oauth/Callback"
 import * as Fetch from "@lockstep/oauth/Fetch"
@@ -176,6 +177,8 @@ export interface Stage {
   readonly writer: CredentialWriter.CredentialWriter["Type"]
   readonly pending: PendingLogins.PendingLogins["Type"]
   readonly settings: VendorSettings.VendorSettings["Type"]
+  readonly registrations: ClientRegistrations.ClientRegistrations["Type"]
+  readonly endpoint: TokenEndpoint["Type"]
   readonly stored: Effect.Effect<Credential | null>
 }
 
@@ -226,6 +229,8 @@ export const make = (options: Options = {}): Effect.Effect<Stage> =>
       writer: Context.get(context, CredentialWriter.CredentialWriter),
       pending: Context.get(context, PendingLogins.PendingLogins),
       settings: Context.get(context, VendorSettings.VendorSettings),
+      registrations: Context.get(context, ClientRegistrations.ClientRegistrations),
+      endpoint: Context.get(context, TokenEndpoint),
       stored: Effect.map(
         Effect.orDie(memory.get(tenant)),
         (found) => Option.getOrNull(Option.map(found, ({ credential }) => credential))
