@@ -28,12 +28,18 @@ const MAX_LINKS = 40
 
 let counter = 0
 
+/** Whatever is missing yet will be made where the links that are there lead: one directory has one name from the first. */
+const realDirectory = (path: string): string => {
+  if (Fs.existsSync(path)) return Fs.realpathSync(path)
+  const parent = Path.dirname(path)
+  return parent === path ? path : Path.join(realDirectory(parent), Path.basename(path))
+}
+
 const follow = (path: string): string => {
   let current = path
   for (let links = 0; links < MAX_LINKS; links++) {
     // The directory first: `..` in a link counts from where the link really lies.
-    const directory = Path.dirname(current)
-    const real = Fs.existsSync(directory) ? Fs.realpathSync(directory) : directory
+    const real = realDirectory(Path.dirname(current))
     current = Path.join(real, Path.basename(current))
     if (Fs.lstatSync(current, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return current
     current = Path.resolve(real, Fs.readlinkSync(current))

@@ -171,6 +171,20 @@ describe("an entry", () => {
       assert.include(error.advice, "moved or copied")
     }))
 
+  it.scopedLive("of a home behind a link that does not exist yet is found by the next process", () =>
+    Effect.gen(function*() {
+      const memory = faulty()
+      const root = yield* Homes.temporary
+      Fs.mkdirSync(Path.join(root, "real"))
+      Fs.symlinkSync(Path.join(root, "real"), Path.join(root, "link"))
+      const opened = yield* open(Path.join(root, "link", "home"), memory.keyring())
+      yield* put(opened.store, 1)
+      for (const way of ["link", "real"]) {
+        const next = yield* open(Path.join(root, way, "home"), memory.keyring())
+        assert.strictEqual(yield* generation(next.store), 1)
+      }
+    }))
+
   it.scopedLive("is split where the platform limits its size, and all parts go together", () =>
     Effect.gen(function*() {
       const memory = faulty()
