@@ -31,7 +31,7 @@ export interface Entries {
   /** Reads the whole text; `None` where a part is not there. */
   readonly read: (place: Place) => Effect.Effect<Option.Option<Redacted.Redacted>, CredentialStoreError>
 
-  /** Removes every part. Answers whether there was one. */
+  /** Removes every part. Answers whether all of them were there: one that was not may still arrive. */
   readonly remove: (place: Place) => Effect.Effect<boolean, CredentialStoreError>
 
   /** Writes and removes an entry of so many bytes and no value, as far as one entry can have so many. */
@@ -104,7 +104,7 @@ export const make: Effect.Effect<Entries, never, Home | Keyring.Keyring | Refres
     remove: (place) =>
       asked(Effect.map(
         Effect.forEach(accounts(place), (account) => keyring.remove(account)),
-        (removed) => removed.some((one) => one)
+        (removed) => removed.every((one) => one)
       )),
     rehearse: (tenant, bytes) =>
       Effect.suspend(() => {

@@ -197,7 +197,6 @@ export const make: Effect.Effect<
 
   const removeStale = (note: KeyringIndex.Note, now: number) =>
     Effect.map(entries.remove(note), (removed) => {
-      // One that was not there may still arrive.
       if (removed || KeyringIndex.isOver(note, now)) forget(note.writeId)
     })
 
@@ -243,8 +242,9 @@ export const make: Effect.Effect<
         "lockstep.store.begin"
       )
       if (!begun) return Option.none()
+      let isWritten = false
       const committed = yield* Effect.withSpan(entries.write(place, parts), "lockstep.store.write").pipe(
-        Effect.as(true),
+        Effect.map(() => isWritten = true),
         // Whoever overtook this write has removed what it wrote, and it was not kept for no fault of the keyring.
         Effect.catchAll((error) =>
           Effect.flatMap(
@@ -271,8 +271,10 @@ export const make: Effect.Effect<
         )
       )
       if (!committed) {
-        // Its note is stale by now. Nobody else knows whether this process is still at it.
-        yield* Effect.ignore(Effect.map(entries.remove(place), () => forget(writeId)))
+        // Its note is stale by now. Nobody else knows that this process is no more at it, and that nothing can arrive.
+        yield* Effect.ignore(Effect.map(entries.remove(place), (removed) => {
+          if (removed || isWritten) forget(writeId)
+        }))
         return Option.none()
       }
       const stored = storedOf(credential)

@@ -290,6 +290,26 @@ describe("a write", () => {
       assert.strictEqual(accounts().length, 1)
     }))
 
+  it.scopedLive("that was given up and overtaken, and arrives late, is removed, too", () =>
+    Effect.gen(function*() {
+      const { accounts, another, entries, faults, store } = yield* stage
+      yield* put(store, 1)
+      const other = yield* another
+      let late: string | undefined
+      faults.before = ({ account, operation }) =>
+        Effect.suspend(() => {
+          if (operation !== "set" || late !== undefined) return Effect.void
+          late = account
+          const error = new Keyring.KeyringError({ reason: "Timeout", detail: "as told" })
+          return Effect.zipRight(Effect.orDie(increment(other)), Effect.fail(error))
+        })
+      assert.strictEqual(yield* increment(store), 3)
+      entries.set(late!, JSON.stringify({ access_token: FakeToken.make("at"), generation: 2 }))
+      yield* put(store, 4)
+      assert.isFalse(entries.has(late!))
+      assert.strictEqual(accounts().length, 1)
+    }))
+
   it.scopedLive("that another one overtakes begins again with what that one wrote", () =>
     Effect.gen(function*() {
       const { accounts, another, faults, store } = yield* stage
@@ -431,6 +451,81 @@ describe("a write", () => {
       yield* remove(store)
       deepStrictEqual(free, [true, true, true, true])
     }))
+})
+
+describe("a write in parts", () => {
+  /** Every record takes three of them. */
+  const LIMIT = 60
+
+  const split = Effect.gen(function*() {
+    const memory = faulty()
+    const directory = Path.join(yield* Homes.temporary, "home")
+    const another = Effect.suspend(() => Effect.map(open(directory, memory.keyring(LIMIT)), ({ store }) => store))
+    const store = yield* another
+    yield* put(store, 1)
+    assert.strictEqual(memory.accounts().length, 3)
+    return { ...memory, another, store, index: Path.join(directory, "auth.json.keyring") }
+  })
+
+  /** Whatever else happened: the next write of anybody is whole, and all that is left are its parts. */
+  const assertTidy = ({ accounts, another, index }: Effect.Effect.Success<typeof split>) =>
+    Effect.gen(function*() {
+      yield* put(yield* another, 9)
+      assert.strictEqual(yield* generation(yield* another), 9)
+      const current = indexOf(index).tenants["codex"]!.write_id
+      deepStrictEqual(accounts().map((account) => account.includes(`|${current}|`)), [true, true, true])
+      deepStrictEqual(indexOf(index).writing, {})
+    })
+
+  // Three parts are written and read back one by one, then those that were replaced are removed.
+  const CALLS = 9
+
+  it.scopedLive.each(
+    Array.from({ length: CALLS }, (_, i) => i + 1).flatMap((n) => [[n, "before"], [n, "after"]] as const)
+  )(
+    "whose writer dies at call %d, %s it had its effect, leaves one whole record and no part of another",
+    ([n, when]) =>
+      Effect.gen(function*() {
+        const staged = yield* split
+        const arrived = yield* Deferred.make<void>()
+        let calls = 0
+        staged.faults[when] = () =>
+          Effect.suspend(() =>
+            ++calls === n ? Effect.zipRight(Deferred.succeed(arrived, undefined), Effect.never) : Effect.void
+          )
+        // Not even a finalizer of a writer that was killed runs before the others go on.
+        yield* Effect.forkScoped(put(staged.store, 2))
+        yield* Deferred.await(arrived)
+        delete staged.faults[when]
+        assert.strictEqual(yield* generation(yield* staged.another), n <= 6 ? 1 : 2)
+        yield* assertTidy(staged)
+      })
+  )
+
+  it.scopedLive.each([0, 1, 2])(
+    "of which part %d was given up and arrives when the others are removed leaves none of them",
+    (late) =>
+      Effect.gen(function*() {
+        const staged = yield* split
+        const { another, entries, faults, store } = staged
+        let sets = 0
+        let account: string | undefined
+        faults.before = (call) =>
+          Effect.suspend(() => {
+            if (call.operation !== "set" || sets++ !== late) return Effect.void
+            account = call.account
+            return Effect.fail(new Keyring.KeyringError({ reason: "Timeout", detail: "as told" }))
+          })
+        assert.strictEqual((yield* storeError(put(store, 2))).reason, "Unavailable")
+        delete faults.before
+        const other = yield* another
+        yield* put(other, 3)
+        entries.set(account!, "a part of a token")
+        assert.strictEqual(yield* generation(yield* another), 3)
+        yield* put(other, 4)
+        yield* assertTidy(staged)
+      })
+  )
 })
 
 describe("a removal", () => {
