@@ -211,11 +211,8 @@ export const make = (options: Options): Effect.Effect<OAuthClientProvider, never
         yield* Effect.ignoreLogged(flow.end)
       })
 
-    const invalidateTokens = Effect.gen(function*() {
-      const present = Option.flatMap(yield* store.get(tenant), ({ credential }) => credential.accessToken)
-      // Another one than this flow was shown is somebody's newer one: it is taken over, by not being refused.
-      refused = Option.filter(shown, (one) => Option.exists(present, (other) => sameToken(one, other)))
-    })
+    // Compared with what is stored whenever tokens are asked for: another one is somebody's newer one, and is taken over.
+    const invalidateTokens = Effect.sync(() => void (refused = shown))
     const invalidateClient = Effect.suspend(() => {
       if (presented === undefined) return Effect.void
       forgotten = presented

@@ -14,7 +14,8 @@ export const settle = <A, E>(exit: Exit.Exit<A, E>): A => {
   throw Cause.squash(exit.cause)
 }
 
-export const make = <R>(runtime: Runtime.Runtime<R>): Run<R> => (effect, options) =>
-  Runtime.runPromiseExit(runtime)(effect, options?.signal === undefined ? undefined : { signal: options.signal }).then(
-    settle
-  )
+export const make = <R>(runtime: Runtime.Runtime<R>): Run<R> => async (effect, { signal } = {}) => {
+  const exit = await Runtime.runPromiseExit(runtime)(effect, signal === undefined ? {} : { signal })
+  if (signal?.aborted === true && Exit.isInterrupted(exit)) throw signal.reason
+  return settle(exit)
+}

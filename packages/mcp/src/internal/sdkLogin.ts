@@ -95,10 +95,10 @@ export const make = ({ endpoint, host, policy, writer }: Services, tenant: Tenan
         Effect.tapError(() => isHandedOver ? Effect.void : giveBack(credential)),
         Effect.catchTag("CredentialExists", () =>
           Effect.as(
-            Effect.logWarning(`${tenant} was logged in by somebody else meanwhile; that login stays`, {
-              event: "lockstep.mcp.overtaken",
-              tenant
-            }),
+            Effect.annotateLogs(
+              Effect.logWarning(`${tenant} was logged in by somebody else meanwhile; that login stays`),
+              { tenant }
+            ),
             false
           ))
       )

@@ -188,6 +188,7 @@ for (const line of LINES) {
         yield* Effect.promise(() => line.auth(provider, stage.resource.url))
         assert.strictEqual(Option.getOrThrow(yield* stage.stored).generation, generation)
         assert.isTrue(Option.isSome(Option.getOrThrow(yield* stage.stored).refreshToken))
+        assert.isTrue(yield* stage.server.isActive(access_token))
       }))
   })
 

@@ -24,9 +24,11 @@ import * as V2 from "@modelcontextprotocol/client"
 import * as V1 from "@modelcontextprotocol/sdk/client/auth.js"
 import { Client as V1Client } from "@modelcontextprotocol/sdk/client/index.js"
 import { StreamableHTTPClientTransport as V1Transport } from "@modelcontextprotocol/sdk/client/streamableHttp.js"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 
 export const TENANT = TenantId.make("mcp:files")
@@ -124,9 +126,14 @@ export const make = (options: Partial<McpResource.Options> = {}) =>
       RefreshPolicy.layerDefaults,
       Layer.provide(OAuthTokenEndpoint.layerBuiltIn, Fetch.layerGlobal)
     )
-    const context = yield* Layer.build(shared)
-    const store = yield* Effect.provide(CredentialStore.CredentialStore, context)
-    const pending = yield* Effect.provide(PendingLogins.PendingLogins, context)
+    const built = yield* Layer.build(shared)
+    const store = Context.get(built, CredentialStore.CredentialStore)
+    const waits = yield* Queue.unbounded<void>()
+    const context = Context.add(built, CredentialStore.CredentialStore, {
+      ...store,
+      changes: Effect.zipLeft(store.changes, Queue.offer(waits, undefined))
+    })
+    const pending = Context.get(context, PendingLogins.PendingLogins)
 
     const stored = Effect.map(Effect.orDie(store.get(TENANT)), Option.map(({ credential }) => credential))
     const accessToken = Effect.map(stored, (credential) =>
@@ -145,6 +152,8 @@ export const make = (options: Partial<McpResource.Options> = {}) =>
       pending,
       stored,
       accessToken,
+      /** Waits until somebody waits for a change of the store. */
+      untilWaiting: Queue.take(waits),
       /** Puts the login of somebody who has logged in long ago. */
       seed: (options: AuthorizationServer.IssueOptions & { readonly issuer?: boolean } = {}) =>
         Effect.gen(function*() {
@@ -194,6 +203,8 @@ export const make = (options: Partial<McpResource.Options> = {}) =>
           agree: Effect.suspend(() => Effect.promise(() => HeadlessBrowser.authorize(invited.at(-1)!))),
           provider: (more: Partial<OAuthClientProvider.Options> = {}) =>
             Effect.provide(OAuthClientProvider.make({ ...common, ...redirect, ...more }), services),
+          /** A transport of a program that sends nobody to a browser. */
+          unattended: Effect.provide(SdkTransport.make(common), services),
           alone: Effect.provide(OAuthClientProvider.make(common), services),
           transport: (more: Partial<SdkTransport.Options> = {}) =>
             Effect.provide(SdkTransport.make({ ...common, ...redirect, ...more }), services)
