@@ -63,6 +63,18 @@ describe.each(Stage.KINDS)("%s, while fresh tokens are rejected", (_name, make) 
       assert.strictEqual(yield* calls(call, 2, machine), 1)
     }))
 
+  it.scoped.each([500, 404, 403])("a %d says nothing about the token", (status) =>
+    Effect.gen(function*() {
+      const { machine, use } = yield* Stage.login()
+      const api = Stage.server(Stage.rejecting)
+      const call = yield* use(make(api, { tenant }))
+      assert.strictEqual(yield* calls(call, 2, machine), 1)
+      api.answer(Stage.answering(status))
+      assert.strictEqual(yield* Stage.outcome(call(Stage.API)), status)
+      api.answer(Stage.rejecting)
+      assert.strictEqual(yield* calls(call, 2, machine), 0)
+    }))
+
   it.scoped("that one origin rejects them says nothing about another", () =>
     Effect.gen(function*() {
       const { machine, use } = yield* Stage.login()

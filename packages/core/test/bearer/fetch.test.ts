@@ -1,9 +1,15 @@
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { assert, describe, it } from "@effect/vitest"
+import * as BearerClient from "@lockstep/core/BearerClient"
 import { RequestRefused } from "@lockstep/core/BearerError"
 import * as BearerFetch from "@lockstep/core/BearerFetch"
 import { ReauthorizationRequired } from "@lockstep/core/Errors"
 import * as MemoryMachine from "@lockstep/testkit/MemoryMachine"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
 import * as Scenario from "../coordinator/scenario.js"
 import * as Stage from "./bearerStage.js"
 
@@ -82,6 +88,31 @@ describe("the fetch", () => {
       yield* Effect.promise(() => fetch(new URL(Stage.API), { method: "post", headers, dispatcher } as RequestInit))
       assert.deepInclude(inits[0], { method: "POST", dispatcher })
       assert.isFalse(headers.has("authorization"))
+    }))
+
+  it.scoped("lets nobody ask a person for a password on behalf of a stream", () =>
+    Effect.gen(function*() {
+      const { use } = yield* Stage.login()
+      const seen: Array<string | undefined> = []
+      const send = async (_url: unknown, init: RequestInit = {}) => {
+        seen.push(init.credentials)
+        return new Response("ok")
+      }
+      const fetch = yield* use(BearerFetch.make({ tenant, fetch: send }))
+      const client = yield* Effect.provide(
+        HttpClient.HttpClient,
+        Layer.provide(FetchHttpClient.layer, Layer.succeed(FetchHttpClient.Fetch, send as typeof globalThis.fetch))
+      )
+      const bearer = (yield* use(BearerClient.make({ tenant })))(client)
+      const stream = () => new Blob(["x"]).stream() as ReadableStream<Uint8Array>
+      const post = { method: "POST", duplex: "half" }
+      yield* Effect.promise(() => fetch(Stage.API, { ...post, body: stream() } as RequestInit))
+      yield* Effect.promise(() => fetch(Stage.API, { ...post, body: stream(), credentials: "include" } as RequestInit))
+      yield* Effect.promise(() => fetch(Stage.API, { ...post, body: "x" } as RequestInit))
+      const body = Stream.fromReadableStream(stream, (error) => error)
+      yield* bearer.execute(HttpClientRequest.bodyStream(HttpClientRequest.post(Stage.API), body))
+      yield* bearer.execute(HttpClientRequest.bodyText(HttpClientRequest.post(Stage.API), "x"))
+      assert.deepStrictEqual(seen, ["omit", "include", undefined, "omit", undefined])
     }))
 
   it.scoped("uses the global fetch of the moment, and keeps its answer as it is", () =>
