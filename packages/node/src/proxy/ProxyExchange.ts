@@ -114,6 +114,7 @@ const send = (
     let controller: Dispatcher.DispatchController | undefined
     let isAbandoned = false
     let refusal: number | undefined
+    let isBodyBegun = false
     const onDrain = () => controller?.resume()
 
     const relayHead = (status: number, headers: ReadonlyArray<string>, message: string | undefined) => {
@@ -124,9 +125,9 @@ const send = (
       })
       if (context.isEnding()) kept.push("Connection", "close")
       response.writeHead(status, message ?? "", kept)
-      // The first event of a stream may be long in coming.
-      response.flushHeaders()
       response.on("drain", onDrain)
+      // The first event of a stream may be long in coming. What comes at the same time goes in the same packet.
+      process.nextTick(() => isBodyBegun || response.destroyed || response.flushHeaders())
     }
 
     dispatcher.dispatch({
@@ -156,11 +157,13 @@ const send = (
           if (refusal > MAX_REFUSAL) started.abort(new Error("the refusal is long"))
           return
         }
+        isBodyBegun = true
         onBytes(chunk.length)
         if (!response.write(chunk)) started.pause()
       },
       onResponseEnd: (ended) => {
         if (refusal !== undefined) return
+        isBodyBegun = true
         const trailers = ProxyHeaders.trailers(rawOf(ended.rawTrailers))
         if (trailers.length > 0) response.addTrailers(trailers)
         response.end()

@@ -296,7 +296,12 @@ export const listen = (
               const { detail, kind } = problemOf(cause)
               return Cause.isInterruptedOnly(cause) ? Effect.void : Effect.logWarning(detail, { tenant, problem: kind })
             }),
-            Effect.withSpan("lockstep.proxy.exchange", { root: true, kind: "server", attributes: { tenant } })
+            Effect.withSpan("lockstep.proxy.exchange", {
+              root: true,
+              kind: "server",
+              attributes: { tenant },
+              captureStackTrace: false
+            })
           )
         )
         fiber.addObserver(done)
