@@ -31,6 +31,8 @@ export type Process = Remote.Remote<Participant>
 export class Bench extends Context.Tag("@lockstep/bench/Bench")<Bench, {
   /** An environment with nothing of ours in it: above all no NODE_EXTRA_CA_CERTS, which slows every start of Node 20. */
   readonly environment: Readonly<Record<string, string>>
+  /** Where processes of other kinds are started. */
+  readonly harness: ProcessHarness.ProcessHarness
   readonly provider: Remote.Remote<Provider>
   /** Makes a folder that nobody else has. */
   readonly makeHome: Effect.Effect<string>
@@ -65,6 +67,7 @@ export const layer: Layer.Layer<Bench> = Layer.scoped(
     let homes = 0
     return Bench.of({
       environment: harness.environment,
+      harness,
       provider,
       makeHome: Effect.sync(() => {
         const home = join(dirname(harness.home), `home-${++homes}`)

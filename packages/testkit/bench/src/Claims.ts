@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type * as Contention from "./measure/Contention.js"
+import * as Proxy from "./measure/Proxy.js"
 import type { Results } from "./Results.js"
 import * as Statistics from "./Statistics.js"
 
@@ -151,6 +152,15 @@ const cost = (results: Results): ReadonlyArray<Claim> => {
   }]
 }
 
+const proxy = ({ proxy: measured }: Results): ReadonlyArray<Claim> => {
+  const own = measured?.passages.find(({ name }) => name === Proxy.LOCKSTEP)
+  return measured === undefined || own?.held === undefined ? [] : [{
+    goal: `the proxy holds ${measured.streams} streams both ways`,
+    measured: `each says something and hears it within ${show(own.held.median)} ms, ${own.held.n} times`,
+    met: own.held.n > 0
+  }]
+}
+
 /**
  * Judges what was measured; what was not is left out.
  *
@@ -158,4 +168,4 @@ const cost = (results: Results): ReadonlyArray<Claim> => {
  * @category constructors
  */
 export const judge = (results: Results): ReadonlyArray<Claim> =>
-  [oneRedemption, adoption, reading, rotation, startUp, recovery, cost].flatMap((claims) => claims(results))
+  [oneRedemption, adoption, reading, rotation, startUp, recovery, cost, proxy].flatMap((claims) => claims(results))

@@ -147,6 +147,42 @@ const others = (results: Results): ReadonlyArray<string> => [
         ])
       )
     }`
+  ],
+  ...results.proxy === undefined ? [] : [
+    `## The proxy\n\nSmall requests one after the other (milliseconds) and from 32 clients at one time (per second), one long answer and one long request (MiB per second), and the milliseconds in which each of ${results.proxy.streams} streams that are held at one time says something and hears it. In brackets both ends; "of bare" are ratios to the upstream without anything in between, in the same round.\n\n${
+      table(
+        [
+          "",
+          "request, ms",
+          "added, ms",
+          "requests/s",
+          "of bare",
+          "down, MiB/s",
+          "of bare",
+          "up, MiB/s",
+          "of bare",
+          "held, ms"
+        ],
+        results.proxy.passages.map((one) => [
+          one.name,
+          range(one.latency),
+          range(one.added),
+          range(one.rate),
+          range(one.rateRatio),
+          range(one.down),
+          range(one.downRatio),
+          range(one.up),
+          range(one.upRatio),
+          range(one.held)
+        ])
+      )
+    }${
+      results.proxy.memory === undefined
+        ? ""
+        : `\n\nThe proxy's process had ${
+          show(results.proxy.memory.before / 1024)
+        } MiB in memory at most before it held streams, and ${show(results.proxy.memory.after / 1024)} MiB with them.`
+    }`
   ]
 ]
 

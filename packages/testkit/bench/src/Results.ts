@@ -6,6 +6,7 @@
 import type * as Contention from "./measure/Contention.js"
 import type * as FreshRead from "./measure/FreshRead.js"
 import type * as HandOff from "./measure/HandOff.js"
+import type * as Proxy from "./measure/Proxy.js"
 import type * as Recovery from "./measure/Recovery.js"
 import type * as RefreshCost from "./measure/RefreshCost.js"
 import type * as StartUp from "./measure/StartUp.js"
@@ -51,4 +52,5 @@ export interface Results {
   readonly recovery?: ReadonlyArray<Recovery.Recovery>
   readonly inFlight?: Recovery.InFlight
   readonly startUp?: ReadonlyArray<StartUp.Started>
+  readonly proxy?: Proxy.Measured
 }

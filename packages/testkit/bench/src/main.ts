@@ -18,6 +18,7 @@ import * as Claims from "./Claims.js"
 import * as Contention from "./measure/Contention.js"
 import * as FreshRead from "./measure/FreshRead.js"
 import * as HandOff from "./measure/HandOff.js"
+import * as Proxy from "./measure/Proxy.js"
 import * as Recovery from "./measure/Recovery.js"
 import * as RefreshCost from "./measure/RefreshCost.js"
 import * as StartUp from "./measure/StartUp.js"
@@ -48,6 +49,7 @@ const measure = (options: Options.Options) =>
     return {
       // What is fast and alone comes first: the many processes of the races stay until the end.
       ...yield* part("startup", Effect.map(StartUp.measure(options), (startUp) => ({ startUp }))),
+      ...yield* part("proxy", Effect.map(Proxy.measure(options), (proxy) => ({ proxy }))),
       ...yield* part("read", Effect.map(FreshRead.measure(options), (read) => ({ read }))),
       ...yield* part(
         "recovery",
