@@ -1,0 +1,139 @@
+/** What the transports over HTTP have in common: one request, and one stream of events. */
+import * as Effect from "effect/Effect"
+import * as JsonRpc from "../JsonRpc.js"
+import { RemoteError } from "../RemoteError.js"
+import * as ServerSentEvents from "./serverSentEvents.js"
+
+/** A function like `fetch`, which sends the token along. */
+export type FetchLike = (input: string | URL, init?: RequestInit) => Promise<Response>
+
+/** Of an error's body, this much is looked at, in bytes. */
+const GLANCE = 65_536
+
+const codeOf = (error: unknown): string | undefined => {
+  for (let at = error, depth = 0; at instanceof Error && depth < 4; at = at.cause, depth++) {
+    const code: unknown = Reflect.get(at, "code")
+    if (typeof code === "string") return code
+  }
+  return error instanceof Error ? error.name : undefined
+}
+
+/** Errors that say what to do are passed on as they are; those of `fetch` are told by their code. */
+const fromRejection = (origin: string) => (error: unknown): unknown =>
+  error instanceof Error && "_tag" in error && "advice" in error
+    ? error
+    : new RemoteError({ reason: "Unreachable", origin, detail: codeOf(error) })
+
+export const request = (
+  fetch: FetchLike,
+  url: URL,
+  init: RequestInit
+): Effect.Effect<Response, unknown> =>
+  Effect.tryPromise({ try: (signal) => fetch(url, { ...init, signal }), catch: fromRejection(url.origin) })
+
+/** Lets go of a body that nobody reads. */
+export const release = (response: Response): Effect.Effect<void> =>
+  Effect.sync(() => void response.body?.cancel().catch(() => undefined))
+
+export const mediaType = (response: Response): string =>
+  (response.headers.get("content-type") ?? "").split(";", 1)[0]!.trim().toLowerCase()
+
+/** The bytes of a body, one piece after the other; each is asked for when the one before was dealt with. */
+const forEachPiece = <E>(
+  response: Response,
+  handle: (text: string) => Effect.Effect<boolean, E>
+): Effect.Effect<void, E | "broken"> =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => response.body?.getReader()),
+    (reader) =>
+      Effect.gen(function*() {
+        if (reader === undefined) return
+        const decoder = new TextDecoder()
+        for (;;) {
+          const { done, value } = yield* Effect.tryPromise({ try: () => reader.read(), catch: () => "broken" as const })
+          if (!(yield* handle(done ? decoder.decode() : decoder.decode(value, { stream: true }))) || done) return
+        }
+      }),
+    (reader) => Effect.sync(() => void reader?.cancel().catch(() => undefined))
+  )
+
+export const readText = (response: Response): Effect.Effect<string, "broken"> => {
+  const pieces: Array<string> = []
+  return Effect.map(
+    forEachPiece(response, (piece) => Effect.sync(() => pieces.push(piece) > 0)),
+    () => pieces.join("")
+  )
+}
+
+/** How far a stream was read. */
+export interface Cursor {
+  /** The id of the last event; the empty string is none. */
+  lastEventId: string
+  /** Milliseconds, where the server has said how long to wait before connecting again. */
+  retry: number | undefined
+}
+
+/** Reads a stream of events to its end, however that comes. */
+export const forEachEvent = (
+  response: Response,
+  cursor: Cursor,
+  handle: (event: ServerSentEvents.ServerSentEvent) => Effect.Effect<void>
+): Effect.Effect<void> => {
+  const decoder = ServerSentEvents.make()
+  return Effect.ignore(forEachPiece(response, (piece) =>
+    Effect.gen(function*() {
+      const events = yield* Effect.try({ try: () => decoder.push(piece), catch: () => "broken" as const })
+      cursor.retry = decoder.retry() ?? cursor.retry
+      for (const event of events) {
+        yield* handle(event)
+        // Only what was handed on is not asked for again.
+        if (event.id !== "") cursor.lastEventId = event.id
+      }
+      return true
+    })))
+}
+
+const rpcErrorOf = (text: string) => {
+  const messages = JsonRpc.parse(text)
+  if (!Array.isArray(messages)) return undefined
+  const { error, id } = (messages as ReadonlyArray<JsonRpc.Message>)[0]!
+  const code = JsonRpc.member(error, "code")
+  const message = JsonRpc.member(error, "message")
+  return typeof code === "number" && typeof message === "string"
+    ? { id, error: { code, message, data: JsonRpc.member(error, "data") } }
+    : undefined
+}
+
+/** An answer that is a refusal. */
+export interface Refusal {
+  readonly error: RemoteError
+  /** Whether the server says that it does not know the session. */
+  readonly isSessionGone: boolean
+  /** Whether the refusal is about this very message, and not about what was posted or where. */
+  readonly isAnswer: boolean
+}
+
+/** Reads why a message was refused. What comes with a 401 or 403 is not repeated: some quote the token. */
+export const refusal = (response: Response, origin: string, message?: JsonRpc.Message): Effect.Effect<Refusal> =>
+  Effect.gen(function*() {
+    const { status } = response
+    if (status === 401 || status === 403) {
+      yield* release(response)
+      const error = new RemoteError({ reason: "Unauthorized", origin, status })
+      return { error, isSessionGone: false, isAnswer: false }
+    }
+    let text = ""
+    yield* Effect.ignore(forEachPiece(response, (piece) =>
+      Effect.sync(() => {
+        text += piece
+        return text.length < GLANCE
+      })))
+    const rpc = rpcErrorOf(text)
+    const isAnswer = rpc !== undefined && rpc.id !== null && rpc.id === message?.id
+    return {
+      error: new RemoteError({ reason: "Status", origin, status, ...(rpc === undefined ? {} : { rpc: rpc.error }) }),
+      isAnswer,
+      // 404 is what the specification says; servers that were made from the SDK's example say 400 and tell why.
+      isSessionGone: !isAnswer && (status === 404 || status === 400 && /session/i.test(text))
+    }
+  })
