@@ -84,8 +84,14 @@ describe("a proxy that ends", () => {
       const stage = yield* make({ grace: 50 })
       const held = yield* Client.open(stage.url)
       yield* held.reads("a part")
+      // For this one the end of the connection would be the end of the body.
+      const old = Net.connect(stage.port, "127.0.0.1")
+      old.write(`GET ${stage.base} HTTP/1.0\r\nHost: 127.0.0.1:${stage.port}\r\n\r\n`)
+      yield* Client.event(old, "data")
+      const reset = new Promise((resolve) => old.on("error", resolve))
       yield* stage.end
       assert.deepStrictEqual(yield* held.rest, { bytes: "a part".length, whole: false })
+      yield* Effect.promise(() => reset)
     }))
 
   it.scopedLive("cuts at once where there is a hurry", () =>

@@ -216,6 +216,27 @@ describe("ends", () => {
       yield* Client.until(() => stage.proxy.streams() === 0)
     }))
 
+  it.scopedLive("a client that reads no answer before it has written everything is not left hanging", () =>
+    Effect.gen(function*() {
+      const stage = yield* through((_, response) => void response.writeHead(413).end("too much"))
+      const said = yield* Effect.async<string>((resume) => {
+        const socket = Net.connect(stage.port, "127.0.0.1")
+        let text = ""
+        socket.pause()
+        socket.on("data", (chunk) => {
+          text += chunk.toString()
+          if (text.includes("too much")) {
+            socket.destroy()
+            resume(Effect.succeed(text))
+          }
+        })
+        socket.on("error", () => {})
+        socket.write(`POST ${stage.base} HTTP/1.1\r\nHost: 127.0.0.1:${stage.port}\r\nContent-Length: ${LOT}\r\n\r\n`)
+        socket.write(Buffer.alloc(LOT), () => socket.resume())
+      })
+      assert.match(said, /^HTTP\/1\.1 413 /)
+    }))
+
   it.scopedLive("connections to the server are used again", () =>
     Effect.gen(function*() {
       const sockets = new Set<unknown>()
