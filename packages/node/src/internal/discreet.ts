@@ -48,6 +48,12 @@ const end = (span: Tracer.Span): Tracer.Span["end"] => {
   }
 }
 
+/** Effect adds the place in the code to a span that fails: a path of this machine. */
+const attribute = (span: Tracer.Span): Tracer.Span["attribute"] => {
+  const original = span.attribute.bind(span)
+  return (key, value) => key === "code.stacktrace" ? undefined : original(key, value)
+}
+
 /** Log entries become events of their span, with their cause as text. */
 const event = (span: Tracer.Span): Tracer.Span["event"] => {
   const original = span.event.bind(span)
@@ -62,7 +68,7 @@ export const tracer = (inner: Tracer.Tracer): Tracer.Tracer =>
   Tracer.make({
     span: (...options) => {
       const span = inner.span(...options)
-      return Object.assign(span, { end: end(span), event: event(span) })
+      return Object.assign(span, { attribute: attribute(span), end: end(span), event: event(span) })
     },
     context: (run, fiber) => inner.context(run, fiber)
   })

@@ -62,8 +62,24 @@ const bounded = (client: HttpClient.HttpClient, isClosing: () => boolean): HttpC
     )
   })
 
+interface TraceData {
+  readonly resourceSpans: ReadonlyArray<{
+    readonly scopeSpans: ReadonlyArray<{
+      readonly spans: ReadonlyArray<{ attributes: ReadonlyArray<{ readonly key: string }> }>
+    }>
+  }>
+}
+
+// The exporter calls every failure an interruption, too, in two attributes of its own.
+const withoutLabels = (data: TraceData): TraceData => {
+  for (const span of data.resourceSpans.flatMap((one) => one.scopeSpans.flatMap(({ spans }) => spans))) {
+    span.attributes = span.attributes.filter(({ key }) => key !== "span.label" && key !== "status.interrupted")
+  }
+  return data
+}
+
 const json = OtlpSerialization.OtlpSerialization.of({
-  traces: HttpBody.unsafeJson,
+  traces: (data) => HttpBody.unsafeJson(withoutLabels(data as TraceData)),
   metrics: HttpBody.unsafeJson,
   logs: HttpBody.unsafeJson
 })
@@ -85,8 +101,7 @@ export const layer = (options: Options): Layer.Layer<never> =>
         }).pipe(
           Effect.disconnect,
           Effect.interruptible,
-          Effect.timeoutOption(options.shutdownTimeout),
-          silent
+          Effect.timeoutOption(options.shutdownTimeout)
         )
       )
 
@@ -106,7 +121,6 @@ export const layer = (options: Options): Layer.Layer<never> =>
       const shared = (path: string) => ({
         url: `${base(options.endpoint)}/v1/${path}`,
         headers: Redacted.value(options.headers),
-        shutdownTimeout: options.shutdownTimeout,
         resource: {
           serviceName: options.serviceName,
           serviceVersion: options.serviceVersion,
