@@ -81,9 +81,11 @@ const login = Command.make(
   "login",
   {
     target: Args.optional(
-      Args.text({ name: "VENDOR|TENANT" }).pipe(Args.withDescription("a vendor, or a login to repeat"))
+      Args.text({ name: "VENDOR|URL|TENANT" }).pipe(
+        Args.withDescription("a vendor, the address of an MCP server, or a login to repeat")
+      )
     ),
-    tenant: text("tenant", "T", "how the login is called; else like its vendor"),
+    tenant: text("tenant", "T", "how the login is called; else like its vendor, or mcp:SERVER"),
     profile: text("profile", "P", "a further account: the tenant VENDOR@P"),
     device: flag("device", "log in on another device: prints an address and a code, and waits"),
     noBrowser: flag("no-browser", "print the address and end; a second step brings the answer"),
@@ -226,6 +228,22 @@ const proxy = Command.make(
   Command.withDescription("Passes requests on with a fresh token, for clients in any language, until it is ended.")
 )
 
+const mcp = Command.make(
+  "mcp",
+  {
+    target: Args.text({ name: "TENANT|URL" }).pipe(
+      Args.withDescription("a login of an MCP server, or the address of one: mcp:linear, https://mcp.linear.app/mcp")
+    ),
+    to: text("to", "URL", "another address on the server's origin"),
+    transport: Options.choice("transport", ["auto", "http", "sse"]).pipe(
+      Options.withDescription("how the server is spoken to: http (Streamable HTTP), sse, or auto (default)"),
+      Options.withDefault("auto")
+    ),
+    headerFrom: text("header-from", "FILE", "a file with further headers, one `Name: value` on a line")
+  },
+  (options) => Effect.flatMap(onDemand, ({ Mcp }) => wired(Mcp.run(options)))
+).pipe(Command.withDescription("Speaks MCP on standard input and output for a server that wants a login."))
+
 const storeMove = Command.make(
   "move",
   {
@@ -278,6 +296,7 @@ export const commands = {
   token,
   exec,
   proxy,
+  mcp,
   login,
   status,
   refresh,
@@ -311,6 +330,7 @@ export const root = lockstep.pipe(
     token,
     exec,
     proxy,
+    mcp,
     login,
     status,
     refresh,

@@ -63,6 +63,8 @@ const LOGIN_EXAMPLES: Section = ["examples", [
   ["lockstep login codex", "in a browser of this machine"],
   ["lockstep login codex --profile work", "a second account, as the tenant codex@work"],
   ["lockstep login codex --device --qr", "on a phone, where the vendor offers it"],
+  ["lockstep login https://mcp.linear.app/mcp", "an MCP server, by its address: the tenant mcp:linear"],
+  ["lockstep login mcp:linear --scope files:write", "the same login, allowed more"],
   ["lockstep login TENANT", "once more, as it was made before"],
   ["lockstep login --issuer https://id.example --client-id ID --tenant acme", "any OAuth or OpenID Connect server"]
 ]]
@@ -117,12 +119,20 @@ const PROXY: Section = ["what to know", [
   ["in a container", "--network host, or --allow-host with the name that leads to this machine"]
 ]]
 
+const MCP: Section = ["what to know", [
+  ["in a client", `{"command": "lockstep", "args": ["mcp", "mcp:linear"]}`],
+  ["the login", "always the stored one; `lockstep login URL` makes it, and nothing here opens a browser"],
+  ["errors", "of a login or a network reach the client as the answer to its request, and the bridge goes on"],
+  ["standard output", "holds messages and nothing else"]
+]]
+
 const MORE: Readonly<Record<string, ReadonlyArray<Section>>> = {
   token: [SOURCES],
   login: [LOGIN_EXAMPLES, LOGIN_ELSEWHERE],
   import: [IMPORT_MEMBERS, IMPORT_TOOLS],
   "vendors secret": [SECRET_SOURCES],
   proxy: [PROXY],
+  mcp: [MCP],
   store: [STORES],
   "store move": [MOVE],
   exec: [["exit codes", [["the command's own", "once it started; 128 and the number of the signal that ended it"]]]]
@@ -132,7 +142,8 @@ const USAGE: Readonly<Record<keyof typeof Cli.commands, string>> = {
   token: "lockstep token TENANT [options]",
   exec: "lockstep exec TENANT [--env NAME] [--min-ttl DURATION] -- CMD…",
   proxy: "lockstep proxy TENANT --to URL [options]",
-  login: "lockstep login VENDOR|TENANT [options]",
+  mcp: "lockstep mcp TENANT|URL [options]",
+  login: "lockstep login VENDOR|URL|TENANT [options]",
   status: "lockstep status [TENANT] [options]",
   refresh: "lockstep refresh TENANT [options]",
   import: "lockstep import TENANT --from FILE|- | --from-tool NAME [options]",

@@ -105,3 +105,21 @@ export const dispatcher = (
     Effect.flatMap(loaded, (undici) => tryWith(() => dispatcherFor(undici, url, options))),
     (made) => Effect.promise(() => made.destroy().catch(() => undefined))
   )
+
+/**
+ * Makes a `fetch` for one place that keeps its connections for further requests until the scope ends; through the same
+ * proxies.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const pooled = (
+  url: string,
+  options: Undici.Agent.Options
+): Effect.Effect<NodeFetchFunction, NodeFetchUnavailable, Scope.Scope> =>
+  Effect.flatMap(
+    loaded,
+    (undici) =>
+      Effect.map(dispatcher(url, options), (kept) => (target, init) =>
+        undici.fetch(target, { ...init, dispatcher: kept }))
+  )
