@@ -35,13 +35,23 @@ const realDirectory = (path: string): string => {
   return parent === path ? path : Path.join(realDirectory(parent), Path.basename(path))
 }
 
+/** What lies below a file is nowhere, and whoever opens it says so. */
+const isLink = (path: string): boolean => {
+  try {
+    return Fs.lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true
+  } catch (cause) {
+    if (codeOf(cause) === "ENOTDIR") return false
+    throw cause
+  }
+}
+
 const follow = (path: string): string => {
   let current = path
   for (let links = 0; links < MAX_LINKS; links++) {
     // The directory first: `..` in a link counts from where the link really lies.
     const real = realDirectory(Path.dirname(current))
     current = Path.join(real, Path.basename(current))
-    if (Fs.lstatSync(current, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return current
+    if (!isLink(current)) return current
     current = Path.resolve(real, Fs.readlinkSync(current))
   }
   throw Object.assign(new Error("too many links"), { code: "ELOOP" })

@@ -39,6 +39,7 @@ const checks = (options: Options) =>
   Effect.all([
     Files.files,
     Stores.store,
+    Stores.move,
     Stores.drift,
     Keyrings.check,
     Locks.support,
@@ -58,7 +59,7 @@ const isProblem = (finding: Finding.Finding): boolean => finding.kind === "probl
 const line = ({ advice, kind, message }: Finding.Finding, style: Style.Style): string => {
   const text = Style.printable(message)
   const told = kind === "problem" ? text : style.dim(text)
-  return `    ${told}\n${advice === null ? "" : `    ${style.dim("→")} ${Style.printable(advice)}\n`}`
+  return `    ${told}\n    ${style.dim("→")} ${Style.printable(advice)}\n`
 }
 
 const render = (checked: ReadonlyArray<Finding.Checked>, style: Style.Style): string =>

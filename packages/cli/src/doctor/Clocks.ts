@@ -65,9 +65,13 @@ const ask = (fetch: FetchFunction, origin: string) =>
 
 const judge = (origin: string, ahead: Option.Option<number>): ReadonlyArray<Finding.Finding> => {
   if (Option.isNone(ahead)) {
-    return [Finding.remark("clock_unchecked", `${origin} did not say what time it is`, {
-      advice: "check the way to it; --offline asks nobody"
-    })]
+    return [
+      Finding.remark(
+        "clock_unchecked",
+        `${origin} did not say what time it is`,
+        "check the way to it; --offline asks nobody"
+      )
+    ]
   }
   return Math.abs(ahead.value) <= TOLERANCE ? [] : [Finding.problem(
     "clock_differs",

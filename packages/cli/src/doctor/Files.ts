@@ -52,18 +52,47 @@ export const permissions = (file: string, stat: fs.Stats, owner: number): Readon
   ]
 }
 
-const leftover = (file: string): ReadonlyArray<Finding.Finding> => {
-  const match = TEMP.exec(file)
-  return match === null || isAlive(Number(match[1]))
-    ? []
-    : [Finding.problem(
-      "leftover",
-      `${file} was left by a process that died while writing, and may hold tokens`,
-      "any write of the store removes it: run `lockstep refresh TENANT`"
-    )]
+/** What may be in a file that a dead writer left, and how it goes. */
+interface Leftover {
+  readonly what: string
+  readonly advice: (file: string) => string
 }
 
-const SETTINGS: ReadonlySet<string> = new Set(["store.json", "vendors.json", "drift.json"])
+const OF_STORE: Leftover = {
+  what: "may hold tokens",
+  advice: () => "any write of the store removes it: run `lockstep refresh TENANT`"
+}
+
+const OF_VENDORS: Leftover = {
+  what: "may hold client secrets",
+  advice: () => "any write of it removes it: run `lockstep vendors secret VENDOR --from FILE`"
+}
+
+/** Nobody has a reason to look for these again. */
+const OF_NOTES: Leftover = {
+  what: "holds no secret",
+  advice: (file) => `remove it: \`rm ${ShellWord.quote(file)}\``
+}
+
+/** What is written beside the store. */
+const SETTINGS: ReadonlyMap<string, Leftover> = new Map([
+  ["vendors.json", OF_VENDORS],
+  ["drift.json", OF_NOTES],
+  ["move.json", OF_NOTES],
+  ["store.json", OF_NOTES]
+])
+
+/** What a temporary file was to become. */
+const finalName = (name: string): string => name.replace(TEMP, "")
+
+const leftover = (file: string): ReadonlyArray<Finding.Finding> => {
+  const match = TEMP.exec(file)
+  if (match === null || isAlive(Number(match[1]))) return []
+  const { advice, what } = SETTINGS.get(finalName(path.basename(file))) ?? OF_STORE
+  return [
+    Finding.problem("leftover", `${file} was left by a process that died while writing, and ${what}`, advice(file))
+  ]
+}
 
 interface Place {
   readonly directory: string
@@ -78,7 +107,11 @@ const examine = (place: Place, user: number | undefined): ReadonlyArray<Finding.
   const stat = fs.statSync(directory, { throwIfNoEntry: false })
   if (stat === undefined) {
     return [
-      Finding.remark("directory_missing", `${directory} does not exist yet; the first import or login creates it`)
+      Finding.remark(
+        "directory_missing",
+        `${directory} does not exist yet; the first import or login creates it`,
+        "log in with `lockstep login VENDOR`"
+      )
     ]
   }
   if (!stat.isDirectory()) {
@@ -130,7 +163,7 @@ export const files = Effect.gen(function*() {
         if (places.has(directory)) continue
         places.set(directory, {
           directory,
-          isOurs: (name) => SETTINGS.has(name) || name.replace(/^\d+-\d+\./, "").startsWith(store),
+          isOurs: (name) => SETTINGS.has(finalName(name)) || name.replace(/^\d+-\d+\./, "").startsWith(store),
           isPrivate: one === native.home || one.directory === native.home.directory
         })
       }

@@ -52,6 +52,7 @@ export const CODES = {
   lock_stuck: "a lock that was released stayed taken",
   login_needed: "a login is over",
   login_pending: "a login waits for its second step",
+  move_unfinished: "a move to another store was cut off",
   moved: "a store whose logins were moved away",
   network_setting: "a variable that leads requests elsewhere",
   network_setting_wrong: "a variable that leads requests nowhere",
@@ -75,7 +76,7 @@ export const CODES = {
 export type Code = keyof typeof CODES
 
 /**
- * What the doctor says about one thing: a problem comes with what to do, a remark is good to know.
+ * What the doctor says about one thing, and what to do about it. A problem wants to be repaired, a remark is good to know.
  *
  * @since 0.1.0
  * @category models
@@ -84,7 +85,7 @@ export interface Finding {
   readonly kind: "problem" | "remark"
   readonly code: Code
   readonly message: string
-  readonly advice: string | null
+  readonly advice: string
   /** Which login it is about, where it is about one. */
   readonly tenant: string | null
 }
@@ -115,16 +116,18 @@ export const problem = (code: Code, message: string, advice: string, tenant: str
 })
 
 /**
- * Something good to know, and what to do about it where something can be done.
+ * Something good to know, and what to do about it.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const remark = (
-  code: Code,
-  message: string,
-  more: { readonly advice?: string; readonly tenant?: string } = {}
-): Finding => ({ kind: "remark", code, message, advice: more.advice ?? null, tenant: more.tenant ?? null })
+export const remark = (code: Code, message: string, advice: string, tenant: string | null = null): Finding => ({
+  kind: "remark",
+  code,
+  message,
+  advice,
+  tenant
+})
 
 /**
  * An error of the library, which brings its own advice.

@@ -65,7 +65,8 @@ const standing = (tenant: TenantId, now: number) =>
       findings.push(Finding.remark(
         "cooldown",
         `${tenant} is asked again ${Times.relative(obstacle.value.until, now)}${why}`,
-        { tenant, advice: `wait, or ask now with \`lockstep refresh ${tenant}\`` }
+        `wait, or ask now with \`lockstep refresh ${tenant}\``,
+        tenant
       ))
     }
     if (Option.isSome(yield* journals.keptAnswer(tenant)) && Option.isNone(found.holder)) {
@@ -86,7 +87,8 @@ const standing = (tenant: TenantId, now: number) =>
         } and read no answer (process ${intent.value.by.pid}${
           alive ? "" : ", gone"
         }); the next refresh makes the one retry that is safe`,
-        { tenant, advice: `run \`lockstep token ${tenant}\` soon: a provider may honour a retry for some seconds only` }
+        `run \`lockstep token ${tenant}\` soon: a provider may honour a retry for some seconds only`,
+        tenant
       ))
     }
     return findings
@@ -145,10 +147,12 @@ export const lineage = Effect.gen(function*() {
         onFailure: (error) => tenants.includes(tenant) ? [] : [Finding.fromError(error, "error", tenant)],
         onSuccess: (journal) =>
           Option.toArray(Option.map(Lineage.summary(journal, now), (text) =>
-            Finding.remark("lineage", `${tenant}: ${text}`, {
-              tenant,
-              advice: `\`lockstep status ${tenant} --history\` tells all of it`
-            })))
+            Finding.remark(
+              "lineage",
+              `${tenant}: ${text}`,
+              `\`lockstep status ${tenant} --history\` tells all of it`,
+              tenant
+            )))
       })
   )
   return { check: "lineage", findings: findings.flat() } satisfies Finding.Checked

@@ -49,9 +49,11 @@ const probe = Effect.gen(function*() {
     return [Finding.problem("keyring_trouble", `${keyring.name} is not usable: ${reason} (${detail})`, ADVICE[reason])]
   }
   return took > SLOW
-    ? [Finding.remark("keyring_slow", `${keyring.name} took ${Times.span(took)} to write, read and remove an entry`, {
-      advice: "restart the program that keeps it, if this goes on"
-    })]
+    ? [Finding.remark(
+      "keyring_slow",
+      `${keyring.name} took ${Times.span(took)} to write, read and remove an entry`,
+      "restart the program that keeps it, if this goes on"
+    )]
     : []
 })
 
@@ -81,7 +83,7 @@ const leftovers = Effect.gen(function*() {
     `${keyring.name} holds ${left.length} ${
       left.length === 1 ? "entry" : "entries"
     } of this home that nothing refers to`,
-    { advice: `they may hold old tokens: remove the entries of the service lockstep whose names begin with ${prefix}|` }
+    `they may hold old tokens: remove the entries of the service lockstep whose names begin with ${prefix}|`
   )]
 })
 

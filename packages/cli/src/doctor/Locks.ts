@@ -71,7 +71,7 @@ const prove = (file: string): Effect.Effect<ReadonlyArray<Finding.Finding>, Lock
         : []),
       ...(afterwards === "busy" ? [broken("lock_stuck", "a lock that was released stayed taken")] : [])
     ]
-  }).pipe(Effect.ensuring(Effect.sync(() => fs.rmSync(file, { force: true }))))
+  }).pipe(Effect.ensuring(Effect.ignore(Effect.try(() => fs.rmSync(file, { force: true })))))
 
 const nameOfRemote = (directory: string): Option.Option<string> =>
   Option.flatten(Option.liftThrowable(RemoteFileSystem.nameOf)(directory))
@@ -80,9 +80,11 @@ const nameOfRemote = (directory: string): Option.Option<string> =>
 const remote = (directory: string, what: string): ReadonlyArray<Finding.Finding> =>
   fs.existsSync(directory)
     ? Option.toArray(Option.map(nameOfRemote(directory), (name) =>
-      Finding.remark("remote", `${what} (${directory}) are on ${name}, which other hosts may share`, {
-        advice: "hosts that share a store share its locks, too, only in a database: keep a home on each host"
-      })))
+      Finding.remark(
+        "remote",
+        `${what} (${directory}) are on ${name}, which other hosts may share`,
+        "hosts that share a store share its locks, too, only in a database: keep a home on each host"
+      )))
     : []
 
 /**
@@ -155,10 +157,7 @@ const judge = ({ holder, lock, since, tenant }: Held, limit: number, now: number
       `wait for it, or end it with \`kill ${holder.pid}\`: its lock goes with it, and what it sent is remembered`,
       tenant
     )
-    : Finding.remark("holder", `${who} holds ${lock}${held}`, {
-      advice: "wait: it has bounds of its own",
-      ...(tenant === null ? {} : { tenant })
-    })
+    : Finding.remark("holder", `${who} holds ${lock}${held}`, "wait: it has bounds of its own", tenant)
 }
 
 /**

@@ -32,12 +32,8 @@ export const pending = Effect.gen(function*() {
         `a login of ${tenant} by ${user} waits for its second step; it is dropped ${
           Times.relative(PendingView.endOf(login) * 1000, now)
         }`,
-        {
-          tenant,
-          advice: `finish it, or drop it with \`lockstep login ${tenant}${
-            user === "local" ? "" : ` --user ${user}`
-          } --cancel\``
-        }
+        `finish it, or drop it with \`lockstep login ${tenant}${user === "local" ? "" : ` --user ${user}`} --cancel\``,
+        tenant
       )
     )
   } satisfies Finding.Checked
@@ -67,7 +63,8 @@ export const sources = Effect.gen(function*() {
           `${winner.name} is set: it answers for ${id}${
             shadowed.length === 0 ? "" : `, and comes before ${shadowed.join(" and ")}`
           }`,
-          { tenant: id, advice: "unset it, or say --source stored, to use the stored login" }
+          "unset it, or say --source stored, to use the stored login",
+          id
         )]
       })
   )

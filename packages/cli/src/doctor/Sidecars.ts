@@ -50,7 +50,8 @@ const unknown = (
       `${sidecar.path} is ${
         WORDS[sidecar.kind]
       } of ${sidecar.tenant.value}, which is not logged in here; it is harmless`,
-      { tenant: sidecar.tenant.value, advice: "leave it: the next login of that name uses it" }
+      "leave it: the next login of that name uses it",
+      sidecar.tenant.value
     )]
 
 /** Directories that are locks, by the protocol of proper-lockfile: beside the file, or called after its directory. */
@@ -69,12 +70,16 @@ const STALE = 60_000
 const foreign = (lock: string, now: number): Finding.Finding => {
   const age = now - fs.statSync(lock).mtimeMs
   return age > STALE
-    ? Finding.remark("lock_foreign", `${lock} is a lock of another program, and not renewed for ${Times.span(age)}`, {
-      advice: "leave it: the next program that wants it finds its holder dead and takes it over"
-    })
-    : Finding.remark("lock_foreign", `${lock} is a lock that another program holds, renewed ${Times.span(age)} ago`, {
-      advice: "wait: it is renewed for as long as its holder lives"
-    })
+    ? Finding.remark(
+      "lock_foreign",
+      `${lock} is a lock of another program, and not renewed for ${Times.span(age)}`,
+      "leave it: the next program that wants it finds its holder dead and takes it over"
+    )
+    : Finding.remark(
+      "lock_foreign",
+      `${lock} is a lock that another program holds, renewed ${Times.span(age)} ago`,
+      "wait: it is renewed for as long as its holder lives"
+    )
 }
 
 /**

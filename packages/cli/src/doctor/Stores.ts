@@ -10,11 +10,13 @@ import { Home } from "@lockstep/node/Home"
 import { NativeHome } from "@lockstep/node/stores/ResolvedHome"
 import { StoreChoice } from "@lockstep/node/stores/StoreChoice"
 import * as StoreDrift from "@lockstep/node/stores/StoreDrift"
+import * as StoreMove from "@lockstep/node/stores/StoreMove"
 import * as WholeFile from "@lockstep/node/WholeFile"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import * as fs from "node:fs"
 import * as ShellWord from "../ShellWord.js"
 import * as Times from "../Times.js"
 import * as Finding from "./Finding.js"
@@ -90,6 +92,42 @@ export const store = Effect.gen(function*() {
 })
 
 /**
+ * Looks for a move that was cut off: copies of tokens may lie in the store that the home does not have.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const move = Effect.gen(function*() {
+  const { home } = yield* NativeHome
+  const findings = yield* Effect.match(StoreMove.unfinished(home), {
+    onFailure: (error) => [Finding.fromError(error)],
+    onSuccess: Option.match({
+      onNone: () => [],
+      onSome: ({ by, from, to }) => [
+        Finding.problem(
+          "move_unfinished",
+          `a move from ${from} to ${to} by ${by} was cut off: both stores may hold tokens`,
+          `finish it with \`lockstep store move --to ${to}\`, or take it back with \`lockstep store move --to ${from}\``
+        )
+      ]
+    })
+  })
+  return { check: "move", findings } satisfies Finding.Checked
+})
+
+/** What to do about a login that is in a store which the home does not have. */
+const lost = (tenant: string, store: string) =>
+  Effect.gen(function*() {
+    const { home } = yield* NativeHome
+    const login = `log in anew with \`lockstep login ${ShellWord.quote(tenant)}\``
+    const pin = yield* Effect.orElseSucceed(home.pin, () => Option.none())
+    // Whoever has a store of its own is refused another one.
+    return Option.isSome(pin) || fs.existsSync(home.file)
+      ? login
+      : `make the store that has it available again, and say \`--store ${store}\`, or ${login}`
+  })
+
+/**
  * Explains where another store was chosen automatically than before: the login that seems to be gone is in the other one.
  *
  * @since 0.1.0
@@ -100,27 +138,26 @@ export const drift = Effect.gen(function*() {
   const { tenants } = yield* Subject
   const now = yield* Clock.currentTimeMillis
   const traces = yield* StoreDrift.read(home)
-  const findings = [...traces].flatMap(([tenant, trace]) =>
-    Option.match(trace.before, {
-      onNone: () => [],
-      onSome: (before) => {
-        const what = `${tenant} was kept in the store ${before.store} until ${trace.by} chose ${trace.store} for it ${
-          Times.relative(trace.at * 1000, now)
-        }`
-        const quoted = ShellWord.quote(tenant)
-        return [
-          tenants.some((one) => one === tenant)
-            ? Finding.remark("drift", `${what}; it is logged in there by now`, { tenant })
-            : Finding.problem(
-              "drift",
-              `${what}, and is not logged in there`,
-              `make the store that has it available again, and say \`--store ${before.store}\`, ` +
-                `or log in anew with \`lockstep login ${quoted}\``,
-              tenant
-            )
-        ]
-      }
-    })
+  const drifted = [...traces].flatMap(([tenant, trace]) =>
+    Option.toArray(Option.map(trace.before, (before) => ({ tenant, trace, before })))
   )
+  const findings = yield* Effect.forEach(drifted, ({ before, tenant, trace }) => {
+    const what = `${tenant} was kept in the store ${before.store} until ${trace.by} chose ${trace.store} for it ${
+      Times.relative(trace.at * 1000, now)
+    }`
+    return tenants.some((one) => one === tenant)
+      ? Effect.succeed(
+        Finding.remark(
+          "drift",
+          `${what}; it is logged in there by now`,
+          "leave it: the next login there forgets this",
+          tenant
+        )
+      )
+      : Effect.map(
+        lost(tenant, before.store),
+        (advice) => Finding.problem("drift", `${what}, and is not logged in there`, advice, tenant)
+      )
+  })
   return { check: "drift", findings } satisfies Finding.Checked
 })

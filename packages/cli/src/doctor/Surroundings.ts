@@ -67,7 +67,8 @@ export const network = Effect.sync((): Finding.Checked => {
       isProxy(address)
         ? Finding.remark(
           "network_setting",
-          `${name} is set: requests go through that proxy, except for this machine and NO_PROXY`
+          `${name} is set: requests go through that proxy, except for this machine and NO_PROXY`,
+          "unset it, or name the servers in NO_PROXY, where requests are to go the direct way"
         )
         : Finding.problem(
           "network_setting_wrong",
@@ -82,7 +83,8 @@ export const network = Effect.sync((): Finding.Checked => {
       fs.existsSync(certificates)
         ? Finding.remark(
           "network_setting",
-          "NODE_EXTRA_CA_CERTS is set: its certificates are trusted, and every start takes longer"
+          "NODE_EXTRA_CA_CERTS is set: its certificates are trusted, and every start takes longer",
+          "unset it where no server needs them"
         )
         : Finding.problem(
           "network_setting_wrong",

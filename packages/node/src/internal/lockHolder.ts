@@ -68,6 +68,9 @@ export const noted = ({ owner, path }: DirectoryLock.Directory): Option.Option<L
   }
 }
 
+/** Where nobody can look, nobody can be named. */
+const look = Option.liftThrowable((path: string) => Fs.lstatSync(path, { bigint: true, throwIfNoEntry: false }))
+
 /**
  * Who has locked a file, as far as `/proc` tells; never tries the lock.
  *
@@ -75,7 +78,7 @@ export const noted = ({ owner, path }: DirectoryLock.Directory): Option.Option<L
  * another pid namespace, so whoever is known not to have the file open is not named.
  */
 export const find = (path: string): Option.Option<LockHolder> => {
-  const stat = Fs.lstatSync(path, { bigint: true, throwIfNoEntry: false })
+  const stat = Option.getOrUndefined(look(path))
   if (stat === undefined) return Option.none()
   const sameInode = parse(ProcFs.locks()).filter(({ ino }) => ino === String(stat.ino))
   const exact = sameInode.filter(({ dev }) => dev === deviceOf(stat.dev))
