@@ -127,7 +127,7 @@ export const make = (options: BearerOptions) =>
               yield* told("lockstep.bearer.rejected", `rejected the token of ${tenant} in the background`, target)
               return response
             }
-            if (false as boolean) {
+            if (course.isFresh) {
               const pause = yield* brake.pull(token.token)
               if (pause !== undefined) {
                 const message = `rejects fresh tokens of ${tenant}; the next recovery is not before ${pause / 1_000} s`
