@@ -13,6 +13,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as OAuth from "oauth4webapi"
 import type { ClientIds } from "./ClientIds.js"
+import * as ClientSecretBasic from "./ClientSecretBasic.js"
 import * as ClientSecrets from "./ClientSecrets.js"
 import type { Discovery, DiscoveryError } from "./Discovery.js"
 import * as EndpointUrl from "./EndpointUrl.js"
@@ -95,7 +96,7 @@ const clientAuth = (options: {
     case "client_secret_post":
       return Option.some(Option.match(secret, { onNone: OAuth.None, onSome: (text) => OAuth.ClientSecretPost(text) }))
     case "client_secret_basic":
-      return Option.some(Option.match(secret, { onNone: OAuth.None, onSome: OAuth.ClientSecretBasic }))
+      return Option.some(Option.match(secret, { onNone: OAuth.None, onSome: ClientSecretBasic.make }))
     default:
       return Option.none()
   }

@@ -104,7 +104,7 @@ describe("a device grant", () => {
       yield* untilPoll(stage)
       yield* Fiber.join(fiber)
       for (const { headers, params } of stage.network.requests) {
-        assert.strictEqual(headers["authorization"], `Basic ${btoa("acme%2Dclient:s3cret")}`)
+        assert.strictEqual(headers["authorization"], `Basic ${btoa("acme-client:s3cret")}`)
         assert.isUndefined(params["client_secret"])
       }
       assert.isNull(plain((yield* stage.stored)!.clientSecret))

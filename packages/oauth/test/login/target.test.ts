@@ -224,7 +224,7 @@ describe("registration", () => {
       yield* login
       assert.strictEqual(count(), 1)
       const sent = stage.network.requests.at(-1)!
-      assert.strictEqual(sent.headers["authorization"], `Basic ${btoa("dyn%2D1:s1")}`)
+      assert.strictEqual(sent.headers["authorization"], `Basic ${btoa("dyn-1:s1")}`)
       assert.isTrue(Option.isNone((yield* stage.stored)!.clientSecretExpiresAt))
     }))
 
