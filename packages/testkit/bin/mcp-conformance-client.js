@@ -1,0 +1,10 @@
+#!/usr/bin/env node
+import { main } from "../dist/McpConformanceClient.js"
+
+main(process.argv[2]).then(
+  () => process.exit(0),
+  (error) => {
+    process.stderr.write(`${error?.stack ?? error}\n`)
+    process.exit(1)
+  }
+)
