@@ -66,12 +66,27 @@ const takeNow = (lock: CredentialLock["Type"], target: LockTarget) =>
   Effect.flatMap(lock.tryAcquire(target), Effect.orElseFail(() => `${target._tag} is busy`))
 
 /**
+ * How a lock differs.
+ *
+ * @since 0.1.0
+ * @category testing
+ */
+export interface LockContractOptions {
+  /** Whether all tenants have one lock, as in the files of some tools. */
+  readonly isOneForAllTenants?: boolean
+}
+
+/**
  * Registers the contract's tests. `makeLayer` answers with a lock that nobody else holds.
  *
  * @since 0.1.0
  * @category testing
  */
-export const credentialLockContract = <E>(name: string, makeLayer: () => Layer.Layer<CredentialLock, E>): void => {
+export const credentialLockContract = <E>(
+  name: string,
+  makeLayer: () => Layer.Layer<CredentialLock, E>,
+  { isOneForAllTenants = false }: LockContractOptions = {}
+): void => {
   const withLock = <A, F, R>(use: (lock: CredentialLock["Type"]) => Effect.Effect<A, F, R>) =>
     Effect.provide(Effect.flatMap(CredentialLock, use), makeLayer())
 
@@ -89,12 +104,13 @@ export const credentialLockContract = <E>(name: string, makeLayer: () => Layer.L
         })
       ))
 
-    it.effect("tenants, groups and the aggregate do not exclude each other", () =>
+    it.effect("tenants, groups and the aggregate do not exclude each other, in this order", () =>
       withLock((lock) =>
         Effect.gen(function*() {
-          for (const target of [LockTarget.RotationGroup({ group: "g" }), CODEX, LINEAR, LockTarget.Aggregate()]) {
-            yield* takeNow(lock, target)
-          }
+          yield* takeNow(lock, LockTarget.RotationGroup({ group: "g" }))
+          yield* takeNow(lock, CODEX)
+          deepStrictEqual(Option.isNone(yield* lock.tryAcquire(LINEAR)), isOneForAllTenants)
+          yield* takeNow(lock, LockTarget.Aggregate())
         })
       ))
 
