@@ -293,10 +293,10 @@ export const listen = (
         const fiber = fork(
           ProxyExchange.run(context, exchange).pipe(
             Effect.tapErrorCause((cause) => {
-              const { detail, kind } = problemOf(cause)
+              const { advice, detail, kind } = problemOf(cause)
               return Cause.isInterruptedOnly(cause)
                 ? Effect.void
-                : Effect.annotateLogs(Effect.logWarning(detail), { tenant, reason: kind })
+                : Effect.annotateLogs(Effect.logWarning(detail), { tenant, reason: kind, advice })
             }),
             Effect.withSpan("lockstep.proxy.exchange", {
               root: true,
