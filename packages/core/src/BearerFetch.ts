@@ -92,7 +92,15 @@ class Rejection {
 }
 
 /**
- * Makes a `fetch` for one tenant. Its promise rejects with the typed error itself.
+ * Makes a `fetch` for one tenant. Its promise rejects with the typed error itself (an `Error` with `_tag`), with whatever
+ * `fetch` rejects with, or with the reason of the caller's signal.
+ *
+ * A signal ends the wait for a refresh, too, and never the refresh: `AbortSignal.timeout` counts both. The option `timeout`
+ * counts sending only; so does a signal that is made after `accessToken` has answered.
+ *
+ * Redirects are followed here where the mode is `follow`, so that the answer's `redirected` stays false; its `url` is the
+ * last one. A `Request` that has a body is read into memory before it is sent; who streams passes an address and options,
+ * and a stream is not sent twice.
  *
  * @since 0.1.0
  * @category constructors
