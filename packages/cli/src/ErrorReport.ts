@@ -40,7 +40,7 @@ const text = (error: object, member: string): string | undefined => {
 const details = (error: object): Record<string, unknown> => {
   const members = error as Record<string, unknown>
   const found: Record<string, unknown> = {}
-  for (const member of ["tenant", "location", "path", "lock", "kept"]) {
+  for (const member of ["tenant", "location", "path", "lock", "kept", "server"]) {
     if (typeof members[member] === "string") found[member] = members[member]
   }
   // Durations are milliseconds inside and seconds outside.

@@ -153,6 +153,8 @@ const tenantJson = (tenant: Survey.Tenant, { kind, now }: { readonly kind: strin
       label: Option.getOrNull(label)
     }))),
     vendor: Option.getOrNull(tenant.vendor),
+    issuer: Option.getOrNull(tenant.issuer),
+    resource: Option.getOrNull(tenant.resource),
     store: kind,
     generation: tenant.generation,
     holder: Option.getOrNull(Option.map(tenant.holder, ({ command, pid, stopped }) => ({

@@ -32,6 +32,9 @@ export interface Tenant {
   readonly standing: Standing.Standing
   readonly account: Option.Option<Account>
   readonly vendor: Option.Option<string>
+  readonly issuer: Option.Option<string>
+  /** RFC 8707: what its tokens are for. */
+  readonly resource: Option.Option<string>
   readonly expiresAt: Option.Option<number>
   readonly loginExpiresAt: Option.Option<number>
   readonly generation: number
@@ -124,6 +127,8 @@ export const one = (
       standing,
       account: credential.account,
       vendor: credential.vendor,
+      issuer: credential.issuer,
+      resource: credential.resource,
       expiresAt: credential.expiresAt,
       loginExpiresAt: credential.loginExpiresAt,
       generation: credential.generation,

@@ -61,6 +61,8 @@ describe("lockstep status", () => {
           login_expires_at: null,
           account: null,
           vendor: null,
+          issuer: null,
+          resource: null,
           store: "file",
           generation: 1,
           holder: null,

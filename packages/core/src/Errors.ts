@@ -16,6 +16,12 @@ const seconds = (millis: number): string => `${Math.max(1, Math.ceil(millis / 10
  */
 export const loginAdvice = (tenant: string): string => `log in with \`lockstep login ${tenant}\``
 
+/** Of an MCP server nothing is known but what a record of its login says. */
+const firstLoginAdvice = (tenant: string): string =>
+  tenant.startsWith("mcp:")
+    ? `log in with \`lockstep login URL --tenant ${tenant}\`, where URL is the address of the MCP server`
+    : loginAdvice(tenant)
+
 const OUTCOMES = {
   NotFound: "is not logged in",
   Removed: "was logged out",
@@ -54,9 +60,15 @@ export class ReauthorizationRequired extends Schema.TaggedError<ReauthorizationR
     return `${this.tenant} ${OUTCOMES[this.reason]}${this.detail === undefined ? "" : ` (${this.detail})`}`
   }
   get advice(): string {
-    return this.reason === "OutcomeUnknown"
-      ? `run \`lockstep refresh ${this.tenant}\` to risk one more attempt, or ${loginAdvice(this.tenant)}`
-      : loginAdvice(this.tenant)
+    switch (this.reason) {
+      case "OutcomeUnknown":
+        return `run \`lockstep refresh ${this.tenant}\` to risk one more attempt, or ${loginAdvice(this.tenant)}`
+      case "NotFound":
+      case "Removed":
+        return firstLoginAdvice(this.tenant)
+      default:
+        return loginAdvice(this.tenant)
+    }
   }
 }
 

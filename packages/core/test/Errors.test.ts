@@ -169,3 +169,14 @@ describe("words that matter", () => {
     assert.include(after(1_001), "in 2 s")
   })
 })
+
+describe("the advice to log in", () => {
+  it("names an MCP server by its address where no record tells it", () => {
+    const advice = (tenant: string, reason: "NotFound" | "Removed" | "InvalidGrant") =>
+      new Errors.ReauthorizationRequired({ tenant, reason }).advice
+    assert.include(advice("mcp:linear", "NotFound"), "`lockstep login URL --tenant mcp:linear`")
+    assert.include(advice("mcp:linear", "Removed"), "`lockstep login URL --tenant mcp:linear`")
+    assert.include(advice("mcp:linear", "InvalidGrant"), "`lockstep login mcp:linear`")
+    assert.include(advice("codex", "NotFound"), "`lockstep login codex`")
+  })
+})

@@ -46,7 +46,10 @@ const native = (target: LoginTarget, redirectUri: Option.Option<string>): JsonOb
     ...Option.isSome(target.endpoints.deviceAuthorizationEndpoint) ? [DEVICE] : []
   ],
   token_endpoint_auth_method: authMethod(target),
-  ...Option.match(target.scope, { onNone: () => ({}), onSome: (scope) => ({ scope }) })
+  // A client that many servers of MCP share is not bound to the scopes of the first. Some know only their own ones here.
+  ...target.request.vendor.strict
+    ? {}
+    : Option.match(target.scope, { onNone: () => ({}), onSome: (scope) => ({ scope }) })
 })
 
 /** `RegisterClient` of AWS SSO OIDC, as read in aws/amazon-q-developer-cli `crates/chat-cli/src/auth/builder_id.rs`. */

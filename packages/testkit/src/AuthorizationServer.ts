@@ -138,6 +138,8 @@ export interface AuthorizationServer {
   readonly introspect: (token: string) => Effect.Effect<Introspection>
   /** Issues tokens for a resource from now on (RFC 8707), in these scopes. Other resources are refused. */
   readonly protect: (resource: string, scopes: ReadonlyArray<string>) => Effect.Effect<void>
+  /** Knows a client no more, as a server that keeps registrations in memory does when it starts again. */
+  readonly forget: (clientId: string) => Effect.Effect<void>
   /** Every token request, in order. The list grows while the server runs. */
   readonly tokenRequests: ReadonlyArray<TokenRequest>
   /** Every client that registered itself, in order. The list grows while the server runs. */
@@ -220,13 +222,14 @@ export const make = (options: Options = {}): Effect.Effect<AuthorizationServer, 
     const port = yield* listen(http)
     const issuer = `http://127.0.0.1:${port}`
     const tokenEndpoint = `${issuer}/token`
+    const storage = providerStorage.make()
     const server = yield* provider.make(
       issuer,
       providerConfiguration.make({
         clientId: CLIENT_ID,
         redirectUri: REDIRECT_URI,
         rotate: options.rotate ?? true,
-        adapter: providerStorage.make(),
+        adapter: storage,
         accessTokenTtl: (accountId) => ttls.get(accountId) ?? DEFAULT_TTL,
         scopes: options.scopes ?? [],
         scopesOf: (resource) => resources.get(resource),
@@ -388,6 +391,7 @@ export const make = (options: Options = {}): Effect.Effect<AuthorizationServer, 
       isActive: (token) => Effect.map(introspect(token), ({ active }) => active),
       introspect,
       protect: (resource, scopes) => Effect.sync(() => void resources.set(resource, scopes)),
+      forget: (clientId) => Effect.promise(() => storage("Client").destroy(clientId)),
       tokenRequests,
       registrations
     }

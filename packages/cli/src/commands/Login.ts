@@ -3,6 +3,7 @@
  */
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import type { PendingKey } from "@lockstep/core/PendingLogins"
+import type { TenantId } from "@lockstep/core/TenantId"
 import { Browser } from "@lockstep/node/login/Browser"
 import { type Invitation, Login, type LoginRequest, type LoginResult } from "@lockstep/oauth/Login"
 import type { LoginMethod, OAuthVendor } from "@lockstep/oauth/OAuthVendor"
@@ -13,6 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Attempt from "../login/Attempt.js"
 import * as InvitationView from "../login/InvitationView.js"
+import * as McpTarget from "../login/McpTarget.js"
 import * as Present from "../login/Present.js"
 import * as Progress from "../login/Progress.js"
 import * as ResultView from "../login/ResultView.js"
@@ -113,10 +115,31 @@ const announce = (invitation: Invitation, subject: InvitationView.Subject & Pend
     const what = invitation._tag === "Device"
       ? "Open this address and enter the code"
       : "Open this address in a browser"
-    yield* note(`${what}; then go on with \`${Style.printable(next)}\`.\n`)
+    yield* note(`${InvitationView.introduction(subject)}${what}; then go on with \`${Style.printable(next)}\`.\n`)
     yield* Effect.forEach(InvitationView.lines(invitation), (line) => Output.line(Style.printable(line)))
     yield* Progress.qr(InvitationView.addressOf(invitation), options.qr)
   })
+
+/** An MCP server is asked who issues its tokens; of everything else that is known here. */
+const resolve = (wishes: Target.Wishes) =>
+  Effect.gen(function*() {
+    const address = yield* McpTarget.addressOf(wishes)
+    if (Option.isNone(address)) {
+      return { target: yield* Target.resolve(wishes), found: Option.none<McpTarget.McpTarget>() }
+    }
+    const found = yield* McpTarget.resolve(address.value, wishes)
+    const { clientId, clientSecret, issuer, resource, scopes, tenant, vendor } = found
+    const target: Target.Target = { tenant, vendor, issuer, clientId, clientSecret, scopes, resource }
+    return { target, found: Option.some(found) }
+  })
+
+/** Who asks for more scope has said what becomes of the login that is there; only of whose it is nobody has spoken. */
+const replacing = (tenant: TenantId, found: Option.Option<McpTarget.McpTarget>, replace: boolean) => {
+  const isOtherServer = Option.exists(found, (one) => one.isOtherServer)
+  return !replace && !isOtherServer && Option.exists(found, ({ sameAccount }) => sameAccount)
+    ? Effect.succeed({ replace: true, sameAccount: true })
+    : Effect.map(Present.mayReplace(tenant, replace, isOtherServer), (may) => ({ replace: may }))
+}
 
 const start = (options: Options) =>
   Effect.gen(function*() {
@@ -126,13 +149,19 @@ const start = (options: Options) =>
       options.clientSecretFrom,
       (from) => SecretInput.read(from, "the client secret")
     )
-    const target = yield* Target.resolve({ ...options, clientSecret })
-    const replace = yield* Present.mayReplace(target.tenant, options.replace)
+    const { found, target } = yield* resolve({ ...options, clientSecret })
     const { port, timeout, user } = options
-    const request: LoginRequest = { ...target, user, replace, port, timeout }
+    const request: LoginRequest = {
+      ...target,
+      user,
+      ...yield* replacing(target.tenant, found, options.replace),
+      port,
+      timeout
+    }
     yield* terms(request, options)
     const method = methodOf(target.vendor, options)
-    const subject = { tenant: target.tenant, user, method }
+    const server = Option.flatMap(found, () => Option.all({ issuer: target.issuer, resource: target.resource }))
+    const subject = { tenant: target.tenant, user, method, server }
     if (options.noBrowser) {
       const begin = method === "device" ? login.beginDevice(request) : login.begin(request)
       return yield* announce(yield* begin, subject, options)
@@ -153,7 +182,7 @@ const start = (options: Options) =>
 const resume = (options: Options) =>
   Effect.gen(function*() {
     const login = yield* Login
-    const key = { tenant: yield* Target.tenantOf(options), user: options.user }
+    const key = { tenant: yield* McpTarget.attemptOf(options), user: options.user }
     if (options.cancel) return yield* Attempt.cancel(key, options.json)
     // What the attempt was begun with holds, unless this step says otherwise.
     const replace = options.replace ? { replace: true } : {}

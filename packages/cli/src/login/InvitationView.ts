@@ -6,6 +6,7 @@
 import type { Invitation } from "@lockstep/oauth/Login"
 import type { LoginMethod } from "@lockstep/oauth/OAuthVendor"
 import * as Option from "effect/Option"
+import * as Style from "../Style.js"
 
 /**
  * Whose login it is, and how it is made.
@@ -17,7 +18,21 @@ export interface Subject {
   readonly tenant: string
   readonly user: string
   readonly method: LoginMethod
+  /** Of an MCP server: what it is called, and who issues its tokens. */
+  readonly server: Option.Option<{ readonly issuer: string; readonly resource: string }>
 }
+
+/**
+ * Says who is going to ask for a password, where a server named them and not the person.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const introduction = ({ server }: Subject): string =>
+  Option.match(server, {
+    onNone: () => "",
+    onSome: ({ issuer, resource }) => `${Style.printable(resource)} is protected by ${Style.printable(issuer)}.\n`
+  })
 
 /**
  * The address that a person opens: the one that holds the code already, where there is one.
@@ -61,6 +76,7 @@ export const json = (invitation: Invitation, subject: Subject, next: Option.Opti
   tenant: subject.tenant,
   user: subject.user,
   method: subject.method,
+  ...Option.getOrElse(subject.server, () => ({})),
   ...members(invitation),
   expires_at: Math.floor(invitation.expiresAt / 1000),
   ...Option.match(next, { onNone: () => ({}), onSome: (command) => ({ next: command }) })

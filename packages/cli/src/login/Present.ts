@@ -36,21 +36,23 @@ const hasEnded = (tenant: TenantId, { obstacle, state }: Standing.Standing) =>
 
 /**
  * Finds out whether a login may take the place of what is there: nothing, a login that has ended, or a live one that the
- * command line or a person at the terminal gives up. Asked before anybody is sent to a browser.
+ * command line or a person at the terminal gives up. One of another server is given up by them alone, whether it has
+ * ended or not. Asked before anybody is sent to a browser.
  *
  * @since 0.1.0
  * @category combinators
  */
 export const mayReplace = (
   tenant: TenantId,
-  replace: boolean
+  replace: boolean,
+  isOther = false
 ): Effect.Effect<boolean, CredentialExists, Survey.Services | Question.Question | Output.Output> =>
   Effect.gen(function*() {
     if (replace) return true
     // What cannot be read is judged under the lock.
     const found = yield* Effect.option(Survey.one(tenant))
     if (Option.isNone(found)) return false
-    if (yield* Effect.orElseSucceed(hasEnded(tenant, found.value.standing), () => false)) return true
+    if (!isOther && (yield* Effect.orElseSucceed(hasEnded(tenant, found.value.standing), () => false))) return true
     const account = Option.flatMap(found.value.account, ({ id, label }) => Option.orElse(label, () => id))
     const error = new CredentialExists({ tenant, account })
     return (yield* Question.confirm(`${error.message}.`, "Replace this login?")) ? true : yield* error

@@ -72,7 +72,7 @@ const tell = (invitation: Invitation, options: Options, canPaste: boolean) =>
     const url = InvitationView.addressOf(invitation)
     const isOpened = yield* options.open(url)
     if (options.json && !noteScreen.isTerminal) return
-    yield* note(`${headline(invitation, options.tenant, isOpened)}\n`)
+    yield* note(`${InvitationView.introduction(options)}${headline(invitation, options.tenant, isOpened)}\n`)
     if (invitation._tag === "Device" && !options.json) {
       const [address = "", ...code] = InvitationView.lines(invitation).map(Style.printable)
       yield* Output.line(address)

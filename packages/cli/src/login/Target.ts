@@ -7,6 +7,7 @@ import type { Credential } from "@lockstep/core/Credential"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
 import * as TenantId from "@lockstep/core/TenantId"
+import * as McpTenant from "@lockstep/mcp/McpTenant"
 import type { LoginRequest } from "@lockstep/oauth/Login"
 import * as OAuthVendor from "@lockstep/oauth/OAuthVendor"
 import * as VendorMatrix from "@lockstep/oauth/VendorMatrix"
@@ -58,13 +59,13 @@ export type Target = Pick<
 
 const usage = (message: string, advice: string) => new UsageError({ reason: "Arguments", message, advice })
 
-const isAddress = (text: string): boolean => /^https?:\/\//i.test(text)
-
-// The address is not repeated: it may hold a password.
-const notYet = usage(
-  "the login of an MCP server by its address is not offered yet",
-  "name its authorization server: `lockstep login --issuer URL --tenant T`"
-)
+/**
+ * Whether what was named is the address of an MCP server.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isAddress = (text: string): boolean => /^https?:\/\//i.test(text)
 
 const nameOf = ({ profile, target, tenant }: Names): Effect.Effect<string, UsageError> => {
   if (Option.isSome(profile) && Option.isSome(tenant)) {
@@ -74,7 +75,6 @@ const nameOf = ({ profile, target, tenant }: Names): Effect.Effect<string, Usage
   if (Option.isNone(target)) {
     return usage("whose login is it?", "name a vendor or a tenant, or --tenant T; `lockstep vendors` shows the vendors")
   }
-  if (isAddress(target.value)) return notYet
   if (Option.isNone(profile)) return Effect.succeed(target.value)
   return /^[^@]+$/.test(profile.value)
     ? Effect.succeed(`${target.value}@${profile.value}`)
@@ -96,6 +96,12 @@ export const tenantOf = (names: Names): Effect.Effect<TenantId.TenantId, UsageEr
   )
 
 const unknown = (name: string, known: ReadonlyArray<string>): UsageError => {
+  if (McpTenant.isOne(name)) {
+    return usage(
+      "there is no login of an MCP server of that name",
+      "name the server by its address: `lockstep login https://…`"
+    )
+  }
   const refusal = VendorMatrix.refusalOf(name)
   if (Option.isSome(refusal)) {
     return usage(`a login of ${name} is not offered: ${refusal.value.reason}`, `use ${refusal.value.alternative}`)
@@ -109,13 +115,23 @@ const unknown = (name: string, known: ReadonlyArray<string>): UsageError => {
   )
 }
 
-const words = (scopes: ReadonlyArray<string>) => scopes.flatMap((text) => text.split(/\s+/)).filter((one) => one !== "")
+/**
+ * Takes scopes apart: an option may hold several.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const words = (scopes: ReadonlyArray<string>): ReadonlyArray<string> =>
+  scopes.flatMap((text) => text.split(/\s+/)).filter((one) => one !== "")
 
 /**
- * The scope that was granted. OpenID Connect servers leave `offline_access` out of what they grant although it is what
+ * Reads the scope that was granted. OpenID Connect servers leave `offline_access` out of what they grant although it is what
  * gave the refresh token, and ignore what they do not know (OpenID Connect Core 1.0, sections 3.1.2.1 and 11).
+ *
+ * @since 0.1.0
+ * @category getters
  */
-const scopesOf = ({ refreshToken, scope }: Credential): ReadonlyArray<string> => {
+export const scopesOf = ({ refreshToken, scope }: Credential): ReadonlyArray<string> => {
   const granted = words(Option.toArray(scope))
   const isOffline = Option.isSome(refreshToken) && granted.includes("openid")
   return isOffline && !granted.includes("offline_access") ? [...granted, "offline_access"] : granted
@@ -193,7 +209,6 @@ export const resolve = (
   Effect.gen(function*() {
     const { all, find } = yield* VendorRegistry
     const store = yield* CredentialStore
-    if (Option.exists(wishes.target, isAddress)) return yield* notYet
     const tenant = yield* tenantOf(wishes)
     const record = Option.map(yield* store.get(tenant), ({ credential }) => credential)
     const isNamed = ({ id }: OAuthVendor.OAuthVendor) => id !== OAuthVendor.generic.id

@@ -126,5 +126,6 @@ describe("the target of a login", () => {
       assert.include(yield* advice("acm"), "`acme`")
       assert.include(yield* advice("generic"), "--issuer URL")
       assert.include(yield* advice("cursor"), "CURSOR_API_KEY")
+      assert.include(yield* advice("mcp:linear"), "lockstep login https://…")
     }))
 })
