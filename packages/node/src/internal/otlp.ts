@@ -36,21 +36,19 @@ export interface Options {
 /** What OpenTelemetry says that one export may take. */
 const EXPORT_TIMEOUT = Duration.seconds(10)
 
-// Proxies are honoured as for every other request. Nobody reads the answer, and a body that nobody reads would keep its
-// connection.
-const fetch: Effect.Effect<typeof globalThis.fetch, NodeFetch.NodeFetchUnavailable> = Effect.flatMap(
-  NodeFetch.make,
-  ({ load }) =>
-    Effect.map(
-      load,
-      (send): typeof globalThis.fetch => async (input, init) => {
-        const response = await send(String(input), init as unknown as Parameters<typeof send>[1])
-        const { headers, status } = response
-        await response.body?.cancel()
-        return new Response(null, { status, headers: [...headers] })
-      }
-    )
-)
+/**
+ * Honours proxies like every other request, and loads what it needs with the first of them: a command has answered by
+ * then. Nobody reads what is answered, and a body that nobody reads would keep its connection.
+ */
+const makeFetch = ({ load }: NodeFetch.NodeFetch): typeof globalThis.fetch => {
+  let loading: Promise<NodeFetch.NodeFetchFunction> | undefined
+  return async (input, init) => {
+    const send = await (loading ??= Effect.runPromise(load))
+    const { body, headers, status } = await send(String(input), init as unknown as Parameters<typeof send>[1])
+    await body?.cancel()
+    return new Response(null, { status, headers: [...headers] })
+  }
+}
 
 /** Ends every request in time, and lets nothing be tried again once `isClosing`. */
 const bounded = (client: HttpClient.HttpClient, isClosing: () => boolean): HttpClient.HttpClient =>
@@ -106,7 +104,10 @@ export const layer = (options: Options): Layer.Layer<never> =>
       )
 
       const client = yield* HttpClient.HttpClient.pipe(
-        Effect.provide(Layer.provide(FetchHttpClient.layer, Layer.effect(FetchHttpClient.Fetch, fetch)))
+        Effect.provide(Layer.provide(
+          FetchHttpClient.layer,
+          Layer.succeed(FetchHttpClient.Fetch, makeFetch(yield* NodeFetch.make))
+        ))
       )
       const start = <A>(
         exporter: Effect.Effect<A, never, HttpClient.HttpClient | OtlpSerialization.OtlpSerialization | Scope.Scope>
@@ -132,9 +133,5 @@ export const layer = (options: Options): Layer.Layer<never> =>
       const tracer = yield* start(OtlpTracer.make(shared("traces")))
       const logger = yield* start(OtlpLogger.make(shared("logs")))
       return Layer.merge(Layer.setTracer(Discreet.tracer(tracer)), Logger.add(Discreet.logger(logger)))
-    }).pipe(
-      // A proxy address that is none: then nothing is exported.
-      Effect.catchAll(() => Effect.succeed(Layer.empty)),
-      silent
-    )
+    }).pipe(silent)
   )
