@@ -4,17 +4,28 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Credential from "@lockstep/core/Credential"
+import { CredentialLock } from "@lockstep/core/CredentialLock"
 import { Change } from "@lockstep/core/CredentialStore"
+import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as AuthJson from "@lockstep/node/AuthJson"
+import * as FileVendorSettings from "@lockstep/node/FileVendorSettings"
 import * as Home from "@lockstep/node/Home"
+import * as Keyring from "@lockstep/node/keyring/Keyring"
+import * as KeyringIndex from "@lockstep/node/keyring/KeyringIndex"
+import * as KeyringKeys from "@lockstep/node/keyring/KeyringKeys"
 import * as KeyFile from "@lockstep/node/secrets/KeyFile"
 import * as SidecarNames from "@lockstep/node/SidecarNames"
 import type { StoreCodec } from "@lockstep/node/StoreCodec"
+import * as StoreMove from "@lockstep/node/stores/StoreMove"
+import * as Companion from "@lockstep/node/tools/Companion"
+import * as Pi from "@lockstep/node/tools/Pi"
+import * as VendorsJson from "@lockstep/node/VendorsJson"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Fs from "node:fs"
@@ -22,6 +33,7 @@ import * as Path from "node:path"
 import { inspect } from "node:util"
 import * as Samples from "../imports/samples.js"
 import * as Homes from "../support/homes.js"
+import * as KeyringHomes from "../support/keyringHomes.js"
 import * as ToolHomes from "../support/toolHomes.js"
 import * as Mutations from "./mutations.js"
 import * as Subjects from "./subjects.js"
@@ -95,7 +107,7 @@ const everyCase = (seeds: ReadonlyArray<string>, { act, beside, isDamaged, path 
     assert.isAbove(refused, CASES / 4)
   })
 
-const damagedBy = <Document>(codec: StoreCodec<Document>) => (text: string): boolean =>
+const damagedBy = <Document>(codec: Pick<StoreCodec<Document>, "parse" | "findDamage">) => (text: string): boolean =>
   Either.match(codec.parse(text), {
     onLeft: () => true,
     onRight: (document) => Option.isSome(codec.findDamage(document))
@@ -139,6 +151,82 @@ describe("fuzz of files", () => {
         })
       }), PATIENCE)
   }
+
+  it.scopedLive("what is kept beside a tool's file", () =>
+    Effect.gen(function*() {
+      const path = yield* ToolHomes.place("auth.json")
+      const tool = Pi.tool
+      const { store } = yield* ToolHomes.open(tool, path)
+      yield* store.modify(TenantId.make("anthropic"), () => Change.Put({ credential, value: () => undefined }))
+      const companion = Companion.pathOf(path)
+      const theirs = Fs.readFileSync(path)
+      yield* everyCase([Fs.readFileSync(companion, "utf8"), Subjects.companionText], {
+        path: companion,
+        isDamaged: damagedBy(Companion.format),
+        act: writes(store).slice(0, 2).concat(store.prepare(codex)),
+        beside: () => Fs.readdirSync(Path.dirname(path))
+      })
+      assert.isTrue(theirs.equals(Fs.readFileSync(path)))
+    }), PATIENCE)
+
+  it.scopedLive("the index of a keyring", () =>
+    Effect.gen(function*() {
+      const directory = yield* Homes.temporary
+      const { home, store } = yield* KeyringHomes.open(directory, Keyring.makeMemory())
+      yield* store.modify(codex, () => Change.Put({ credential, value: () => undefined }))
+      const path = `${home.file}.keyring`
+      yield* everyCase([Fs.readFileSync(path, "utf8"), Subjects.indexText], {
+        path,
+        isDamaged: damagedBy(KeyringIndex.format),
+        act: writes(store),
+        beside: () => Fs.readdirSync(directory)
+      })
+    }), PATIENCE)
+
+  it.scopedLive("the index of the keys in a keyring, and the note of a move", () =>
+    Effect.gen(function*() {
+      const directory = yield* Homes.temporary
+      const keyring = Keyring.makeMemory()
+      const home = yield* Home.make({ directory, store: "keyring" })
+      const keys = Effect.provide(KeyringKeys.make, [
+        Layer.succeed(Keyring.Keyring, keyring),
+        Layer.succeed(Home.Home, home)
+      ])
+      yield* Effect.flatMap(keys, ({ current }) => current)
+      const path = `${home.file}.keys`
+      const beside = () => Fs.readdirSync(directory)
+      const current = Effect.flatMap(keys, ({ current }) => current)
+      yield* everyCase([Fs.readFileSync(path, "utf8")], { path, isDamaged: always, act: [current], beside })
+      const note = { version: 1, from: "file", to: "keyring", at: 1_790_000_000, by: `agent ${Samples.tokens.rt}` }
+      yield* everyCase([JSON.stringify(note)], {
+        path: Path.join(directory, "move.json"),
+        isDamaged: always,
+        act: [StoreMove.unfinished(home)],
+        beside
+      })
+    }), PATIENCE)
+
+  it.scopedLive("the settings of vendors", () =>
+    Effect.gen(function*() {
+      const directory = yield* Homes.temporary
+      const opened = yield* Homes.open(directory)
+      yield* opened.home.open
+      const settings = yield* Effect.provide(FileVendorSettings.make, [
+        Layer.succeed(Home.Home, opened.home),
+        Layer.succeed(CredentialLock, opened.lock),
+        RefreshPolicy.layer({})
+      ])
+      yield* everyCase([Subjects.vendorsText], {
+        path: Path.join(directory, "vendors.json"),
+        isDamaged: (text) => Either.isLeft(VendorsJson.parse(text)),
+        act: [
+          settings.clientSecret("gemini"),
+          settings.hasAcceptedTerms(codex, "gemini"),
+          settings.setClientSecret("antigravity", Redacted.make("a-new-secret"))
+        ],
+        beside: () => Fs.readdirSync(directory)
+      })
+    }), PATIENCE)
 
   it.scopedLive("a journal, the answer beside it, and the pin", () =>
     Effect.gen(function*() {

@@ -1,10 +1,12 @@
 /**
  * Everything here that reads a text which somebody else may have written, as functions from a text to what they say.
  */
+import { RegisteredClient } from "@lockstep/core/ClientRegistrations"
 import * as Credential from "@lockstep/core/Credential"
 import { type PendingKey, PendingLogin } from "@lockstep/core/PendingLogins"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as AuthJson from "@lockstep/node/AuthJson"
+import * as ClientsJson from "@lockstep/node/ClientsJson"
 import * as KeyringIndex from "@lockstep/node/keyring/KeyringIndex"
 import * as PendingJson from "@lockstep/node/PendingJson"
 import * as SealedText from "@lockstep/node/secrets/SealedText"
@@ -14,6 +16,7 @@ import * as Companion from "@lockstep/node/tools/Companion"
 import * as ToolFiles from "@lockstep/node/tools/ToolFiles"
 import * as VendorsJson from "@lockstep/node/VendorsJson"
 import * as Either from "effect/Either"
+import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
@@ -126,6 +129,9 @@ const auth = JSON.stringify(
         redirect_uri: "http://127.0.0.1:1/callback",
         created_at: 1_789_999_900
       }
+    },
+    clients: {
+      "https://as.example": { client_id: "client", client_secret: cs, registered_at: 1_789_999_000 }
     }
   },
   null,
@@ -161,6 +167,22 @@ const pending = (text: string): Verdict => {
       ...(Either.isRight(AuthJson.parse(removed)) ? [] : ["a removal made a sound file a damaged one"])
     ]
   }
+}
+
+const registered = RegisteredClient.make({ clientId: "client", clientSecret: Option.some(Redacted.make(cs)) })
+
+const ISSUER = "https://as.example"
+
+const clients = (text: string): Verdict => {
+  const parsed = AuthJson.parse(text)
+  if (Either.isLeft(parsed)) return { shown: [parsed.left], broken: [] }
+  const document = parsed.right
+  const shown = [ClientsJson.get(document, ISSUER), ...ClientsJson.list(document)]
+  if (Option.isSome(AuthJson.findDamage(document))) return { shown, broken: [] }
+  const after = AuthJson.parse(ClientsJson.put(document, ISSUER, registered, NOW))
+  const isThere = Either.isRight(after) &&
+    Option.exists(ClientsJson.get(after.right, ISSUER), (client) => Equal.equals(client, registered))
+  return { shown, broken: isThere ? [] : ["a registration was not to be read again"] }
 }
 
 const vendors = (text: string): Verdict => {
@@ -365,6 +387,7 @@ const imports: ReadonlyArray<Subject> = Object.entries<Samples.Sample>(Samples.a
 export const all: ReadonlyArray<Subject> = [
   { name: "auth.json", seeds: [auth, AuthJson.empty.text], read: store(AuthJson.codec) },
   { name: "unfinished logins", seeds: [auth], read: pending },
+  { name: "registered clients", seeds: [auth], read: clients },
   { name: "vendors.json", seeds: [vendorsSeed], read: vendors },
   { name: "keyring index", seeds: [indexSeed], read: index },
   { name: "companion", seeds: [companionSeed], read: companion },
@@ -374,5 +397,8 @@ export const all: ReadonlyArray<Subject> = [
   ...imports
 ]
 
-/** The seed of `auth.json`, for what reads it from a disk. */
+/** The seeds of single files, for what reads them from a disk. */
 export const authText = auth
+export const companionText = companionSeed
+export const indexText = indexSeed
+export const vendorsText = vendorsSeed
