@@ -42,16 +42,19 @@ const usage = (message: string, advice: string) => new UsageError({ reason: "Arg
 const isOf = (resource: Option.Option<string>, url: URL): boolean =>
   Option.exists(resource, (text) => CanonicalResource.covers(text, url))
 
-/** Whether a name stands for another server, or for something else, already. */
+/** Whether it is known to be another server's. An imported record need not say whose it is. */
+const isOthers = (resource: Option.Option<string>, url: URL): boolean => Option.isSome(resource) && !isOf(resource, url)
+
+/** Whether a name stands for another server already. */
 const isTaken = (tenant: TenantId.TenantId, url: URL) =>
   Effect.gen(function*() {
     const store = yield* CredentialStore
     const logins = yield* PendingLogins
     const stored = yield* store.get(tenant)
-    if (Option.isSome(stored)) return !isOf(stored.value.credential.resource, url)
+    if (Option.isSome(stored)) return isOthers(stored.value.credential.resource, url)
     // A damaged list of attempts is told by whoever writes it.
     const pending = yield* Effect.orElseSucceed(logins.list, () => [])
-    return pending.some((one) => one.tenant === tenant && !isOf(one.login.resource, url))
+    return pending.some((one) => one.tenant === tenant && isOthers(one.login.resource, url))
   })
 
 const withProfile = (
@@ -228,6 +231,6 @@ export const resolve = (
       resource: Option.some(server.resource),
       sameAccount: granted.length > 0 && asked.some((scope) => !granted.includes(scope)),
       isOtherServer: Option.exists(record, ({ resource }) =>
-        Option.isSome(resource) && !isOf(resource, url) && !isOf(resource, new URL(server.resource)))
+        isOthers(resource, url) && isOthers(resource, new URL(server.resource)))
     }
   })
