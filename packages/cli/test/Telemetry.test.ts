@@ -142,15 +142,16 @@ describe("the command exports", () => {
 })
 
 describe("the command does without a collector", () => {
-  /** What the command says without any telemetry, and with this environment. */
-  const same = (env: Readonly<Record<string, string>>, args: ReadonlyArray<string> = ["token", "nobody"]) =>
+  /** A refusal and a refresh, which are the same with these environments as without any telemetry. */
+  const same = (...environments: ReadonlyArray<Readonly<Record<string, string>>>) =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()
       yield* stage.seed({ left: 60 })
-      const plain = yield* stage.run(args)
-      assert.deepStrictEqual(yield* stage.run(args, { env }), plain)
+      const refused = ["token", "nobody", "--log-level", "all"]
+      const plain = yield* stage.run(refused)
       assert.strictEqual(plain.code, 3)
-      const granted = yield* stage.run(["token", "codex"], { env, prints: true })
+      for (const env of environments) assert.deepStrictEqual(yield* stage.run(refused, { env }), plain)
+      const granted = yield* stage.run(["token", "codex"], { env: environments[0]!, prints: true })
       assert.deepStrictEqual([granted.code, granted.stderr], [0, ""])
       assert.strictEqual(granted.stdout.trim(), (yield* stage.stored())!["access_token"])
       assert.lengthOf(stage.server.redemptions, 1)
@@ -160,7 +161,6 @@ describe("the command does without a collector", () => {
     Effect.gen(function*() {
       const url = yield* Effect.scoped(Effect.map(OtlpCollector.make, (collector) => collector.url))
       yield* same({ OTEL_EXPORTER_OTLP_ENDPOINT: url })
-      yield* same({ OTEL_EXPORTER_OTLP_ENDPOINT: url }, ["token", "nobody", "--log-level", "all"])
     }))
 
   it.scopedLive("that never answers", () =>
@@ -180,10 +180,10 @@ describe("the command does without a collector", () => {
     }))
 
   it.scopedLive("whose address or headers are none", () =>
-    Effect.gen(function*() {
-      yield* same({ OTEL_EXPORTER_OTLP_ENDPOINT: "4318" })
-      yield* same({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:9", OTEL_EXPORTER_OTLP_HEADERS: KEY })
-    }))
+    same(
+      { OTEL_EXPORTER_OTLP_ENDPOINT: "4318" },
+      { OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:9", OTEL_EXPORTER_OTLP_HEADERS: KEY }
+    ))
 })
 
 describe("nothing is exported", () => {
