@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as BearerClient from "@lockstep/core/BearerClient"
 import * as BearerFetch from "@lockstep/core/BearerFetch"
 import * as MemoryMachine from "@lockstep/testkit/MemoryMachine"
 import * as Deferred from "effect/Deferred"
@@ -110,5 +111,26 @@ describe("a caller who gives up", () => {
       yield* Deferred.succeed(gate, undefined)
       yield* Scenario.untilAllWait
       assert.deepStrictEqual([yield* machine.refreshToken(tenant), api.arrivals.length], ["lockstep-rt-1", 0])
+    }))
+})
+
+describe("the body of a rejected answer", () => {
+  it.scoped("is let go by the HttpClient after a second, where it does not end", () =>
+    Effect.gen(function*() {
+      const { use } = yield* Stage.login()
+      const cancelled: Array<string> = []
+      const api = Stage.server(({ authorization }) =>
+        Effect.sync(() =>
+          authorization === Stage.bearer("lockstep-at-1")
+            ? new Response("welcome")
+            : new Response(new ReadableStream({ cancel: () => void cancelled.push("rejected") }), { status: 401 })
+        )
+      )
+      const client = (yield* use(BearerClient.make({ tenant })))(api.client)
+      const calling = yield* Effect.fork(Stage.outcome(client.get(Stage.API)))
+      yield* Queue.take(api.signals)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* Fiber.join(calling), 200)
+      assert.deepStrictEqual(cancelled, ["rejected"])
     }))
 })
