@@ -7,7 +7,7 @@
 import { spawn } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { createRequire } from "node:module"
-import { tmpdir } from "node:os"
+import { availableParallelism, tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 
@@ -122,22 +122,27 @@ export const main = async (options: {
   readonly scenario?: string | undefined
   readonly write: (line: string) => void
 }): Promise<boolean> => {
+  const plays = SCENARIOS.filter(({ name }) => options.scenario === undefined || options.scenario === name).flatMap(
+    ({ name, not }) => options.modes.map((mode) => ({ name, mode, reason: not?.[mode] }))
+  )
+  const results: Array<Promise<Run>> = []
   let asExpected = true
   let passed = 0
-  for (const { name, not } of SCENARIOS) {
-    if (options.scenario !== undefined && options.scenario !== name) continue
-    for (const mode of options.modes) {
-      const reason = not?.[mode]
-      const result = await run(name, mode)
-      const head = `${name.padEnd(44)} ${mode.padEnd(9)}`
-      if (result.passed) passed++
-      if (result.passed && reason === undefined) options.write(`${head} passed`)
-      else if (!result.passed && reason !== undefined) options.write(`${head} not expected to pass: ${reason}`)
-      else {
-        asExpected = false
-        options.write(`${head} ${result.passed ? `passed, though it is said that ${reason}` : "FAILED"}`)
-        if (!result.passed) options.write(result.output)
-      }
+  for (const [index, { mode, name, reason }] of plays.entries()) {
+    // A few at a time, told in their order.
+    while (results.length < plays.length && results.length < index + availableParallelism()) {
+      const next = plays[results.length]!
+      results.push(run(next.name, next.mode))
+    }
+    const result = await results[index]!
+    const head = `${name.padEnd(44)} ${mode.padEnd(9)}`
+    if (result.passed) passed++
+    if (result.passed && reason === undefined) options.write(`${head} passed`)
+    else if (!result.passed && reason !== undefined) options.write(`${head} not expected to pass: ${reason}`)
+    else {
+      asExpected = false
+      options.write(`${head} ${result.passed ? `passed, though it is said that ${reason}` : "FAILED"}`)
+      if (!result.passed) options.write(result.output)
     }
   }
   options.write(`${passed} passed`)

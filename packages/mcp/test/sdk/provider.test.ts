@@ -177,7 +177,10 @@ for (const line of LINES) {
         // v2 gives back what lacks a stamp.
         const { access_token } = yield* stage.seed({ issuer: false })
         const process = yield* stage.process
-        const provider = yield* process.provider()
+        // Its own client, which could revoke what it takes for a login that nobody wants.
+        const provider = yield* process.provider({
+          client: { client_id: stage.server.clientId, issuer: stage.server.issuer }
+        })
         yield* Effect.promise(() => provider.tokens())
         const generation = Option.getOrThrow(yield* stage.stored).generation
         yield* Effect.promise(() =>
