@@ -22,7 +22,7 @@ import * as Envelope from "./Envelope.js"
 import * as FileSignals from "./FileSignals.js"
 import { Home } from "./Home.js"
 import { proveLock } from "./internal/lockProof.js"
-import { storedOf } from "./internal/version.js"
+import { regression, storedOf } from "./internal/version.js"
 import type { Edit, SharedFile } from "./SharedFile.js"
 import type { StoreCodec } from "./StoreCodec.js"
 
@@ -71,14 +71,11 @@ export const make = <Document>(
       current: Option.Option<Credential.Stored>,
       next: Credential.Credential,
       now: number
-    ) => {
-      const present = Option.match(current, { onNone: () => 0, onSome: ({ credential }) => credential.generation })
-      return next.generation < present
-        ? Either.left(
-          file.failure("Superseded", `generation ${present} is stored, and ${next.generation} was to be written`)
-        )
-        : Either.mapLeft(codec.put(document, tenant, next, now), (damage) => file.failure("Write", damage))
-    }
+    ) =>
+      Option.match(regression(current, next), {
+        onNone: () => Either.mapLeft(codec.put(document, tenant, next, now), (damage) => file.failure("Write", damage)),
+        onSome: (detail) => Either.left(file.failure("Superseded", detail))
+      })
 
     const carryOut = <A>(
       document: Document,

@@ -19,6 +19,7 @@ import * as FilePendingLogins from "./FilePendingLogins.js"
 import * as FileRefreshJournal from "./FileRefreshJournal.js"
 import * as Home from "./Home.js"
 import * as FileCredentialLock from "./locks/FileCredentialLock.js"
+import * as HomeLockPaths from "./locks/HomeLockPaths.js"
 import * as NodeHost from "./NodeHost.js"
 
 /**
@@ -45,7 +46,7 @@ export const layer = (
     FileRefreshJournal.layer,
     NodeHost.layer
   ).pipe(
-    Layer.provideMerge(Layer.provide(lock, Home.layerLockPaths)),
+    Layer.provideMerge(Layer.provide(lock, HomeLockPaths.layer)),
     Layer.provideMerge(Home.layer({ ...options, store: "file" }))
   )
 }

@@ -7,7 +7,6 @@
  *
  * @since 0.1.0
  */
-import { LockTarget } from "@lockstep/core/CredentialLock"
 import { CredentialStoreError, LockUnavailable } from "@lockstep/core/Errors"
 import * as Config from "effect/Config"
 import * as ConfigError from "effect/ConfigError"
@@ -16,17 +15,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as Crypto from "node:crypto"
 import * as Fs from "node:fs"
-import * as Os from "node:os"
 import * as Path from "node:path"
 import * as AtomicFile from "./AtomicFile.js"
 import { codeOf, lockUnavailable } from "./internal/errno.js"
-import { openOnce } from "./internal/openOnce.js"
-import { LockFile } from "./locks/LockFile.js"
-import { LockPaths } from "./locks/LockPaths.js"
+import { hostId } from "./internal/hostId.js"
 import * as Ownership from "./Ownership.js"
-import * as SidecarNames from "./SidecarNames.js"
 import * as WholeFile from "./WholeFile.js"
 
 /**
@@ -35,7 +29,15 @@ import * as WholeFile from "./WholeFile.js"
  * @since 0.1.0
  * @category models
  */
-export type StoreKind = "file" | "keyring" | "secrets"
+export type StoreKind = typeof StoreKind.Type
+
+/**
+ * One of the kinds of store.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const StoreKind = Schema.Literal("file", "keyring", "secrets")
 
 /**
  * All of them.
@@ -43,7 +45,7 @@ export type StoreKind = "file" | "keyring" | "secrets"
  * @since 0.1.0
  * @category constants
  */
-export const STORE_KINDS: ReadonlyArray<StoreKind> = ["file", "keyring", "secrets"]
+export const STORE_KINDS: ReadonlyArray<StoreKind> = StoreKind.literals
 
 /**
  * What the first write of a home records.
@@ -52,7 +54,7 @@ export const STORE_KINDS: ReadonlyArray<StoreKind> = ["file", "keyring", "secret
  * @category models
  */
 export class Pin extends Schema.Class<Pin>("@lockstep/node/Pin")({
-  store: Schema.Literal("file", "keyring", "secrets"),
+  store: StoreKind,
   lockDirectory: Schema.optionalWith(Schema.String, { as: "Option", nullable: true }).pipe(Schema.fromKey("lock_dir")),
   host: Schema.String
 }) {}
@@ -129,22 +131,6 @@ const environment = Config.all({
   lockDirectory: nonEmpty("LOCKSTEP_LOCK_DIR"),
   trustLocks: Config.withDefault(Config.boolean("LOCKSTEP_TRUST_LOCKS"), false)
 })
-
-const machineId = (): string => {
-  try {
-    return Fs.readFileSync("/etc/machine-id", "utf8").trim()
-  } catch {
-    return ""
-  }
-}
-
-/** Hashed, because machine-id(5) asks not to show the id itself. Containers that have none go by their name. */
-const hostId = (): string => {
-  const id = machineId()
-  return /^[0-9a-f]{32}$/.test(id)
-    ? `machine-${Crypto.createHash("sha256").update(`lockstep:${id}`).digest("hex").slice(0, 16)}`
-    : Os.hostname()
-}
 
 /**
  * The error of a process that was told to use another store than the home has. Names both.
@@ -316,43 +302,3 @@ export const make = (
 export const layer = (
   options: Options = {}
 ): Layer.Layer<Home, ConfigError.ConfigError | CredentialStoreError> => Layer.effect(Home, make(options))
-
-const nameOf = (store: string) =>
-  LockTarget.$match({
-    RotationGroup: ({ group }) => SidecarNames.groupLock(store, group),
-    Tenant: ({ tenant }) => SidecarNames.tenantLock(store, tenant),
-    Aggregate: () => SidecarNames.aggregateLock(store)
-  })
-
-/** A bind mount gives a directory another path, and the same device and inode. */
-const directoryKey = (path: string): string => {
-  const stat = Fs.statSync(path, { throwIfNoEntry: false, bigint: true })
-  return stat === undefined ? "0-0" : `${stat.dev}-${stat.ino}`
-}
-
-/**
- * The lock files of the home. Trying a lock is a first write: it creates and pins the home.
- *
- * @since 0.1.0
- * @category layers
- */
-export const layerLockPaths: Layer.Layer<LockPaths, never, Home> = Layer.effect(
-  LockPaths,
-  Effect.map(Home, (home) => {
-    const storeDirectory = Path.dirname(home.file)
-    const name = nameOf(Path.basename(home.file))
-    const isMoved = home.lockDirectory !== storeDirectory
-    return LockPaths.of({
-      directory: home.lockDirectory,
-      plan: (target) => [
-        LockFile.Kernel({
-          path: Path.join(
-            home.lockDirectory,
-            isMoved ? `${directoryKey(storeDirectory)}.${name(target)}` : name(target)
-          )
-        })
-      ],
-      prepare: openOnce(home)
-    })
-  })
-)

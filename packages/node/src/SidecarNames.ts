@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import { LockTarget } from "@lockstep/core/CredentialLock"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -89,6 +90,19 @@ export const tenantLock = (store: string, tenant: TenantId.TenantId): string =>
  * @category constructors
  */
 export const groupLock = (store: string, group: string): string => `${store}.group.${encode(group)}.lock`
+
+/**
+ * Names the lock of a target.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const lock = (store: string, target: LockTarget): string =>
+  LockTarget.$match(target, {
+    RotationGroup: ({ group }) => groupLock(store, group),
+    Tenant: ({ tenant }) => tenantLock(store, tenant),
+    Aggregate: () => aggregateLock(store)
+  })
 
 /**
  * Names the journal of one tenant.

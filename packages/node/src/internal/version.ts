@@ -1,5 +1,5 @@
 /**
- * The version of a record: its generation, and what tells two records of one generation apart.
+ * The version of a record: its generation, which only grows, and what tells two records of one generation apart.
  */
 import * as Credential from "@lockstep/core/Credential"
 import * as Option from "effect/Option"
@@ -15,6 +15,17 @@ export const digestOf = (credential: Credential.Credential): string => {
   }
   return hash.digest("hex").slice(0, 16)
 }
+
+/** What is wrong with writing a record in place of another one, where something is: generations never go back. */
+export const regression = (
+  present: Option.Option<Credential.Stored>,
+  next: Credential.Credential
+): Option.Option<string> =>
+  present.pipe(
+    Option.map(({ credential }) => credential.generation),
+    Option.filter((generation) => next.generation < generation),
+    Option.map((generation) => `generation ${generation} is stored, and ${next.generation} was to be written`)
+  )
 
 export const storedOf = (credential: Credential.Credential): Credential.Stored => ({
   credential,

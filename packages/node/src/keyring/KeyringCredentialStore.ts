@@ -43,7 +43,7 @@ import { Home } from "../Home.js"
 import type { ExclusiveError } from "../internal/aggregate.js"
 import * as KeyringEntries from "../internal/keyringEntries.js"
 import { proveLock } from "../internal/lockProof.js"
-import { storedOf } from "../internal/version.js"
+import { regression, storedOf } from "../internal/version.js"
 import * as SharedFile from "../SharedFile.js"
 import type { Keyring } from "./Keyring.js"
 import * as KeyringIndex from "./KeyringIndex.js"
@@ -292,14 +292,10 @@ export const make: Effect.Effect<
       case "Keep":
         return Effect.succeedSome(change.value)
       case "Put": {
-        const present = Option.match(found, { onNone: () => 0, onSome: ({ stored }) => stored.credential.generation })
-        if (change.credential.generation < present) {
-          return index.failure(
-            "Superseded",
-            `generation ${present} is stored, and ${change.credential.generation} was to be written`
-          )
-        }
-        return Effect.map(put(tenant, found, change.credential), Option.map(change.value))
+        const older = regression(Option.map(found, ({ stored }) => stored), change.credential)
+        return Option.isSome(older)
+          ? index.failure("Superseded", older.value)
+          : Effect.map(put(tenant, found, change.credential), Option.map(change.value))
       }
       case "Remove":
         if (Option.isNone(found)) return Effect.succeedSome(change.value)

@@ -19,6 +19,7 @@ import * as FilePendingLogins from "../FilePendingLogins.js"
 import * as FileRefreshJournal from "../FileRefreshJournal.js"
 import * as Home from "../Home.js"
 import * as FileCredentialLock from "../locks/FileCredentialLock.js"
+import * as HomeLockPaths from "../locks/HomeLockPaths.js"
 import * as NodeHost from "../NodeHost.js"
 import * as SealedEnvelope from "../secrets/SealedEnvelope.js"
 import type { Keyring } from "./Keyring.js"
@@ -55,7 +56,7 @@ export const layer = (
 > => {
   const lock = FileCredentialLock.layerTrusting(options.trustLocks)
   return Layer.mergeAll(KeyringCredentialStore.layer, sealed, NodeHost.layer).pipe(
-    Layer.provideMerge(Layer.provide(lock, Home.layerLockPaths)),
+    Layer.provideMerge(Layer.provide(lock, HomeLockPaths.layer)),
     Layer.provideMerge(Home.layer({ ...options, store: "keyring" }))
   )
 }

@@ -21,6 +21,7 @@ import * as FileRefreshJournal from "../FileRefreshJournal.js"
 import * as Home from "../Home.js"
 import type { Keyring } from "../keyring/Keyring.js"
 import * as FileCredentialLock from "../locks/FileCredentialLock.js"
+import * as HomeLockPaths from "../locks/HomeLockPaths.js"
 import * as NodeHost from "../NodeHost.js"
 import * as SealedEnvelope from "./SealedEnvelope.js"
 import type { SealingKeys } from "./SealingKeys.js"
@@ -60,7 +61,7 @@ export const layer = (
     Layer.provide(AuthFile.layerOf((home) => `${home.file}.sealed`)),
     Layer.provide(SealedEnvelope.layer),
     Layer.provideMerge(SecretsKeys.layer),
-    Layer.provideMerge(Layer.provide(lock, Home.layerLockPaths)),
+    Layer.provideMerge(Layer.provide(lock, HomeLockPaths.layer)),
     Layer.provideMerge(Home.layer({ ...options, store: "secrets" }))
   )
 }

@@ -18,10 +18,8 @@ import * as Schema from "effect/Schema"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as AtomicFile from "../AtomicFile.js"
-import type { Home, StoreKind } from "../Home.js"
+import { type Home, StoreKind } from "../Home.js"
 import * as WholeFile from "../WholeFile.js"
-
-const Kind = Schema.Literal("file", "keyring", "secrets")
 
 /**
  * What was chosen, when and by which process. Times are seconds since the epoch.
@@ -30,7 +28,7 @@ const Kind = Schema.Literal("file", "keyring", "secrets")
  * @category models
  */
 export class Choice extends Schema.Class<Choice>("@lockstep/node/StoreDrift/Choice")({
-  store: Kind,
+  store: StoreKind,
   at: Schema.Number,
   /** Command and pid. */
   by: Schema.String

@@ -37,7 +37,7 @@ import type * as Scope from "effect/Scope"
 import * as Path from "node:path"
 import * as AnswerFile from "../AnswerFile.js"
 import * as AtomicFile from "../AtomicFile.js"
-import { Home, type StoreKind } from "../Home.js"
+import { Home, StoreKind } from "../Home.js"
 import * as MoveSide from "../internal/moveSide.js"
 import * as Sidecars from "../internal/sidecars.js"
 import type { Keyring } from "../keyring/Keyring.js"
@@ -52,8 +52,8 @@ import * as StoreDrift from "./StoreDrift.js"
  */
 export class Note extends Schema.Class<Note>("@lockstep/node/StoreMove/Note")({
   version: Schema.Literal(1),
-  from: Schema.Literal("file", "keyring", "secrets"),
-  to: Schema.Literal("file", "keyring", "secrets"),
+  from: StoreKind,
+  to: StoreKind,
   /** Seconds since the epoch. */
   at: Schema.Number,
   /** Command and pid. */

@@ -17,12 +17,12 @@ import * as TenantId from "@lockstep/core/TenantId"
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
 import * as Path from "node:path"
 import { LockFile } from "../locks/LockFile.js"
 import type { Damage, StoreCodec } from "../StoreCodec.js"
 import type { Surroundings, ToolDocument, ToolFile } from "./ToolFile.js"
 import * as ToolJson from "./ToolJson.js"
+import * as ToolToken from "./ToolToken.js"
 
 const TENANT = TenantId.make("anthropic-oauth")
 const MEMBER = "claudeAiOauth"
@@ -53,8 +53,8 @@ const decode = (document: ToolDocument): Either.Either<Option.Option<Credential.
       )
   )
   if (Option.isSome(wrong)) return damage([wrong.value], "not of the expected type")
-  const accessToken = Option.map(ToolJson.filled(document, login, "accessToken"), Redacted.make)
-  const refreshToken = Option.map(ToolJson.filled(document, login, "refreshToken"), Redacted.make)
+  const accessToken = ToolToken.read(document, login, "accessToken")
+  const refreshToken = ToolToken.read(document, login, "refreshToken")
   if (Option.isNone(accessToken) && Option.isNone(refreshToken)) return Either.right(Option.none())
   return Either.right(Option.some(Credential.Credential.make({
     vendor: Option.some(TENANT),
@@ -66,9 +66,6 @@ const decode = (document: ToolDocument): Either.Either<Option.Option<Credential.
     loginExpiresAt: Option.filter(Option.map(timeOf("refreshTokenExpiresAt"), (at) => at / 1_000), (at) => at > 0)
   })))
 }
-
-const tokenOf = (token: Option.Option<Redacted.Redacted>): string =>
-  Option.match(token, { onNone: () => "", onSome: Redacted.value })
 
 const millis = (seconds: number): number => Math.round(seconds * 1_000)
 
@@ -86,8 +83,8 @@ export const codec: StoreCodec<ToolDocument> = ToolJson.codec({
   put: (document, tenant, credential) => {
     if (tenant !== TENANT) return Either.left(`it has a place for ${TENANT} alone`)
     const login = ToolJson.members({
-      accessToken: tokenOf(credential.accessToken),
-      refreshToken: tokenOf(credential.refreshToken),
+      accessToken: ToolToken.orBlank(credential.accessToken),
+      refreshToken: ToolToken.orBlank(credential.refreshToken),
       // A number that no clock reaches: without one, Claude Code takes the token for expired.
       expiresAt: Option.match(credential.expiresAt, { onNone: () => Number.MAX_SAFE_INTEGER, onSome: millis }),
       refreshTokenExpiresAt: Option.getOrUndefined(Option.map(credential.loginExpiresAt, millis)),

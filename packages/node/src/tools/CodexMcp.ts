@@ -16,7 +16,6 @@ import * as TenantId from "@lockstep/core/TenantId"
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
 import * as Crypto from "node:crypto"
 import * as Path from "node:path"
 import type * as JsonTree from "../JsonTree.js"
@@ -24,6 +23,7 @@ import { LockFile } from "../locks/LockFile.js"
 import type { Damage, StoreCodec } from "../StoreCodec.js"
 import type { ToolDocument, ToolFile } from "./ToolFile.js"
 import * as ToolJson from "./ToolJson.js"
+import * as ToolToken from "./ToolToken.js"
 
 const ENTRY = {
   server_name: "text",
@@ -127,8 +127,6 @@ const findDamage = (document: ToolDocument): Option.Option<Damage> => {
   return Option.none()
 }
 
-const secret = (value: Option.Option<string>) => Option.map(value, Redacted.make)
-
 const read = (document: ToolDocument, { object }: Entry): Credential.Credential => {
   const filled = (name: string) => ToolJson.filled(document, object, name)
   const expiry = ToolJson.whole(document, object, "expires_at")
@@ -137,8 +135,8 @@ const read = (document: ToolDocument, { object }: Entry): Credential.Credential 
     issuer: filled("issuer"),
     clientId: filled("client_id"),
     resource: filled("server_url"),
-    accessToken: secret(filled("access_token")),
-    refreshToken: secret(filled("refresh_token")),
+    accessToken: ToolToken.read(document, object, "access_token"),
+    refreshToken: ToolToken.read(document, object, "refresh_token"),
     scope: scopes === "" ? Option.none() : Option.some(scopes),
     expiresAt: expiry === undefined || expiry > LAST_MILLISECOND
       ? Option.none()
@@ -179,11 +177,11 @@ const membersOf = (
     ...(Option.isNone(next.clientId) && Option.isSome(present)
       ? {}
       : { client_id: Option.getOrElse(next.clientId, () => "") }),
-    access_token: Option.getOrElse(Option.map(next.accessToken, Redacted.value), () => ""),
+    access_token: ToolToken.orBlank(next.accessToken),
     ...(isKept(({ expiresAt }) => expiresAt)
       ? {}
       : { expires_at: Option.getOrNull(Option.map(next.expiresAt, asMilliseconds)) }),
-    refresh_token: Option.getOrNull(Option.map(next.refreshToken, Redacted.value)),
+    refresh_token: Option.getOrNull(ToolToken.reveal(next.refreshToken)),
     ...(isKept(({ scope }) => scope)
       ? {}
       : { scopes: Option.getOrElse(next.scope, () => "").split(" ").filter((one) => one !== "") })

@@ -11,13 +11,13 @@ import * as TenantId from "@lockstep/core/TenantId"
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
 import * as Path from "node:path"
 import type * as JsonTree from "../JsonTree.js"
 import { LockFile } from "../locks/LockFile.js"
 import type { Damage, StoreCodec } from "../StoreCodec.js"
 import type { ToolDocument, ToolFile } from "./ToolFile.js"
 import * as ToolJson from "./ToolJson.js"
+import * as ToolToken from "./ToolToken.js"
 
 const TOKENS = {
   access_token: "text?",
@@ -109,8 +109,6 @@ const timeOf = (document: ToolDocument, state: JsonTree.JsonObject): Option.Opti
   return time > 0 ? Option.some(time / 1_000) : Option.none()
 }
 
-const secret = (value: Option.Option<string>) => Option.map(value, Redacted.make)
-
 const read = (document: ToolDocument, { name, state, tokens }: Provider): Option.Option<Credential.Credential> => {
   if (tokens === undefined) return Option.none()
   const filled = (member: string) => ToolJson.filled(document, tokens, member)
@@ -121,9 +119,9 @@ const read = (document: ToolDocument, { name, state, tokens }: Provider): Option
   return Option.some(Credential.Credential.make({
     vendor: Option.map(Option.fromNullable(PROVIDERS.get(name)), ({ vendor }) => vendor),
     tokenEndpoint: discovery === undefined ? Option.none() : ToolJson.filled(document, discovery, "token_endpoint"),
-    accessToken: secret(accessToken),
-    refreshToken: secret(filled("refresh_token")),
-    idToken: secret(filled("id_token")),
+    accessToken: ToolToken.read(document, tokens, "access_token"),
+    refreshToken: ToolToken.read(document, tokens, "refresh_token"),
+    idToken: ToolToken.read(document, tokens, "id_token"),
     tokenType: filled("token_type"),
     obtainedAt,
     expiresAt: Option.orElse(
@@ -175,7 +173,7 @@ const stateMembers = (
     Option.filter(next.obtainedAt, (seconds) => seconds > 0 && seconds <= LAST_SECOND),
     () => now / 1_000
   )
-  const accessToken = Option.map(next.accessToken, Redacted.value)
+  const accessToken = ToolToken.reveal(next.accessToken)
   const isTimed = !isKept((one) => one.expiresAt) || !isKept((one) => one.obtainedAt)
   // What ends by itself needs no lifetime beside it.
   const isLifetimeTold = tokens === undefined
@@ -193,8 +191,8 @@ const stateMembers = (
   return ToolJson.members({
     tokens: ToolJson.members({
       access_token: Option.getOrElse(accessToken, () => ""),
-      refresh_token: Option.getOrElse(Option.map(next.refreshToken, Redacted.value), () => ""),
-      ...optional("id_token", Option.map(next.idToken, Redacted.value)),
+      refresh_token: ToolToken.orBlank(next.refreshToken),
+      ...optional("id_token", ToolToken.reveal(next.idToken)),
       ...optional("token_type", next.tokenType),
       ...(isTimed && isLifetimeTold ? { expires_in: Option.getOrUndefined(lifetime) } : {})
     }),

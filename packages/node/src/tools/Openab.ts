@@ -13,13 +13,13 @@ import * as TenantId from "@lockstep/core/TenantId"
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
 import * as Path from "node:path"
 import type * as JsonTree from "../JsonTree.js"
 import { LockFile } from "../locks/LockFile.js"
 import type { Damage, StoreCodec } from "../StoreCodec.js"
 import type { ToolDocument, ToolFile } from "./ToolFile.js"
 import * as ToolJson from "./ToolJson.js"
+import * as ToolToken from "./ToolToken.js"
 
 /** `TokenStore`: a login of one of its vendors. */
 const TOKEN = {
@@ -126,9 +126,6 @@ const findDamage = (document: ToolDocument): Option.Option<Damage> => {
   return Option.none()
 }
 
-const secret = (value: Option.Option<string>) => Option.map(value, Redacted.make)
-const reveal = (value: Option.Option<Redacted.Redacted>) => Option.map(value, Redacted.value)
-
 /** A time that has none is over: openab writes 0, and a record holds no time before the first second. */
 const timeOf = (seconds: bigint | undefined): Option.Option<number> =>
   seconds === undefined || seconds > LAST_SECOND ? Option.none() : Option.some(Math.max(1, Number(seconds)))
@@ -141,8 +138,8 @@ const readToken = (document: ToolDocument, object: JsonTree.JsonObject): Credent
   return Credential.Credential.make({
     vendor: Option.filter(filled("provider"), (provider) => ENDPOINTS.has(provider)),
     tokenEndpoint: filled("token_endpoint"),
-    accessToken: secret(filled("access_token")),
-    refreshToken: secret(filled("refresh_token")),
+    accessToken: ToolToken.read(document, object, "access_token"),
+    refreshToken: ToolToken.read(document, object, "refresh_token"),
     expiresAt: timeOf(ToolJson.whole(document, object, "expires_at"))
   })
 }
@@ -151,15 +148,16 @@ const readMcp = (document: ToolDocument, object: JsonTree.JsonObject): Credentia
   const response = ToolJson.object(object, "token_response")
   const filled = (name: string) =>
     response === undefined ? Option.none<string>() : ToolJson.filled(document, response, name)
+  const token = (name: string) => response === undefined ? Option.none() : ToolToken.read(document, response, name)
   const received = ToolJson.whole(document, object, "token_received_at")
   const lifetime = response === undefined ? undefined : ToolJson.whole(document, response, "expires_in")
   const granted = (ToolJson.texts(document, object, "granted_scopes") ?? []).join(" ")
   return Credential.Credential.make({
     issuer: ToolJson.filled(document, object, "issuer"),
     clientId: ToolJson.filled(document, object, "client_id"),
-    accessToken: secret(filled("access_token")),
-    refreshToken: secret(filled("refresh_token")),
-    idToken: secret(filled("id_token")),
+    accessToken: token("access_token"),
+    refreshToken: token("refresh_token"),
+    idToken: token("id_token"),
     tokenType: filled("token_type"),
     scope: Option.orElse(filled("scope"), () => granted === "" ? Option.none() : Option.some(granted)),
     obtainedAt: Option.map(Option.filter(timeOf(received), () => received !== 0n), Number),
@@ -214,8 +212,8 @@ const tokenMembers = (
     () => Option.isSome(next.accessToken) ? Infinity : 0
   )
   const members: Record<string, ToolJson.Value> = {
-    access_token: orEmpty(reveal(next.accessToken)),
-    refresh_token: orEmpty(reveal(next.refreshToken)),
+    access_token: ToolToken.orBlank(next.accessToken),
+    refresh_token: ToolToken.orBlank(next.refreshToken),
     ...(keepsTime ? {} : { expires_at: asWhole(expiry) }),
     token_endpoint: Option.getOrElse(next.tokenEndpoint, () => ENDPOINTS.get(vendor) ?? "")
   }
@@ -236,14 +234,14 @@ const mcpMembers = (
   // A response that is not there yet gets one of its own.
   const hasType = Option.isSome(next.tokenType) || Option.isNone(Option.flatMap(present, ({ tokenType }) => tokenType))
   const response: Record<string, ToolJson.Value | undefined> = {
-    access_token: orEmpty(reveal(next.accessToken)),
+    access_token: ToolToken.orBlank(next.accessToken),
     ...(hasType ? { token_type: Option.getOrElse(next.tokenType, () => "bearer") } : {}),
     ...(isTimed ? { expires_in: Option.getOrUndefined(lifetime) } : {}),
-    refresh_token: Option.getOrUndefined(reveal(next.refreshToken)),
+    refresh_token: Option.getOrUndefined(ToolToken.reveal(next.refreshToken)),
     ...(differs(({ scope }) => scope) ? { scope: Option.getOrUndefined(next.scope) } : {}),
     // One that belongs to an older access token is worse than none.
     ...(Option.exists(present, ({ idToken }) => Option.isSome(idToken))
-      ? { id_token: Option.getOrUndefined(reveal(next.idToken)) }
+      ? { id_token: Option.getOrUndefined(ToolToken.reveal(next.idToken)) }
       : {})
   }
   const scopes = orEmpty(next.scope).split(" ").filter((one) => one !== "")

@@ -15,7 +15,6 @@ import * as TenantId from "@lockstep/core/TenantId"
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import type * as JsonTree from "../JsonTree.js"
@@ -23,6 +22,7 @@ import { LockFile } from "../locks/LockFile.js"
 import type { Damage, StoreCodec } from "../StoreCodec.js"
 import type { ToolDocument, ToolFile } from "./ToolFile.js"
 import * as ToolJson from "./ToolJson.js"
+import * as ToolToken from "./ToolToken.js"
 
 /** Seconds by which `expires` is early. */
 const EARLY = 300
@@ -54,8 +54,8 @@ const decode = (
   if (wrong !== undefined || expires === undefined) {
     return Either.left(ToolJson.damage([name, wrong ?? "expires"], "not of the expected type"))
   }
-  const accessToken = Option.map(ToolJson.filled(document, entry, "access"), Redacted.make)
-  const refreshToken = Option.map(ToolJson.filled(document, entry, "refresh"), Redacted.make)
+  const accessToken = ToolToken.read(document, entry, "access")
+  const refreshToken = ToolToken.read(document, entry, "refresh")
   if (Option.isNone(accessToken) && Option.isNone(refreshToken)) return Either.right(Option.none())
   const accountId = ToolJson.filled(document, entry, "accountId")
   return Either.right(Option.some(Credential.Credential.make({
@@ -85,9 +85,6 @@ const names = (document: ToolDocument): ReadonlyArray<TenantId.TenantId> => [
   )
 ]
 
-const tokenOf = (token: Option.Option<Redacted.Redacted>): string =>
-  Option.match(token, { onNone: () => "", onSome: Redacted.value })
-
 /**
  * How pi's file holds credentials.
  *
@@ -113,8 +110,8 @@ export const codec: StoreCodec<ToolDocument> = ToolJson.codec({
       (present !== undefined && ToolJson.member(present.value as JsonTree.JsonObject, "accountId") !== undefined)
     const entry = ToolJson.members({
       type: "oauth",
-      refresh: tokenOf(credential.refreshToken),
-      access: tokenOf(credential.accessToken),
+      refresh: ToolToken.orBlank(credential.refreshToken),
+      access: ToolToken.orBlank(credential.accessToken),
       expires: Option.match(credential.expiresAt, {
         // A number that no clock reaches: pi knows of no token without one.
         onNone: () => Number.MAX_SAFE_INTEGER,

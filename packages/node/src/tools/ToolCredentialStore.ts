@@ -22,6 +22,7 @@ import * as Envelope from "../Envelope.js"
 import * as FileSignals from "../FileSignals.js"
 import { Home } from "../Home.js"
 import { proveLock } from "../internal/lockProof.js"
+import { regression } from "../internal/version.js"
 import * as SharedFile from "../SharedFile.js"
 import * as Companion from "./Companion.js"
 import type { ToolDocument, ToolFile } from "./ToolFile.js"
@@ -142,15 +143,8 @@ export const make = (
       now: number
     ) =>
       Either.gen(function*() {
-        const present = Option.match(current, {
-          onNone: () => 0,
-          onSome: ({ stored }) => stored.credential.generation
-        })
-        if (next.generation < present) {
-          return yield* Either.left(
-            file.failure("Superseded", `generation ${present} is stored, and ${next.generation} was to be written`)
-          )
-        }
+        const older = regression(Option.map(current, ({ stored }) => stored), next)
+        if (Option.isSome(older)) return yield* Either.left(file.failure("Superseded", older.value))
         if (LONE_SURROGATE.test(Object.values(encodeCredential(next)).join())) {
           return yield* refuse("half a character")
         }

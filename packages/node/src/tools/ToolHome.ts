@@ -7,7 +7,7 @@
  *
  * @since 0.1.0
  */
-import { type CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
+import type { CredentialLock } from "@lockstep/core/CredentialLock"
 import type { CredentialStore } from "@lockstep/core/CredentialStore"
 import { CredentialStoreError, LockUnavailable } from "@lockstep/core/Errors"
 import type { Host } from "@lockstep/core/Host"
@@ -157,15 +157,10 @@ export const layerLockPaths = (tool: ToolFile, path: string): Layer.Layer<LockPa
       const directory = Path.dirname(home.file)
       const store = Path.basename(home.file)
       const peek = makePeek(tool, home.file)
-      const nameOfLock = LockTarget.$match({
-        RotationGroup: ({ group }) => SidecarNames.groupLock(store, group),
-        Tenant: ({ tenant }) => SidecarNames.tenantLock(store, tenant),
-        Aggregate: () => SidecarNames.aggregateLock(store)
-      })
       return LockPaths.of({
         directory,
         plan: (target) => [
-          LockFile.Kernel({ path: Path.join(directory, nameOfLock(target)) }),
+          LockFile.Kernel({ path: Path.join(directory, SidecarNames.lock(store, target)) }),
           ...tool.locks(nameOf(Path.resolve(path)), target, peek)
         ],
         prepare: openOnce(home)
