@@ -315,10 +315,10 @@ describe("a bridge", () => {
       const [near, client] = InMemoryTransport.createLinkedPair()
       const [server, far] = InMemoryTransport.createLinkedPair()
       const got = yield* Queue.unbounded<unknown>()
-      near.onmessage = (message) => void got.unsafeOffer(message)
-      far.onmessage = (message) => {
-        if ("id" in message) void far.send({ jsonrpc: "2.0", id: message.id!, result: { seen: true } })
-      }
+      Object.assign(near, { onmessage: (message: unknown) => void got.unsafeOffer(message) })
+      Object.assign(far, {
+        onmessage: ({ id }: Message) => void far.send({ jsonrpc: "2.0", id: id!, result: { seen: true } })
+      })
       yield* Effect.fork(Bridge.run({ client, server }))
       yield* Effect.promise(() => near.start())
       yield* Effect.promise(() => far.start())

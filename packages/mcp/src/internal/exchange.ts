@@ -18,11 +18,16 @@ const codeOf = (error: unknown): string | undefined => {
   return error instanceof Error ? error.name : undefined
 }
 
+/** With these nothing was sent. With any other a request may have been read, and done, before the connection broke. */
+const NEVER_SENT =
+  /^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|ERR_TLS_.*|CERT_.*|DEPTH_ZERO_.*|SELF_SIGNED_.*|UNABLE_TO_.*)$/
+
 /** Errors that say what to do are passed on as they are; those of `fetch` are told by their code. */
-const fromRejection = (origin: string) => (error: unknown): unknown =>
-  error instanceof Error && "_tag" in error && "advice" in error
-    ? error
-    : new RemoteError({ reason: "Unreachable", origin, detail: codeOf(error) })
+const fromRejection = (origin: string) => (error: unknown): unknown => {
+  if (error instanceof Error && "_tag" in error && "advice" in error) return error
+  const detail = codeOf(error)
+  return new RemoteError({ reason: NEVER_SENT.test(detail ?? "") ? "Unreachable" : "AnswerLost", origin, detail })
+}
 
 export const request = (
   fetch: FetchLike,

@@ -1,0 +1,166 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as HttpTransport from "@lockstep/mcp/HttpTransport"
+import type * as JsonRpc from "@lockstep/mcp/JsonRpc"
+import type { Transport } from "@lockstep/mcp/Transport"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Queue from "effect/Queue"
+import * as SdkServer from "./support/SdkServer.js"
+
+const turn = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+const until = (condition: () => boolean) => Effect.repeat(turn, { until: condition })
+
+const failure = (promise: () => Promise<unknown>) =>
+  Effect.promise(() => promise().then(() => assert.fail("it did not fail"), (error: { data?: unknown }) => error.data))
+
+describe("Streamable HTTP", () => {
+  for (const kind of ["streams", "json"] as const) {
+    it.scopedLive(`calls tools of a server that answers with ${kind}, and names the version that was agreed`, () =>
+      Effect.gen(function*() {
+        const server = yield* SdkServer.make({ kind })
+        const client = yield* SdkServer.connect(server.url)
+        assert.strictEqual(yield* client.call("x"), "x")
+        const [first, ...rest] = server.requests
+        assert.isUndefined(first!.version)
+        assert.isTrue(
+          rest.length > 1 && rest.every(({ version }) => version === rest[0]!.version && version !== undefined)
+        )
+      }))
+  }
+
+  it.scopedLive("lets the server ask something back during a call", () =>
+    Effect.gen(function*() {
+      const server = yield* SdkServer.make()
+      const client = yield* SdkServer.connect(server.url)
+      assert.include(yield* client.call("ask"), "ann")
+    }))
+
+  it.scopedLive("goes on with a call where its stream broke off", () =>
+    Effect.gen(function*() {
+      const server = yield* SdkServer.make({ keepsEvents: true })
+      const client = yield* SdkServer.connect(server.url)
+      const waiting = yield* Effect.fork(client.call("wait"))
+      yield* Queue.take(server.calls)
+      assert.strictEqual(yield* Queue.take(client.said), "began")
+      yield* server.cut
+      yield* until(() => server.requests.filter(({ http }) => http === "GET").length > 1)
+      yield* server.answer
+      assert.strictEqual(yield* Fiber.join(waiting), "wait")
+    }))
+
+  it.scopedLive("tells a call whose answer is lost, sends it to nobody again, and goes on", () =>
+    Effect.gen(function*() {
+      const server = yield* SdkServer.make()
+      const client = yield* SdkServer.connect(server.url)
+      const lost = yield* Effect.fork(failure(() => client.me.callTool({ name: "wait" })))
+      yield* Queue.take(server.calls)
+      assert.strictEqual(yield* Queue.take(client.said), "began")
+      yield* server.cut
+      assert.include(yield* Fiber.join(lost), { _tag: "RemoteError", reason: "AnswerLost" })
+      assert.strictEqual(yield* Queue.size(server.calls), 0)
+      assert.strictEqual(yield* client.call("x"), "x")
+    }))
+
+  it.scopedLive("hears what was said while its connection was broken", () =>
+    Effect.gen(function*() {
+      const server = yield* SdkServer.make({ keepsEvents: true })
+      const client = yield* SdkServer.connect(server.url)
+      yield* until(() => server.requests.some(({ http }) => http === "GET"))
+      yield* turn
+      yield* server.say("one")
+      assert.strictEqual(yield* Queue.take(client.said), "one")
+      yield* server.cut
+      yield* server.say("two")
+      assert.strictEqual(yield* Queue.take(client.said), "two")
+    }))
+
+  for (
+    const [name, forgets] of [
+      ["404", undefined],
+      [
+        "400, and why",
+        (response: import("node:http").ServerResponse) =>
+          void response.writeHead(400).end(
+            `{"jsonrpc":"2.0","error":{"code":-32000,"message":"no such session"},"id":null}`
+          )
+      ]
+    ] as const
+  ) {
+    it.scopedLive(`begins another session when the old one is answered with ${name}, once, and as it was`, () =>
+      Effect.gen(function*() {
+        const server = yield* SdkServer.make(forgets === undefined ? {} : { forgets })
+        const client = yield* SdkServer.connect(server.url)
+        yield* Effect.promise(() => client.me.setLoggingLevel("debug"))
+        yield* server.forget
+        const names = ["a", "b", "c", "d"]
+        assert.deepStrictEqual(yield* Effect.forEach(names, client.call, { concurrency: "unbounded" }), names)
+        assert.lengthOf(server.requests.filter(({ method }) => method === "initialize"), 2)
+        assert.deepStrictEqual(server.levels, ["debug", "debug"])
+        yield* Queue.take(client.changed)
+      }))
+  }
+
+  it.scopedLive("reads no faster than messages are taken", () =>
+    Effect.gen(function*() {
+      const got: Array<JsonRpc.Message> = []
+      let pulled = 0
+      const event = new TextEncoder().encode(`data: {"jsonrpc":"2.0","method":"m"}\n\n`)
+      const body = () =>
+        new ReadableStream<Uint8Array>({
+          pull: (controller) => {
+            pulled++
+            controller.enqueue(event)
+          }
+        }, { highWaterMark: 0 })
+      const transport: Transport = yield* HttpTransport.make({
+        url: "http://127.0.0.1/mcp",
+        fetch: () => Promise.resolve(new Response(body(), { headers: { "content-type": "text/event-stream" } }))
+      })
+      let take = () => {}
+      const seen = yield* Queue.unbounded<void>()
+      Object.assign(transport, {
+        onmessage: (message: JsonRpc.Message) => {
+          got.push(message)
+          seen.unsafeOffer(undefined)
+          return new Promise<void>((resolve) => (take = resolve))
+        }
+      })
+      void transport.send({ jsonrpc: "2.0", id: 1, method: "tools/call" }).catch(() => undefined)
+      for (let count = 1; count <= 3; count++) {
+        yield* Queue.take(seen)
+        yield* Effect.repeatN(turn, 20)
+        assert.lengthOf(got, count)
+        assert.strictEqual(pulled, count)
+        take()
+      }
+      yield* Effect.promise(() => transport.close())
+    }))
+})
+
+describe("HTTP with SSE", () => {
+  it.scopedLive("is what a server is spoken to that takes no POST, also after its stream has ended", () =>
+    Effect.gen(function*() {
+      const server = yield* SdkServer.make({ kind: "sse" })
+      const client = yield* SdkServer.connect(server.url)
+      assert.strictEqual(yield* client.call("x"), "x")
+      assert.include(yield* client.call("ask"), "ann")
+      const lost = yield* Effect.fork(failure(() => client.me.callTool({ name: "wait" })))
+      yield* Queue.take(server.calls)
+      yield* Queue.take(server.calls)
+      yield* Queue.take(server.calls)
+      assert.strictEqual(yield* Queue.take(client.said), "began")
+      yield* server.cut
+      assert.include(yield* Fiber.join(lost), { _tag: "RemoteError", reason: "AnswerLost" })
+      assert.strictEqual(yield* client.call("y"), "y")
+    }))
+
+  it.scopedLive("is not tried where the server takes neither", () =>
+    Effect.gen(function*() {
+      const server = yield* SdkServer.make({ kind: "sse" })
+      const error = yield* failure(() =>
+        Effect.runPromise(Effect.scoped(SdkServer.connect(server.url, { kind: "http" })))
+      )
+      assert.isUndefined(error)
+      assert.isTrue(server.requests.every(({ http }) => http === "POST"))
+    }))
+})
