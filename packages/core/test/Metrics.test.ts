@@ -7,6 +7,7 @@ import { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
 import * as ControlledLock from "@lockstep/testkit/ControlledLock"
 import * as MemoryMachine from "@lockstep/testkit/MemoryMachine"
 import type * as ScriptedTokenEndpoint from "@lockstep/testkit/ScriptedTokenEndpoint"
+import * as StepTracer from "@lockstep/testkit/StepTracer"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -61,7 +62,10 @@ describe("a redemption", () => {
         concurrency: "unbounded"
       })
       assert.deepStrictEqual(yield* Meter.moved(all), GRANTED)
-      assert.deepStrictEqual(yield* Meter.moved(all), {})
+      const names: Array<string> = []
+      const steps = StepTracer.layer(({ name }) => void names.push(name))
+      assert.deepStrictEqual(yield* Meter.moved(Effect.provide(all, steps)), {})
+      assert.deepStrictEqual(names, [])
     }))
 
   it.scoped("takes the time that the server takes", () =>

@@ -16,6 +16,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
 import { setTimeout } from "node:timers/promises"
+import { vi } from "vitest"
 
 const SECRET = "lockstep-rt-that-nobody-may-see"
 
@@ -94,6 +95,22 @@ describe("OpenTelemetry's variables", () => {
         assert.include(text, "OTEL_EXPORTER_OTLP_ENDPOINT")
         assert.notInclude(text, SECRET)
       }
+    }))
+})
+
+describe("a program without @effect/opentelemetry", () => {
+  it.scoped("is told what is missing, once it asks for an export", () =>
+    Effect.gen(function*() {
+      vi.doMock("../src/internal/otlp.js", () => {
+        throw new Error("Cannot find package")
+      })
+      yield* Effect.addFinalizer(() => Effect.sync(() => vi.doUnmock("../src/internal/otlp.js")))
+      yield* Effect.provide(happen, Telemetry.layerFromEnv()).pipe(withEnv({}))
+      const exit = yield* Effect.exit(Effect.provide(happen, Telemetry.layer({ endpoint: "http://127.0.0.1:9" })))
+      assert.include(
+        Exit.match(exit, { onSuccess: () => "", onFailure: (cause) => Cause.pretty(cause) }),
+        "@effect/opentelemetry is not installed"
+      )
     }))
 })
 
