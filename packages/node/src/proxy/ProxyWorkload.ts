@@ -24,7 +24,7 @@ export interface Entry {
  * @since 0.1.0
  * @category models
  */
-export interface Workload {
+export interface ProxyWorkload {
   readonly size: () => number
   readonly isFull: () => boolean
   /** Whether nothing new is taken on. */
@@ -54,10 +54,10 @@ const MAX_INTERVAL = 5_000
  * @since 0.1.0
  * @category constructors
  */
-export const makeWorkload = (options: {
+export const make = (options: {
   readonly limit: number
   readonly idle: number
-}): Effect.Effect<Workload, never, Scope.Scope> =>
+}): Effect.Effect<ProxyWorkload, never, Scope.Scope> =>
   Effect.gen(function*() {
     const underway = new Set<Underway>()
     let isEnding = false

@@ -14,20 +14,17 @@ import type { TenantId } from "@lockstep/core/TenantId"
 import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
-import type { IncomingMessage, ServerResponse } from "node:http"
 import * as LoopbackServers from "../internal/loopbackServers.js"
 import * as NodeFetch from "../NodeFetch.js"
+import * as ProxyDesk from "./ProxyDesk.js"
 import * as ProxyExchange from "./ProxyExchange.js"
 import * as ProxyGuard from "./ProxyGuard.js"
-import * as ProxyHeaders from "./ProxyHeaders.js"
-import * as ProxyProblem from "./ProxyProblem.js"
 import type * as ProxyTarget from "./ProxyTarget.js"
-import { makeWorkload, type Workload } from "./ProxyWorkload.js"
+import * as ProxyWorkload from "./ProxyWorkload.js"
 
 /**
  * The port that was asked for is taken.
@@ -129,123 +126,6 @@ const KEEP_ALIVE = 60_000
 /** Shorter than servers keep theirs: a connection that they just close looks like a lost answer. Milliseconds. */
 const UPSTREAM_KEEP_ALIVE = 4_000
 
-const answer = (response: ServerResponse, problem: ProxyProblem.ProxyProblem, more: ReadonlyArray<string>): void => {
-  const body = Buffer.from(`${JSON.stringify(ProxyProblem.toJson(problem))}\n`)
-  response.writeHead(problem.status, [
-    ...Object.entries(ProxyProblem.headers(problem)).flat(),
-    "Content-Length",
-    String(body.byteLength),
-    ...more
-  ])
-  response.end(body)
-}
-
-const BUSY = new ProxyProblem.ProxyProblem({
-  status: 503,
-  kind: "busy",
-  title: "Too many requests at one time",
-  detail: "this proxy has as many exchanges under way as it takes on",
-  advice: "end some of them, or try again",
-  retryAfter: 1_000
-})
-
-const ENDING = new ProxyProblem.ProxyProblem({
-  status: 503,
-  kind: "ending",
-  title: "The proxy ends",
-  detail: "this proxy takes nothing new on",
-  advice: "start it again"
-})
-
-const UNEXPECTED = new ProxyProblem.ProxyProblem({
-  status: 500,
-  kind: "unexpected",
-  title: "Something unexpected happened",
-  detail: "the proxy has a defect",
-  advice: "run `lockstep doctor`; if it finds nothing, report this"
-})
-
-const problemOf = (cause: Cause.Cause<ProxyProblem.ProxyProblem>): ProxyProblem.ProxyProblem =>
-  Option.getOrElse(Cause.failureOption(cause), () => UNEXPECTED)
-
-interface Desk {
-  readonly handle: (request: IncomingMessage, response: ServerResponse) => void
-}
-
-/** Answers what comes in. `begin` runs an exchange and answers with what interrupts it. */
-const makeDesk = (options: {
-  readonly guard: (request: IncomingMessage) => ProxyGuard.Verdict
-  readonly workload: Workload
-  readonly begin: (
-    exchange: ProxyExchange.Exchange,
-    done: (exit: Exit.Exit<void, ProxyProblem.ProxyProblem>) => void
-  ) => () => void
-  readonly onEnd: (exchange: ProxyExchange.Exchange, bytes: number, millis: number) => void
-}): Desk => {
-  const { begin, guard, onEnd, workload } = options
-
-  const exchange = (
-    request: IncomingMessage,
-    response: ServerResponse,
-    { origin, path, query }: { readonly path: string; readonly query: string; readonly origin: string | undefined }
-  ): void => {
-    const began = performance.now()
-    const entry = workload.enter(() => ProxyExchange.cut({ request, response }))
-    let bytes = 0
-    const one: ProxyExchange.Exchange = {
-      request,
-      response,
-      path,
-      query,
-      origin,
-      onBytes: (count) => {
-        bytes += count
-        entry.touch()
-      }
-    }
-    let interrupt = () => {}
-    response.once("close", () => {
-      interrupt()
-      entry.leave()
-      onEnd(one, bytes, performance.now() - began)
-    })
-    interrupt = begin(one, (exit) => {
-      if (Exit.isSuccess(exit) || Cause.isInterruptedOnly(exit.cause) || response.destroyed) return
-      if (response.headersSent) return ProxyExchange.cut(one)
-      answer(response, problemOf(exit.cause), [
-        ...(origin === undefined ? [] : ProxyHeaders.cors(origin)),
-        ...(workload.isEnding() ? ["Connection", "close"] : [])
-      ])
-    })
-  }
-
-  const handle = (request: IncomingMessage, response: ServerResponse): void => {
-    const verdict = guard(request)
-    // A client that waits for 100 has not sent its body, and may never: where the next request begins is not known.
-    const more = request.headers.expect === undefined ? [] : ["Connection", "close"]
-    switch (verdict._tag) {
-      case "Unknown":
-        response.writeHead(404, ["Content-Length", "0", "Connection", "close"])
-        response.end()
-        return
-      case "Refused":
-        return answer(response, verdict.problem, more)
-      case "Preflight":
-        response.writeHead(204, [...ProxyHeaders.preflight(request.rawHeaders, verdict.origin)])
-        response.end()
-        return
-      case "Admitted": {
-        if (workload.isEnding()) return answer(response, ENDING, ["Connection", "close"])
-        if (workload.isFull()) return answer(response, BUSY, more)
-        if (request.headers.expect !== undefined) response.writeContinue()
-        return exchange(request, response, verdict)
-      }
-    }
-  }
-
-  return { handle }
-}
-
 /**
  * Listens on 127.0.0.1, and on ::1 where there is one: whoever had the other address of the same port would get what is
  * sent to `localhost`.
@@ -268,7 +148,7 @@ export const listen = (
     const fork = Runtime.runFork(runtime)
     const secret = ProxyGuard.makeSecret()
     const base = `/${Redacted.value(secret)}/`
-    const workload = yield* makeWorkload({ limit: limits.streams, idle: limits.idle })
+    const workload = yield* ProxyWorkload.make({ limit: limits.streams, idle: limits.idle })
     const dispatcher = yield* NodeFetch.dispatcher(target.origin, {
       connectTimeout: limits.connectTimeout,
       headersTimeout: limits.responseTimeout,
@@ -286,14 +166,14 @@ export const listen = (
       keep: limits.keep,
       isEnding: workload.isEnding
     }
-    const desk = makeDesk({
+    const desk = ProxyDesk.make({
       guard: ProxyGuard.make({ secret, hosts: options.hosts ?? [], origins: options.origins ?? [] }),
       workload,
       begin: (exchange, done) => {
         const fiber = fork(
           ProxyExchange.run(context, exchange).pipe(
             Effect.tapErrorCause((cause) => {
-              const { advice, detail, kind } = problemOf(cause)
+              const { advice, detail, kind } = ProxyDesk.problemOf(cause)
               return Cause.isInterruptedOnly(cause)
                 ? Effect.void
                 : Effect.annotateLogs(Effect.logWarning(detail), { tenant, reason: kind, advice })
