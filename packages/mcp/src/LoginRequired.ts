@@ -12,7 +12,7 @@ import * as Schema from "effect/Schema"
  */
 export class LoginRequired extends Schema.TaggedError<LoginRequired>()("LoginRequired", {
   tenant: Schema.String,
-  /** The MCP server. */
+  /** The MCP server, without its query, which may hold a key. */
   serverUrl: Schema.String
 }) {
   override get message(): string {

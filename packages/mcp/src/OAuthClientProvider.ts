@@ -132,7 +132,7 @@ export const make = (options: Options): Effect.Effect<OAuthClientProvider, never
     /** The client that the server was shown last. */
     let presented: string | undefined
 
-    const needsPerson = new LoginRequired({ tenant, serverUrl: String(serverUrl) })
+    const needsPerson = new LoginRequired({ tenant, serverUrl: nameOf(new URL(serverUrl)) })
     /** What leads to the browser ends here for a program that sends nobody there. */
     const interactive = Effect.suspend(() => invite === undefined ? needsPerson : Effect.void)
 

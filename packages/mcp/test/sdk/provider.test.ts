@@ -323,6 +323,18 @@ describe("what is declared invalid", () => {
     }))
 })
 
+describe("an error", () => {
+  it.scopedLive("says nothing of an address that may be secret", () =>
+    Effect.gen(function*() {
+      const stage = yield* Stage.make()
+      const provider = yield* (yield* stage.process).unattendedAt("https://mcp.example/mcp?key=s3cret")
+      const error = yield* rejection(provider.discoveryState())
+      assert.strictEqual(tagOf(error), "LoginRequired")
+      assert.include(String(error), "https://mcp.example/mcp")
+      assert.notInclude(`${String(error)} ${JSON.stringify(error)} ${Reflect.get(error as object, "advice")}`, "s3cret")
+    }))
+})
+
 describe("a client", () => {
   it.scopedLive("is shown to the issuer that knows it, and to no other", () =>
     Effect.gen(function*() {

@@ -205,6 +205,8 @@ export const make = (options: Partial<McpResource.Options> = {}) =>
             Effect.provide(OAuthClientProvider.make({ ...common, ...redirect, ...more }), services),
           /** A transport of a program that sends nobody to a browser. */
           unattended: Effect.provide(SdkTransport.make(common), services),
+          unattendedAt: (serverUrl: string) =>
+            Effect.provide(OAuthClientProvider.make({ tenant: TENANT, serverUrl }), services),
           alone: Effect.provide(OAuthClientProvider.make(common), services),
           transport: (more: Partial<SdkTransport.Options> = {}) =>
             Effect.provide(SdkTransport.make({ ...common, ...redirect, ...more }), services)
