@@ -63,7 +63,9 @@ const token = Command.make(
     noRefresh: flag("no-refresh", "print what is stored, or fail; ask no server"),
     rejectedStdin: flag("rejected-stdin", "read the token that got a 401 from standard input and answer with another"),
     format: Options.choice("format", TokenFormat.all).pipe(
-      Options.withDescription("raw (default), json, header (Authorization: …) or env (LOCKSTEP_TOKEN=…)"),
+      Options.withDescription(
+        "raw (default), json, header (Authorization: …), env (LOCKSTEP_TOKEN=…), git or kubernetes"
+      ),
       Options.withDefault("raw")
     ),
     json: flag("json", "the same as --format json")

@@ -10,12 +10,13 @@ import * as ShellWord from "./ShellWord.js"
 
 /**
  * `raw`: the token alone. `json`: everything but the refresh token. `header`: a line for an HTTP request. `env`: an
- * assignment for a shell or an environment file.
+ * assignment for a shell or an environment file. `git`: what a git credential helper answers to `get`. `kubernetes`: the
+ * ExecCredential of a client-go credential plugin.
  *
  * @since 0.1.0
  * @category models
  */
-export type TokenFormat = "raw" | "json" | "header" | "env"
+export type TokenFormat = "raw" | "json" | "header" | "env" | "git" | "kubernetes"
 
 /**
  * Every form.
@@ -23,10 +24,14 @@ export type TokenFormat = "raw" | "json" | "header" | "env"
  * @since 0.1.0
  * @category models
  */
-export const all: readonly [TokenFormat, ...Array<TokenFormat>] = ["raw", "json", "header", "env"]
+export const all: readonly [TokenFormat, ...Array<TokenFormat>] = ["raw", "json", "header", "env", "git", "kubernetes"]
+
+/** A git server that takes an OAuth token as a password wants this name, or takes any. */
+const GIT_USER = "oauth2"
 
 /**
- * Renders a token as one line, without its ending. `now` is milliseconds since the epoch.
+ * Renders a token, without the end of its last line; only the form for git has more than one. `now` is milliseconds
+ * since the epoch.
  *
  * @since 0.1.0
  * @category rendering
@@ -47,6 +52,25 @@ export const render = (self: AccessToken.AccessToken, options: {
       return `Authorization: ${self.tokenType} ${token}`
     case "env":
       return `LOCKSTEP_TOKEN=${ShellWord.quote(token)}`
+    case "git":
+      return [
+        `username=${GIT_USER}`,
+        `password=${token}`,
+        ...Option.match(self.expiresAt, { onNone: () => [], onSome: (at) => [`password_expiry_utc=${Math.floor(at)}`] })
+      ].join("\n")
+    case "kubernetes":
+      return JSON.stringify({
+        apiVersion: "client.authentication.k8s.io/v1",
+        kind: "ExecCredential",
+        status: {
+          token,
+          ...Option.match(self.expiresAt, {
+            onNone: () => ({}),
+            // RFC 3339, to the second, as client-go writes it.
+            onSome: (at) => ({ expirationTimestamp: `${new Date(Math.floor(at) * 1000).toISOString().slice(0, 19)}Z` })
+          })
+        }
+      })
     case "json": {
       const expiresAt = Option.getOrNull(self.expiresAt)
       return JSON.stringify({

@@ -236,6 +236,8 @@ describe("FastPath", () => {
           ["token"],
           ["status", "codex"],
           ["token", "codex", "--format", "json"],
+          ["token", "codex", "--format", "git"],
+          ["token", "codex", "--format", "kubernetes"],
           ["token", "codex", "--min-ttl", "5m"],
           ["token", "codex", "--no-refresh"],
           ["token", "--", "codex"],

@@ -97,7 +97,16 @@ describe("TokenFormat", () => {
       now: 940_500
     })
 
-  it("prints every form on one line", () => {
+  it("answers git and kubernetes as their helpers do", () => {
+    assert.strictEqual(render("git"), "username=oauth2\npassword=lockstep-at-1\npassword_expiry_utc=1000")
+    deepStrictEqual(JSON.parse(render("kubernetes")), {
+      apiVersion: "client.authentication.k8s.io/v1",
+      kind: "ExecCredential",
+      status: { token: "lockstep-at-1", expirationTimestamp: "1970-01-01T00:16:40Z" }
+    })
+  })
+
+  it("prints every other form on one line", () => {
     assert.strictEqual(render("raw"), "lockstep-at-1")
     assert.strictEqual(render("header"), "Authorization: Bearer lockstep-at-1")
     assert.strictEqual(render("env"), "LOCKSTEP_TOKEN=lockstep-at-1")
