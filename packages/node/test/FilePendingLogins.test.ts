@@ -51,6 +51,7 @@ describe("unfinished logins in auth.json", () => {
         redirect_uri: "http://127.0.0.1:1455/auth/callback",
         iss_required: true,
         replace: false,
+        same_account: false,
         created_at: createdAt
       })
     }))
