@@ -65,5 +65,6 @@ export const arbitraryAttempt = (createdAt: number): FastCheck.Arbitrary<Pending
     interval: optional(FastCheck.nat({ max: 600 })),
     expiresAt: optional(seconds),
     privateKey: optional(secret),
-    replace: FastCheck.boolean()
+    replace: FastCheck.boolean(),
+    sameAccount: FastCheck.boolean()
   }).map((fields) => PendingLogins.PendingLogin.make({ ...fields, createdAt }))
