@@ -1,0 +1,141 @@
+/**
+ * Runs every example of docs/credential-helpers.md, in the order of the page and on one home.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as FakeToken from "@lockstep/testkit/FakeToken"
+import * as Effect from "effect/Effect"
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import { join } from "node:path"
+import { parse as parseYaml } from "yaml"
+import * as Stage from "./support/Stage.js"
+
+const PAGE = readFileSync(new URL("../../../docs/credential-helpers.md", import.meta.url), "utf8")
+
+interface Example {
+  readonly language: string
+  readonly code: string
+}
+
+const EXAMPLES: ReadonlyArray<Example> = [...PAGE.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(
+  ([, language, code]) => ({ language: language!, code: code! })
+)
+
+const only = (language: string, member: string): string => {
+  const found = EXAMPLES.filter((one) => one.language === language && one.code.includes(member))
+  assert.lengthOf(found, 1, member)
+  return found[0]!.code
+}
+
+/** A home with the logins that the page names, and a directory in the search path that has the command. */
+const make = Effect.gen(function*() {
+  const stage = yield* Stage.make()
+  yield* stage.seed(
+    ...["codex", "gateway", "gitlab", "cluster", "mcp:linear"].map((tenant) => ({ tenant, left: 3600 }))
+  )
+  const bin = join(stage.harness.environment["TMPDIR"]!, "bin")
+  mkdirSync(bin)
+  writeFileSync(join(bin, "lockstep"), `#!/bin/sh\nexec "${process.execPath}" "${stage.bin}" "$@"\n`)
+  chmodSync(join(bin, "lockstep"), 0o755)
+  const env = { PATH: `${bin}:${process.env["PATH"] ?? ""}`, GIT_TERMINAL_PROMPT: "0" }
+  const run = (code: string) =>
+    Effect.map(stage.shell(`set -euo pipefail\n${code}`, { env, prints: true }), (ran) => {
+      assert.strictEqual(ran.code, 0, `${code}\n${ran.stderr}`)
+      return ran.stdout
+    })
+  const token = (tenant: string) => Effect.map(stage.stored(tenant), (record) => record!["access_token"] as string)
+  return { stage, run, token }
+})
+
+const words = (command: string, args: ReadonlyArray<string>) => [command, ...args].map((word) => `'${word}'`).join(" ")
+
+describe("docs/credential-helpers.md", () => {
+  it("has no example that nothing here runs", () => {
+    assert.deepStrictEqual(
+      EXAMPLES.map(({ language }) => language).filter((language) => language !== "sh"),
+      ["json", "toml", "yaml", "json"]
+    )
+    assert.isAbove(EXAMPLES.length, 8)
+  })
+
+  it.scopedLive("has examples for a shell that do what they say", () =>
+    Effect.gen(function*() {
+      const { run, stage } = yield* make
+      for (const { code, language } of EXAMPLES) if (language === "sh") yield* run(code)
+      // One for the token that was rejected, and no other.
+      assert.lengthOf(stage.server.redemptions, 1)
+    }))
+
+  it.scopedLive("has settings of Claude Code, codex and kubectl whose commands print the token", () =>
+    Effect.gen(function*() {
+      const { run, token } = yield* make
+      const gateway = yield* token("gateway")
+      const { apiKeyHelper } = JSON.parse(only("json", "apiKeyHelper")) as { readonly apiKeyHelper: string }
+      assert.strictEqual(yield* run(apiKeyHelper), `${gateway}\n`)
+
+      const toml = only("toml", ".auth]")
+      const command = JSON.parse(/^command = (".*")$/m.exec(toml)![1]!) as string
+      const args = JSON.parse(/^args = (\[.*\])$/m.exec(toml)![1]!) as ReadonlyArray<string>
+      assert.strictEqual(yield* run(words(command, args)), `${gateway}\n`)
+
+      const { users } = parseYaml(only("yaml", "exec:")) as {
+        readonly users: ReadonlyArray<{
+          readonly user: { readonly exec: { apiVersion: string; command: string; args: ReadonlyArray<string> } }
+        }>
+      }
+      const { exec } = users[0]!.user
+      const { apiVersion, status } = JSON.parse(yield* run(words(exec.command, exec.args)))
+      assert.strictEqual(apiVersion, exec.apiVersion)
+      assert.strictEqual(status.token, yield* token("cluster"))
+    }))
+
+  it.scopedLive("has a setting of git with which git reads from a server that asks for a login", () =>
+    Effect.gen(function*() {
+      const { run, token } = yield* make
+      const seen: Array<string> = []
+      const origin = yield* Effect.acquireRelease(
+        Effect.async<{ readonly url: string; readonly close: () => void }>((done) => {
+          const server = createServer((request, response) => {
+            const { authorization } = request.headers
+            if (authorization === undefined) {
+              response.writeHead(401, { "www-authenticate": "Basic realm=\"git\"" }).end()
+              return
+            }
+            seen.push(Buffer.from(authorization.slice("Basic ".length), "base64").toString())
+            response.writeHead(200, { "content-type": "text/plain" }).end(`${"1".repeat(40)}\trefs/heads/main\n`)
+          })
+          server.listen(0, "127.0.0.1", () => {
+            const { port } = server.address() as AddressInfo
+            done(
+              Effect.succeed({
+                url: `http://127.0.0.1:${port}`,
+                close: () => void server.close().closeAllConnections()
+              })
+            )
+          }).unref()
+        }),
+        ({ close }) => Effect.sync(close)
+      )
+      yield* run(only("sh", "git config").replace("https://gitlab.example", origin.url))
+      assert.include(yield* run(`git ls-remote ${origin.url}/group/project.git`), "refs/heads/main")
+      assert.isAbove(seen.length, 0)
+      for (const one of seen) {
+        assert.strictEqual(
+          FakeToken.fingerprint(one.slice("oauth2:".length)),
+          FakeToken.fingerprint(yield* token("gitlab"))
+        )
+      }
+    }))
+
+  it.scopedLive("has a setting for MCP clients that names a command that is there", () =>
+    Effect.gen(function*() {
+      const { stage } = yield* make
+      const { mcpServers } = JSON.parse(only("json", "mcpServers")) as {
+        readonly mcpServers: { readonly linear: { readonly command: string; readonly args: ReadonlyArray<string> } }
+      }
+      // A login that names no server, so that it ends instead of waiting for a client.
+      const ran = yield* stage.run(mcpServers.linear.args)
+      Stage.assertTold(ran, 2, /not the login of an MCP server/)
+    }))
+})
