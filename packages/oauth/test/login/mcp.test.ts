@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
 import { RegisteredClient } from "@lockstep/core/ClientRegistrations"
 import { Account, Credential } from "@lockstep/core/Credential"
+import { CredentialStoreError } from "@lockstep/core/Errors"
 import * as Host from "@lockstep/core/Host"
 import { JournalRecord, Mark } from "@lockstep/core/RefreshJournal"
 import type { LoginRequest } from "@lockstep/oauth/Login"
@@ -253,6 +254,16 @@ describe("the client", () => {
       deepStrictEqual([clientOf(third), server.registered], ["dyn-2", 2])
       const fourth = yield* browse
       deepStrictEqual([portOf(fourth), clientOf(fourth)], [portOf(third), "dyn-2"])
+    }))
+
+  it.effect("that could not be kept logs in all the same", () =>
+    Effect.gen(function*() {
+      const failure = new CredentialStoreError({ reason: "Write", location: "auth.json", detail: "ENOSPC" })
+      const { server, stage } = yield* serving({}, {
+        registrations: { get: () => Effect.fail(failure), put: () => Effect.fail(failure) }
+      })
+      yield* loggedIn(stage)
+      deepStrictEqual([server.registered, Option.getOrNull((yield* stage.stored)!.clientId)], [1, "dyn-1"])
     }))
 
   it.effect("whose registration has expired is registered anew", () =>

@@ -185,6 +185,7 @@ export interface Stage {
 export interface Options {
   readonly vendors?: ReadonlyArray<OAuthVendor.OAuthVendor>
   readonly environment?: Readonly<Record<string, string>>
+  readonly registrations?: Partial<ClientRegistrations.ClientRegistrations["Type"]>
   readonly wrapStore?: (store: CredentialStore.CredentialStore["Type"]) => CredentialStore.CredentialStore["Type"]
 }
 
@@ -203,7 +204,10 @@ export const make = (options: Options = {}): Effect.Effect<Stage> =>
       RefreshPolicy.layerDefaults,
       Host.layerMemory,
       PendingLogins.layerMemory,
-      ClientRegistrations.layerMemory,
+      Layer.effect(
+        ClientRegistrations.ClientRegistrations,
+        Effect.map(ClientRegistrations.makeMemory, (made) => ({ ...made, ...options.registrations }))
+      ),
       VendorSettings.layerMemory,
       vendors,
       net.layer,
