@@ -5,6 +5,7 @@ import type { Transport } from "@lockstep/mcp/Transport"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
+import type { ServerResponse } from "node:http"
 import * as SdkServer from "./support/SdkServer.js"
 
 const turn = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
@@ -79,7 +80,7 @@ describe("Streamable HTTP", () => {
       ["404", undefined],
       [
         "400, and why",
-        (response: import("node:http").ServerResponse) =>
+        (response: ServerResponse) =>
           void response.writeHead(400).end(
             `{"jsonrpc":"2.0","error":{"code":-32000,"message":"no such session"},"id":null}`
           )
@@ -100,6 +101,30 @@ describe("Streamable HTTP", () => {
       }))
   }
 
+  it.scopedLive("calls a server unreachable only where nothing was sent", () =>
+    Effect.gen(function*() {
+      const reasonOf = (code: string) =>
+        Effect.flatMap(
+          HttpTransport.make({
+            url: "http://127.0.0.1/mcp",
+            fetch: () =>
+              Promise.reject(new TypeError("fetch failed", { cause: Object.assign(new Error("x"), { code }) }))
+          }),
+          (transport) =>
+            Effect.promise(() =>
+              transport.send({ jsonrpc: "2.0", id: 1, method: "tools/call" }).catch((error: { reason: string }) =>
+                error.reason
+              )
+            )
+        )
+      for (const code of ["ECONNREFUSED", "ENOTFOUND", "CERT_HAS_EXPIRED"]) {
+        assert.strictEqual(yield* reasonOf(code), "Unreachable", code)
+      }
+      for (const code of ["ECONNRESET", "UND_ERR_SOCKET", "UND_ERR_HEADERS_TIMEOUT"]) {
+        assert.strictEqual(yield* reasonOf(code), "AnswerLost", code)
+      }
+    }))
+
   it.scopedLive("reads no faster than messages are taken", () =>
     Effect.gen(function*() {
       const got: Array<JsonRpc.Message> = []
@@ -108,7 +133,8 @@ describe("Streamable HTTP", () => {
       const body = () =>
         new ReadableStream<Uint8Array>({
           pull: (controller) => {
-            pulled++
+            // Not for ever, so that whoever reads ahead is found out and does not hang.
+            if (++pulled > 50) return controller.close()
             controller.enqueue(event)
           }
         }, { highWaterMark: 0 })
