@@ -235,6 +235,34 @@ describe("a move", () => {
       assert.isTrue(yield* holds(yield* Stores.open(place), content))
     }))
 
+  type Text = Record<"tenants" | "pending" | "clients", Record<string, Record<string, unknown>>>
+  const spoils: ReadonlyArray<readonly [string, (text: Text) => void]> = [
+    ["lacks a login", ({ tenants }) => delete tenants[LONG]],
+    ["has another one of its tokens", ({ tenants }) => tenants["codex"]!["refresh_token"] = FakeToken.make("rt")],
+    ["has one login more", ({ tenants }) => tenants["more"] = { access_token: FakeToken.make("at") }],
+    ["lacks an unfinished login", (text) => text.pending = {}],
+    ["lacks a registration", (text) => text.clients = {}]
+  ]
+  it.scopedLive.each(spoils)("stops before the pin where what is read back %s", ([, spoil]) =>
+    Effect.gen(function*() {
+      const place = yield* withPlace
+      const opened = yield* Stores.open(place, { kind: "keyring" })
+      const content = yield* fill(opened)
+      const file = Path.join(place.home, "auth.json")
+      const error = yield* opened.move("file").pipe(
+        Effect.provide(StepTracer.layer(({ at, name }) => {
+          if (name !== "lockstep.move.copy" || at !== "end") return
+          const text = JSON.parse(Fs.readFileSync(file, "utf8")) as Text
+          spoil(text)
+          Fs.writeFileSync(file, JSON.stringify(text))
+        })),
+        Effect.flip
+      )
+      assert.include(error.message, "it gave back something else than was written")
+      assert.strictEqual(Stores.pinOf(place.home), "keyring")
+      assert.isTrue(yield* holds(yield* Stores.open(place), content))
+    }))
+
   it.scopedLive("of a damaged file stops, and the file stays", () =>
     Effect.gen(function*() {
       const place = yield* withPlace
