@@ -11,7 +11,7 @@ import { parseArgs } from "node:util"
  * @since 0.1.0
  * @category constants
  */
-export const PARTS = ["contention", "cost", "read", "handoff", "recovery", "startup", "proxy"] as const
+export const PARTS = ["contention", "cost", "read", "handoff", "recovery", "startup", "proxy", "bridge"] as const
 
 /**
  * A part of the benchmark.

@@ -183,6 +183,20 @@ const others = (results: Results): ReadonlyArray<string> => [
           show(results.proxy.memory.before / 1024)
         } MiB in memory at most before it held streams, and ${show(results.proxy.memory.after / 1024)} MiB with them.`
     }`
+  ],
+  ...results.bridge === undefined ? [] : [
+    `## The bridge\n\nCalls of a tool by a client of the MCP SDK, one after the other (milliseconds) and 32 at one time (per second). In brackets both ends; "of direct" are ratios to the same client without a bridge, in the same round.\n\n${
+      table(
+        ["", "call, ms", "of direct", "calls/s", "of direct"],
+        results.bridge.ways.map((one) => [
+          one.name,
+          range(one.latency),
+          range(one.latencyRatio),
+          range(one.rate),
+          range(one.rateRatio)
+        ])
+      )
+    }`
   ]
 ]
 

@@ -6,6 +6,7 @@
 import type * as Contention from "./measure/Contention.js"
 import type * as FreshRead from "./measure/FreshRead.js"
 import type * as HandOff from "./measure/HandOff.js"
+import type * as Bridge from "./measure/Bridge.js"
 import type * as Proxy from "./measure/Proxy.js"
 import type * as Recovery from "./measure/Recovery.js"
 import type * as RefreshCost from "./measure/RefreshCost.js"
@@ -53,4 +54,5 @@ export interface Results {
   readonly inFlight?: Recovery.InFlight
   readonly startUp?: ReadonlyArray<StartUp.Started>
   readonly proxy?: Proxy.Measured
+  readonly bridge?: Bridge.Measured
 }
