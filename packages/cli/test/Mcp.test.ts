@@ -26,8 +26,8 @@ const INITIALIZE = {
 const INITIALIZED = { jsonrpc: "2.0", method: "notifications/initialized" }
 
 describe("lockstep mcp", () => {
-  for (const line of ["v1", "v2"] as const) {
-    it.scopedLive(`serves a client of ${line} of the SDK, also when its token is refused in between`, () =>
+  for (const line of ["v1", "v2", "v2 that asks for a newer revision first"] as const) {
+    it.scopedLive(`serves a client of the SDK, ${line}, also when its token is refused in between`, () =>
       Effect.gen(function*() {
         const stage = yield* make({ left: HOUR })
         const client = yield* stage.connect(line)

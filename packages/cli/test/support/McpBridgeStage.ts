@@ -40,7 +40,7 @@ export const make = (options: { readonly left?: number; readonly intercept?: Mcp
     const see = (where: string, text: string) => void shown.push({ where, text, permitted: [] })
 
     /** A client of either line of the SDK, over a bridge of its own. */
-    const connect = (line: "v1" | "v2", ...args: ReadonlyArray<string>) =>
+    const connect = (line: "v1" | "v2" | "v2 that asks for a newer revision first", ...args: ReadonlyArray<string>) =>
       Effect.acquireRelease(
         Effect.promise(async () => {
           const command = {
@@ -53,7 +53,10 @@ export const make = (options: { readonly left?: number; readonly intercept?: Mcp
           transport.stderr?.on("data", (bytes: Buffer) => see("stderr", bytes.toString()))
           const client = line === "v1"
             ? new ClientV1({ name: "t", version: "1" })
-            : new ClientV2({ name: "t", version: "1" })
+            : new ClientV2(
+              { name: "t", version: "1" },
+              line === "v2" ? {} : { versionNegotiation: { mode: "auto" } }
+            )
           await client.connect(transport as never)
           const { onmessage } = transport
           Object.assign(transport, {

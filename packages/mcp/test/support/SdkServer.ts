@@ -165,7 +165,6 @@ export const connect = (url: string, options: { readonly kind?: RemoteTransport.
   Effect.gen(function*() {
     const said = yield* Queue.unbounded<string>()
     const changed = yield* Queue.unbounded<void>()
-    const failures: Array<string> = []
     const server = yield* RemoteTransport.make({ kind: options.kind ?? "auto", url, fetch })
     const [near, client] = InMemoryTransport.createLinkedPair()
     yield* Effect.forkScoped(Bridge.run({ client, server }))
@@ -180,5 +179,5 @@ export const connect = (url: string, options: { readonly kind?: RemoteTransport.
       Effect.promise(async () =>
         ((await me.callTool({ name })).content as ReadonlyArray<{ readonly text: string }>)[0]!.text
       )
-    return { me, call, said, changed, failures, server }
+    return { me, call, said, changed }
   })
