@@ -81,7 +81,7 @@ const lastRefresh = (tenant: Survey.Tenant, now: number): string => {
   })
 }
 
-const HEADER = ["TENANT", "STATE", "EXPIRY", "ACCOUNT", "STORE", "SHADOWED BY", "HOLDER", "LAST REFRESH"]
+const HEADER = ["TENANT", "STATE", "EXPIRY", "ACCOUNT", "STORE", "SHADOWED BY", "HOLDER", "LAST REFRESH", "SERVER"]
 
 /**
  * Renders the table.
@@ -115,7 +115,8 @@ export const table = (tenants: Tenants, options: {
         options.kind,
         tenant.shadowedBy.join(", "),
         Style.printable(holderOf(tenant.holder)),
-        Style.printable(lastRefresh(tenant, now))
+        Style.printable(lastRefresh(tenant, now)),
+        Style.printable(Option.getOrElse(tenant.resource, () => ""))
       ]
     }),
     style

@@ -46,6 +46,9 @@ describe("a login of an MCP server by its address", () => {
       )
       const status = JSON.parse((yield* stage.run(["status", "--json"])).stdout) as LoginStage.Json
       const [told] = status["tenants"] as ReadonlyArray<LoginStage.Json>
+      const table = (yield* stage.run(["status"])).stdout
+      assert.match(table, /^TENANT .* SERVER\n/)
+      assert.include(table, resource.url)
       assert.deepInclude(told, { tenant, vendor: "mcp", issuer: stage.server.issuer, resource: resource.url })
     }))
 
