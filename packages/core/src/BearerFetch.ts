@@ -152,7 +152,8 @@ export const make = (options: Options): Effect.Effect<FetchLike, never, RefreshC
 
     return async (input, init = {}) => {
       const parts = await toParts(input, init)
-      const signal = parts.rest.signal ?? undefined
+      // One of its own: many requests may share the caller's, whose many listeners would be taken for a leak.
+      const signal = parts.rest.signal ? AbortSignal.any([parts.rest.signal]) : undefined
       signal?.throwIfAborted()
       const exit = await Runtime.runPromiseExit(runtime)(run(parts), signal === undefined ? {} : { signal })
       if (Exit.isSuccess(exit)) return exit.value

@@ -135,9 +135,7 @@ export const makeFetch = (
       const isOurs = target.origin === server.origin && (hasToken || target.pathname === server.pathname)
       if (!isOurs) return bare(url, init)
       headers.delete("authorization")
-      // The SDK gives all requests of a session one signal, and more than ten listeners of it are taken for a leak.
-      const signal = init.signal ? AbortSignal.any([init.signal]) : null
-      const request = { ...init, headers, signal }
+      const request = { ...init, headers }
       const method = (init.method ?? "GET").toUpperCase()
       if (method === "DELETE") return background(url, request)
       if (method === "GET" && isAnnouncements(headers)) return stream(url, request)
