@@ -6,7 +6,7 @@
 import type * as AccessToken from "@lockstep/core/AccessToken"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as ShellWord from "./ShellWord.js"
+import * as ShellWord from "@lockstep/core/ShellWord"
 
 /**
  * `raw`: the token alone. `json`: everything but the refresh token. `header`: a line for an HTTP request. `env`: an

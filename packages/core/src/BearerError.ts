@@ -7,7 +7,7 @@
 import * as Schema from "effect/Schema"
 import type { RefreshError } from "./Errors.js"
 import * as Scopes from "./internal/scopes.js"
-import { shellWord } from "./internal/shellWord.js"
+import * as ShellWord from "./ShellWord.js"
 
 const seconds = (millis: number): string => `${Math.max(1, Math.ceil(millis / 1000))} s`
 
@@ -97,8 +97,8 @@ export class InsufficientScope extends Schema.TaggedError<InsufficientScope>()("
     }`
   }
   get advice(): string {
-    const scopes = this.scope.map((scope) => ` --scope ${shellWord(scope)}`).join("")
-    return `log in with \`lockstep login ${shellWord(this.tenant)}${scopes === "" ? " --scope SCOPE" : scopes}\``
+    const scopes = this.scope.map((scope) => ` --scope ${ShellWord.quote(scope)}`).join("")
+    return `log in with \`lockstep login ${ShellWord.quote(this.tenant)}${scopes === "" ? " --scope SCOPE" : scopes}\``
   }
 }
 

@@ -8,7 +8,7 @@ import { NativeHome } from "@lockstep/node/stores/ResolvedHome"
 import * as Effect from "effect/Effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import * as ShellWord from "../ShellWord.js"
+import * as ShellWord from "@lockstep/core/ShellWord"
 import * as Finding from "./Finding.js"
 
 /** A temporary file of a writer: it carries the writer's pid. */

@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Advised from "../Advised.js"
-import * as ShellWord from "../ShellWord.js"
+import * as ShellWord from "@lockstep/core/ShellWord"
 import { UsageError } from "../UsageError.js"
 
 /**
