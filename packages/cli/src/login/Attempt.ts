@@ -4,12 +4,12 @@
  * @since 0.1.0
  */
 import { LOCAL_USER, type PendingKey } from "@lockstep/core/PendingLogins"
+import * as ShellWord from "@lockstep/core/ShellWord"
 import { Login } from "@lockstep/oauth/Login"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Output from "../Output.js"
 import * as Question from "../Question.js"
-import * as ShellWord from "@lockstep/core/ShellWord"
 import * as Stdin from "../Stdin.js"
 import * as Style from "../Style.js"
 import { UsageError } from "../UsageError.js"
