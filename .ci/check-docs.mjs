@@ -38,7 +38,13 @@ try {
     JSON.stringify({
       extends: "../tsconfig.json",
       include: ["*.ts"],
-      compilerOptions: { composite: false, noEmit: true, noUnusedLocals: false, tsBuildInfoFile: null },
+      compilerOptions: {
+        composite: false,
+        noEmit: true,
+        noUnusedLocals: false,
+        tsBuildInfoFile: null,
+        lib: ["ES2023", "DOM", "DOM.Iterable"]
+      },
       references: []
     })
   )

@@ -4,9 +4,9 @@
  * @since 0.1.0
  */
 import type * as AccessToken from "@lockstep/core/AccessToken"
+import * as ShellWord from "@lockstep/core/ShellWord"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as ShellWord from "@lockstep/core/ShellWord"
 
 /**
  * `raw`: the token alone. `json`: everything but the refresh token. `header`: a line for an HTTP request. `env`: an

@@ -3,12 +3,12 @@
  *
  * @since 0.1.0
  */
+import * as ShellWord from "@lockstep/core/ShellWord"
 import { Home } from "@lockstep/node/Home"
 import { NativeHome } from "@lockstep/node/stores/ResolvedHome"
 import * as Effect from "effect/Effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import * as ShellWord from "@lockstep/core/ShellWord"
 import * as Finding from "./Finding.js"
 
 /** A temporary file of a writer: it carries the writer's pid. */

@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+import * as ShellWord from "@lockstep/core/ShellWord"
 import { Home } from "@lockstep/node/Home"
 import * as SidecarNames from "@lockstep/node/SidecarNames"
 import * as Clock from "effect/Clock"
@@ -13,7 +14,6 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import * as ShellWord from "@lockstep/core/ShellWord"
 import * as Times from "../Times.js"
 import * as Finding from "./Finding.js"
 import { type Sidecar, Subject } from "./Subject.js"

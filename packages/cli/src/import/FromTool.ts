@@ -8,6 +8,7 @@
  * @since 0.1.0
  */
 import type { Credential } from "@lockstep/core/Credential"
+import * as ShellWord from "@lockstep/core/ShellWord"
 import type { TenantId } from "@lockstep/core/TenantId"
 import { ToolEntry } from "@lockstep/node/imports/ToolEntry"
 import type { ToolImport } from "@lockstep/node/imports/ToolImport"
@@ -19,7 +20,6 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Output from "../Output.js"
 import * as Question from "../Question.js"
-import * as ShellWord from "@lockstep/core/ShellWord"
 import { UsageError } from "../UsageError.js"
 import * as Candidate from "./Candidate.js"
 import * as Findings from "./Findings.js"

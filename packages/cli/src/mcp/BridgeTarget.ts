@@ -5,6 +5,7 @@
  */
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import { type CredentialStoreError, ReauthorizationRequired } from "@lockstep/core/Errors"
+import * as ShellWord from "@lockstep/core/ShellWord"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as CanonicalResource from "@lockstep/mcp/CanonicalResource"
 import * as McpTenant from "@lockstep/mcp/McpTenant"
@@ -12,7 +13,6 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Advised from "../Advised.js"
-import * as ShellWord from "@lockstep/core/ShellWord"
 import { UsageError } from "../UsageError.js"
 
 /**

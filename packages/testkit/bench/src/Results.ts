@@ -3,10 +3,10 @@
  *
  * @since 0.1.0
  */
+import type * as Bridge from "./measure/Bridge.js"
 import type * as Contention from "./measure/Contention.js"
 import type * as FreshRead from "./measure/FreshRead.js"
 import type * as HandOff from "./measure/HandOff.js"
-import type * as Bridge from "./measure/Bridge.js"
 import type * as Proxy from "./measure/Proxy.js"
 import type * as Recovery from "./measure/Recovery.js"
 import type * as RefreshCost from "./measure/RefreshCost.js"
