@@ -14,7 +14,7 @@ import * as Predicate from "effect/Predicate"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import * as EventParser from "./internal/eventParser.js"
+import * as EventParser from "./EventParser.js"
 import { release } from "./internal/release.js"
 
 /**

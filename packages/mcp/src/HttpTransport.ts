@@ -8,6 +8,7 @@
  *
  * @since 0.1.0
  */
+import type { ParsedEvent } from "@lockstep/core/EventParser"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -16,7 +17,6 @@ import type * as Scope from "effect/Scope"
 import * as Exchange from "./internal/exchange.js"
 import * as Handshake from "./internal/handshake.js"
 import * as RoutingHeaders from "./internal/routingHeaders.js"
-import type { ServerSentEvent } from "./internal/serverSentEvents.js"
 import * as Session from "./internal/session.js"
 import * as JsonRpc from "./JsonRpc.js"
 import { RemoteError } from "./RemoteError.js"
@@ -117,7 +117,7 @@ export const make = (options: Options): Effect.Effect<HttpTransport, never, Scop
         for (const message of messages) yield* receive(message)
         return messages
       })
-    const receiveEvent = ({ data, type }: ServerSentEvent) =>
+    const receiveEvent = ({ data, type }: ParsedEvent) =>
       type === "message" && data !== "" ? receiveAll(data) : Effect.succeed([])
 
     const resume = (cursor: Exchange.Cursor, fetch: Exchange.FetchLike) =>

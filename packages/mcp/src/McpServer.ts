@@ -4,11 +4,11 @@
  *
  * @since 0.1.0
  */
+import * as BearerChallenge from "@lockstep/core/BearerChallenge"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as CanonicalResource from "./CanonicalResource.js"
-import * as Challenge from "./Challenge.js"
 import { McpAddressRefused, type McpError, nameOf } from "./McpError.js"
 import * as ProtectedResource from "./ProtectedResource.js"
 import * as Retrieval from "./Retrieval.js"
@@ -55,6 +55,11 @@ const redirected = (server: URL, location: string) => {
   )
 }
 
+const bearerIn = (header: string): Option.Option<BearerChallenge.BearerChallenge> =>
+  BearerChallenge.parse(header).some(({ scheme }) => scheme === "bearer")
+    ? Option.some(BearerChallenge.fromHeader(header))
+    : Option.none()
+
 /** The challenge of the first answer that has one, asked as a client of MCP asks, without a token. */
 const probe = (fetch: Retrieval.FetchFunction, server: URL) =>
   Effect.gen(function*() {
@@ -70,11 +75,11 @@ const probe = (fetch: Retrieval.FetchFunction, server: URL) =>
       if (answer.status >= 300 && answer.status <= 399) return yield* redirected(server, answer.location)
       status = answer.status
       const challenge = answer.status === 401 || answer.status === 403
-        ? Challenge.bearer(answer.authenticate)
+        ? bearerIn(answer.authenticate)
         : Option.none()
       if (Option.isSome(challenge) || answer.status === 401) return { status, challenge }
     }
-    return { status, challenge: Option.none<Challenge.BearerChallenge>() }
+    return { status, challenge: Option.none<BearerChallenge.BearerChallenge>() }
   })
 
 /**
@@ -103,10 +108,10 @@ export const discover = (options: {
     const { fetch } = options
     const server = yield* parse(options.url)
     const { challenge, status } = yield* probe(fetch, server)
-    const address = Option.flatMap(challenge, ({ resourceMetadata }) => resourceMetadata)
+    const address = Option.flatMapNullable(challenge, ({ resourceMetadata }) => resourceMetadata || undefined)
     const found = yield* ProtectedResource.find({ fetch, server, address })
     const wanted = ProtectedResource.scopesIn(
-      Option.match(challenge, { onNone: () => [], onSome: ({ scope }) => [...scope] })
+      Option.match(challenge, { onNone: () => [], onSome: ({ scope }) => scope?.split(/\s+/) })
     )
     if (Option.isSome(found)) {
       const { authorizationServers, resource, scopesSupported, url } = found.value

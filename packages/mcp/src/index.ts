@@ -3,7 +3,6 @@
  */
 export * as Bridge from "./Bridge.js"
 export * as CanonicalResource from "./CanonicalResource.js"
-export * as Challenge from "./Challenge.js"
 export * as HttpTransport from "./HttpTransport.js"
 export * as JsonRpc from "./JsonRpc.js"
 export * as LineTransport from "./LineTransport.js"

@@ -1,8 +1,9 @@
 /** What the transports over HTTP have in common: one request, and one stream of events. */
+import * as EventParser from "@lockstep/core/EventParser"
 import * as Effect from "effect/Effect"
 import * as JsonRpc from "../JsonRpc.js"
 import { RemoteError } from "../RemoteError.js"
-import * as ServerSentEvents from "./serverSentEvents.js"
+import { LONGEST } from "./lines.js"
 
 /** A function like `fetch`, which sends the token along. */
 export type FetchLike = (input: string | URL, init?: RequestInit) => Promise<Response>
@@ -43,30 +44,30 @@ export const release = (response: Response): Effect.Effect<void> =>
 export const mediaType = (response: Response): string =>
   (response.headers.get("content-type") ?? "").split(";", 1)[0]!.trim().toLowerCase()
 
-/** The bytes of a body, one piece after the other; each is asked for when the one before was dealt with. */
+/** The bytes of a body, one piece after the other, each asked for when the one before was dealt with and more is wanted. */
 const forEachPiece = <E>(
   response: Response,
-  handle: (text: string) => Effect.Effect<boolean, E>
+  handle: (bytes: Uint8Array) => Effect.Effect<boolean, E>
 ): Effect.Effect<void, E | "broken"> =>
   Effect.acquireUseRelease(
     Effect.sync(() => response.body?.getReader()),
     (reader) =>
       Effect.gen(function*() {
         if (reader === undefined) return
-        const decoder = new TextDecoder()
         for (;;) {
           const { done, value } = yield* Effect.tryPromise({ try: () => reader.read(), catch: () => "broken" as const })
-          if (!(yield* handle(done ? decoder.decode() : decoder.decode(value, { stream: true }))) || done) return
+          if (done || !(yield* handle(value))) return
         }
       }),
     (reader) => Effect.sync(() => void reader?.cancel().catch(() => undefined))
   )
 
 export const readText = (response: Response): Effect.Effect<string, "broken"> => {
+  const decoder = new TextDecoder()
   const pieces: Array<string> = []
   return Effect.map(
-    forEachPiece(response, (piece) => Effect.sync(() => pieces.push(piece) > 0)),
-    () => pieces.join("")
+    forEachPiece(response, (bytes) => Effect.sync(() => pieces.push(decoder.decode(bytes, { stream: true })) > 0)),
+    () => pieces.join("") + decoder.decode()
   )
 }
 
@@ -82,19 +83,21 @@ export interface Cursor {
 export const forEachEvent = (
   response: Response,
   cursor: Cursor,
-  handle: (event: ServerSentEvents.ServerSentEvent) => Effect.Effect<void>
+  handle: (event: EventParser.ParsedEvent) => Effect.Effect<void>
 ): Effect.Effect<void> => {
-  const decoder = ServerSentEvents.make()
-  return Effect.ignore(forEachPiece(response, (piece) =>
+  const parser = EventParser.make(cursor.lastEventId)
+  return Effect.ignore(forEachPiece(response, (bytes) =>
     Effect.gen(function*() {
-      const events = yield* Effect.try({ try: () => decoder.push(piece), catch: () => "broken" as const })
-      cursor.retry = decoder.retry() ?? cursor.retry
+      const events = parser.feed(bytes)
+      cursor.retry = parser.retry() ?? cursor.retry
       for (const event of events) {
         yield* handle(event)
         // Only what was handed on is not asked for again.
-        if (event.id !== "") cursor.lastEventId = event.id
+        cursor.lastEventId = event.lastEventId
       }
-      return true
+      // An event without data only says where to go on.
+      cursor.lastEventId = parser.lastEventId()
+      return parser.pending() <= LONGEST
     })))
 }
 
@@ -127,10 +130,11 @@ export const refusal = (response: Response, origin: string, message?: JsonRpc.Me
       const error = new RemoteError({ reason: "Unauthorized", origin, status })
       return { error, isSessionGone: false, isAnswer: false }
     }
+    const decoder = new TextDecoder()
     let text = ""
-    yield* Effect.ignore(forEachPiece(response, (piece) =>
+    yield* Effect.ignore(forEachPiece(response, (bytes) =>
       Effect.sync(() => {
-        text += piece
+        text += decoder.decode(bytes, { stream: true })
         return text.length < GLANCE
       })))
     const rpc = rpcErrorOf(text)

@@ -1,11 +1,27 @@
-/** The event stream format (HTML, 9.2.6), one chunk of bytes after the other. */
+/**
+ * Reads the event stream format (HTML, 9.2.6), one chunk of bytes after the other.
+ *
+ * @since 0.1.0
+ */
 
+/**
+ * One event. `lastEventId` is what a later connection goes on after; the empty string is nothing.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface ParsedEvent {
   readonly type: string
   readonly data: string
   readonly lastEventId: string
 }
 
+/**
+ * What reads one stream, over as many connections as it takes.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface EventParser {
   /** The events that these bytes complete. */
   readonly feed: (chunk: Uint8Array) => ReadonlyArray<ParsedEvent>
@@ -13,6 +29,7 @@ export interface EventParser {
   readonly restart: () => void
   /** Characters of an event that is not complete. */
   readonly pending: () => number
+  /** That of the last event that is complete, one without data included. */
   readonly lastEventId: () => string
   /** Milliseconds, where the server said so. */
   readonly retry: () => number | undefined
@@ -20,6 +37,12 @@ export interface EventParser {
 
 const LINE_END = /\r\n|\r|\n/g
 
+/**
+ * Makes a parser that goes on after an event.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
 export const make = (from = ""): EventParser => {
   let decoder = new TextDecoder()
   let rest = ""
