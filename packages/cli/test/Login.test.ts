@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FakeToken from "@lockstep/testkit/FakeToken"
-import * as ServerBehaviour from "@lockstep/testkit/ServerBehaviour"
+import * as ServerBehaviour from "@lockstep/testkit/servers/ServerBehaviour"
 import * as Effect from "effect/Effect"
 import { readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"

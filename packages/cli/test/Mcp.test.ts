@@ -2,7 +2,7 @@
  * Clients of the MCP SDK that speak standard input and output only, through real bridges to a server that wants a login.
  */
 import { assert, describe, it } from "@effect/vitest"
-import * as SeededHome from "@lockstep/testkit/SeededHome"
+import * as SeededHome from "@lockstep/testkit/processes/SeededHome"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import { readFileSync, writeFileSync } from "node:fs"

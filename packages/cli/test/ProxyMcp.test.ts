@@ -2,10 +2,10 @@
  * The client of the MCP SDK, which knows of no login, through the proxy to a server that wants one.
  */
 import { assert, describe, it } from "@effect/vitest"
-import * as AuthorizationServer from "@lockstep/testkit/AuthorizationServer"
-import * as McpResource from "@lockstep/testkit/McpResource"
-import * as ProcessHarness from "@lockstep/testkit/ProcessHarness"
-import * as SeededHome from "@lockstep/testkit/SeededHome"
+import * as ProcessHarness from "@lockstep/testkit/processes/ProcessHarness"
+import * as SeededHome from "@lockstep/testkit/processes/SeededHome"
+import * as AuthorizationServer from "@lockstep/testkit/servers/AuthorizationServer"
+import * as McpResource from "@lockstep/testkit/servers/McpResource"
 import { Client, type OAuthClientProvider, StreamableHTTPClientTransport } from "@modelcontextprotocol/client"
 import * as Effect from "effect/Effect"
 import { readFileSync } from "node:fs"

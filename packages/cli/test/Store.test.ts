@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as GnomeKeyring from "@lockstep/testkit/GnomeKeyring"
+import * as GnomeKeyring from "@lockstep/testkit/processes/GnomeKeyring"
 import * as Effect from "effect/Effect"
 import * as fs from "node:fs"
 import { join } from "node:path"

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as ServerBehaviour from "@lockstep/testkit/ServerBehaviour"
+import * as ServerBehaviour from "@lockstep/testkit/servers/ServerBehaviour"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"

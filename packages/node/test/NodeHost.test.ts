@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Host from "@lockstep/core/Host"
 import * as NodeHost from "@lockstep/node/NodeHost"
-import * as ChildProcess from "@lockstep/testkit/ChildProcess"
+import * as ChildProcess from "@lockstep/testkit/processes/ChildProcess"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Fs from "node:fs"

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { assertEquals, deepStrictEqual } from "@effect/vitest/utils"
 import * as Telemetry from "@lockstep/node/Telemetry"
-import * as OtlpCollector from "@lockstep/testkit/OtlpCollector"
+import * as OtlpCollector from "@lockstep/testkit/servers/OtlpCollector"
 import * as Cause from "effect/Cause"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Data from "effect/Data"

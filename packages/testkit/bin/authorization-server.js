@@ -1,4 +1,4 @@
 #!/usr/bin/env node
-import { main } from "../dist/AuthorizationServerProcess.js"
+import { main } from "../dist/servers/AuthorizationServerProcess.js"
 
 main(process.argv[2])

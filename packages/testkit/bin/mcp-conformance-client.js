@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { main } from "../dist/McpConformanceClient.js"
+import { main } from "../dist/mcp/McpConformanceClient.js"
 
 main(process.argv[2]).then(
   () => process.exit(0),

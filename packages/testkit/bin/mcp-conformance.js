@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Runs what the conformance suite of MCP asks of clients about authorization: all of it, or the scenario that is named.
-import { main } from "../dist/McpConformance.js"
+import { main } from "../dist/mcp/McpConformance.js"
 
 const asExpected = await main({
   modes: ["lockstep", "v1", "v2"],

@@ -1,4 +1,4 @@
 #!/usr/bin/env node
-import { main } from "../dist/RaceCommand.js"
+import { main } from "../dist/race/RaceCommand.js"
 
 main(process.argv.slice(2))

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { Secret, SecretKind } from "./TokenLedger.js"
+import type { Secret, SecretKind } from "./servers/TokenLedger.js"
 
 /**
  * Something that others can see: an output, an argument list, a file name.

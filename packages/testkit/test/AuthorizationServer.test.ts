@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as AuthorizationServer from "@lockstep/testkit/AuthorizationServer"
-import * as TokenLedger from "@lockstep/testkit/TokenLedger"
+import * as AuthorizationServer from "@lockstep/testkit/servers/AuthorizationServer"
+import * as TokenLedger from "@lockstep/testkit/servers/TokenLedger"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as ResourceServer from "@lockstep/testkit/ResourceServer"
+import * as ResourceServer from "@lockstep/testkit/servers/ResourceServer"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Stage from "./BearerStage.js"

@@ -2,13 +2,13 @@
  * What every test of requests begins with: an authorization server, a resource server that asks it, a home with a login
  * whose token is good, and no secret shown at the end.
  */
-import * as AuthorizationServer from "@lockstep/testkit/AuthorizationServer"
-import type * as Gate from "@lockstep/testkit/Gate"
-import * as ProcessHarness from "@lockstep/testkit/ProcessHarness"
-import * as RemoteWorker from "@lockstep/testkit/RemoteWorker"
-import * as ResourceServer from "@lockstep/testkit/ResourceServer"
-import * as SeededHome from "@lockstep/testkit/SeededHome"
-import { fingerprint } from "@lockstep/testkit/TokenLedger"
+import type * as Gate from "@lockstep/testkit/memory/Gate"
+import * as ProcessHarness from "@lockstep/testkit/processes/ProcessHarness"
+import * as RemoteWorker from "@lockstep/testkit/processes/RemoteWorker"
+import * as SeededHome from "@lockstep/testkit/processes/SeededHome"
+import * as AuthorizationServer from "@lockstep/testkit/servers/AuthorizationServer"
+import * as ResourceServer from "@lockstep/testkit/servers/ResourceServer"
+import { fingerprint } from "@lockstep/testkit/servers/TokenLedger"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import { readFileSync } from "node:fs"

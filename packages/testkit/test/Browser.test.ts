@@ -3,9 +3,9 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
-import * as AuthorizationServer from "@lockstep/testkit/AuthorizationServer"
-import * as LoginPages from "@lockstep/testkit/LoginPages"
-import * as ProcessHarness from "@lockstep/testkit/ProcessHarness"
+import * as ProcessHarness from "@lockstep/testkit/processes/ProcessHarness"
+import * as AuthorizationServer from "@lockstep/testkit/servers/AuthorizationServer"
+import * as LoginPages from "@lockstep/testkit/servers/LoginPages"
 import * as Effect from "effect/Effect"
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"

@@ -1,7 +1,7 @@
 /**
  * The `lockstep` command as it is shipped, bundled from the sources for this run: never what was built last.
  */
-import * as RunDirectory from "@lockstep/testkit/RunDirectory"
+import * as RunDirectory from "@lockstep/testkit/processes/RunDirectory"
 import * as Effect from "effect/Effect"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"

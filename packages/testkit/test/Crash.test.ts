@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as RemoteWorker from "@lockstep/testkit/RemoteWorker"
-import type { Setup } from "@lockstep/testkit/WorkerCommand"
+import * as RemoteWorker from "@lockstep/testkit/processes/RemoteWorker"
+import type { Setup } from "@lockstep/testkit/processes/WorkerCommand"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Stage from "./Stage.js"

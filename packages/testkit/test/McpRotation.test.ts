@@ -4,10 +4,10 @@
  * `LOCKSTEP_SOAK_SECONDS` makes it last longer.
  */
 import { assert, describe, it } from "@effect/vitest"
-import * as AuthorizationServer from "@lockstep/testkit/AuthorizationServer"
-import * as Bundle from "@lockstep/testkit/Bundle"
-import * as McpResource from "@lockstep/testkit/McpResource"
-import * as ProcessHarness from "@lockstep/testkit/ProcessHarness"
+import * as Bundle from "@lockstep/testkit/processes/Bundle"
+import * as ProcessHarness from "@lockstep/testkit/processes/ProcessHarness"
+import * as AuthorizationServer from "@lockstep/testkit/servers/AuthorizationServer"
+import * as McpResource from "@lockstep/testkit/servers/McpResource"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"

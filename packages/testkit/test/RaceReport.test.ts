@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import type * as Race from "@lockstep/testkit/Race"
-import * as RaceReport from "@lockstep/testkit/RaceReport"
-import * as TerminalStyle from "@lockstep/testkit/TerminalStyle"
+import type * as Race from "@lockstep/testkit/race/Race"
+import * as RaceReport from "@lockstep/testkit/race/RaceReport"
+import * as TerminalStyle from "@lockstep/testkit/race/TerminalStyle"
 
 const plain = TerminalStyle.make(false)
 

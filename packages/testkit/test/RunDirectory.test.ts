@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as RunDirectory from "@lockstep/testkit/RunDirectory"
+import * as RunDirectory from "@lockstep/testkit/processes/RunDirectory"
 import { spawnSync } from "node:child_process"
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"

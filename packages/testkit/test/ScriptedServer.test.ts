@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FakeToken from "@lockstep/testkit/FakeToken"
-import * as ScriptedServer from "@lockstep/testkit/ScriptedServer"
-import * as Behaviour from "@lockstep/testkit/ServerBehaviour"
+import * as ScriptedServer from "@lockstep/testkit/servers/ScriptedServer"
+import * as Behaviour from "@lockstep/testkit/servers/ServerBehaviour"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as ChildProcess from "@lockstep/testkit/ChildProcess"
+import * as ChildProcess from "@lockstep/testkit/processes/ChildProcess"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Command from "./Command.js"

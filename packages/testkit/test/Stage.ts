@@ -1,10 +1,10 @@
 /**
  * What every test of real processes begins with: a server, a home with expired logins, and no secret shown at the end.
  */
-import * as AuthorizationServer from "@lockstep/testkit/AuthorizationServer"
-import * as ProcessHarness from "@lockstep/testkit/ProcessHarness"
-import * as SeededHome from "@lockstep/testkit/SeededHome"
-import { fingerprint } from "@lockstep/testkit/TokenLedger"
+import * as ProcessHarness from "@lockstep/testkit/processes/ProcessHarness"
+import * as SeededHome from "@lockstep/testkit/processes/SeededHome"
+import * as AuthorizationServer from "@lockstep/testkit/servers/AuthorizationServer"
+import { fingerprint } from "@lockstep/testkit/servers/TokenLedger"
 import * as Effect from "effect/Effect"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"

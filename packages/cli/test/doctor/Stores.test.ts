@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FakeToken from "@lockstep/testkit/FakeToken"
-import * as GnomeKeyring from "@lockstep/testkit/GnomeKeyring"
+import * as GnomeKeyring from "@lockstep/testkit/processes/GnomeKeyring"
 import * as Effect from "effect/Effect"
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"

@@ -3,7 +3,7 @@
  * the tests, and the MCP SDK behind a bearer check.
  */
 import { assert, describe, it } from "@effect/vitest"
-import * as McpResource from "@lockstep/testkit/McpResource"
+import * as McpResource from "@lockstep/testkit/servers/McpResource"
 import * as Effect from "effect/Effect"
 import * as LoginStage from "../support/LoginStage.js"
 import { echo, nameOf, printToken, setting } from "../support/McpStage.js"

@@ -2,7 +2,7 @@
  * Further logins of MCP servers: again, at another server of the same issuer, and once the server has forgotten the client.
  */
 import { assert, describe, it } from "@effect/vitest"
-import * as McpResource from "@lockstep/testkit/McpResource"
+import * as McpResource from "@lockstep/testkit/servers/McpResource"
 import * as Effect from "effect/Effect"
 import { echo, login, printToken, setting, succeeded } from "../support/McpStage.js"
 import * as Stage from "../support/Stage.js"

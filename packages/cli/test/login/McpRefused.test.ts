@@ -2,7 +2,7 @@
  * What is said about servers that must not be believed, and that nothing is stored then: each over real sockets.
  */
 import { assert, describe, it } from "@effect/vitest"
-import type * as McpResource from "@lockstep/testkit/McpResource"
+import type * as McpResource from "@lockstep/testkit/servers/McpResource"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { existsSync, readFileSync } from "node:fs"

@@ -3,10 +3,10 @@
  * secrets.
  */
 import { assert } from "@effect/vitest"
-import * as AuthorizationServer from "@lockstep/testkit/AuthorizationServer"
-import type * as ChildProcess from "@lockstep/testkit/ChildProcess"
-import * as ProcessHarness from "@lockstep/testkit/ProcessHarness"
-import type { Secret, SecretKind } from "@lockstep/testkit/TokenLedger"
+import type * as ChildProcess from "@lockstep/testkit/processes/ChildProcess"
+import * as ProcessHarness from "@lockstep/testkit/processes/ProcessHarness"
+import * as AuthorizationServer from "@lockstep/testkit/servers/AuthorizationServer"
+import type { Secret, SecretKind } from "@lockstep/testkit/servers/TokenLedger"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"

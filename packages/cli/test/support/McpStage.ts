@@ -2,7 +2,7 @@
  * A real MCP server on loopback that the strict authorization server protects, a home, and the command as a real process.
  */
 import { assert } from "@effect/vitest"
-import * as McpResource from "@lockstep/testkit/McpResource"
+import * as McpResource from "@lockstep/testkit/servers/McpResource"
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client"
 import * as Effect from "effect/Effect"
 import * as LoginStage from "./LoginStage.js"

@@ -3,12 +3,12 @@
  * and colours.
  */
 import { assert } from "@effect/vitest"
-import type * as ChildProcess from "@lockstep/testkit/ChildProcess"
 import * as FakeToken from "@lockstep/testkit/FakeToken"
-import * as ProcessHarness from "@lockstep/testkit/ProcessHarness"
-import * as ScriptedServer from "@lockstep/testkit/ScriptedServer"
-import * as SeededHome from "@lockstep/testkit/SeededHome"
-import * as ServerBehaviour from "@lockstep/testkit/ServerBehaviour"
+import type * as ChildProcess from "@lockstep/testkit/processes/ChildProcess"
+import * as ProcessHarness from "@lockstep/testkit/processes/ProcessHarness"
+import * as SeededHome from "@lockstep/testkit/processes/SeededHome"
+import * as ScriptedServer from "@lockstep/testkit/servers/ScriptedServer"
+import * as ServerBehaviour from "@lockstep/testkit/servers/ServerBehaviour"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { BearerOptions } from "@lockstep/core/BearerOptions"
-import * as MemoryMachine from "@lockstep/testkit/MemoryMachine"
+import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Scenario from "../coordinator/scenario.js"

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as BearerClient from "@lockstep/core/BearerClient"
 import * as BearerFetch from "@lockstep/core/BearerFetch"
-import * as MemoryMachine from "@lockstep/testkit/MemoryMachine"
+import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"

@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import { CredentialStoreError } from "@lockstep/core/Errors"
-import * as MemoryMachine from "@lockstep/testkit/MemoryMachine"
+import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"

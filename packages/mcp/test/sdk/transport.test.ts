@@ -1,6 +1,6 @@
 /** Real clients of both lines of the SDK at a real MCP server, whose tokens come and go. */
 import { assert, describe, it } from "@effect/vitest"
-import { fingerprint } from "@lockstep/testkit/TokenLedger"
+import { fingerprint } from "@lockstep/testkit/servers/TokenLedger"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"

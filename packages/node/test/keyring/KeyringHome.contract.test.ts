@@ -3,7 +3,7 @@ import { clientRegistrationsContract } from "@lockstep/testkit/contract/ClientRe
 import { credentialStoreContract } from "@lockstep/testkit/contract/CredentialStoreContract"
 import { pendingLoginsContract } from "@lockstep/testkit/contract/PendingLoginsContract"
 import { refreshJournalContract } from "@lockstep/testkit/contract/RefreshJournalContract"
-import * as GnomeKeyring from "@lockstep/testkit/GnomeKeyring"
+import * as GnomeKeyring from "@lockstep/testkit/processes/GnomeKeyring"
 import * as Effect from "effect/Effect"
 import { twoMemoryViews, twoViews } from "../support/keyringHomes.js"
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as ProxyTarget from "@lockstep/node/proxy/ProxyTarget"
-import * as LoopbackProxy from "@lockstep/testkit/LoopbackProxy"
+import * as LoopbackProxy from "@lockstep/testkit/servers/LoopbackProxy"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"

@@ -1,5 +1,5 @@
-import * as Bundle from "@lockstep/testkit/Bundle"
-import type { Point } from "@lockstep/testkit/StepTracer"
+import * as Bundle from "@lockstep/testkit/processes/Bundle"
+import type { Point } from "@lockstep/testkit/processes/StepTracer"
 import * as Effect from "effect/Effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"

@@ -1,6 +1,6 @@
-import * as Bundle from "@lockstep/testkit/Bundle"
-import * as ChildProcess from "@lockstep/testkit/ChildProcess"
-import type { Message } from "@lockstep/testkit/LineProtocol"
+import * as Bundle from "@lockstep/testkit/processes/Bundle"
+import * as ChildProcess from "@lockstep/testkit/processes/ChildProcess"
+import type { Message } from "@lockstep/testkit/processes/LineProtocol"
 import * as Effect from "effect/Effect"
 import * as Cp from "node:child_process"
 

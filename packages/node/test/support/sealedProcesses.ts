@@ -1,6 +1,6 @@
 import * as Keyring from "@lockstep/node/keyring/Keyring"
-import * as Bundle from "@lockstep/testkit/Bundle"
-import type { Point } from "@lockstep/testkit/StepTracer"
+import * as Bundle from "@lockstep/testkit/processes/Bundle"
+import type { Point } from "@lockstep/testkit/processes/StepTracer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"

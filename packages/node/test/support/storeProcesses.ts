@@ -1,6 +1,6 @@
 import type { StoreKind } from "@lockstep/node/Home"
-import * as Bundle from "@lockstep/testkit/Bundle"
-import type { Point } from "@lockstep/testkit/StepTracer"
+import * as Bundle from "@lockstep/testkit/processes/Bundle"
+import type { Point } from "@lockstep/testkit/processes/StepTracer"
 import * as Effect from "effect/Effect"
 import * as Workers from "./workers.js"
 

@@ -1,5 +1,5 @@
-import * as ChildProcess from "@lockstep/testkit/ChildProcess"
-import type { Message } from "@lockstep/testkit/LineProtocol"
+import * as ChildProcess from "@lockstep/testkit/processes/ChildProcess"
+import type { Message } from "@lockstep/testkit/processes/LineProtocol"
 import * as Effect from "effect/Effect"
 import { isEvent } from "./processes.js"
 

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import * as ProcessHarness from "@lockstep/testkit/ProcessHarness"
+import * as ProcessHarness from "@lockstep/testkit/processes/ProcessHarness"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type * as SeededHome from "@lockstep/testkit/SeededHome"
+import type * as SeededHome from "@lockstep/testkit/processes/SeededHome"
 import * as Data from "effect/Data"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

@@ -5,8 +5,8 @@
  * @since 0.1.0
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import * as ScriptedServer from "@lockstep/testkit/ScriptedServer"
-import * as ServerBehaviour from "@lockstep/testkit/ServerBehaviour"
+import * as ScriptedServer from "@lockstep/testkit/servers/ScriptedServer"
+import * as ServerBehaviour from "@lockstep/testkit/servers/ServerBehaviour"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type { Login } from "./Contender.js"

@@ -4,10 +4,10 @@
  *
  * @since 0.1.0
  */
-import * as Bundle from "@lockstep/testkit/Bundle"
-import type * as ChildProcess from "@lockstep/testkit/ChildProcess"
-import * as LineProtocol from "@lockstep/testkit/LineProtocol"
-import type * as ProcessHarness from "@lockstep/testkit/ProcessHarness"
+import * as Bundle from "@lockstep/testkit/processes/Bundle"
+import type * as ChildProcess from "@lockstep/testkit/processes/ChildProcess"
+import * as LineProtocol from "@lockstep/testkit/processes/LineProtocol"
+import type * as ProcessHarness from "@lockstep/testkit/processes/ProcessHarness"
 import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"

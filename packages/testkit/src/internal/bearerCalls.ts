@@ -11,8 +11,8 @@ import * as TenantId from "@lockstep/core/TenantId"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import * as LineProtocol from "../LineProtocol.js"
-import type { WorkerCommand } from "../WorkerCommand.js"
+import * as LineProtocol from "../processes/LineProtocol.js"
+import type { WorkerCommand } from "../processes/WorkerCommand.js"
 
 type Of<Tag> = Extract<WorkerCommand, { readonly _tag: Tag }>
 

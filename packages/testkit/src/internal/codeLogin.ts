@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { createHash, randomBytes } from "node:crypto"
-import type { TokenEndpointResponse } from "../AuthorizationServer.js"
+import type { TokenEndpointResponse } from "../servers/AuthorizationServer.js"
 import * as browser from "./browser.js"
 import { SCOPE } from "./consent.js"
 

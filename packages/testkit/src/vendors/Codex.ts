@@ -8,7 +8,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { randomBytes } from "node:crypto"
-import * as TokenFamilies from "../TokenFamilies.js"
+import * as TokenFamilies from "../servers/TokenFamilies.js"
 import * as AuthorizationCodes from "./AuthorizationCodes.js"
 import * as AuthorizePage from "./AuthorizePage.js"
 import * as UnsignedJwt from "./UnsignedJwt.js"

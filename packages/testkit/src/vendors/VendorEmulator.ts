@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type * as TokenFamilies from "../TokenFamilies.js"
+import type * as TokenFamilies from "../servers/TokenFamilies.js"
 import * as AnswerScript from "./AnswerScript.js"
 import type { Person } from "./AuthorizePage.js"
 import * as DeviceAttempts from "./DeviceAttempts.js"

@@ -4,7 +4,7 @@
 import { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
 import * as ProxyTarget from "@lockstep/node/proxy/ProxyTarget"
 import * as ReverseProxy from "@lockstep/node/proxy/ReverseProxy"
-import * as MemoryMachine from "@lockstep/testkit/MemoryMachine"
+import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as HashMap from "effect/HashMap"

@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import * as SeededHome from "@lockstep/testkit/SeededHome"
+import * as SeededHome from "@lockstep/testkit/processes/SeededHome"
 import * as Effect from "effect/Effect"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"

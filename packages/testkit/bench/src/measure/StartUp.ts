@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import * as SeededHome from "@lockstep/testkit/SeededHome"
+import * as SeededHome from "@lockstep/testkit/processes/SeededHome"
 import * as Effect from "effect/Effect"
 import { spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"

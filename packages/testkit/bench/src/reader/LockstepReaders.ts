@@ -6,7 +6,7 @@
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
 import * as TenantId from "@lockstep/core/TenantId"
-import * as SeededHome from "@lockstep/testkit/SeededHome"
+import * as SeededHome from "@lockstep/testkit/processes/SeededHome"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -24,7 +24,7 @@ const USAGE = `Races real processes on expired logins, with lockstep and without
 
 Ends with 1 when the race with lockstep was not clean.`
 
-const COMMAND = fileURLToPath(new URL("../../cli/bin/lockstep.js", import.meta.url))
+const COMMAND = fileURLToPath(new URL("../../../cli/bin/lockstep.js", import.meta.url))
 const NAIVE = fileURLToPath(new URL("./NaiveClient.js", import.meta.url))
 
 const lockstep: Race.Contender = { journals: true, args: (_file, tenant) => [COMMAND, "token", tenant] }

@@ -12,12 +12,12 @@ import { spawn as spawnProcess } from "node:child_process"
 import type { Duplex } from "node:stream"
 import { setTimeout } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
-import * as lines from "./internal/lines.js"
-import * as processTable from "./internal/processTable.js"
-import type * as LeakCheck from "./LeakCheck.js"
+import * as lines from "../internal/lines.js"
+import * as processTable from "../internal/processTable.js"
+import type * as LeakCheck from "../LeakCheck.js"
+import type { Moment, SecretKind } from "../servers/TokenLedger.js"
 import { parse } from "./LineProtocol.js"
 import type { Message } from "./LineProtocol.js"
-import type { Moment, SecretKind } from "./TokenLedger.js"
 
 /**
  * What to run.
@@ -104,7 +104,7 @@ export interface Child {
   readonly evidence: Effect.Effect<ReadonlyArray<LeakCheck.Evidence>>
 }
 
-const BARRIER = fileURLToPath(new URL("../bin/barrier.cjs", import.meta.url))
+const BARRIER = fileURLToPath(new URL("../../bin/barrier.cjs", import.meta.url))
 
 const isEvent = (event: string) => (message: Message): boolean => message["event"] === event
 

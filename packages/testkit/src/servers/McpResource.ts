@@ -13,10 +13,10 @@ import type * as Scope from "effect/Scope"
 import { createServer } from "node:http"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
+import * as formRequest from "../internal/formRequest.js"
+import * as mcpSessions from "../internal/mcpSessions.js"
+import * as Gate from "../memory/Gate.js"
 import type * as AuthorizationServer from "./AuthorizationServer.js"
-import * as Gate from "./Gate.js"
-import * as formRequest from "./internal/formRequest.js"
-import * as mcpSessions from "./internal/mcpSessions.js"
 import * as TokenLedger from "./TokenLedger.js"
 
 /**

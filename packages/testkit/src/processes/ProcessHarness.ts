@@ -8,9 +8,9 @@ import type * as Scope from "effect/Scope"
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as LeakCheck from "../LeakCheck.js"
+import type { Secret } from "../servers/TokenLedger.js"
 import * as ChildProcess from "./ChildProcess.js"
-import * as LeakCheck from "./LeakCheck.js"
-import type { Secret } from "./TokenLedger.js"
 
 /**
  * What the harness is told about.

@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import * as FakeToken from "./FakeToken.js"
+import * as FakeToken from "../FakeToken.js"
 
 /**
  * A login as its client got it.

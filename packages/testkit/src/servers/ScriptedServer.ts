@@ -15,7 +15,7 @@ import type * as Scope from "effect/Scope"
 import * as Http from "node:http"
 import * as Https from "node:https"
 import type * as Net from "node:net"
-import * as FakeToken from "./FakeToken.js"
+import * as FakeToken from "../FakeToken.js"
 import * as ServerBehaviour from "./ServerBehaviour.js"
 import * as TokenFamilies from "./TokenFamilies.js"
 

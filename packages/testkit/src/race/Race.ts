@@ -11,11 +11,11 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
-import * as AuthorizationServer from "./AuthorizationServer.js"
-import type * as ChildProcess from "./ChildProcess.js"
-import type * as LeakCheck from "./LeakCheck.js"
-import * as ProcessHarness from "./ProcessHarness.js"
-import * as SeededHome from "./SeededHome.js"
+import type * as LeakCheck from "../LeakCheck.js"
+import type * as ChildProcess from "../processes/ChildProcess.js"
+import * as ProcessHarness from "../processes/ProcessHarness.js"
+import * as SeededHome from "../processes/SeededHome.js"
+import * as AuthorizationServer from "../servers/AuthorizationServer.js"
 
 /**
  * The program that is raced: it prints an access token of a tenant, refreshing when it must.

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import * as browser from "./internal/browser.js"
+import * as browser from "../internal/browser.js"
 
 /**
  * Follows an authorization request until it is sent back to the client, and answers with the address that it is sent

@@ -9,8 +9,8 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as LineProtocol from "../processes/LineProtocol.js"
 import * as AuthorizationServer from "./AuthorizationServer.js"
-import * as LineProtocol from "./LineProtocol.js"
 
 const Request = Schema.Union(
   Schema.Struct({

@@ -72,7 +72,7 @@ export const SCENARIOS: ReadonlyArray<Scenario> = [
 /** The document that the suite wants to see named. It is at no address that exists, and nobody reads it. */
 const DOCUMENT = "https://conformance-test.local/client-metadata.json"
 
-const CLIENT = fileURLToPath(new URL("../bin/mcp-conformance-client.js", import.meta.url))
+const CLIENT = fileURLToPath(new URL("../../bin/mcp-conformance-client.js", import.meta.url))
 
 const suite = (): string => {
   const packageJson = createRequire(import.meta.url).resolve("@modelcontextprotocol/conformance/package.json")

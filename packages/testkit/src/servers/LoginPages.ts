@@ -5,8 +5,8 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Provider } from "oidc-provider"
-import * as consent from "./internal/consent.js"
-import * as formRequest from "./internal/formRequest.js"
+import * as consent from "../internal/consent.js"
+import * as formRequest from "../internal/formRequest.js"
 
 /**
  * The people who can log in.
