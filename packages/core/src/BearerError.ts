@@ -6,7 +6,7 @@
  */
 import * as Schema from "effect/Schema"
 import type { RefreshError } from "./Errors.js"
-import * as Scopes from "./internal/scopes.js"
+import * as Scopes from "./internal/bearer/scopes.js"
 import * as ShellWord from "./ShellWord.js"
 
 const seconds = (millis: number): string => `${Math.max(1, Math.ceil(millis / 1000))} s`

@@ -13,9 +13,9 @@ import * as Redacted from "effect/Redacted"
 import * as Runtime from "effect/Runtime"
 import * as Tracer from "effect/Tracer"
 import type { BearerOptions } from "./BearerOptions.js"
-import * as Bearer from "./internal/bearer.js"
-import { BODY_HEADERS, ORIGIN_HEADERS } from "./internal/redirect.js"
-import { isReplayable, WITHOUT_COOKIES } from "./internal/replayable.js"
+import { BODY_HEADERS, ORIGIN_HEADERS } from "./internal/bearer/redirect.js"
+import { isReplayable, WITHOUT_COOKIES } from "./internal/bearer/replayable.js"
+import * as Bearer from "./internal/bearer/request.js"
 import type { RefreshCoordinator } from "./RefreshCoordinator.js"
 
 /**

@@ -15,7 +15,7 @@ import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as EventParser from "./EventParser.js"
-import { release } from "./internal/release.js"
+import { release } from "./internal/bearer/release.js"
 
 /**
  * One event, as HTML has it.

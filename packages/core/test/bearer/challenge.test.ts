@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as BearerChallenge from "@lockstep/core/BearerChallenge"
 import * as FastCheck from "effect/FastCheck"
-import * as Verdict from "../../src/internal/verdict.js"
+import * as Verdict from "../../src/internal/bearer/verdict.js"
 
 const read = (header: string) =>
   BearerChallenge.parse(header).map(({ parameters, scheme }) => [scheme, Object.fromEntries(parameters)])

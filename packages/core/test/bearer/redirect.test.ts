@@ -8,7 +8,7 @@ import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Layer from "effect/Layer"
-import * as Redirect from "../../src/internal/redirect.js"
+import * as Redirect from "../../src/internal/bearer/redirect.js"
 import * as Stage from "./bearerStage.js"
 
 const { tenant } = MemoryMachine

@@ -1,5 +1,5 @@
 /** Where a redirect leads and what is sent there, by the rules of the Fetch standard (HTTP-redirect fetch). */
-import type { Target } from "../BearerOptions.js"
+import type { Target } from "../../BearerOptions.js"
 
 const REDIRECTS = new Set([301, 302, 303, 307, 308])
 

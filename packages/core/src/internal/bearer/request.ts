@@ -11,16 +11,16 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
-import type { AccessToken } from "../AccessToken.js"
+import type { AccessToken } from "../../AccessToken.js"
 import {
   type BearerError,
   InsufficientScope,
   RequestNotReplayed,
   RequestRefused,
   ResponseTimeout
-} from "../BearerError.js"
-import type { BearerOptions, Target } from "../BearerOptions.js"
-import { RefreshCoordinator } from "../RefreshCoordinator.js"
+} from "../../BearerError.js"
+import type { BearerOptions, Target } from "../../BearerOptions.js"
+import { RefreshCoordinator } from "../../RefreshCoordinator.js"
 import * as Binding from "./binding.js"
 import * as Brake from "./brake.js"
 import * as Redirect from "./redirect.js"

@@ -1,8 +1,8 @@
 /** Which token may go where. */
 import * as Option from "effect/Option"
-import type { AccessToken } from "../AccessToken.js"
-import { RequestRefused } from "../BearerError.js"
-import type { BearerOptions, Target } from "../BearerOptions.js"
+import type { AccessToken } from "../../AccessToken.js"
+import { RequestRefused } from "../../BearerError.js"
+import type { BearerOptions, Target } from "../../BearerOptions.js"
 
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
 

@@ -1,5 +1,5 @@
 /** What an answer says about the token that it was given. */
-import * as BearerChallenge from "../BearerChallenge.js"
+import * as BearerChallenge from "../../BearerChallenge.js"
 
 export type Verdict =
   /** Nothing that a token has to do with. */
