@@ -26,7 +26,7 @@ const lockstep = Effect.map(
 )
 
 const naive = Effect.map(
-  Bundle.make(new URL("../src/NaiveClient.ts", import.meta.url)),
+  Bundle.make(new URL("../src/race/NaiveClient.ts", import.meta.url)),
   (entry): Race.Contender => ({ journals: false, args: (file, tenant) => [entry, file, tenant] })
 )
 

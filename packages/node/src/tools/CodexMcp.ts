@@ -6,6 +6,8 @@
  * key that is there stays, and the locks of both are taken. Of two entries for one server the first in byte order counts,
  * as in codex.
  *
+ * codex writes the file in place; a reader that finds half of it reads again.
+ *
  * A tenant is `mcp:NAME`. Where two servers have one name, each is `mcp:KEY`, such as `mcp:linear|638130d5ab3558f4`.
  *
  * @since 0.1.0
@@ -257,7 +259,14 @@ const remove: StoreCodec<ToolDocument>["remove"] = (document, tenant) =>
  * @since 0.1.0
  * @category codecs
  */
-export const codec: StoreCodec<ToolDocument> = ToolJson.codec({ findDamage, get, list, put, remove })
+export const codec: StoreCodec<ToolDocument> = ToolJson.codec({
+  isWrittenInPlace: true,
+  findDamage,
+  get,
+  list,
+  put,
+  remove
+})
 
 const lock = (file: string, name: string) =>
   LockFile.Kernel({ path: Path.join(Path.dirname(file), "mcp-oauth-locks", `${name}.lock`) })

@@ -63,7 +63,12 @@ export const withText = (tool: ToolFile, name: string, text: string) =>
       ...opened,
       path,
       read: () => Fs.readFileSync(path, "utf8"),
-      write: (next: string) => Fs.writeFileSync(path, next),
+      /** As the tool writes: in place, or by a rename. */
+      write: (next: string) => {
+        if (tool.codec.isWrittenInPlace === true) return Fs.writeFileSync(path, next)
+        Fs.writeFileSync(`${path}.theirs`, next, { mode: 0o600 })
+        Fs.renameSync(`${path}.theirs`, path)
+      },
       companion: () => Fs.readFileSync(Companion.pathOf(path), "utf8")
     }
   })

@@ -7,10 +7,13 @@ import { codec, tool } from "@lockstep/node/tools/CodexMcp"
 import { credential } from "@lockstep/testkit/contract/credentials"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Crypto from "node:crypto"
+import * as Fs from "node:fs"
 import * as Path from "node:path"
+import * as Processes from "../support/processes.js"
 import * as ToolHomes from "../support/toolHomes.js"
 
 const LINEAR = TenantId.make("mcp:linear")
@@ -150,6 +153,25 @@ describe("damage", () => {
   ])("%s stops every write, and is named without its content", (_, text) => {
     assert.notInclude(Option.getOrThrow(codec.findDamage(parse(text))), "lockstep-")
   })
+})
+
+describe("the file", () => {
+  it.scopedLive("is read again while codex is writing it in place", () =>
+    Effect.gen(function*() {
+      const whole = `{${entry(ORDERED)}}`
+      let parsed = 0
+      const counting: typeof codec.parse = (text) => {
+        parsed++
+        return codec.parse(text)
+      }
+      const watched = { ...tool, codec: { ...codec, parse: counting } }
+      const { path, store } = yield* ToolHomes.withText(watched, ".credentials.json", whole.slice(0, 20))
+      const before = parsed
+      const reader = yield* Effect.fork(store.get(LINEAR))
+      yield* Processes.until(() => parsed > before)
+      Fs.writeFileSync(path, whole)
+      assert.isTrue(Option.isSome(yield* Fiber.join(reader)))
+    }))
 })
 
 describe("locks", () => {
