@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import * as BearerChallenge from "@lockstep/core/BearerChallenge"
+import type { FetchFunction } from "@lockstep/core/FetchFunction"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -61,7 +62,7 @@ const bearerIn = (header: string): Option.Option<BearerChallenge.BearerChallenge
     : Option.none()
 
 /** The challenge of the first answer that has one, asked as a client of MCP asks, without a token. */
-const probe = (fetch: Retrieval.FetchFunction, server: URL) =>
+const probe = (fetch: FetchFunction, server: URL) =>
   Effect.gen(function*() {
     let status = 0
     for (const [method, body] of [["POST", PING], ["GET", undefined]] as const) {
@@ -101,7 +102,7 @@ export const parse = (text: string): Either.Either<URL, McpAddressRefused> =>
  * @category constructors
  */
 export const discover = (options: {
-  readonly fetch: Retrieval.FetchFunction
+  readonly fetch: FetchFunction
   readonly url: string
 }): Effect.Effect<McpServer, McpError> =>
   Effect.gen(function*() {

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { FetchFunction } from "@lockstep/core/FetchFunction"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -102,14 +103,14 @@ const believe = (
     })
 }
 
-const retrieve = (fetch: Retrieval.FetchFunction, url: URL) =>
+const retrieve = (fetch: FetchFunction, url: URL) =>
   Retrieval.send(fetch, { url, method: "GET", accept: "application/json", reads: true })
 
 const isRedirect = ({ status }: Retrieval.Answer): boolean => status >= 300 && status <= 399
 
 /** The document that a challenge names. `None` where there is nothing. */
 const challenged = (
-  fetch: Retrieval.FetchFunction,
+  fetch: FetchFunction,
   server: URL,
   address: string
 ): Effect.Effect<Option.Option<ProtectedResource>, McpError> =>
@@ -155,7 +156,7 @@ const wellKnown = (resource: URL): Effect.Effect<URL> =>
  * @category constructors
  */
 export const find = ({ address, fetch, server }: {
-  readonly fetch: Retrieval.FetchFunction
+  readonly fetch: FetchFunction
   readonly server: URL
   /** `resource_metadata` of the challenge. */
   readonly address: Option.Option<string>

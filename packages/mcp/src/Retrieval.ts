@@ -3,49 +3,10 @@
  *
  * @since 0.1.0
  */
+import type { FetchFunction, FetchInit, FetchResponse } from "@lockstep/core/FetchFunction"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { type McpError, McpServerUnavailable, nameOf } from "./McpError.js"
-
-/**
- * The small part of the Fetch standard that is asked for here, so that the global `fetch`, undici's, and one with proxies
- * or extra certificates all fit.
- *
- * @since 0.1.0
- * @category models
- */
-export interface FetchInit {
-  readonly method: string
-  readonly headers: Record<string, string>
-  readonly body?: ReadableStream<Uint8Array>
-  readonly duplex: "half"
-  readonly redirect: "manual"
-  readonly signal: AbortSignal
-}
-
-/**
- * The part of a response that is read.
- *
- * @since 0.1.0
- * @category models
- */
-export interface FetchResponse {
-  readonly status: number
-  readonly headers: { readonly get: (name: string) => string | null }
-  readonly body: {
-    readonly getReader: () => {
-      readonly read: () => Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>
-    }
-  } | null
-}
-
-/**
- * A function like `fetch`.
- *
- * @since 0.1.0
- * @category models
- */
-export type FetchFunction = (url: string, init: FetchInit) => Promise<FetchResponse>
 
 /**
  * What is asked.

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
+import type { FetchFunction, FetchInit } from "@lockstep/core/FetchFunction"
 import type { McpError } from "@lockstep/mcp/McpError"
 import * as McpServer from "@lockstep/mcp/McpServer"
 import * as Retrieval from "@lockstep/mcp/Retrieval"
@@ -29,8 +30,8 @@ const absent: Reply = { status: 404 }
 /** A network in which each address answers as it is told, and the others with 404. */
 const network = (replies: Readonly<Record<string, Reply>>) => {
   const asked: Array<string> = []
-  const sent: Array<Retrieval.FetchInit> = []
-  const fetch: Retrieval.FetchFunction = (url, init) => {
+  const sent: Array<FetchInit> = []
+  const fetch: FetchFunction = (url, init) => {
     asked.push(`${init.method} ${url}`)
     sent.push(init)
     const { body, headers, status } = replies[`${init.method} ${url}`] ?? replies[url] ?? absent
@@ -212,7 +213,7 @@ describe("is refused:", () => {
   it.effect("a server that stays silent", () =>
     Effect.gen(function*() {
       const asked: Array<AbortSignal> = []
-      const fetch: Retrieval.FetchFunction = (_, { signal }) => {
+      const fetch: FetchFunction = (_, { signal }) => {
         asked.push(signal)
         return new Promise(() => undefined)
       }
@@ -244,7 +245,7 @@ describe("is refused:", () => {
           assert.notInclude(JSON.stringify([found.left, found.left.message, found.left.advice]), secret)
         }
       }
-      const failing: Retrieval.FetchFunction = () => Promise.reject(new Error(secret, { cause: { code: secret } }))
+      const failing: FetchFunction = () => Promise.reject(new Error(secret, { cause: { code: secret } }))
       const error = yield* Effect.flip(McpServer.discover({ fetch: failing, url: server }))
       assert.notInclude(`${error.message} ${error.advice}`, secret)
       const shape = yield* Effect.flip(McpServer.discover({ fetch: failing, url: `https://u:${secret}@x.example` }))

@@ -6,6 +6,7 @@
  */
 import type { Credential } from "@lockstep/core/Credential"
 import { ProviderRejected } from "@lockstep/core/Errors"
+import type { FetchFunction } from "@lockstep/core/FetchFunction"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -17,7 +18,6 @@ import * as ClientSecretBasic from "./ClientSecretBasic.js"
 import * as ClientSecrets from "./ClientSecrets.js"
 import type { Discovery, DiscoveryError } from "./Discovery.js"
 import * as EndpointUrl from "./EndpointUrl.js"
-import type { FetchFunction } from "./Fetch.js"
 import * as OAuthVendor from "./OAuthVendor.js"
 
 /**

@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import { ProviderRejected, ProviderUnavailable } from "@lockstep/core/Errors"
+import type { FetchFunction } from "@lockstep/core/FetchFunction"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -14,7 +15,6 @@ import * as Redacted from "effect/Redacted"
 import * as OAuth from "oauth4webapi"
 import * as EndpointUrl from "./EndpointUrl.js"
 import * as Exchange from "./Exchange.js"
-import type { FetchFunction } from "./Fetch.js"
 import * as OAuthVendor from "./OAuthVendor.js"
 import * as RetryAfter from "./RetryAfter.js"
 import * as WireRequest from "./WireRequest.js"

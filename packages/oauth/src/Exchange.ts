@@ -3,10 +3,10 @@
  *
  * @since 0.1.0
  */
+import type { FetchFunction, FetchInit, FetchResponse } from "@lockstep/core/FetchFunction"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import type { FetchFunction, FetchInit, FetchResponse } from "./Fetch.js"
 import * as TransportFailure from "./TransportFailure.js"
 import type { WireRequest } from "./WireRequest.js"
 

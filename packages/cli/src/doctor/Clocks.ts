@@ -8,7 +8,8 @@
  */
 import type { Credential, Stored } from "@lockstep/core/Credential"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
-import { Fetch, type FetchFunction } from "@lockstep/oauth/Fetch"
+import type { FetchFunction } from "@lockstep/core/FetchFunction"
+import { Fetch } from "@lockstep/oauth/Fetch"
 import { VendorRegistry } from "@lockstep/oauth/VendorRegistry"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"

@@ -1,3 +1,4 @@
+import type { FetchResponse } from "@lockstep/core/FetchFunction"
 import * as NodeFetch from "@lockstep/node/NodeFetch"
 import * as Fetch from "@lockstep/oauth/Fetch"
 import type { VendorServer } from "@lockstep/testkit/vendors/VendorServer"
@@ -16,7 +17,7 @@ export interface Internet {
 }
 
 /** Read whole before it is handed over, so that nothing is under way once somebody has it. */
-const whole = async (response: Fetch.FetchResponse): Promise<Fetch.FetchResponse> => {
+const whole = async (response: FetchResponse): Promise<FetchResponse> => {
   const chunks: Array<Uint8Array> = []
   const reader = response.body?.getReader()
   for (let read = await reader?.read(); read?.value !== undefined; read = await reader?.read()) chunks.push(read.value)
