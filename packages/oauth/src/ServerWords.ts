@@ -16,8 +16,8 @@ const PLACEHOLDER = "…"
 /** Control, format, private-use and unassigned characters, and the separators that break lines. */
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}\s]+/gu
 
-/** Twenty characters of a token's alphabet with a digit among them, or forty without. */
-const TOKEN_LIKE = /(?=[\w\-.~+/=%]*\d)[\w\-.~+/=%]{20,}|[\w\-.~+/=%]{40,}/g
+/** Twenty characters of a token's alphabet with a digit among them, or 32 without: error codes in words are shorter. */
+const TOKEN_LIKE = /(?=[\w\-.~+/=%]*\d)[\w\-.~+/=%]{20,}|[\w\-.~+/=%]{32,}/g
 
 const withoutSecret = (text: string, secret: string): string => {
   if (secret === "") return text

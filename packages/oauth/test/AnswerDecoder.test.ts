@@ -239,6 +239,8 @@ describe("an answer", () => {
   it("that echoes tokens is told without them", () => {
     const echoes = [
       { error: SENT },
+      // Of a hundred random tokens of this length some two have no digit.
+      { error: "invalid_grant", error_description: `the token lockstep-at-${"abCDefGHijKLmnOPqrSTuvWX"} is its heir` },
       { error: "invalid_grant", error_description: `the token ${SENT} was used, ${AT} is its heir` },
       { error: { code: RT, message: SENT }, access_token: AT },
       { error: "x", deep: { refresh_token: "correcthorsebattery" }, message: "correcthorsebattery" }
