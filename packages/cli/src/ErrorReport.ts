@@ -54,11 +54,13 @@ const details = (error: object): Record<string, unknown> => {
   return found
 }
 
+const SEE_HELP = "see `lockstep --help`, or `lockstep COMMAND --help`"
+
 const usage = (message: string): ErrorReport => ({
   tag: "UsageError",
   reason: "Arguments",
   message,
-  advice: "see `lockstep --help`, or `lockstep COMMAND --help`",
+  advice: SEE_HELP,
   exitCode: ExitCode.Usage,
   details: {}
 })
@@ -74,6 +76,10 @@ const inOurWords = (message: string): string => {
     const option = OPTION.exec(unknown[1]!)
     return option === null ? "there is an argument too many" : `there is no option ${option[1]}`
   }
+  const missing = /^Expected to find option: '(--[a-z-]+)'$/.exec(message) ?? /^Missing argument <(.*)>$/.exec(message)
+  if (missing !== null) return `${missing[1]} is missing`
+  const choices = /^Expected one of the following cases: (.*)$/.exec(message)
+  if (choices !== null) return `one of these is expected: ${choices[1]}`
   return message.replace(/'([^']*)'/g, (_, value: string) => OPTION.exec(value)?.[1] ?? "that")
 }
 
@@ -154,10 +160,15 @@ export const fromError = (error: unknown): ErrorReport => {
  * @since 0.1.0
  * @category constructors
  */
-export const fromCause = (cause: Cause.Cause<unknown>): Option.Option<ErrorReport> =>
-  Cause.isInterruptedOnly(cause)
-    ? Option.none()
-    : Option.some(fromError(Option.getOrElse(Cause.failureOption(cause), () => Cause.squash(cause))))
+export const fromCause = (cause: Cause.Cause<unknown>, command?: string): Option.Option<ErrorReport> => {
+  if (Cause.isInterruptedOnly(cause)) return Option.none()
+  const report = fromError(Option.getOrElse(Cause.failureOption(cause), () => Cause.squash(cause)))
+  return Option.some(
+    report.advice === SEE_HELP && command !== undefined
+      ? { ...report, advice: `see \`lockstep ${command} --help\`` }
+      : report
+  )
+}
 
 /**
  * The document that `--json` prints in place of the data.

@@ -53,7 +53,7 @@ const tell = (cause: Cause.Cause<unknown>, argv: Argv.Argv) =>
   Effect.gen(function*() {
     const error = Cause.failureOption(cause)
     if (Option.isSome(error) && error.value instanceof Ended) return error.value.code
-    const report = ErrorReport.fromCause(cause)
+    const report = ErrorReport.fromCause(cause, argv.command)
     if (Option.isNone(report)) return yield* Effect.interrupt
     if (report.value.tag === "Unexpected") {
       yield* Effect.logDebug(ErrorReport.frames(cause).join("\n  "))

@@ -123,6 +123,26 @@ describe("ErrorReport", () => {
     assert.notInclude(validation(`Expected one of x, got '${SECRET}'`).message, SECRET)
   })
 
+  it("says what is missing, and names the help of the very command", () => {
+    const told = (text: string, command?: string) => {
+      const cause = Cause.fail(ValidationError.missingValue(HelpDoc.p(text)))
+      const { advice, message } = Option.getOrThrow(ErrorReport.fromCause(cause, command))
+      return [message, advice]
+    }
+    deepStrictEqual(told("Expected to find option: '--to'", "proxy"), [
+      "--to is missing",
+      "see `lockstep proxy --help`"
+    ])
+    deepStrictEqual(told("Missing argument <TENANT|URL>", "mcp"), [
+      "TENANT|URL is missing",
+      "see `lockstep mcp --help`"
+    ])
+    deepStrictEqual(told("Expected one of the following cases: a, b"), [
+      "one of these is expected: a, b",
+      "see `lockstep --help`, or `lockstep COMMAND --help`"
+    ])
+  })
+
   it("does not repeat the words of an unexpected error", () => {
     const report = ErrorReport.fromCause(Cause.die(new SyntaxError(`Unexpected token in ${SECRET}`)))
     assert.isTrue(Option.isSome(report))
