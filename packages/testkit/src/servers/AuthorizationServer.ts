@@ -12,12 +12,12 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { createHash, randomBytes } from "node:crypto"
 import { createServer } from "node:http"
-import type { IncomingMessage, Server, ServerResponse } from "node:http"
-import type { AddressInfo } from "node:net"
+import type { IncomingMessage, ServerResponse } from "node:http"
 import type { KoaContextWithOIDC, Provider } from "oidc-provider"
 import * as browser from "../internal/browser.js"
 import * as consent from "../internal/consent.js"
 import * as formRequest from "../internal/formRequest.js"
+import * as Loopback from "../internal/loopback.js"
 import * as provider from "../internal/provider.js"
 import * as providerConfiguration from "../internal/providerConfiguration.js"
 import * as providerStorage from "../internal/providerStorage.js"
@@ -152,18 +152,6 @@ const REDIRECT_URI = "http://127.0.0.1/callback"
 /** Seconds. */
 const DEFAULT_TTL = 3600
 
-const listen = (server: Server): Effect.Effect<number, never, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.async<number>((resume) => {
-      server.listen(0, "127.0.0.1", () => resume(Effect.succeed((server.address() as AddressInfo).port)))
-    }),
-    () =>
-      Effect.async<void>((resume) => {
-        server.close(() => resume(Effect.void))
-        server.closeAllConnections()
-      })
-  )
-
 const SECRETS = ["access_token", "refresh_token", "id_token", "device_code"] as const
 
 /** Keeps the ledger by the provider's own events: the body of a refusal never says that a token was reused. */
@@ -219,7 +207,7 @@ export const make = (options: Options = {}): Effect.Effect<AuthorizationServer, 
 
     // The issuer names the port, so the socket comes before the provider.
     const http = createServer()
-    const port = yield* listen(http)
+    const port = yield* Loopback.listen(http)
     const issuer = `http://127.0.0.1:${port}`
     const tokenEndpoint = `${issuer}/token`
     const storage = providerStorage.make()

@@ -12,8 +12,8 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { createServer } from "node:http"
 import type { IncomingMessage, ServerResponse } from "node:http"
-import type { AddressInfo } from "node:net"
 import * as formRequest from "../internal/formRequest.js"
+import * as Loopback from "../internal/loopback.js"
 import * as mcpSessions from "../internal/mcpSessions.js"
 import * as Gate from "../memory/Gate.js"
 import type * as AuthorizationServer from "./AuthorizationServer.js"
@@ -121,16 +121,7 @@ export const make = (options: Options): Effect.Effect<McpResource, never, Scope.
 
     const sessions = yield* mcpSessions.make({ step: (number) => Effect.runPromise(steps.pass(number)) })
     const http = createServer()
-    const port = yield* Effect.acquireRelease(
-      Effect.async<number>((resume) => {
-        http.listen(0, "127.0.0.1", () => resume(Effect.succeed((http.address() as AddressInfo).port)))
-      }),
-      () =>
-        Effect.async<void>((resume) => {
-          http.close(() => resume(Effect.void))
-          http.closeAllConnections()
-        })
-    )
+    const port = yield* Loopback.listen(http)
     const origin = `http://127.0.0.1:${port}`
     const url = `${origin}${path === "/" ? "" : path}`
     const metadataPath = `/.well-known/oauth-protected-resource${path === "/" ? "" : path}`

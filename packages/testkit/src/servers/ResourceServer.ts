@@ -12,8 +12,8 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import { createServer } from "node:http"
 import type { IncomingMessage, ServerResponse } from "node:http"
-import type { AddressInfo } from "node:net"
 import * as formRequest from "../internal/formRequest.js"
+import * as Loopback from "../internal/loopback.js"
 import * as Gate from "../memory/Gate.js"
 import type * as AuthorizationServer from "./AuthorizationServer.js"
 import * as TokenLedger from "./TokenLedger.js"
@@ -86,16 +86,7 @@ export const make = (options: {
     let rejectsAll = false
 
     const http = createServer()
-    const port = yield* Effect.acquireRelease(
-      Effect.async<number>((resume) => {
-        http.listen(0, "127.0.0.1", () => resume(Effect.succeed((http.address() as AddressInfo).port)))
-      }),
-      () =>
-        Effect.async<void>((resume) => {
-          http.close(() => resume(Effect.void))
-          http.closeAllConnections()
-        })
-    )
+    const port = yield* Loopback.listen(http)
     const origin = `http://127.0.0.1:${port}`
 
     const isGood = async (token: string | undefined): Promise<boolean> =>
