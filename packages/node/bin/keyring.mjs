@@ -61,13 +61,21 @@ const run = async (keyring, request) => {
   }
 }
 
+/** Another process removed an item between its being found and its being asked: the next search does not find it. */
+const hasVanished = (error) => /\borg\.freedesktop\.Secret\.Item\b/.test(String(error?.message))
+
+const ATTEMPTS = 5
+
 const answer = async (request) => {
   const keyring = await binding
   if (keyring === undefined) return { failure: "binding" }
-  try {
-    return await run(keyring, request)
-  } catch (error) {
-    return { failure: "keyring", message: String(error?.message) }
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await run(keyring, request)
+    } catch (error) {
+      if (attempt < ATTEMPTS && hasVanished(error)) continue
+      return { failure: "keyring", message: String(error?.message) }
+    }
   }
 }
 
