@@ -63,7 +63,7 @@ const run = async (keyring, request) => {
 
 /** Another process removed an item between its being found and its being asked: the next search does not find it. */
 const hasVanished = (error) =>
-  /\borg\.freedesktop\.Secret\.Item\b|does not exist at path .*\/secrets\/collection\//.test(String(error?.message))
+  /\borg\.freedesktop\.Secret\.Item\b|UnknownMethod.*\/secrets\/collection\//.test(String(error?.message))
 
 /** Each of them is one more removal by others, so that this many are not met; what would go on for ever ends. */
 const ATTEMPTS = 100
