@@ -49,6 +49,18 @@ describe.skipIf(!GnomeKeyring.isInstalled)("a real keyring", () => {
       assertEquals(yield* read(keyring, "b"), Option.some("3"))
     }))
 
+  it.scopedLive("is no other for what others remove from it meanwhile", () =>
+    Effect.gen(function*() {
+      const { keyring, open } = yield* session
+      const other = yield* open()
+      const accounts = Array.from({ length: 60 }, (_, at) => `gone|${at}`)
+      yield* Effect.forEach(accounts, (account) => keyring.set(account, Redacted.make("x")), { discard: true })
+      const removing = yield* Effect.fork(Effect.forEach(accounts, (account) => keyring.remove(account)))
+      let found = yield* other.find("gone|")
+      while (found.length > 0) found = yield* other.find("gone|")
+      deepStrictEqual(new Set(yield* Fiber.join(removing)), new Set([true]))
+    }))
+
   it.scopedLive("is proven by a probe that leaves nothing", () =>
     Effect.gen(function*() {
       const { keyring } = yield* session
