@@ -80,7 +80,7 @@ const FLUSH_TIMEOUT = 1_000
 const failed = (title: string, detail: string): CallbackPage.CallbackPage => ({ outcome: "Failed", title, detail })
 
 const FOREIGN_HOST = failed("This is not the address", "Lockstep answers here under the names of this computer only.")
-const WRONG_METHOD = failed("This is not an answer", "An answer to a login is brought by a browser that is sent here.")
+const NO_VISIT = failed("This is not an answer", "An answer to a login is brought by a browser that is sent here.")
 const NOTHING_HERE = failed("There is nothing here", "Lockstep waits for the answer to a login, at another address.")
 const REFUSED = failed(
   "This answer does not belong here",
@@ -97,6 +97,13 @@ const isOwnHost = (host: string | undefined, port: number): boolean =>
     const own = host?.toLowerCase()
     return own === `${name}:${port}` || (port === 80 && own === name)
   })
+
+/**
+ * Whether a script or an element of a web page sends this. A person who is sent here comes by a navigation, which names no
+ * origin and says of itself what it is, where the browser says anything.
+ */
+const isFromPage = ({ headers }: IncomingMessage): boolean =>
+  headers.origin !== undefined || (headers["sec-fetch-mode"] ?? "navigate") !== "navigate"
 
 /** On this machine's own clock, whatever clock the caller runs on: sockets know no other. */
 const atMost = (millis: number, settled: Promise<unknown>): Promise<void> =>
@@ -166,7 +173,8 @@ const makeDesk = (path: string, accepts: (query: URLSearchParams) => boolean, on
   const handle = (port: number, request: IncomingMessage, response: ServerResponse): void => {
     const [target = "", ...rest] = (request.url ?? "").split("?")
     if (!isOwnHost(request.headers.host, port)) return void send(response, 421, FOREIGN_HOST)
-    if (request.method !== "GET") return void send(response, 405, WRONG_METHOD, { Allow: "GET" })
+    if (isFromPage(request)) return void send(response, 403, NO_VISIT)
+    if (request.method !== "GET") return void send(response, 405, NO_VISIT, { Allow: "GET" })
     if (shown !== undefined && target === shown.path) return void send(response, 200, shown.page).then(shown.served)
     if (target !== path) return void send(response, 404, NOTHING_HERE)
     void answer(rest.join("?"), request, response)
