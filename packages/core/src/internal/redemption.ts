@@ -105,7 +105,6 @@ export const make = (
         )
       }
       yield* Deferred.succeed(plan.sent, undefined)
-      if (Option.exists(job.previous, (one) => one.sends > 0)) yield* Metrics.retried(tenant)
 
       const began = yield* Clock.currentTimeNanos
       const budget = Math.max(0, yield* remaining(job.deadline))
@@ -124,7 +123,12 @@ export const make = (
       const took = Number((yield* Clock.currentTimeNanos) - began) / 1_000_000
       const now = yield* Clock.currentTimeMillis
       const jitter = yield* Random.nextRange(0.5, 1)
-      yield* Metrics.redeemed(tenant, answer._tag, took)
+      // Nothing stands between the intent and the request, and nothing between the answer and its capture.
+      const counted = Effect.zipRight(
+        Option.exists(job.previous, (one) => one.sends > 0) ? Metrics.retried(tenant) : Effect.void,
+        Metrics.redeemed(tenant, answer._tag, took)
+      )
+      if (answer._tag !== "Granted") yield* counted
 
       const restored = Ledger.update(record, { intent: job.previous })
       const noted = (journalRecord: JournalRecord, outcome: string, detail: string) =>
@@ -165,6 +169,7 @@ export const make = (
               yield* Effect.withSpan(writeBestEffort(tenant, answered), "lockstep.refresh.consumed")
             }
           }
+          yield* counted
           return yield* bringHome(plan, {
             answer: captured,
             record: job.rotates ? answered : record,
