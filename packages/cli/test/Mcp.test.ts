@@ -158,7 +158,7 @@ describe("lockstep mcp", () => {
       const error = yield* failure(() => client.callTool({ name: "echo", arguments: { text: "x" } }))
       assert.include(error.message, "lockstep login")
       assert.include(error.data, { _tag: "ReauthorizationRequired", reason: "InvalidGrant", tenant: TENANT })
-      const renewed = yield* stage.server.issue("ann", {
+      const renewed = yield* stage.server.issue(TENANT, {
         resource: stage.resource.url,
         scope: "mcp:use offline_access"
       })

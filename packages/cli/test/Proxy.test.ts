@@ -86,17 +86,8 @@ const make = (login: Readonly<Record<string, unknown>> = {}) =>
     const api = yield* ResourceServer.make({ authorizationServer: server })
     const paths: Array<Secret> = []
     const harness = yield* ProcessHarness.make({ secrets: () => [...server.ledger.secrets, ...paths] })
-    const { access_token, refresh_token, scope } = yield* server.issue(TENANT)
-    const file = yield* SeededHome.write(harness.home, [{
-      tenant: TENANT,
-      access_token,
-      refresh_token,
-      scope,
-      issuer: server.issuer,
-      token_endpoint: server.tokenEndpoint,
-      client_id: server.clientId,
-      ...login
-    }])
+    const seeded = yield* SeededHome.issue(server, TENANT)
+    const file = yield* SeededHome.write(harness.home, [{ ...seeded, ...login }])
     const bin = inject("lockstep")
 
     const start = ({ args = [], env = {} }: {

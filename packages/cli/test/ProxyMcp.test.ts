@@ -17,16 +17,8 @@ const make = Effect.gen(function*() {
   const server = yield* AuthorizationServer.make({ requireResource: true })
   const resource = yield* McpResource.make({ authorizationServer: server })
   const harness = yield* ProcessHarness.make({ secrets: () => server.ledger.secrets })
-  const issued = yield* server.issue("ann", { resource: resource.url, scope: "mcp:use offline_access" })
-  const file = yield* SeededHome.write(harness.home, [{
-    tenant: TENANT,
-    access_token: issued.access_token,
-    refresh_token: issued.refresh_token,
-    token_endpoint: server.tokenEndpoint,
-    client_id: server.clientId,
-    scope: issued.scope,
-    resource: resource.url
-  }])
+  const login = yield* SeededHome.issue(server, TENANT, { resource: resource.url, scope: "mcp:use offline_access" })
+  const file = yield* SeededHome.write(harness.home, [login])
   const child = yield* harness.spawn({
     args: [inject("lockstep"), "proxy", TENANT, "--to", resource.url, "--json"]
   })

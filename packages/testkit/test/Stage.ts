@@ -20,16 +20,7 @@ export const make = (tenants: ReadonlyArray<string> = [TENANT]) =>
   Effect.gen(function*() {
     const server = yield* AuthorizationServer.make()
     const harness = yield* ProcessHarness.make({ secrets: () => server.ledger.secrets })
-    const logins = yield* Effect.forEach(tenants, (tenant) =>
-      Effect.map(server.issue(tenant), ({ access_token, refresh_token, scope }) => ({
-        tenant,
-        access_token,
-        refresh_token,
-        scope,
-        issuer: server.issuer,
-        token_endpoint: server.tokenEndpoint,
-        client_id: server.clientId
-      })))
+    const logins = yield* Effect.forEach(tenants, (tenant) => SeededHome.issue(server, tenant))
     const file = yield* SeededHome.write(harness.home, logins)
     const entries = Effect.sync(() =>
       (JSON.parse(readFileSync(file, "utf8")) as { readonly tenants: Record<string, Entry> }).tenants
@@ -48,9 +39,7 @@ export const make = (tenants: ReadonlyArray<string> = [TENANT]) =>
           generation: all[tenant]!.generation
         })),
       /** Whether the server honours the stored login. */
-      lives: (tenant = TENANT) =>
-        Effect.flatMap(entries, (all) =>
-          server.isActive(all[tenant]!.refresh_token)),
+      lives: (tenant = TENANT) => Effect.flatMap(entries, (all) => server.isActive(all[tenant]!.refresh_token)),
       hasAnswerFile: (tenant = TENANT) =>
         Effect.sync(() => existsSync(join(harness.home, `auth.json.refresh.${tenant}.answer`))),
       temporaries: Effect.sync(() => readdirSync(harness.home).filter((name) => name.endsWith(".tmp"))),

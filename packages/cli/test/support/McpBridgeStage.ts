@@ -24,15 +24,8 @@ export const make = (options: { readonly left?: number; readonly intercept?: Mcp
       ...(options.intercept === undefined ? {} : { intercept: options.intercept })
     })
     const harness = yield* ProcessHarness.make({ secrets: () => server.ledger.secrets })
-    const issued = yield* server.issue("ann", { resource: resource.url, scope: "mcp:use offline_access" })
     const login = {
-      tenant: TENANT,
-      access_token: issued.access_token,
-      refresh_token: issued.refresh_token,
-      token_endpoint: server.tokenEndpoint,
-      client_id: server.clientId,
-      scope: issued.scope,
-      resource: resource.url,
+      ...yield* SeededHome.issue(server, TENANT, { resource: resource.url, scope: "mcp:use offline_access" }),
       ...(options.left === undefined ? {} : { expires_at: Math.floor(Date.now() / 1000) + options.left })
     }
     const file = yield* SeededHome.write(harness.home, [login])

@@ -18,10 +18,12 @@ const slowRefresh = (machine: MemoryMachine.MemoryMachine) =>
   Effect.tap(Deferred.make<void>(), (gate) => Effect.sync(() => machine.server.next({ _tag: "GrantLate", gate })))
 
 describe.each(Stage.KINDS)("%s with a bound of one second", (_name, make) => {
-  it.scoped.each([
-    ["refresh before the request", () => Stage.login(Scenario.EXPIRED)],
-    ["recovery", () => Stage.login()]
-  ] as const)("does not count how long the %s takes", ([, login]) =>
+  it.scoped.each(
+    [
+      ["refresh before the request", () => Stage.login(Scenario.EXPIRED)],
+      ["recovery", () => Stage.login()]
+    ] as const
+  )("does not count how long the %s takes", ([, login]) =>
     Effect.gen(function*() {
       const { machine, use } = yield* login()
       const gate = yield* slowRefresh(machine)

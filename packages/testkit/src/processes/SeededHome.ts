@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import type { AuthorizationServer, IssueOptions } from "../servers/AuthorizationServer.js"
 
 /**
  * The login of one tenant.
@@ -27,6 +28,28 @@ export interface Login {
 }
 
 const HOUR = 3600
+
+/**
+ * Has a server issue a login of the tenant, to an account of the same name.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const issue = (
+  server: Pick<AuthorizationServer, "clientId" | "issue" | "issuer" | "tokenEndpoint">,
+  tenant: string,
+  options: IssueOptions = {}
+): Effect.Effect<Login> =>
+  Effect.map(server.issue(tenant, options), ({ access_token, refresh_token, scope }) => ({
+    tenant,
+    access_token,
+    refresh_token,
+    scope,
+    issuer: server.issuer,
+    token_endpoint: server.tokenEndpoint,
+    client_id: server.clientId,
+    ...(options.resource === undefined ? {} : { resource: options.resource })
+  }))
 
 /**
  * Writes `auth.json` with these logins and answers with its path. A login without `expires_at` has expired.

@@ -141,27 +141,16 @@ export const run = (
     const server = yield* AuthorizationServer.make({ latency: options.latency })
     const harness = yield* ProcessHarness.make({ secrets: () => server.ledger.secrets })
     const tenants = Array.from({ length: options.tenants }, (_, index) => `agent-${index + 1}`)
-    const logins = yield* Effect.forEach(tenants, (tenant) =>
-      Effect.map(server.issue(tenant), ({ access_token, refresh_token, scope }) => ({
-        tenant,
-        access_token,
-        refresh_token,
-        scope,
-        issuer: server.issuer,
-        token_endpoint: server.tokenEndpoint,
-        client_id: server.clientId
-      })))
+    const logins = yield* Effect.forEach(tenants, (tenant) => SeededHome.issue(server, tenant))
     const file = yield* SeededHome.write(harness.home, logins)
-    const tenantOf = (index: number) =>
-      tenants[index % tenants.length]!
+    const tenantOf = (index: number) => tenants[index % tenants.length]!
 
     const children = yield* harness.race(options.processes, (index) => ({
       args: contender.args(file, tenantOf(index)),
       prints: ["access_token"],
       ...(contender.env === undefined ? {} : { env: contender.env })
     }))
-    const exits = yield* Effect.forEach(children, (child) =>
-      child.exit, { concurrency: "unbounded" })
+    const exits = yield* Effect.forEach(children, (child) => child.exit, { concurrency: "unbounded" })
     const released = yield* Effect.forEach(children, (child) => Effect.map(child.went, ({ monotonic }) => monotonic))
 
     // Counted before anything else is asked: what follows is ours.
