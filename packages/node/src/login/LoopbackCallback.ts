@@ -100,10 +100,12 @@ const isOwnHost = (host: string | undefined, port: number): boolean =>
 
 /**
  * Whether a script or an element of a web page sends this. A person who is sent here comes by a navigation, which names no
- * origin and says of itself what it is, where the browser says anything.
+ * origin. A browser tells both where a request comes from and of what mode it is; other programs that have a `fetch` tell
+ * the mode alone.
  */
 const isFromPage = ({ headers }: IncomingMessage): boolean =>
-  headers.origin !== undefined || (headers["sec-fetch-mode"] ?? "navigate") !== "navigate"
+  headers.origin !== undefined ||
+  (headers["sec-fetch-site"] !== undefined && headers["sec-fetch-mode"] !== "navigate")
 
 /** On this machine's own clock, whatever clock the caller runs on: sockets know no other. */
 const atMost = (millis: number, settled: Promise<unknown>): Promise<void> =>

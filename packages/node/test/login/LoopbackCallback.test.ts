@@ -134,7 +134,11 @@ describe("what is no answer gets a page, changes nothing and goes unnoticed", ()
     ["a look ahead", 405, { target: `${PATH}?${QUERY}`, method: "HEAD" }],
     ["a script of a page", 403, { target: `${PATH}?${QUERY}`, headers: { origin: "https://evil.example" } }],
     ["a page that hides its origin", 403, { target: `${PATH}?${QUERY}`, headers: { origin: "null" } }],
-    ["an image of a page", 403, { target: `${PATH}?${QUERY}`, headers: { "sec-fetch-mode": "no-cors" } }],
+    [
+      "an image of a page",
+      403,
+      { target: `${PATH}?${QUERY}`, headers: { "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors" } }
+    ],
     ["a name that was rebound", 421, { target: `${PATH}?${QUERY}`, headers: { host: "evil.example" } }],
     ["a name that was rebound, with a port", 421, { target: `${PATH}?${QUERY}`, headers: { host: "evil.example:80" } }],
     ["another port", 421, { target: `${PATH}?${QUERY}`, headers: { host: "localhost:1" } }],
