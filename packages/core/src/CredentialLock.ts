@@ -16,8 +16,8 @@ import type { TenantId } from "./TenantId.js"
  * What a lock serialises.
  *
  * `RotationGroup` covers logins that revoke each other (same issuer and client id). `Tenant` spans re-read, redeem and
- * persist of one credential. `Aggregate` guards one read-modify-write of what several tenants share, and is never held
- * across the network. They are taken in this order, several of a kind in byte order.
+ * persist of one credential. They are taken in this order, several of a kind in byte order; a store that has a lock for
+ * its writes takes that one last.
  *
  * @since 0.1.0
  * @category models
@@ -25,7 +25,6 @@ import type { TenantId } from "./TenantId.js"
 export type LockTarget = Data.TaggedEnum<{
   RotationGroup: { readonly group: string }
   Tenant: { readonly tenant: TenantId }
-  Aggregate: {}
 }>
 
 /**
@@ -37,12 +36,18 @@ export type LockTarget = Data.TaggedEnum<{
 export const LockTarget = Data.taggedEnum<LockTarget>()
 
 /**
- * A lock that is held. Whoever changed nothing says so at release, and waiters are woken all the same.
+ * A lock that is held.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Lease {
+  /**
+   * Names the lock that another process took away since, where a lock can be taken away from a holder that did not run
+   * for too long: what was decided under it may be outdated.
+   */
+  readonly lost: Effect.Effect<Option.Option<string>>
+  /** Gives it back. A holder that changed nothing says so, and its waiters are woken all the same. */
   readonly release: (options: { readonly changed: boolean }) => Effect.Effect<void>
 }
 
@@ -62,12 +67,12 @@ export class CredentialLock extends Context.Tag("@lockstep/core/CredentialLock")
   /** Tries once, without waiting. Contention is `None`, a value; only a lock that cannot work is an error. */
   readonly tryAcquire: (target: LockTarget) => Effect.Effect<Option.Option<Lease>, LockUnavailable>
 
-  /** Who holds it, as far as the system tells; never tries the lock. */
+  /** Finds out which process holds it, as far as the system tells; never tries the lock. */
   readonly holder: (target: LockTarget) => Effect.Effect<Option.Option<LockHolder>>
 
   /**
-   * Subscribes to hints that a lock may have become free, also by the death of its holder. Hints may be missing, so
-   * whoever waits tries again after `backoff` without one.
+   * Subscribes to hints that a lock may have become free, also by the death of its holder. Hints may be missing, so a
+   * waiter tries again after `backoff` without one.
    */
   readonly wakeups: (target: LockTarget) => Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
 
@@ -77,8 +82,7 @@ export class CredentialLock extends Context.Tag("@lockstep/core/CredentialLock")
 
 const name = LockTarget.$match({
   RotationGroup: ({ group }) => `group ${group}`,
-  Tenant: ({ tenant }) => `tenant ${tenant}`,
-  Aggregate: () => "aggregate"
+  Tenant: ({ tenant }) => `tenant ${tenant}`
 })
 
 /**
@@ -100,9 +104,10 @@ export const makeMemory: Effect.Effect<CredentialLock["Type"]> = Effect.gen(func
         held.add(key)
         let released = false
         return Option.some<Lease>({
+          lost: Effect.succeedNone,
           release: () =>
             Effect.suspend(() => {
-              // A second release must not free the lock of whoever holds it now.
+              // A second release must not free the lock of the next holder.
               if (released) return Effect.void
               released = true
               held.delete(key)

@@ -6,17 +6,18 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import type { Credential, Stored } from "./Credential.js"
-import { CredentialLock } from "./CredentialLock.js"
 import { CredentialStore } from "./CredentialStore.js"
+import { Custody } from "./Custody.js"
 import type { CredentialExists, CredentialStoreError, LockTimeout, LockUnavailable } from "./Errors.js"
 import * as Host from "./Host.js"
 import * as LoginTransaction from "./internal/login.js"
 import * as LogoutTransaction from "./internal/logout.js"
-import * as Writing from "./internal/writing.js"
-import { type JournalRecord, RefreshJournal } from "./RefreshJournal.js"
+import * as Replacing from "./internal/replacing.js"
+import type { JournalRecord } from "./RefreshJournal.js"
 import { RefreshPolicy } from "./RefreshPolicy.js"
 import type { TenantId } from "./TenantId.js"
 import { type RevokeAnswer, TokenEndpoint } from "./TokenEndpoint.js"
+import * as UnderWay from "./UnderWay.js"
 
 /**
  * What a logout did.
@@ -52,8 +53,8 @@ export interface Login {
  */
 export class CredentialWriter extends Context.Tag("@lockstep/core/CredentialWriter")<CredentialWriter, {
   /**
-   * Stores a new login. A live login of this tenant, or one of another account, is replaced only on `replace`.
-   * `note` names the act in the tenant's history: `import`, `login`.
+   * Stores a new login. A live login of this tenant, or one of another account, is replaced only on `replace`, and by a
+   * refresh token that is known to be exchanged already not even then: `CredentialStoreError(Superseded)`. `note` names the act in the tenant's history: `import`, `login`.
    */
   readonly put: (tenant: TenantId, credential: Credential, options: {
     readonly replace: boolean
@@ -66,7 +67,7 @@ export class CredentialWriter extends Context.Tag("@lockstep/core/CredentialWrit
    * The tenant's lock is taken before `obtain` runs and kept until its answer is durable, so what it spends (a code, a
    * device's grant) is never spent for nothing: without the lock, without a writable store, or where a live login is not
    * to be replaced, it does not run. Once it runs, an interruption of the caller waits for it and for the write; it has
-   * bounds of its own. What it brings and no store will take is revoked, since nobody else knows of it.
+   * bounds of its own. What it brings and no store will take is revoked, since no other process knows of it.
    * A login of another account replaces what is there; `replaced` tells.
    *
    * `replace` is asked under the tenant's lock, and again within the compare-and-swap, about the record that is there:
@@ -90,6 +91,9 @@ export class CredentialWriter extends Context.Tag("@lockstep/core/CredentialWrit
     tenant: TenantId,
     options: { readonly revoke: boolean }
   ) => Effect.Effect<Removal, CredentialStoreError | LockTimeout | LockUnavailable>
+
+  /** The logins and logouts of this process that hold their tenant. */
+  readonly underWay: UnderWay.UnderWay
 }>() {}
 
 /**
@@ -101,21 +105,22 @@ export class CredentialWriter extends Context.Tag("@lockstep/core/CredentialWrit
 export const make: Effect.Effect<
   CredentialWriter["Type"],
   never,
-  CredentialStore | CredentialLock | TokenEndpoint | RefreshJournal | RefreshPolicy | Host.Host
+  CredentialStore | Custody | TokenEndpoint | RefreshPolicy | Host.Host
 > = Effect.gen(function*() {
-  const writing = Writing.make({
+  const underWay = UnderWay.make()
+  const replacing = Replacing.make({
     store: yield* CredentialStore,
-    lock: yield* CredentialLock,
+    custody: yield* Custody,
     endpoint: yield* TokenEndpoint,
-    journal: yield* RefreshJournal,
     policy: yield* RefreshPolicy,
-    host: yield* Host.Host
+    host: yield* Host.Host,
+    underWay
   })
-  return CredentialWriter.of({ ...LoginTransaction.make(writing), ...LogoutTransaction.make(writing) })
+  return CredentialWriter.of({ ...LoginTransaction.make(replacing), ...LogoutTransaction.make(replacing), underWay })
 })
 
 /**
- * Writes logins under the locks of the store, lock and journal that it is given.
+ * Writes logins through the custody that it is given.
  *
  * @since 0.1.0
  * @category layers
@@ -123,5 +128,5 @@ export const make: Effect.Effect<
 export const layer: Layer.Layer<
   CredentialWriter,
   never,
-  CredentialStore | CredentialLock | TokenEndpoint | RefreshJournal | RefreshPolicy | Host.Host
+  CredentialStore | Custody | TokenEndpoint | RefreshPolicy | Host.Host
 > = Layer.effect(CredentialWriter, make)

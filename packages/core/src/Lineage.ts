@@ -5,48 +5,34 @@
  * @since 0.1.0
  */
 import * as Option from "effect/Option"
-import type { Credential, Stored } from "./Credential.js"
-import * as Host from "./Host.js"
+import type { Stored } from "./Credential.js"
+import * as Fingerprint from "./Fingerprint.js"
+import type { Host } from "./Host.js"
 import type { JournalRecord } from "./RefreshJournal.js"
-
-/** What the journal calls a refresh that was stored: redeemed, or brought home from a kept answer. */
-const REFRESHES: ReadonlyArray<string> = ["granted", "recovered"]
-
-const fingerprint = (host: Host.Host["Type"], { refreshToken }: Credential): Option.Option<string> =>
-  Option.map(refreshToken, (token) => Host.fingerprint(host, token))
 
 /**
  * Names the login that is stored now. Opaque; holds a fingerprint or a version, and no token.
  *
+ * A record that the journal does not explain, because another program wrote it, is a login of its own.
+ *
  * @since 0.1.0
  * @category constructors
  */
-export const of = (host: Host.Host["Type"], { credential, version }: Stored): string =>
-  Option.match(fingerprint(host, credential), {
-    onNone: () => `version ${version}`,
-    onSome: (text) => `token ${text}`
-  })
+export const of = (host: Host["Type"], { credential, version }: Stored, journal: JournalRecord): string => {
+  const fingerprint = Option.getOrUndefined(Fingerprint.ofCredential(host, credential))
+  if (fingerprint === undefined) return `version ${version}`
+  // Its holder may have died between the write of the store and that of the journal.
+  const written = Option.filter(journal.intent, (one) => Option.contains(credential.lastRedeem, one.attempt))
+  const present = Option.match(written, { onNone: () => fingerprint, onSome: (intent) => intent.fingerprint })
+  const known = Option.filter(journal.login, (login) => login.fingerprint === present)
+  return `token ${Option.match(known, { onNone: () => present, onSome: ({ name }) => name })}`
+}
 
 /**
- * Whether the stored record is the login of that name, refreshed or not. What the journal does not explain is another
- * login.
+ * Whether the stored record is the login of that name, refreshed or not.
  *
  * @since 0.1.0
  * @category predicates
  */
-export const isOf = (
-  host: Host.Host["Type"],
-  name: string,
-  stored: Stored,
-  journal: JournalRecord
-): boolean => {
-  // Newest first.
-  const last = journal.outcomes.reduceRight(
-    (present, { from, outcome, to }) =>
-      REFRESHES.includes(outcome) && Option.isSome(to) && Option.exists(from, (one) => present === `token ${one}`)
-        ? `token ${to.value}`
-        : present,
-    name
-  )
-  return last === of(host, stored)
-}
+export const isOf = (host: Host["Type"], name: string, stored: Stored, journal: JournalRecord): boolean =>
+  of(host, stored, journal) === name

@@ -2,9 +2,9 @@
  * Waiting for a lock, with eyes open.
  *
  * A thread that blocks in `flock` cannot be interrupted, keeps the process from exiting and starves the thread pool, so
- * nobody blocks. Waiting is a loop: look whether the reason to wait is gone, try the lock once, sleep. Looking comes
- * before trying, because whoever waits for a refresh wants its result and not its lock: N waiters that look are all
- * served by one write, N waiters that queue for the lock are served one after the other.
+ * no thread blocks. Waiting is a loop: look whether the reason to wait is gone, try the lock once, sleep. Looking comes
+ * before trying, because a process that waits for a refresh wants its result and not its lock: N waiters that look are
+ * all served by one write, N waiters that queue for the lock are served one after the other.
  *
  * The sleep is cut short by hints (the store changed, a sidecar was touched), and a hint starts a short burst of tries,
  * since a holder writes before it unlocks. Hints can be lost, so a jittered backoff runs underneath.
@@ -22,7 +22,7 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
-import type { CredentialLock, LockTarget } from "./CredentialLock.js"
+import type { CredentialLock, Lease } from "./CredentialLock.js"
 import { LockTimeout } from "./Errors.js"
 import type { LockHolder, LockUnavailable } from "./Errors.js"
 import { raceFirst } from "./internal/race.js"
@@ -35,6 +35,7 @@ import * as Metrics from "./Metrics.js"
  * @category models
  */
 export interface HeldLock {
+  readonly lease: Lease
   /** Notes that the holder wrote something that wakes the waiters, so that the release need not. */
   readonly wrote: Effect.Effect<void>
 }
@@ -65,12 +66,29 @@ export const Waited = Data.taggedEnum<WaitedDefinition>()
 /** Delays after a hint, in milliseconds: the holder has written and is about to unlock. */
 const BURST = [1, 1, 2, 2, 4, 4, 8] as const
 
-const take = (
-  lock: CredentialLock["Type"],
-  target: LockTarget
+/**
+ * The part of a lock that a waiter uses, for whatever targets the lock knows.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type WaitableLock<Target> = {
+  readonly [Member in "wakeups" | "holder"]: (target: Target) => ReturnType<CredentialLock["Type"][Member]>
+} & {
+  readonly tryAcquire: (
+    target: Target,
+    options?: { readonly within?: Lease }
+  ) => ReturnType<CredentialLock["Type"]["tryAcquire"]>
+  readonly backoff: CredentialLock["Type"]["backoff"]
+}
+
+const take = <Target>(
+  lock: WaitableLock<Target>,
+  target: Target,
+  within: Lease | undefined
 ): Effect.Effect<Option.Option<HeldLock>, LockUnavailable, Scope.Scope> =>
   Effect.uninterruptible(Effect.flatMap(
-    lock.tryAcquire(target),
+    lock.tryAcquire(target, within === undefined ? undefined : { within }),
     Option.match({
       onNone: () => Effect.succeedNone,
       onSome: (lease) => {
@@ -78,6 +96,7 @@ const take = (
         return Effect.as(
           Effect.addFinalizer(() => lease.release({ changed })),
           Option.some<HeldLock>({
+            lease,
             wrote: Effect.sync(() => {
               changed = true
             })
@@ -110,19 +129,25 @@ const elapsed: Effect.Effect<number> = Effect.map(Clock.currentTimeNanos, (nanos
  * @since 0.1.0
  * @category combinators
  */
-export const acquireOr = <A, E>(lock: CredentialLock["Type"], target: LockTarget, options: {
+export const acquireOr = <Target extends { readonly _tag: string }, A, E>(
+  lock: WaitableLock<Target>,
+  target: Target,
+  options: {
+  /** A lock that the caller holds already and that serves this target, too. */
+  readonly within?: Lease
   readonly timeout: Duration.Duration
   /** What errors call the lock: the tenant's name. */
   readonly label: string
   readonly look: Effect.Effect<Option.Option<A>, E>
   /** Hints beside the lock's own, such as changes of the store. */
   readonly hints?: Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
-}): Effect.Effect<Waited<A>, E | LockTimeout | LockUnavailable, Scope.Scope> => {
+}
+): Effect.Effect<Waited<A>, E | LockTimeout | LockUnavailable, Scope.Scope> => {
   const lookOrTake: Effect.Effect<Option.Option<Waited<A>>, E | LockUnavailable, Scope.Scope> = Effect.flatMap(
     options.look,
     Option.match({
       onSome: (value) => Effect.succeedSome(Waited.Found({ value }) as Waited<A>),
-      onNone: () => Effect.map(take(lock, target), Option.map((held) => Waited.Acquired({ lock: held }) as Waited<A>))
+      onNone: () => Effect.map(take(lock, target, options.within), Option.map((held) => Waited.Acquired({ lock: held }) as Waited<A>))
     })
   )
 
@@ -190,11 +215,16 @@ export const acquireOr = <A, E>(lock: CredentialLock["Type"], target: LockTarget
  * @since 0.1.0
  * @category combinators
  */
-export const acquire = (lock: CredentialLock["Type"], target: LockTarget, options: {
-  readonly timeout: Duration.Duration
-  readonly label: string
-}): Effect.Effect<HeldLock, LockTimeout | LockUnavailable, Scope.Scope> =>
+export const acquire = <Target extends { readonly _tag: string }>(
+  lock: WaitableLock<Target>,
+  target: Target,
+  options: {
+    readonly timeout: Duration.Duration
+    readonly label: string
+    readonly within?: Lease
+  }
+): Effect.Effect<HeldLock, LockTimeout | LockUnavailable, Scope.Scope> =>
   Effect.flatMap(
-    acquireOr<never, never>(lock, target, { ...options, look: Effect.succeedNone }),
+    acquireOr<Target, never, never>(lock, target, { ...options, look: Effect.succeedNone }),
     (waited) => waited._tag === "Acquired" ? Effect.succeed(waited.lock) : Effect.never
   )

@@ -16,7 +16,6 @@ import * as MetricBoundaries from "effect/MetricBoundaries"
 import * as MetricLabel from "effect/MetricLabel"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import type { LockTarget } from "./CredentialLock.js"
 import type { RefreshError } from "./Errors.js"
 import type { JournalRecord } from "./RefreshJournal.js"
 import type { TenantId } from "./TenantId.js"
@@ -288,7 +287,7 @@ export const rejected = (tenant: TenantId): Effect.Effect<void> => record(reject
  * @category recording
  */
 export const timeLockWait =
-  (lock: LockTarget) =>
+  (lock: { readonly _tag: string; readonly tenant?: string }) =>
   <A extends { readonly _tag: string }, E, R>(wait: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.flatMap(
       Clock.currentTimeNanos,
@@ -297,7 +296,7 @@ export const timeLockWait =
           Effect.flatMap(Clock.currentTimeNanos, (ended) =>
             record(lockWait, Number(ended - began) / 1_000_000, {
               lock: lock._tag,
-              ...(lock._tag === "Tenant" ? { tenant: lock.tenant } : {}),
+              ...(lock.tenant === undefined ? {} : { tenant: lock.tenant }),
               outcome: Exit.match(exit, {
                 onSuccess: ({ _tag }) =>
                   _tag,

@@ -1,14 +1,12 @@
 /**
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
+import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
-import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
@@ -17,8 +15,9 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as AccessToken from "./AccessToken.js"
 import * as Credential from "./Credential.js"
-import { CredentialLock } from "./CredentialLock.js"
 import { CredentialStore } from "./CredentialStore.js"
+import { Custody } from "./Custody.js"
+import * as Demands from "./Demand.js"
 import {
   type CredentialStoreError,
   ProviderRejected,
@@ -26,22 +25,22 @@ import {
   ReauthorizationRequired,
   type RefreshError
 } from "./Errors.js"
+import * as Fingerprint from "./Fingerprint.js"
 import * as Host from "./Host.js"
 import { detached } from "./internal/detached.js"
-import * as Flight from "./internal/flight.js"
-import * as Flights from "./internal/flights.js"
 import * as KeepFresh from "./internal/keepFresh.js"
-import * as Ledger from "./internal/ledger.js"
 import * as Memory from "./internal/memory.js"
 import { raceFirst } from "./internal/race.js"
-import type { Landed } from "./internal/transaction.js"
-import * as Wanted from "./internal/wanted.js"
+import type { Obtained, Unpersisted } from "./internal/refresh/services.js"
+import * as Sharing from "./internal/refresh/sharing.js"
 import * as LogFields from "./LogFields.js"
 import * as Metrics from "./Metrics.js"
-import { type CapturedAnswer, RefreshJournal } from "./RefreshJournal.js"
+import * as Refresh from "./Refresh.js"
 import { RefreshPolicy } from "./RefreshPolicy.js"
 import type { TenantId } from "./TenantId.js"
 import { TokenEndpoint } from "./TokenEndpoint.js"
+import * as UnderWay from "./UnderWay.js"
+import * as Verdict from "./Verdict.js"
 
 /**
  * What a caller wants of an access token.
@@ -107,7 +106,10 @@ export class RefreshCoordinator extends Context.Tag("@lockstep/core/RefreshCoord
   /** Answers with a usable access token, refreshing when there is none. */
   readonly accessToken: (tenant: TenantId, demand?: Demand) => Effect.Effect<AccessToken.AccessToken, RefreshError>
 
-  /** Reads what is stored and never refreshes; fails like `accessToken` where that would have to redeem. */
+  /**
+   * Reads what is stored and never refreshes. Fails like `accessToken` where that would fail, and with
+   * `ProviderUnavailable(Offline)` where it would redeem.
+   */
   readonly peek: (tenant: TenantId, demand?: Demand) => Effect.Effect<AccessToken.AccessToken, RefreshError>
 
   /** Answers with another access token than the one that a resource server rejected. */
@@ -131,6 +133,9 @@ export class RefreshCoordinator extends Context.Tag("@lockstep/core/RefreshCoord
 
   /** What happens to credentials from now on, as far as this process sees it. */
   readonly changes: Stream.Stream<RefreshEvent>
+
+  /** The refreshes of this process that hold their tenant. */
+  readonly underWay: UnderWay.UnderWay
 }>() {}
 
 const UNKNOWN = "?"
@@ -141,19 +146,19 @@ const accountOf = (credential: Credential.Credential): string =>
 const isReplaced = (known: Memory.Remembered | undefined, stored: Credential.Stored): boolean =>
   known !== undefined && !Credential.isSameSecret(known.stored.credential.accessToken, stored.credential.accessToken)
 
-/** The record is not there any more, or belongs to somebody else: nothing that was read before may be served. */
+/** The record is not there any more, or belongs to another account: nothing that was read before may be served. */
 const isGone = (error: RefreshError): boolean =>
   (error._tag === "ReauthorizationRequired" && error.reason === "Removed") ||
   (error._tag === "CredentialStoreError" && error.reason === "Superseded")
 
-/** A caller who joined a flight may have wanted more than the one who started it: such a failure is not his. */
-const mayTryOwnTerms = (wanted: Wanted.Wanted, error: RefreshError): boolean =>
-  (wanted.cause !== "rejected" && error._tag === "ProviderRejected" && error.reason === "FreshTokenRejected") ||
-  (wanted.cause !== "expiry" && error._tag === "ProviderUnavailable" && error.reason === "Cooldown") ||
-  (wanted.acceptRisk && error._tag === "ReauthorizationRequired" && error.reason === "OutcomeUnknown")
+/** A caller that joined a refresh may demand more than the one that started it: such a failure is not its own. */
+const mayTryOnOwnDemand = (demand: Demands.Demand, error: RefreshError): boolean =>
+  (demand.purpose !== "rejected" && error._tag === "ProviderRejected" && error.reason === "FreshTokenRejected") ||
+  (demand.purpose !== "expiry" && error._tag === "ProviderUnavailable" && error.reason === "Cooldown") ||
+  (demand.acceptRisk && error._tag === "ReauthorizationRequired" && error.reason === "OutcomeUnknown")
 
 /**
- * Makes a coordinator. Closing the scope ends it: a flight that has spent nothing is interrupted at once, one that has
+ * Makes a coordinator. Closing the scope ends it: a refresh that has spent nothing is interrupted at once, one that has
  * is waited for within its bounds.
  *
  * @since 0.1.0
@@ -162,41 +167,42 @@ const mayTryOwnTerms = (wanted: Wanted.Wanted, error: RefreshError): boolean =>
 export const make: Effect.Effect<
   RefreshCoordinator["Type"],
   never,
-  CredentialStore | CredentialLock | TokenEndpoint | RefreshJournal | RefreshPolicy | Host.Host | Scope.Scope
+  CredentialStore | Custody | TokenEndpoint | RefreshPolicy | Host.Host | Scope.Scope
 > = Effect.gen(function*() {
   const store = yield* CredentialStore
-  const lock = yield* CredentialLock
+  const custody = yield* Custody
   const endpoint = yield* TokenEndpoint
-  const journal = yield* RefreshJournal
   const policy = yield* RefreshPolicy
   const host = yield* Host.Host
   const events = yield* PubSub.unbounded<RefreshEvent>()
 
   const memory = Memory.make()
-  /** Accounts that a flight found replaced: the next adoption of that tenant says so once. */
+  /** Accounts that a refresh found replaced: the next adoption of that tenant says so once. */
   const replaced = new Map<TenantId, string>()
-  const unpersisted = new Map<TenantId, CapturedAnswer>()
+  const unpersisted = new Map<TenantId, Unpersisted>()
+  const underWay = UnderWay.make()
   // What the service runs has the service's context, and neither the first caller's nor its span.
-  const owner = Flights.makeOwner(yield* Effect.runtime<never>())
+  const owner = Sharing.makeOwner(yield* Effect.runtime<never>())
 
-  const { fly } = Flight.make({
+  const refreshOnce = Refresh.make({
     store,
-    lock,
+    custody,
     endpoint,
-    journal,
     policy,
     host,
     unpersisted,
+    underWay,
+    closing: owner.closing,
     afterwards: (effect) => Effect.sync(() => owner.linger(effect))
   })
 
-  const marginOf = (tenant: TenantId, wanted: Wanted.Wanted, credential: Credential.Credential): number =>
-    Wanted.margin(wanted, endpoint.traits(tenant, credential), policy)
+  const marginOf = (tenant: TenantId, demand: Demands.Demand, credential: Credential.Credential): number =>
+    Demands.margin(demand, endpoint.traits(tenant, credential), policy)
 
   /** Takes a record into memory and tells what is new about it. */
   const remember = (tenant: TenantId, stored: Credential.Stored, options: {
     readonly epoch: number
-    readonly by: Landed["by"]
+    readonly by: Obtained["by"]
   }): Effect.Effect<void> =>
     Effect.clockWith((clock) =>
       Effect.suspend(() => {
@@ -231,9 +237,9 @@ export const make: Effect.Effect<
       return PubSub.publish(events, RefreshEvent.Removed({ tenant }))
     })
 
-  const flights = Flights.make(owner, fly, {
+  const refreshes = Sharing.make(owner, refreshOnce, {
     policy,
-    onLanded: (tenant, { by, stored }) => remember(tenant, stored, { epoch: Memory.STALE, by }),
+    onObtained: (tenant, { by, stored }) => remember(tenant, stored, { epoch: Memory.STALE, by }),
     onFailed: (tenant, error) =>
       Effect.suspend(() => {
         if (error._tag === "ReauthorizationRequired") {
@@ -253,10 +259,10 @@ export const make: Effect.Effect<
   /** Reads the record without any lock. An unreadable store still leaves what this process knows. */
   const read = (
     tenant: TenantId,
-    wanted: Wanted.Wanted
+    demand: Demands.Demand
   ): Effect.Effect<Credential.Stored, CredentialStoreError | ReauthorizationRequired> =>
     Effect.suspend(() => {
-      const epoch = store.epoch()
+      const epoch = store.epoch(tenant)
       const known = memory.get(tenant)
       return Effect.matchEffect(store.get(tenant), {
         onSuccess: Option.match({
@@ -272,8 +278,9 @@ export const make: Effect.Effect<
             )
         }),
         onFailure: (error) =>
-          Effect.flatMap(Clock.currentTimeMillis, (now) =>
-            known !== undefined && Wanted.mayServe(wanted, known.stored.credential, now)
+          Effect.flatMap(Effect.clock, (clock) =>
+            known !== undefined &&
+              Demands.maySettleFor(demand, known.stored.credential, clock.unsafeCurrentTimeMillis())
               ? Effect.as(
                 Effect.annotateLogs(Effect.logWarning(error.message), LogFields.ofError(tenant, error)),
                 known.stored
@@ -285,15 +292,15 @@ export const make: Effect.Effect<
   /** The record that a call began with, where it may still be served if no better comes. */
   const servable = (
     tenant: TenantId,
-    wanted: Wanted.Wanted,
+    demand: Demands.Demand,
     hint: Credential.Stored
-  ): Effect.Effect<Option.Option<Landed>> =>
+  ): Effect.Effect<Option.Option<Obtained>> =>
     Effect.clockWith((clock) =>
       Effect.sync(() => {
         const known = memory.get(tenant)
-        const ended = known?.stored.version === hint.version && Memory.hasEnded(known, clock, wanted.minTtl)
-        return !ended && Wanted.mayServe(wanted, hint.credential, clock.unsafeCurrentTimeMillis())
-          ? Option.some<Landed>({ stored: hint, by: "adopted", rotated: false })
+        const ended = known?.stored.version === hint.version && Memory.hasEnded(known, clock, demand.minTtl)
+        return !ended && Demands.maySettleFor(demand, hint.credential, clock.unsafeCurrentTimeMillis())
+          ? Option.some<Obtained>({ stored: hint, by: "adopted", rotated: false })
           : Option.none()
       })
     )
@@ -301,9 +308,9 @@ export const make: Effect.Effect<
   /** What may be served once some time has gone by: nothing that was removed or replaced by another account since. */
   const stillServable = (
     tenant: TenantId,
-    wanted: Wanted.Wanted,
+    demand: Demands.Demand,
     hint: Credential.Stored
-  ): Effect.Effect<Option.Option<Landed>, ReauthorizationRequired> =>
+  ): Effect.Effect<Option.Option<Obtained>, ReauthorizationRequired> =>
     Effect.flatMap(
       Effect.orElseSucceed(store.get(tenant), () => Option.some(hint)),
       Option.match({
@@ -311,60 +318,75 @@ export const make: Effect.Effect<
         onSome: (present) =>
           Credential.isOtherAccount(hint.credential, present.credential)
             ? Effect.succeedNone
-            : servable(tenant, wanted, present)
+            : servable(tenant, demand, present)
       })
     )
 
-  /** Flies at most twice: once on anybody's terms, and once more on the caller's own where those were not met. */
+  /** Stores an answer that only this process holds; `None` of what comes of it asks to begin again. */
+  const retryOf = (tenant: TenantId): Option.Option<Effect.Effect<Option.Option<Obtained>, RefreshError>> =>
+    Option.flatMap(Option.fromNullable(unpersisted.get(tenant)), ({ retry }) => retry)
+
+  /** Refreshes at most twice: once with the other callers of the process, and once more on the caller's own demand. */
   const obtain = (
     tenant: TenantId,
-    first: Wanted.Wanted,
-    options: { readonly serveStale: boolean }
-  ): Effect.Effect<Landed, RefreshError> =>
+    demand: Demands.Demand,
+    options: { readonly serveStale: boolean; readonly mayBeginAgain?: boolean }
+  ): Effect.Effect<Obtained, RefreshError> =>
     Effect.gen(function*() {
-      const hint = yield* read(tenant, first)
+      const hint = yield* read(tenant, demand)
       const clock = yield* Effect.clock
-      const margin = marginOf(tenant, first, hint.credential)
-      const byWall = Wanted.isMetBy(first, hint.credential, { now: clock.unsafeCurrentTimeMillis(), margin })
+      const margin = marginOf(tenant, demand, hint.credential)
+      const byWall = Demands.isMetBy(demand, hint.credential, { now: clock.unsafeCurrentTimeMillis(), margin })
       const known = memory.get(tenant)
-      const byBoth = byWall && (known === undefined || Memory.meets(known, first, margin, clock))
-      const isMet = byBoth && first.cause !== "person"
-      if (isMet && !unpersisted.has(tenant)) return { stored: hint, by: "adopted", rotated: false } satisfies Landed
+      const byBoth = byWall && (known === undefined || Memory.meets(known, demand, margin, clock))
+      const isMet = byBoth && demand.purpose !== "person"
+      if (isMet && !unpersisted.has(tenant)) return { stored: hint, by: "adopted", rotated: false } satisfies Obtained
+      // A newer answer that this process holds is stored first, and what is stored then is read again.
+      const storesOnly = isMet && options.mayBeginAgain !== false
 
       // The stored token is no answer to a person, who asks for a newer one; nor when it ran out by the monotonic clock
-      // and the wall clock does not know it; nor when this process holds a newer one, which must be stored first: then
-      // that is all there is to do.
-      const wanted: Wanted.Wanted = Option.isNone(first.notToken) && (first.cause === "person" || byWall)
-        ? { ...first, notToken: hint.credential.accessToken, cause: isMet ? "drain" : first.cause }
-        : first
-      const stale = options.serveStale ? stillServable(tenant, first, hint) : Effect.succeedNone
+      // and the wall clock does not know it; nor when this process holds a newer one.
+      const shared: Demands.Demand = Option.isNone(demand.otherThan) && (demand.purpose === "person" || byWall)
+        ? { ...demand, otherThan: hint.credential.accessToken, purpose: storesOnly ? "storage" : demand.purpose }
+        : demand
+      const stale = options.serveStale ? stillServable(tenant, demand, hint) : Effect.succeedNone
+      const again = Effect.suspend(() => obtain(tenant, demand, { ...options, mayBeginAgain: false }))
 
-      const flyOnce = Effect.gen(function*() {
-        const maySettle = options.serveStale && Option.isSome(yield* servable(tenant, first, hint))
-        const { flight, own } = flights.join(tenant, { wanted, hint: hint.credential })
-        const landed = Effect.map(flights.await(tenant, flight), (one) => ({ landed: one, isStale: false }))
+      const refreshShared = Effect.gen(function*() {
+        const maySettle = options.serveStale && Option.isSome(yield* servable(tenant, demand, hint))
+        const { own, result } = Option.match(retryOf(tenant), {
+          onNone: () => refreshes.join(tenant, { demand: shared, hint: hint.credential }),
+          onSome: (retry) => ({
+            own: true,
+            result: Effect.flatMap(retry, Option.match({ onNone: () => again, onSome: Effect.succeed }))
+          })
+        })
+        const obtained = Effect.map(result, (one) => ({ obtained: one, isStale: false }))
         // Patience may last longer than the token does: what it ends with is decided when it ends.
         const settled = Effect.delay(stale, policy.staleWait).pipe(
           Effect.flatMap(Option.match({
             onNone: () => Effect.never,
-            onSome: (one) => Effect.succeed({ landed: one, isStale: true })
+            onSome: (one) => Effect.succeed({ obtained: one, isStale: true })
           }))
         )
-        return { own, exit: yield* Effect.exit(maySettle ? raceFirst(landed, settled) : landed) }
+        return { own, exit: yield* Effect.exit(maySettle ? raceFirst(obtained, settled) : obtained) }
       })
       // What was stored after the call began answers every demand, except that for another token than the rejected one.
-      const answers = ({ stored }: Landed): boolean => Wanted.acceptsNew(first, stored.credential)
+      const answers = ({ stored }: Obtained): boolean => Demands.acceptsNew(demand, stored.credential)
 
-      const joined = yield* flyOnce
-      const onOwnTerms = !joined.own && Exit.match(joined.exit, {
-        onSuccess: ({ isStale, landed }) => !isStale && (landed.stored.version === hint.version || !answers(landed)),
-        onFailure: (cause) => cause._tag === "Fail" && mayTryOwnTerms(wanted, cause.error)
+      const first = yield* refreshShared
+      const onOwnDemand = !first.own && Exit.match(first.exit, {
+        onSuccess: ({ isStale, obtained }) =>
+          !isStale && (obtained.stored.version === hint.version || !answers(obtained)),
+        onFailure: (cause) => cause._tag === "Fail" && mayTryOnOwnDemand(shared, cause.error)
       })
-      const { exit } = onOwnTerms ? yield* flyOnce : joined
+      const { exit } = onOwnDemand ? yield* refreshShared : first
 
       if (Exit.isSuccess(exit)) {
-        const { isStale, landed } = exit.value
-        if (isStale || answers(landed)) return landed
+        const { isStale, obtained } = exit.value
+        if (isStale) return obtained
+        if (storesOnly) return yield* again
+        if (answers(obtained)) return obtained
         return yield* new ProviderRejected({
           tenant,
           reason: "FreshTokenRejected",
@@ -381,7 +403,10 @@ export const make: Effect.Effect<
         LogFields.ofError(tenant, error)
       )
       return rest.value
-    }).pipe(Effect.tapError((error) => Metrics.failed(tenant, error)))
+    })
+
+  const counted = <A>(tenant: TenantId, call: Effect.Effect<A, RefreshError>): Effect.Effect<A, RefreshError> =>
+    Effect.tapError(call, (error) => Metrics.failed(tenant, error))
 
   const toToken = (
     tenant: TenantId,
@@ -393,86 +418,109 @@ export const make: Effect.Effect<
     })
 
   /** The answer from memory: no system call while the store is known to be quiet. */
-  const fromMemory = (tenant: TenantId, wanted: Wanted.Wanted, clock: Clock.Clock): Memory.Remembered | undefined => {
+  const fromMemory = (
+    tenant: TenantId,
+    demand: Demands.Demand,
+    clock: Clock.Clock
+  ): Memory.Remembered | undefined => {
     const known = memory.get(tenant)
-    return known !== undefined && known.epoch === store.epoch() && !unpersisted.has(tenant) &&
-        Memory.meets(known, wanted, marginOf(tenant, wanted, known.stored.credential), clock)
+    return known !== undefined && known.epoch === store.epoch(tenant) && !unpersisted.has(tenant) &&
+        Memory.meets(known, demand, marginOf(tenant, demand, known.stored.credential), clock)
       ? known
       : undefined
   }
 
-  const serve = (tenant: TenantId, wanted: Wanted.Wanted): Effect.Effect<AccessToken.AccessToken, RefreshError> =>
+  const serve = (tenant: TenantId, demand: Demands.Demand): Effect.Effect<AccessToken.AccessToken, RefreshError> =>
     Effect.clockWith((clock) => {
-      const known = fromMemory(tenant, wanted, clock)
+      const known = fromMemory(tenant, demand, clock)
       return known === undefined
         ? Effect.flatMap(
-          obtain(tenant, wanted, { serveStale: true }),
+          counted(tenant, obtain(tenant, demand, { serveStale: true })),
           ({ stored }) => toToken(tenant, stored.credential)
         )
         : toToken(tenant, known.stored.credential)
     })
 
-  const accessToken = (tenant: TenantId, demand?: Demand) => serve(tenant, Wanted.fromDemand(demand))
+  const accessToken = (tenant: TenantId, demand?: Demand) => serve(tenant, Demands.make(demand))
 
   const recover = (tenant: TenantId, rejected: Redacted.Redacted, demand?: Demand) =>
     Effect.zipRight(
       Metrics.rejected(tenant),
-      serve(tenant, { ...Wanted.fromDemand(demand), notToken: Option.some(rejected), cause: "rejected" })
+      serve(tenant, { ...Demands.make(demand), otherThan: Option.some(rejected), purpose: "rejected" })
     )
 
   const refresh = (tenant: TenantId, options: { readonly acceptRisk?: boolean } = {}) =>
     Effect.gen(function*() {
       const before = yield* store.get(tenant)
-      const landed = yield* obtain(
+      const obtained = yield* counted(
         tenant,
-        { ...Wanted.fromDemand(), cause: "person", acceptRisk: options.acceptRisk === true },
-        { serveStale: false }
+        obtain(
+          tenant,
+          { ...Demands.make(), purpose: "person", acceptRisk: options.acceptRisk === true },
+          { serveStale: false }
+        )
       )
       return {
-        token: yield* toToken(tenant, landed.stored.credential),
-        by: landed.by,
-        rotated: landed.rotated,
+        token: yield* toToken(tenant, obtained.stored.credential),
+        by: obtained.by,
+        rotated: obtained.rotated,
         previousGeneration: Option.match(before, { onNone: () => 0, onSome: (one) => one.credential.generation })
       } satisfies Refreshed
     })
 
-  const peek = (tenant: TenantId, demand?: Demand) =>
+  const peek = (tenant: TenantId, asked?: Demand) =>
     Effect.gen(function*() {
-      const wanted = Wanted.fromDemand(demand)
-      const { credential } = yield* read(tenant, wanted)
-      if (Wanted.mayServe(wanted, credential, yield* Clock.currentTimeMillis)) return yield* toToken(tenant, credential)
-      if (Option.isNone(credential.refreshToken)) {
-        return yield* new ReauthorizationRequired({ tenant, reason: "NoRefreshToken" })
+      const demand = Demands.make(asked)
+      const { credential } = yield* read(tenant, demand)
+      const clock = yield* Effect.clock
+      if (Demands.maySettleFor(demand, credential, clock.unsafeCurrentTimeMillis())) {
+        return yield* toToken(tenant, credential)
       }
-      const record = yield* journal.read(tenant)
-      const mark = Ledger.marked(record, Host.fingerprint(host, credential.refreshToken.value))
-      if (Option.isSome(mark)) return yield* new ReauthorizationRequired({ tenant, reason: mark.value.reason })
-      return yield* new ProviderUnavailable({ tenant, reason: "Offline", retryAfter: 0 })
+      const evidence = yield* custody.read(tenant)
+      const { next } = Verdict.of({
+        evidence,
+        demand,
+        policy,
+        fingerprint: (one) => Fingerprint.ofCredential(host, one),
+        traits: (one) => endpoint.traits(tenant, one)
+      })
+      switch (next._tag) {
+        case "Serve":
+          return yield* toToken(tenant, next.stored.credential)
+        case "Store":
+        case "Redeem":
+          return yield* new ProviderUnavailable({ tenant, reason: "Offline", retryAfter: 0 })
+        default:
+          return yield* Verdict.toError(next, { tenant, location: custody.location, now: evidence.now })
+      }
     })
 
-  const keepFresh = (tenant: TenantId, demand?: Demand) => {
-    const wanted = Wanted.fromDemand(demand)
+  const keepFresh = (tenant: TenantId, asked?: Demand) => {
+    const demand = Demands.make(asked)
     return KeepFresh.keepFresh(tenant, {
-      obtain: Effect.map(obtain(tenant, wanted, { serveStale: false }), ({ stored }) => stored.credential),
-      stored: Effect.option(Effect.map(read(tenant, wanted), ({ credential }) => credential)),
-      margin: (credential) => marginOf(tenant, wanted, credential),
-      minTtl: wanted.minTtl,
-      changes: store.changes
+      obtain: Effect.map(
+        counted(tenant, obtain(tenant, demand, { serveStale: false })),
+        ({ stored }) => stored.credential
+      ),
+      stored: Effect.option(Effect.map(read(tenant, demand), ({ credential }) => credential)),
+      margin: (credential) => marginOf(tenant, demand, credential),
+      minTtl: demand.minTtl,
+      changes: store.changes(tenant)
     })
   }
 
-  /** An answer that no file would take is brought home at last, or lost with this process. */
-  const bringHome = (tenant: TenantId): Effect.Effect<unknown> =>
+  /** Stores at last an answer that no file would take; what fails now is lost with this process. */
+  const storeAtClose = (tenant: TenantId): Effect.Effect<unknown> =>
     Effect.flatMap(
       store.get(tenant),
       Option.match({
         onNone: () => Effect.void,
         onSome: ({ credential }) =>
-          fly({
+          refreshOnce({
             tenant,
-            wanted: { ...Wanted.fromDemand(), notToken: credential.accessToken, cause: "drain" },
+            demand: { ...Demands.make(), otherThan: credential.accessToken, purpose: "storage" },
             hint: credential,
-            sent: Deferred.unsafeMake(FiberId.none),
+            onSend: Effect.void,
             publish: () => Effect.void
           })
       })
@@ -480,12 +528,12 @@ export const make: Effect.Effect<
       Effect.catchAll((error) => Effect.annotateLogs(Effect.logError(error.message), LogFields.ofError(tenant, error)))
     )
 
-  // In a finalizer nothing can be interrupted, and so no wait be timed out: what is brought home is waited for outside.
-  const bringAllHome = Effect.suspend(() =>
-    Effect.forEach([...unpersisted.keys()], (tenant) => detached(bringHome(tenant)), { discard: true })
+  // In a finalizer nothing can be interrupted, and so no wait be timed out: what is stored is waited for outside.
+  const storeAllAtClose = Effect.suspend(() =>
+    Effect.forEach([...unpersisted.keys()], (tenant) => detached(storeAtClose(tenant)), { discard: true })
   )
 
-  yield* Effect.addFinalizer(() => owner.close.pipe(Effect.zipRight(bringAllHome), Effect.zipRight(owner.close)))
+  yield* Effect.addFinalizer(() => owner.close.pipe(Effect.zipRight(storeAllAtClose), Effect.zipRight(owner.close)))
 
   return RefreshCoordinator.of({
     accessToken,
@@ -493,12 +541,13 @@ export const make: Effect.Effect<
     recover,
     refresh,
     keepFresh,
-    changes: Stream.fromPubSub(events)
+    changes: Stream.fromPubSub(events),
+    underWay
   })
 })
 
 /**
- * Coordinates the processes that share the store, lock and journal it is given.
+ * Coordinates the processes that share the store and the custody that it is given.
  *
  * @since 0.1.0
  * @category layers
@@ -506,5 +555,5 @@ export const make: Effect.Effect<
 export const layer: Layer.Layer<
   RefreshCoordinator,
   never,
-  CredentialStore | CredentialLock | TokenEndpoint | RefreshJournal | RefreshPolicy | Host.Host
+  CredentialStore | Custody | TokenEndpoint | RefreshPolicy | Host.Host
 > = Layer.scoped(RefreshCoordinator, make)

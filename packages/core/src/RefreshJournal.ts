@@ -115,6 +115,20 @@ export class Outcome extends Schema.Class<Outcome>("@lockstep/core/Outcome")({
 }) {}
 
 /**
+ * Which login the stored record belongs to. A refresh changes the refresh token and continues the login; a new login is
+ * another one, though account and scopes may be the same.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class LoginIdentity extends Schema.Class<LoginIdentity>("@lockstep/core/LoginIdentity")({
+  /** Fingerprint of the first refresh token that is known of the login. */
+  name: Schema.String,
+  /** Fingerprint of the refresh token that the login has now, as far as this journal knows. */
+  fingerprint: Schema.String
+}) {}
+
+/**
  * The whole journal of one tenant.
  *
  * @since 0.1.0
@@ -127,6 +141,9 @@ export class JournalRecord extends Schema.Class<JournalRecord>("@lockstep/core/J
   generation: Schema.NonNegativeInt,
   /** The attempt that wrote the stored record last, for stores whose format has no place for it. */
   lastRedeem: Schema.optionalWith(Schema.String, absent).pipe(Schema.fromKey("last_redeem")),
+  login: Schema.optionalWith(LoginIdentity, absent).pipe(
+    Schema.withConstructorDefault(() => Option.none<LoginIdentity>())
+  ),
   intent: Schema.optionalWith(Intent, absent),
   cooldown: Schema.optionalWith(Cooldown, absent),
   mark: Schema.optionalWith(Mark, absent),
@@ -161,7 +178,7 @@ export const empty = (tenant: TenantId): JournalRecord =>
   })
 
 /**
- * The answer of a rotation between redeem and persist.
+ * The answer of a redemption between redeem and persist.
  *
  * @since 0.1.0
  * @category models
@@ -170,15 +187,17 @@ export class CapturedAnswer extends Schema.Class<CapturedAnswer>("@lockstep/core
   attempt: Schema.String,
   /** Fingerprint of the refresh token that was redeemed. */
   fingerprint: Schema.String,
+  /** The attempt that had written the record that was redeemed. */
+  over: Schema.optionalWith(Schema.String, absent).pipe(Schema.withConstructorDefault(() => Option.none<string>())),
   /** Seconds since the epoch. */
   obtainedAt: Schema.propertySignature(Schema.Number).pipe(Schema.fromKey("obtained_at")),
   grant: TokenGrant
 }) {}
 
 /**
- * Remembers, durably and per tenant, what was sent and what came of it.
+ * Remembers, durably and per tenant, what was sent and what came of it: the journal of stores that are guarded by a lock.
  *
- * Only the holder of the tenant lock writes; anybody reads. Every write is durable when its effect succeeds.
+ * Only the holder of the tenant lock writes; every process reads. Every write is durable when its effect succeeds.
  *
  * @since 0.1.0
  * @category services

@@ -35,8 +35,11 @@ export class RefreshPolicy extends Context.Tag("@lockstep/core/RefreshPolicy")<R
   readonly persistRetry: Duration.Duration
   /** Bound of a best-effort revocation. 5 s. */
   readonly revokeTimeout: Duration.Duration
-  /** Bound of one call to the operating system's keyring. 5 s. */
-  readonly keyringTimeout: Duration.Duration
+  /**
+   * How long the retry of a lost request waits, while the access token is valid, for a holder that was cut off from the
+   * store and may still live. Only stores whose locks do not die with their holder know such a holder. 5 min.
+   */
+  readonly returnWait: Duration.Duration
   /** How long a caller waits for another process's refresh. 30 s; longer than the longest legal hold. */
   readonly lockTimeout: Duration.Duration
   /** Whether a token that could not be stored is served from memory all the same. Off. */
@@ -58,58 +61,53 @@ export const defaults: RefreshPolicy["Type"] = {
   aggregateLockTimeout: Duration.seconds(5),
   persistRetry: Duration.seconds(2),
   revokeTimeout: Duration.seconds(5),
-  keyringTimeout: Duration.seconds(5),
+  returnWait: Duration.minutes(5),
   lockTimeout: Duration.seconds(30),
   serveUnpersisted: false
 }
 
 /**
- * What a store and its locks ask of the bounds.
+ * What the custody of a store needs beyond the bounds of this policy. All zero, or without a limit, where nothing is
+ * said.
  *
  * @since 0.1.0
  * @category models
  */
-export interface StoreDemands {
-  /** Whether its writes go through a keyring, which may take `keyringTimeout` three times. */
-  readonly keyring?: boolean
-  /** How long another tool that shares the store waits for its lock. `redeemLimit` stays 5 s below it. */
-  readonly toolWait?: Duration.Duration
-  /** How long a dead holder of a lock that the kernel does not free keeps it. Zero. */
-  readonly staleLock?: Duration.Duration
+export interface CustodyLimits {
+  /** How long the writes of one hold may take in addition. */
+  readonly writes?: Duration.Duration
+  /** The longest that a redemption may take. */
+  readonly redeem?: Duration.Duration
+  /** How long a holder that died keeps the lock. */
+  readonly afterDeath?: Duration.Duration
 }
 
 /**
- * The longest time that a process may legally hold a tenant's lock.
+ * The longest time that a process may legally hold a tenant.
  *
  * @since 0.1.0
  * @category getters
  */
-export const longestHold = (policy: RefreshPolicy["Type"], store: StoreDemands = {}): Duration.Duration =>
+export const longestHold = (policy: RefreshPolicy["Type"], limits: CustodyLimits = {}): Duration.Duration =>
   policy.redeemLimit.pipe(
     Duration.sum(policy.aggregateLockTimeout),
     Duration.sum(policy.persistRetry),
-    Duration.sum(store.keyring === true ? Duration.times(policy.keyringTimeout, 3) : Duration.zero)
+    Duration.sum(limits.writes ?? Duration.zero)
   )
 
-/** What a redemption leaves of the time that another tool waits, to persist and to release. */
-const TOOL_SPARE = Duration.seconds(5)
-
-const redeemCap = (store: StoreDemands): Duration.Duration =>
-  store.toolWait === undefined ? Duration.infinity : Duration.subtract(store.toolWait, TOOL_SPARE)
-
 /**
- * The bounds that are used for a store where nothing else is said: those of `defaults`, with a shorter `redeemLimit` or
- * a longer `lockTimeout` where the store demands it.
+ * The bounds that are used with a custody where nothing else is said: those of `defaults`, with a shorter `redeemLimit` or
+ * a longer `lockTimeout` where the custody needs it.
  *
  * @since 0.1.0
  * @category defaults
  */
-export const defaultsFor = (store: StoreDemands): RefreshPolicy["Type"] => {
-  const redeemLimit = Duration.min(defaults.redeemLimit, redeemCap(store))
+export const defaultsFor = (limits: CustodyLimits): RefreshPolicy["Type"] => {
+  const redeemLimit = Duration.min(defaults.redeemLimit, limits.redeem ?? Duration.infinity)
   const policy = { ...defaults, redeemLimit, providerTimeout: Duration.min(defaults.providerTimeout, redeemLimit) }
   const spare = Duration.subtract(defaults.lockTimeout, longestHold(defaults))
-  const lockTimeout = longestHold(policy, store).pipe(
-    Duration.sum(store.staleLock ?? Duration.zero),
+  const lockTimeout = longestHold(policy, limits).pipe(
+    Duration.sum(limits.afterDeath ?? Duration.zero),
     Duration.sum(spare)
   )
   return { ...policy, lockTimeout: Duration.max(defaults.lockTimeout, lockTimeout) }
@@ -130,9 +128,9 @@ const MAY_BE_ZERO: ReadonlySet<string> = new Set(["margin", "staleWait", "quietT
  */
 export const make = (
   options: Partial<RefreshPolicy["Type"]> = {},
-  store: StoreDemands = {}
+  limits: CustodyLimits = {}
 ): Either.Either<RefreshPolicy["Type"], ConfigError.ConfigError> => {
-  const policy = { ...defaultsFor(store), ...options }
+  const policy = { ...defaultsFor(limits), ...options }
   for (const [name, value] of Object.entries(policy)) {
     if (!Duration.isDuration(value)) continue
     if (!Duration.isFinite(value)) return Either.left(invalid(variable(name), `${name} must end`))
@@ -140,23 +138,26 @@ export const make = (
       return Either.left(invalid(variable(name), `${name} must be longer than nothing`))
     }
   }
-  const hold = Duration.sum(longestHold(policy, store), store.staleLock ?? Duration.zero)
+  const { afterDeath, redeem = Duration.infinity, writes } = limits
+  const hold = Duration.sum(longestHold(policy, limits), afterDeath ?? Duration.zero)
   if (Duration.lessThanOrEqualTo(policy.lockTimeout, hold)) {
+    const more = [
+      ...(writes === undefined ? [] : [` + ${Duration.format(writes)} that this store's writes may take`]),
+      ...(afterDeath === undefined ? [] : [` + ${Duration.format(afterDeath)} that a dead holder keeps it`])
+    ]
     return Either.left(invalid(
       "LOCK_TIMEOUT",
       `lockTimeout (${Duration.format(policy.lockTimeout)}) must be longer than the longest legal hold (${
         Duration.format(hold)
-      }): redeemLimit + aggregateLockTimeout + persistRetry${store.keyring === true ? " + 3 × keyringTimeout" : ""}${
-        store.staleLock === undefined ? "" : ` + ${Duration.format(store.staleLock)} that a dead holder keeps it`
-      }`
+      }): redeemLimit + aggregateLockTimeout + persistRetry${more.join("")}`
     ))
   }
-  if (Duration.greaterThan(policy.redeemLimit, redeemCap(store))) {
+  if (Duration.greaterThan(policy.redeemLimit, redeem)) {
     return Either.left(invalid(
       "REDEEM_LIMIT",
       `redeemLimit (${Duration.format(policy.redeemLimit)}) must be at most ${
-        Duration.format(redeemCap(store))
-      }: the tool that shares this store waits no longer for its lock`
+        Duration.format(redeem)
+      }: another program that shares this store waits no longer for its lock`
     ))
   }
   if (Duration.greaterThan(Duration.times(policy.quietTime, 2), policy.redeemLimit)) {
@@ -226,7 +227,7 @@ const configWith = (defaults: RefreshPolicy["Type"]): Config.Config<RefreshPolic
       ),
       persistRetry: bound("PERSIST_RETRY", defaults.persistRetry, "how long persisting an answer is tried again"),
       revokeTimeout: bound("REVOKE_TIMEOUT", defaults.revokeTimeout, "bound of a best-effort revocation"),
-      keyringTimeout: bound("KEYRING_TIMEOUT", defaults.keyringTimeout, "bound of one keyring call"),
+      returnWait: bound("RETURN_WAIT", defaults.returnWait, "how long a retry waits for a holder that was cut off"),
       lockTimeout: bound("LOCK_TIMEOUT", defaults.lockTimeout, "how long a caller waits for another process's refresh"),
       serveUnpersisted: Config.withDefault(Config.boolean("SERVE_UNPERSISTED"), defaults.serveUnpersisted)
     }),
@@ -242,13 +243,13 @@ const configWith = (defaults: RefreshPolicy["Type"]): Config.Config<RefreshPolic
 export const config: Config.Config<RefreshPolicy["Type"]> = configWith(defaults)
 
 /**
- * The bounds that the environment names and, for the rest, those that suit a store, checked.
+ * The bounds that the environment names and, for the rest, those that suit a custody, checked.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layerFromEnvFor = (store: StoreDemands): Layer.Layer<RefreshPolicy, ConfigError.ConfigError> =>
-  Layer.effect(RefreshPolicy, Effect.flatMap(configWith(defaultsFor(store)), (policy) => make(policy, store)))
+export const layerFromEnvFor = (limits: CustodyLimits): Layer.Layer<RefreshPolicy, ConfigError.ConfigError> =>
+  Layer.effect(RefreshPolicy, Effect.flatMap(configWith(defaultsFor(limits)), (policy) => make(policy, limits)))
 
 /**
  * The bounds that the environment names, checked.

@@ -3,6 +3,7 @@
  */
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
+import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type { Credential } from "./Credential.js"
@@ -32,8 +33,11 @@ export type RedeemAnswer = Data.TaggedEnum<{
   ServerError: { readonly retryAfter: Option.Option<number>; readonly detail: string }
   /** Not a byte of the request left: name resolution, refused or unreachable connection, TLS verification. */
   NeverSent: { readonly detail: string }
-  /** Sent, and no whole answer was read, or a 2xx that holds no access token: the token may be consumed. */
-  Unknown: { readonly detail: string }
+  /**
+   * Sent, and no whole answer was read, or a 2xx that holds no access token: the token may be consumed. `answered` tells
+   * that a whole answer was read.
+   */
+  Unknown: { readonly detail: string; readonly answered: boolean }
 }>
 
 /**
@@ -90,8 +94,11 @@ export interface PreparedRedemption {
   /**
    * Sends the refresh token once, on a fresh connection, following no redirect, and reads the whole answer. Never
    * fails; interruption aborts the request. Run again for the one retry of an unknown outcome.
+   *
+   * Answers by `limit` and a short grace, in which it looks at what has arrived by then: a process that was stopped finds
+   * its timers before its sockets.
    */
-  readonly redeem: Effect.Effect<RedeemAnswer>
+  readonly redeem: (limit: Duration.Duration) => Effect.Effect<RedeemAnswer>
 }
 
 /**

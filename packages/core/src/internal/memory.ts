@@ -1,13 +1,13 @@
 /**
  * What this process knows of each tenant: the credential that it served last, and how old that is by a clock that
- * nobody can set.
+ * cannot be set.
  */
 import type * as Clock from "effect/Clock"
 import * as Option from "effect/Option"
 import * as Credential from "../Credential.js"
+import * as Demand from "../Demand.js"
 import * as Freshness from "../Freshness.js"
 import type { TenantId } from "../TenantId.js"
-import * as Wanted from "./wanted.js"
 
 export interface Remembered {
   readonly stored: Credential.Stored
@@ -55,10 +55,10 @@ export const hasEnded = (remembered: Remembered, clock: Clock.Clock, spare: numb
     (endsAt) => clock.unsafeCurrentTimeNanos() + BigInt(Math.round(spare)) * 1_000_000n >= endsAt
   )
 
-/** Whether the remembered credential is what was wanted, by both clocks. */
-export const meets = (remembered: Remembered, wanted: Wanted.Wanted, margin: number, clock: Clock.Clock): boolean => {
+/** Whether the remembered credential meets the demand, by both clocks. */
+export const meets = (remembered: Remembered, demand: Demand.Demand, margin: number, clock: Clock.Clock): boolean => {
   const { credential } = remembered.stored
-  const spare = Math.max(Freshness.effectiveMargin(Credential.lifetime(credential), margin), wanted.minTtl)
-  return Wanted.isMetBy(wanted, credential, { now: clock.unsafeCurrentTimeMillis(), margin }) &&
+  const spare = Math.max(Freshness.effectiveMargin(Credential.lifetime(credential), margin), demand.minTtl)
+  return Demand.isMetBy(demand, credential, { now: clock.unsafeCurrentTimeMillis(), margin }) &&
     !hasEnded(remembered, clock, spare)
 }

@@ -1,10 +1,20 @@
 /**
- * What may be written into a journal: pure transitions, each of which keeps what the next holder of the lock must know.
+ * What may be changed in a journal: pure functions, each of which keeps what the next holder of the tenant must know,
+ * and the questions that a journal answers.
  */
 import * as Option from "effect/Option"
 import type { Credential } from "../Credential.js"
 import type { ProcessIdentity } from "../Host.js"
-import { Cooldown, type Intent, JournalRecord, Mark, Outcome, Rest, Retired } from "../RefreshJournal.js"
+import {
+  Cooldown,
+  type Intent,
+  JournalRecord,
+  LoginIdentity,
+  Mark,
+  Outcome,
+  Rest,
+  Retired
+} from "../RefreshJournal.js"
 
 const KEEP_RETIRED = 64
 const KEEP_OUTCOMES = 50
@@ -38,7 +48,20 @@ export const retire = (journal: JournalRecord, fingerprint: string, generation: 
       retired: [Retired.make({ fingerprint, generation, at }), ...journal.retired].slice(0, KEEP_RETIRED)
     })
 
-/** Also settles an intent whose holder died between persist and settle: its token is known to be exchanged. */
+/** Whether the token of an intent may have been consumed. An answered 5xx alone is no reason to distrust it. */
+const mayBeConsumed = (intent: Intent): boolean => intent.state === "consumed" || intent.sends > 0
+
+/** Retires the token of an open intent, so that a restored file does not bring it back once the intent is gone. */
+export const retireIntent = (journal: JournalRecord, generation: number, now: number): JournalRecord =>
+  Option.match(Option.filter(journal.intent, mayBeConsumed), {
+    onNone: () => journal,
+    onSome: (intent) => retire(journal, intent.fingerprint, generation, now)
+  })
+
+/**
+ * Takes into the journal what the stored record tells: an intent whose holder died between the write of the store and
+ * that of the journal is settled, and so is one of a token that is not the stored one any more.
+ */
 export const absorb = (
   journal: JournalRecord,
   credential: Credential,
@@ -53,9 +76,28 @@ export const absorb = (
           ? journal
           : update(journal, { intent: Option.none() })
       }
-      return update(retire(journal, intent.fingerprint, credential.generation, now), { intent: Option.none() })
+      const wroteStored = Option.contains(credential.lastRedeem, intent.attempt)
+      return update(retireIntent(journal, credential.generation, now), {
+        intent: Option.none(),
+        login: wroteStored ? continued(journal, intent.fingerprint, fingerprint) : journal.login
+      })
     }
   })
+
+/** The login that goes on with another refresh token. One that was never named is named after the token before. */
+export const continued = (
+  journal: JournalRecord,
+  from: string,
+  to: Option.Option<string>
+): JournalRecord["login"] => {
+  const fingerprint = Option.getOrElse(to, () => from)
+  return Option.some(
+    Option.match(Option.filter(journal.login, (login) => login.fingerprint === from), {
+      onNone: () => LoginIdentity.make({ name: from, fingerprint }),
+      onSome: ({ name }) => LoginIdentity.make({ name, fingerprint })
+    })
+  )
+}
 
 export const note = (journal: JournalRecord, self: ProcessIdentity, entry: {
   readonly at: number
@@ -159,7 +201,7 @@ export const mark = (
 export const rest = (journal: JournalRecord, fingerprint: string, until: number, now: number): JournalRecord =>
   update(journal, { intent: Option.none(), rest: Option.some(Rest.make({ fingerprint, setAt: now, until })) })
 
-/** A new record took the place of whatever the journal was about. */
+/** A new record took the place of the one that the journal was about. */
 export const clear = (journal: JournalRecord, generation: number): JournalRecord =>
   update(journal, {
     generation: Math.max(journal.generation, generation),

@@ -1,3 +1,4 @@
+/** What a captured answer makes of a stored record. */
 import * as Option from "effect/Option"
 import * as Credential from "../Credential.js"
 import type { CapturedAnswer } from "../RefreshJournal.js"
@@ -28,3 +29,23 @@ export const merge = (
     generation,
     lastRedeem: Option.some(answer.attempt)
   })
+
+/** Whether the record was written by this very answer: a write that is reported as failed may have arrived. */
+export const wrote = (answer: CapturedAnswer, credential: Credential.Credential): boolean =>
+  Option.contains(credential.lastRedeem, answer.attempt)
+
+/**
+ * Whether the record is newer than an answer that left its refresh token as it was. Such a token can be redeemed again
+ * by another process while the answer waits, and the newer answer is never written over.
+ */
+export const isOutdated = (answer: CapturedAnswer, credential: Credential.Credential): boolean => {
+  const leavesToken = Option.isNone(answer.grant.refreshToken) ||
+    Credential.isSameSecret(answer.grant.refreshToken, credential.refreshToken)
+  if (!leavesToken || wrote(answer, credential)) return false
+  return Option.exists(credential.obtainedAt, (at) =>
+    at > answer.obtainedAt ||
+    // Seconds are coarse. Another attempt wrote it since the answer's own request was made.
+    at === answer.obtainedAt &&
+      Option.isSome(credential.lastRedeem) &&
+      Option.getOrNull(credential.lastRedeem) !== Option.getOrNull(answer.over))
+}
