@@ -119,7 +119,7 @@ export const make: Effect.Effect<MemoryCustody> = Effect.gen(function*() {
       taken,
       since,
       read: () => read(tenant),
-      reserve: () => fenced(Effect.void),
+      reserve: () => Effect.void,
       begin: (journal, over) =>
         fenced(Effect.sync(() => {
           const moved = !Option.exists(entry.stored, ({ credential }) =>
