@@ -75,6 +75,8 @@ export interface Settlement {
  * @category models
  */
 export interface Commit<A> {
+  /** Names the act in spans. */
+  readonly act: "refresh" | "login" | "logout"
   /** Pure: decides on the record that is there at that moment. Asked again where the store must begin again. */
   readonly decide: (current: Option.Option<Stored>) => Change<A>
   /** Says what the journal records of it; `None` leaves the journal alone. */

@@ -152,7 +152,10 @@ export const fromParts = ({ journal, lock, store }: Parts): Custody["Type"] => {
             const settlement = commit.settle(done.value)
             const settled = Option.isNone(settlement)
               ? Either.void
-              : yield* Effect.either(note(tenant)(settlement.value.journal, { discard: settlement.value.discard }))
+              : yield* note(tenant)(settlement.value.journal, { discard: settlement.value.discard }).pipe(
+                Effect.withSpan(`lockstep.${commit.act}.settle`),
+                Effect.either
+              )
             return { value: done.value, settled } satisfies Committed<typeof done.value>
           }),
         note: note(tenant),

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { assertEquals, deepStrictEqual } from "@effect/vitest/utils"
 import * as Credential from "@lockstep/core/Credential"
 import { LockTarget } from "@lockstep/core/CredentialLock"
-import { Change, CredentialStore } from "@lockstep/core/CredentialStore"
+import { Change, WritableStore } from "@lockstep/core/WritableStore"
 import { CredentialStoreError } from "@lockstep/core/Errors"
 import { JournalRecord, RefreshJournal } from "@lockstep/core/RefreshJournal"
 import { RevokeAnswer } from "@lockstep/core/TokenEndpoint"
@@ -326,7 +326,7 @@ describe("a logout", () => {
       let isFull = false
       const machine = yield* Scenario.expiredLogin({
         wrapStore: (store) =>
-          CredentialStore.of({
+          WritableStore.of({
             ...store,
             modify: (one, decide) =>
               isFull

@@ -11,7 +11,7 @@ const { tenant } = MemoryMachine
 const begun = Effect.gen(function*() {
   const machine = yield* Scenario.expiredLogin()
   const stored = Effect.map(Effect.orDie(machine.store.get(tenant)), Option.getOrThrow)
-  const name = Lineage.of(machine.host, yield* stored)
+  const name = Lineage.of(machine.host, yield* stored, yield* machine.journal.read(tenant))
   const isStill = Effect.zipWith(
     stored,
     Effect.orDie(machine.journal.read(tenant)),

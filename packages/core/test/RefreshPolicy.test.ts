@@ -9,8 +9,8 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 
 const millis = (text: string) => Option.getOrNull(Option.map(RefreshPolicy.parseDuration(text), Duration.toMillis))
-const isAccepted = (options: Partial<RefreshPolicy.RefreshPolicy["Type"]>, store?: RefreshPolicy.StoreDemands) =>
-  Either.isRight(RefreshPolicy.make(options, store))
+const isAccepted = (options: Partial<RefreshPolicy.RefreshPolicy["Type"]>, limits?: RefreshPolicy.CustodyLimits) =>
+  Either.isRight(RefreshPolicy.make(options, limits))
 const fromEnv = (variables: Record<string, string>) =>
   Effect.provide(RefreshPolicy.RefreshPolicy, RefreshPolicy.layerFromEnv).pipe(
     Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables)), { pathDelim: "_" }))
@@ -45,9 +45,9 @@ describe("make", () => {
   it("accepts the defaults, and waits longer for what may be held longer", () => {
     const stores = {
       file: [{}, 22_000, 30_000],
-      keyring: [{ keyring: true }, 37_000, 45_000],
-      "a tool that waits 15 s": [{ toolWait: Duration.seconds(15) }, 17_000, 30_000],
-      "a lock that outlives its holder by 60 s": [{ staleLock: Duration.seconds(60) }, 22_000, 90_000]
+      "a store whose writes take 15 s more": [{ writes: Duration.seconds(15) }, 37_000, 45_000],
+      "a tool that waits 15 s": [{ redeem: Duration.seconds(10) }, 17_000, 30_000],
+      "a lock that outlives its holder by 60 s": [{ afterDeath: Duration.seconds(60) }, 22_000, 90_000]
     } as const
     for (const [name, [store, hold, lockTimeout]] of Object.entries(stores)) {
       const policy = RefreshPolicy.defaultsFor(store)
@@ -59,17 +59,17 @@ describe("make", () => {
   })
 
   it("refuses a waiter that could give up on a holder whose store is slow, or on what a dead one left", () => {
-    assert.isFalse(isAccepted({ lockTimeout: Duration.seconds(37) }, { keyring: true }))
-    assert.isTrue(isAccepted({ lockTimeout: Duration.seconds(38) }, { keyring: true }))
-    assert.isFalse(isAccepted({ lockTimeout: Duration.seconds(82) }, { staleLock: Duration.seconds(60) }))
-    assert.isTrue(isAccepted({ lockTimeout: Duration.seconds(83) }, { staleLock: Duration.seconds(60) }))
+    assert.isFalse(isAccepted({ lockTimeout: Duration.seconds(37) }, { writes: Duration.seconds(15) }))
+    assert.isTrue(isAccepted({ lockTimeout: Duration.seconds(38) }, { writes: Duration.seconds(15) }))
+    assert.isFalse(isAccepted({ lockTimeout: Duration.seconds(82) }, { afterDeath: Duration.seconds(60) }))
+    assert.isTrue(isAccepted({ lockTimeout: Duration.seconds(83) }, { afterDeath: Duration.seconds(60) }))
   })
 
   it("refuses a redemption that the tool which shares the store would not wait for", () => {
-    const hermes = { toolWait: Duration.seconds(15) }
+    const hermes = { redeem: Duration.seconds(10) }
     assert.isTrue(isAccepted({ redeemLimit: Duration.seconds(10) }, hermes))
     assert.isFalse(isAccepted({ redeemLimit: Duration.seconds(11) }, hermes))
-    assert.isTrue(isAccepted({ redeemLimit: Duration.seconds(15) }, { toolWait: Duration.seconds(20) }))
+    assert.isTrue(isAccepted({ redeemLimit: Duration.seconds(15) }, { redeem: Duration.seconds(15) }))
   })
 
   it("refuses a waiter that could give up on a legal holder", () => {

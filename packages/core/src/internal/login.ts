@@ -96,6 +96,7 @@ export const make = (replacing: Replacing) => {
     decide: (present: Option.Option<Stored>) => Change<Either.Either<Placed, Refusal>>
   ): Effect.Effect<Either.Either<Placed, Refusal>, CommitError> =>
     held.commit({
+      act: "login",
       decide,
       onDurable: (placed) => Either.isRight(placed) ? Metrics.loggedIn(tenant) : Effect.void,
       settle: Either.match({

@@ -40,6 +40,7 @@ export const make = (replacing: Replacing) => {
         yield* held.note(JournalChange.update(journal, { generation: credential.generation }))
       }
       const { settled, value: gone } = yield* held.commit({
+        act: "logout",
         // By its token, too, for programs that know nothing of versions.
         decide: (current) =>
           Option.exists(

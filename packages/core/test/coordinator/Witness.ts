@@ -3,19 +3,31 @@
  */
 import type { Credential } from "@lockstep/core/Credential"
 import type { Lease } from "@lockstep/core/CredentialLock"
-import type { Change, CredentialStore } from "@lockstep/core/CredentialStore"
+import type { Change, WritableStore } from "@lockstep/core/WritableStore"
 import { CredentialStoreError } from "@lockstep/core/Errors"
-import * as Host from "@lockstep/core/Host"
+import * as Fingerprint from "@lockstep/core/Fingerprint"
 import type { TenantId } from "@lockstep/core/TenantId"
-import type { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
+import { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
 import type { MemoryMachine } from "@lockstep/testkit/memory/MemoryMachine"
 import type { Ports } from "@lockstep/testkit/memory/MortalProcess"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 
 /** Which calls fail, each for so many times. */
 export type Fault = "get" | "modify" | "prepare" | "write" | "reserve" | "keep"
+
+/** A request that the endpoint gives up at its limit, as every endpoint must. */
+const bounded = (limit: Duration.Duration, request: Effect.Effect<RedeemAnswer>): Effect.Effect<RedeemAnswer> =>
+  request.pipe(
+    Effect.disconnect,
+    Effect.timeoutTo({
+      duration: limit,
+      onSuccess: (answer) => answer,
+      onTimeout: () => RedeemAnswer.Unknown({ detail: "no answer within the limit", answered: false })
+    })
+  )
 
 interface Send {
   readonly pid: number
@@ -164,14 +176,14 @@ export const make = (machine: MemoryMachine, clock: {
 
   const ports = (pid: number): Ports => {
     const { journal, lock, store } = machine
-    const modify: CredentialStore["Type"]["modify"] = (tenant, decide) =>
+    const modify: WritableStore["Type"]["modify"] = (tenant, decide, options) =>
       Effect.zipRight(
         failing("modify"),
         store.modify(tenant, (current) => {
           const change = decide(current)
           judge(pid, tenant, Option.map(current, (one) => one.credential), change)
           return change
-        })
+        }, options)
       )
     return {
       store: {
@@ -183,7 +195,7 @@ export const make = (machine: MemoryMachine, clock: {
               of(tenant).lockedReads.add(secret(Option.flatMap(found, (one) => one.credential.refreshToken)))
             })),
         modify,
-        prepare: (tenant) => Effect.zipRight(failing("prepare"), store.prepare(tenant))
+        prepare: (tenant, options) => Effect.zipRight(failing("prepare"), store.prepare(tenant, options))
       },
       lock: {
         ...lock,
@@ -197,6 +209,7 @@ export const make = (machine: MemoryMachine, clock: {
               dossier.replacementsBefore = dossier.replacements
               dossier.lockedReads.clear()
               return {
+                lost: lease.lost,
                 release: (how) =>
                   Effect.suspend(() => {
                     dossier.holder = undefined
@@ -214,7 +227,7 @@ export const make = (machine: MemoryMachine, clock: {
             Effect.tap(journal.write(tenant, record), () =>
               Effect.sync(() => {
                 for (const token of of(tenant).refreshTokens) {
-                  const fingerprint = Host.fingerprint(machine.host, Redacted.make(token))
+                  const fingerprint = Fingerprint.of(machine.host, Redacted.make(token))
                   if (record.retired.some((one) => one.fingerprint === fingerprint)) of(tenant).consumed.add(token)
                 }
               }))
@@ -236,7 +249,7 @@ export const make = (machine: MemoryMachine, clock: {
         ...machine.server.service,
         prepare: (tenant, credential) =>
           Effect.map(machine.server.service.prepare(tenant, credential), ({ redeem }) => ({
-            redeem: Effect.gen(function*() {
+            redeem: (limit) => bounded(limit, Effect.gen(function*() {
               const token = secret(credential.refreshToken)
               judgeSend(pid, tenant, token, yield* clock.now)
               const send: Send = { pid, token }
@@ -247,7 +260,7 @@ export const make = (machine: MemoryMachine, clock: {
                 send.shifts ??= clock.shifts()
               })
               return yield* Effect.sleep(latency / 2).pipe(
-                Effect.zipRight(redeem),
+                Effect.zipRight(redeem(limit)),
                 Effect.tap((answer) =>
                   Effect.sync(() => {
                     if (answer._tag === "Granted") {
@@ -264,7 +277,7 @@ export const make = (machine: MemoryMachine, clock: {
                 ),
                 Effect.ensuring(ended)
               )
-            })
+            }))
           }))
       }
     }

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Credential from "@lockstep/core/Credential"
 import { LockTarget } from "@lockstep/core/CredentialLock"
-import { Change } from "@lockstep/core/CredentialStore"
+import { Change } from "@lockstep/core/WritableStore"
 import { RefreshEvent } from "@lockstep/core/RefreshCoordinator"
 import * as ControlledLock from "@lockstep/testkit/memory/ControlledLock"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"

@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { WritableStore } from "@lockstep/core/WritableStore"
 import { CredentialStoreError } from "@lockstep/core/Errors"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
 import * as Effect from "effect/Effect"
@@ -10,9 +10,9 @@ import { forgetful } from "./forgetful.js"
 
 const { tenant, valueOf } = MemoryMachine
 
-const arriving = (store: CredentialStore["Type"]): CredentialStore["Type"] => {
+const arriving = (store: WritableStore["Type"]): WritableStore["Type"] => {
   let failures = 0
-  return CredentialStore.of({
+  return WritableStore.of({
     ...store,
     modify: (one, decide) =>
       Effect.flatMap(store.modify(one, decide), (value) =>
@@ -26,7 +26,7 @@ it.scoped.each(
   [
     ["a store of ours", arriving],
     // Nothing in the record tells whose it is, but for its tokens.
-    ["another tool's file", (store: CredentialStore["Type"]) => forgetful(arriving(store))]
+    ["another tool's file", (store: WritableStore["Type"]) => forgetful(arriving(store))]
   ] as const
 )(
   "in %s a write that arrived although it was reported as failed is our own and not revoked",

@@ -1,5 +1,5 @@
 import * as Credential from "@lockstep/core/Credential"
-import type { CredentialStore } from "@lockstep/core/CredentialStore"
+import type { WritableStore } from "@lockstep/core/WritableStore"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -14,12 +14,12 @@ const forgotten = ({ credential }: Credential.Stored): Credential.Stored => ({
 })
 
 /** A store like another tool's file. */
-export const forgetful = (store: CredentialStore["Type"]): CredentialStore["Type"] => ({
+export const forgetful = (store: WritableStore["Type"]): WritableStore["Type"] => ({
   ...store,
   get: (tenant) => Effect.map(store.get(tenant), Option.map(forgotten)),
-  modify: (tenant, decide) =>
+  modify: (tenant, decide, options) =>
     store.modify(tenant, (current) => {
       const change = decide(Option.map(current, forgotten))
       return change._tag === "Put" ? { ...change, value: (stored) => change.value(forgotten(stored)) } : change
-    })
+    }, options)
 })

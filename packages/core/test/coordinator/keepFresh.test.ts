@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Change } from "@lockstep/core/CredentialStore"
+import { Change } from "@lockstep/core/WritableStore"
 import { RefreshJournal } from "@lockstep/core/RefreshJournal"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
 import * as WallClock from "@lockstep/testkit/memory/WallClock"

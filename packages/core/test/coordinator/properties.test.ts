@@ -90,7 +90,7 @@ const HARMFUL: ReadonlyArray<Behaviour> = [
   { _tag: "ConsumeAndLose" },
   { _tag: "Hang", consume: true },
   { _tag: "Hang", consume: false },
-  answered(RedeemAnswer.Unknown({ detail: "" })),
+  answered(RedeemAnswer.Unknown({ detail: "", answered: false })),
   answered(RedeemAnswer.Terminal({ reason: "InvalidGrant", detail: "" })),
   answered(RedeemAnswer.Rejected({ reason: "Entitlement", detail: "" }))
 ]

@@ -65,15 +65,30 @@ describe("a terminal answer", () => {
   it.scoped("about a record that is replaced again and again ends it after the second time", () =>
     Effect.gen(function*() {
       const machine = yield* Scenario.expiredLogin()
+      const answer = RedeemAnswer.Terminal({ reason: "InvalidGrant", detail: "invalid_grant" })
+      const gates = yield* Effect.all([Deferred.make<void>(), Deferred.make<void>()])
+      for (const gate of gates) machine.server.next({ _tag: "AnswerLate", gate, answer })
+      const caller = yield* Effect.fork(failing((yield* processOn(machine)).accessToken(tenant)))
+      for (const gate of gates) {
+        yield* Queue.take(machine.server.arrivals)
+        yield* machine.write(tenant, machine.server.issue(Scenario.EXPIRED))
+        yield* Deferred.succeed(gate, undefined)
+      }
+      assert.strictEqual(yield* Fiber.join(caller), "CredentialStoreError(Superseded)")
+      assert.strictEqual(machine.server.requests.length, 2)
+    }))
+
+  it.scoped("is not asked for where the record is replaced before the request, again and again", () =>
+    Effect.gen(function*() {
+      const machine = yield* Scenario.expiredLogin()
       machine.server.prepare = Effect.asVoid(
         Effect.suspend(() => machine.write(tenant, machine.server.issue(Scenario.EXPIRED)))
       )
-      for (const _ of [1, 2, 3]) machine.server.next(Scenario.INVALID_GRANT)
       assert.strictEqual(
         yield* failing((yield* processOn(machine)).accessToken(tenant)),
         "CredentialStoreError(Superseded)"
       )
-      assert.strictEqual(machine.server.requests.length, 2)
+      assert.deepStrictEqual(machine.server.requests, [])
     }))
 })
 

@@ -2,7 +2,7 @@
 import type { AccessToken } from "@lockstep/core/AccessToken"
 import * as Credential from "@lockstep/core/Credential"
 import type { CredentialExists, RefreshError } from "@lockstep/core/Errors"
-import * as Host from "@lockstep/core/Host"
+import * as Fingerprint from "@lockstep/core/Fingerprint"
 import type { RefreshEvent } from "@lockstep/core/RefreshCoordinator"
 import { CapturedAnswer, Cooldown, Intent, JournalRecord, Mark } from "@lockstep/core/RefreshJournal"
 import { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
@@ -44,7 +44,7 @@ export const INVALID_GRANT: ScriptedTokenEndpoint.Behaviour = {
 /** Sent, and no answer was read; the server never saw it. */
 export const LOST: ScriptedTokenEndpoint.Behaviour = {
   _tag: "Answer",
-  answer: RedeemAnswer.Unknown({ detail: "connection reset" })
+  answer: RedeemAnswer.Unknown({ detail: "connection reset", answered: false })
 }
 
 /** Not a byte was sent. */
@@ -133,7 +133,7 @@ export const agingLogin = (options?: MemoryMachine.Options, fields?: Fields) =>
   })
 
 export const fingerprintOf = (machine: MemoryMachine.MemoryMachine, token: string): string =>
-  Host.fingerprint(machine.host, Redacted.make(token))
+  Fingerprint.of(machine.host, Redacted.make(token))
 
 /** An answer to the refresh token of a machine's first login that was never stored. */
 export const keep = (machine: MemoryMachine.MemoryMachine) =>

@@ -75,7 +75,7 @@ describe("a refusal for good", () => {
         ...machine.server.service,
         prepare: ((...args) =>
           Effect.map(machine.server.service.prepare(...args), ({ redeem }) => ({
-            redeem: Effect.tap(redeem, () =>
+            redeem: (limit) => Effect.tap(redeem(limit), () =>
               Effect.sync(() => {
                 isUnreadable = machine.server.requests.length === 1
               }))
@@ -180,7 +180,7 @@ describe("a defect", () => {
         ...machine.server.service,
         prepare: ((...args) =>
           Effect.map(machine.server.service.prepare(...args), ({ redeem }) => ({
-            redeem: Effect.suspend(() => times++ === 0 ? Effect.die(new Error("a bug")) : redeem)
+            redeem: (limit) => Effect.suspend(() => times++ === 0 ? Effect.die(new Error("a bug")) : redeem(limit))
           }))) as typeof machine.server.service.prepare
       }
       const began = yield* Clock.currentTimeMillis

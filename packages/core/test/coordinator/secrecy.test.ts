@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Credential from "@lockstep/core/Credential"
-import { Change } from "@lockstep/core/CredentialStore"
+import { Change } from "@lockstep/core/WritableStore"
 import { CredentialStoreError, LockUnavailable, type RefreshError } from "@lockstep/core/Errors"
 import { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
 import * as ControlledLock from "@lockstep/testkit/memory/ControlledLock"

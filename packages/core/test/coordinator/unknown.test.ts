@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { assertEquals } from "@effect/vitest/utils"
 import * as Credential from "@lockstep/core/Credential"
 import { LockTarget } from "@lockstep/core/CredentialLock"
-import * as Host from "@lockstep/core/Host"
+import * as Fingerprint from "@lockstep/core/Fingerprint"
 import { Intent, JournalRecord, Retired } from "@lockstep/core/RefreshJournal"
 import { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
 import * as ControlledLock from "@lockstep/testkit/memory/ControlledLock"
@@ -79,7 +79,7 @@ describe("a request whose answer is lost early", () => {
     Effect.gen(function*() {
       const machine = yield* Scenario.expiredLogin()
       const gate = yield* Deferred.make<void>()
-      machine.server.next({ _tag: "AnswerLate", gate, answer: RedeemAnswer.Unknown({ detail: "connection reset" }) })
+      machine.server.next({ _tag: "AnswerLate", gate, answer: RedeemAnswer.Unknown({ detail: "connection reset", answered: false }) })
       const coordinator = yield* processOn(machine)
       const caller = yield* Effect.fork(failing(coordinator.accessToken(tenant)))
       yield* Queue.take(machine.server.arrivals)
@@ -294,7 +294,7 @@ describe("an intent", () => {
           intent: Option.some(Intent.make({
             attempt: "died",
             version,
-            fingerprint: Host.fingerprint(machine.host, Option.getOrThrow(credential.refreshToken)),
+            fingerprint: Fingerprint.of(machine.host, Option.getOrThrow(credential.refreshToken)),
             state: "sending",
             sends: 2,
             ambiguous: false,
@@ -427,7 +427,7 @@ describe("a refresh token that was exchanged already", () => {
     Effect.gen(function*() {
       const machine = yield* Scenario.agingLogin()
       const { journal } = machine
-      const fingerprint = Host.fingerprint(machine.host, Redacted.make("lockstep-rt-0"))
+      const fingerprint = Fingerprint.of(machine.host, Redacted.make("lockstep-rt-0"))
       yield* journal.write(
         tenant,
         JournalRecord.make({

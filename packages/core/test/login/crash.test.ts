@@ -1,7 +1,7 @@
 /** Kills the process that logs in or out before and after every call of a port. */
 import { assert, describe, it } from "@effect/vitest"
 import { LockTarget } from "@lockstep/core/CredentialLock"
-import type { CredentialStore } from "@lockstep/core/CredentialStore"
+import type { WritableStore } from "@lockstep/core/WritableStore"
 import { Intent, JournalRecord } from "@lockstep/core/RefreshJournal"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
 import * as MortalProcess from "@lockstep/testkit/memory/MortalProcess"
@@ -23,7 +23,7 @@ const makeMachine = Effect.gen(function*() {
   const machine = yield* MemoryMachine.make()
   yield* machine.write(tenant, machine.server.issue(Scenario.EXPIRED))
   const generations = [1]
-  const modify: CredentialStore["Type"]["modify"] = (one, decide) =>
+  const modify: WritableStore["Type"]["modify"] = (one, decide) =>
     machine.store.modify(one, (current) => {
       const change = decide(current)
       if (change._tag === "Put") generations.push(change.credential.generation)

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { assertEquals } from "@effect/vitest/utils"
 import { LockTarget } from "@lockstep/core/CredentialLock"
-import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { WritableStore } from "@lockstep/core/WritableStore"
 import { CredentialStoreError, LockUnavailable } from "@lockstep/core/Errors"
 import { ProcessIdentity } from "@lockstep/core/Host"
 import { Intent, JournalRecord, Mark, Retired } from "@lockstep/core/RefreshJournal"
@@ -369,7 +369,7 @@ describe("a store that is given", () => {
       const machine = yield* MemoryMachine.make({
         lock: lock.service,
         wrapStore: (store) =>
-          CredentialStore.of({
+          WritableStore.of({
             ...store,
             prepare: (one) => Effect.zipRight(Effect.sync(() => held.push(lock.isHeld(TENANT))), store.prepare(one))
           })

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { assertEquals } from "@effect/vitest/utils"
 import { LockTarget } from "@lockstep/core/CredentialLock"
-import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { WritableStore } from "@lockstep/core/WritableStore"
 import { CredentialStoreError } from "@lockstep/core/Errors"
 import * as LockWait from "@lockstep/core/LockWait"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
@@ -55,7 +55,7 @@ const machineWithDisk = Effect.gen(function*() {
 const behindAggregate = (lock: ControlledLock.ControlledLock): MemoryMachine.Options => ({
   lock: lock.service,
   wrapStore: (store) =>
-    CredentialStore.of({
+    WritableStore.of({
       ...store,
       modify: (one, decide) =>
         Effect.scoped(Effect.zipRight(
@@ -71,7 +71,7 @@ const behindAggregate = (lock: ControlledLock.ControlledLock): MemoryMachine.Opt
 /** A store that writes, and says that it did not. */
 const lying = (times: () => boolean): MemoryMachine.Options => ({
   wrapStore: (store) =>
-    CredentialStore.of({
+    WritableStore.of({
       ...store,
       modify: (one, decide) =>
         Effect.flatMap(store.modify(one, decide), (answer) => times() ? full : Effect.succeed(answer))

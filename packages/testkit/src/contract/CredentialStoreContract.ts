@@ -8,8 +8,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
 import type * as Credential from "@lockstep/core/Credential"
-import { Change } from "@lockstep/core/CredentialStore"
-import type { CredentialStore } from "@lockstep/core/CredentialStore"
+import { Change } from "@lockstep/core/WritableStore"
+import type { WritableStore } from "@lockstep/core/WritableStore"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
@@ -19,7 +19,7 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Credentials from "./credentials.js"
 
-type Store = CredentialStore["Type"]
+type Store = WritableStore["Type"]
 
 /**
  * What a store can hold, where that is not everything.

@@ -40,8 +40,6 @@ const nameOf = (target: LockTarget): string => {
       return `group ${target.group}`
     case "Tenant":
       return `tenant ${target.tenant}`
-    case "Aggregate":
-      return "aggregate"
   }
 }
 
@@ -79,7 +77,7 @@ export const make: Effect.Effect<ControlledLock> = Effect.gen(function*() {
             const owner = Symbol(name)
             held.set(name, owner)
             taken++
-            return Option.some<Lease>({ release: () => free(name, owner) })
+            return Option.some<Lease>({ lost: Effect.succeedNone, release: () => free(name, owner) })
           })
         ),
       holder: () => Effect.sync(() => self.holder),

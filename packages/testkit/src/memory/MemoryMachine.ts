@@ -5,14 +5,17 @@
  */
 import { Credential } from "@lockstep/core/Credential"
 import * as CredentialLock from "@lockstep/core/CredentialLock"
-import * as CredentialStore from "@lockstep/core/CredentialStore"
+import { CredentialStore } from "@lockstep/core/CredentialStore"
 import * as CredentialWriter from "@lockstep/core/CredentialWriter"
+import * as Custody from "@lockstep/core/Custody"
 import * as Host from "@lockstep/core/Host"
+import * as LockedCustody from "@lockstep/core/LockedCustody"
 import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
 import * as RefreshJournal from "@lockstep/core/RefreshJournal"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import * as TenantId from "@lockstep/core/TenantId"
 import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
+import * as WritableStore from "@lockstep/core/WritableStore"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -28,7 +31,7 @@ import * as ScriptedTokenEndpoint from "./ScriptedTokenEndpoint.js"
  */
 export interface MemoryMachine {
   readonly server: ScriptedTokenEndpoint.ScriptedTokenEndpoint
-  readonly store: CredentialStore.CredentialStore["Type"]
+  readonly store: WritableStore.WritableStore["Type"]
   readonly lock: CredentialLock.CredentialLock["Type"]
   readonly journal: RefreshJournal.RefreshJournal["Type"]
   readonly host: Host.Host["Type"]
@@ -52,10 +55,10 @@ export interface MemoryMachine {
  */
 export interface Options {
   readonly policy?: Partial<RefreshPolicy.RefreshPolicy["Type"]>
-  readonly store?: CredentialStore.MemoryFaults
+  readonly store?: WritableStore.MemoryFaults
   readonly journal?: RefreshJournal.MemoryFaults
   readonly lock?: CredentialLock.CredentialLock["Type"]
-  readonly wrapStore?: (store: CredentialStore.CredentialStore["Type"]) => CredentialStore.CredentialStore["Type"]
+  readonly wrapStore?: (store: WritableStore.WritableStore["Type"]) => WritableStore.WritableStore["Type"]
   readonly wrapJournal?: (journal: RefreshJournal.RefreshJournal["Type"]) => RefreshJournal.RefreshJournal["Type"]
 }
 
@@ -68,16 +71,15 @@ export interface Options {
 export const make = (options: Options = {}): Effect.Effect<MemoryMachine> =>
   Effect.gen(function*() {
     const server = yield* ScriptedTokenEndpoint.make
-    const memory = yield* CredentialStore.makeMemory(options.store)
+    const memory = yield* WritableStore.makeMemory(options.store)
     const store = options.wrapStore?.(memory) ?? memory
     const lock = options.lock ?? (yield* CredentialLock.makeMemory)
     const notes = yield* RefreshJournal.makeMemory(options.journal)
     const journal = options.wrapJournal?.(notes) ?? notes
     const host = yield* Effect.provide(Host.Host, Host.layerMemory)
     const context = Context.empty().pipe(
-      Context.add(CredentialStore.CredentialStore, store),
-      Context.add(CredentialLock.CredentialLock, lock),
-      Context.add(RefreshJournal.RefreshJournal, journal),
+      Context.add(CredentialStore, store),
+      Context.add(Custody.Custody, LockedCustody.fromParts({ lock, store, journal })),
       Context.add(RefreshPolicy.RefreshPolicy, { ...RefreshPolicy.defaults, ...options.policy }),
       Context.add(Host.Host, host),
       Context.add(TokenEndpoint, server.service)
@@ -97,14 +99,14 @@ export const make = (options: Options = {}): Effect.Effect<MemoryMachine> =>
       writer: yield* Effect.provide(CredentialWriter.make, context),
       write: (tenant, credential) =>
         Effect.orDie(memory.modify(tenant, (current) =>
-          CredentialStore.Change.Put({
+          WritableStore.Change.Put({
             credential: Credential.make({
               ...credential,
               generation: Option.match(current, { onNone: () => 0, onSome: (one) => one.credential.generation }) + 1
             }),
             value: (stored) => stored.credential
           }))),
-      erase: (tenant) => Effect.orDie(memory.modify(tenant, () => CredentialStore.Change.Remove({ value: undefined }))),
+      erase: (tenant) => Effect.orDie(memory.modify(tenant, () => WritableStore.Change.Remove({ value: undefined }))),
       read,
       refreshToken: (tenant) =>
         Effect.map(read(tenant), ({ refreshToken }) => Redacted.value(Option.getOrThrow(refreshToken)))

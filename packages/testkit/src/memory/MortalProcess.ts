@@ -4,14 +4,17 @@
  *
  * @since 0.1.0
  */
-import { CredentialLock, type Lease } from "@lockstep/core/CredentialLock"
+import type { CredentialLock, Lease } from "@lockstep/core/CredentialLock"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import * as CredentialWriter from "@lockstep/core/CredentialWriter"
+import { Custody } from "@lockstep/core/Custody"
 import * as Host from "@lockstep/core/Host"
+import * as LockedCustody from "@lockstep/core/LockedCustody"
 import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
-import { RefreshJournal } from "@lockstep/core/RefreshJournal"
+import type { RefreshJournal } from "@lockstep/core/RefreshJournal"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
+import type { WritableStore } from "@lockstep/core/WritableStore"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -26,7 +29,7 @@ import * as Scope from "effect/Scope"
  * @category models
  */
 export interface Ports {
-  readonly store: CredentialStore["Type"]
+  readonly store: WritableStore["Type"]
   readonly lock: CredentialLock["Type"]
   readonly journal: RefreshJournal["Type"]
   readonly endpoint: TokenEndpoint["Type"]
@@ -114,6 +117,7 @@ export const make = (ports: Ports, options: Options): Effect.Effect<MortalProces
         Option.map((lease): Lease => {
           leases.add(lease)
           return {
+            lost: lease.lost,
             release: (how) => inOneStep(Effect.suspend(() => leases.delete(lease) ? lease.release(how) : Effect.void))
           }
         })
@@ -121,18 +125,18 @@ export const make = (ports: Ports, options: Options): Effect.Effect<MortalProces
 
     let ids = 0
     const { sha256 } = yield* Effect.provide(Host.Host, Host.layerMemory)
-    const context = Context.empty().pipe(
-      Context.add(CredentialStore, {
+    const parts: LockedCustody.Parts = {
+      store: {
         ...store,
         get: (tenant) => local("store.get", store.get(tenant)),
-        modify: (tenant, decide) => local("store.modify", store.modify(tenant, decide)),
-        prepare: (tenant) => local("store.prepare", store.prepare(tenant))
-      }),
-      Context.add(CredentialLock, {
+        modify: (tenant, decide, options) => local("store.modify", store.modify(tenant, decide, options)),
+        prepare: (tenant, options) => local("store.prepare", store.prepare(tenant, options))
+      },
+      lock: {
         ...lock,
         tryAcquire: (target) => mortal("lock.tryAcquire", inOneStep(tryAcquire(target)))
-      }),
-      Context.add(RefreshJournal, {
+      },
+      journal: {
         ...journal,
         read: (tenant) => local("journal.read", journal.read(tenant)),
         write: (tenant, record) => local("journal.write", journal.write(tenant, record)),
@@ -140,14 +144,18 @@ export const make = (ports: Ports, options: Options): Effect.Effect<MortalProces
         keepAnswer: (tenant, answer) => local("journal.keepAnswer", journal.keepAnswer(tenant, answer)),
         keptAnswer: (tenant) => local("journal.keptAnswer", journal.keptAnswer(tenant)),
         dropAnswer: (tenant) => local("journal.dropAnswer", journal.dropAnswer(tenant))
-      }),
+      }
+    }
+    const context = Context.empty().pipe(
+      Context.add(CredentialStore, parts.store),
+      Context.add(Custody, LockedCustody.fromParts(parts)),
       Context.add(TokenEndpoint, {
         ...endpoint,
         prepare: (tenant, credential) =>
           mortal(
             "endpoint.prepare",
             Effect.map(endpoint.prepare(tenant, credential), ({ redeem }) => ({
-              redeem: mortal("endpoint.redeem", redeem)
+              redeem: (limit) => mortal("endpoint.redeem", redeem(limit))
             }))
           ),
         revoke: (tenant, credential) => mortal("endpoint.revoke", endpoint.revoke(tenant, credential))

@@ -15,6 +15,7 @@ import {
 } from "@lockstep/core/TokenEndpoint"
 import { TokenGrant } from "@lockstep/core/TokenGrant"
 import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -152,7 +153,7 @@ export const make: Effect.Effect<ScriptedTokenEndpoint> = Effect.gen(function*()
             }
             case "ConsumeAndLose":
               consume(token, now)
-              return Effect.succeed(Answer.Unknown({ detail: "connection reset" }))
+              return Effect.succeed(Answer.Unknown({ detail: "connection reset", answered: false }))
             case "Hang":
               if (behaviour.consume) consume(token, now)
               return Effect.never
@@ -176,7 +177,18 @@ export const make: Effect.Effect<ScriptedTokenEndpoint> = Effect.gen(function*()
   const self: ScriptedTokenEndpoint = {
     service: TokenEndpoint.of({
       traits: () => self.traits,
-      prepare: (_tenant, credential) => Effect.as(Effect.suspend(() => self.prepare), { redeem: redeem(credential) }),
+      prepare: (_tenant, credential) =>
+        Effect.as(Effect.suspend(() => self.prepare), {
+          redeem: (limit: Duration.Duration) =>
+            redeem(credential).pipe(
+              Effect.disconnect,
+              Effect.timeoutTo({
+                duration: limit,
+                onSuccess: (answer): RedeemAnswer => answer,
+                onTimeout: () => Answer.Unknown({ detail: "no answer within the limit of a redemption", answered: false })
+              })
+            )
+        }),
       revoke: (_tenant, credential) =>
         Effect.suspend(() => {
           Option.map(credential.refreshToken, (token) => self.revocations.push(Redacted.value(token)))

@@ -205,6 +205,7 @@ export const make = (transaction: Transaction) => {
       const committed = yield* Effect.either(Effect.withSpan(
         persistently(
           held.commit({
+            act: "refresh",
             decide: decide(options),
             settle,
             onDurable: (persisted) =>

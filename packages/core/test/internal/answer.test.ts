@@ -3,7 +3,7 @@ import { Credential } from "@lockstep/core/Credential"
 import { CapturedAnswer } from "@lockstep/core/RefreshJournal"
 import { TokenGrant } from "@lockstep/core/TokenGrant"
 import * as Schema from "effect/Schema"
-import { merge } from "../../src/internal/merge.js"
+import { merge } from "../../src/internal/answer.js"
 
 const before = {
   vendor: "codex",
