@@ -10,6 +10,7 @@ import { lifetime } from "@lockstep/core/Credential"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import { CredentialExists, type CredentialStoreError, ProviderUnavailable } from "@lockstep/core/Errors"
 import * as Freshness from "@lockstep/core/Freshness"
+import * as Fingerprint from "@lockstep/core/Fingerprint"
 import * as Host from "@lockstep/core/Host"
 import * as RefreshJournal from "@lockstep/core/RefreshJournal"
 import { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
@@ -126,7 +127,7 @@ export const make: Effect.Effect<
       ),
       ({ mark }) =>
         Option.filter(mark, ({ fingerprint }) =>
-          Option.exists(refreshToken, (token) => fingerprint === Host.fingerprint(host, token)))
+          Option.exists(refreshToken, (token) => fingerprint === Fingerprint.of(host, token)))
     )
 
   /** Whether somebody would miss it: the question that the locked read decides, asked before a person is troubled. */
