@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { Home } from "../Home.js"
-import { openOnce } from "../internal/openOnce.js"
+import { agreeOnce } from "../internal/agreeOnce.js"
 import * as SidecarNames from "../SidecarNames.js"
 import { LockFile } from "./LockFile.js"
 import { LockPaths } from "./LockPaths.js"
@@ -20,7 +20,7 @@ const directoryKey = (path: string): string => {
 }
 
 /**
- * The lock files of the home. Trying a lock is a first write: it creates and pins the home.
+ * The lock files of the home. Trying a lock creates the home, and pins nothing.
  *
  * @since 0.1.0
  * @category layers
@@ -36,7 +36,7 @@ export const layer: Layer.Layer<LockPaths, never, Home> = Layer.effect(
       plan: (target) => [
         LockFile.Kernel({ path: Path.join(home.lockDirectory, prefix() + SidecarNames.lock(store, target)) })
       ],
-      prepare: openOnce(home)
+      prepare: agreeOnce(home)
     })
   })
 )
