@@ -74,30 +74,33 @@ describe("NodeHost", () => {
       assert.strictEqual(yield* NodeHost.liveness(identity), "dead")
     }))
 
-  it.scopedLive.skipIf(!canUnshare)("two pid namespaces of one boot take each other's processes for no dead ones", () =>
-    Effect.gen(function*() {
-      const bundle = yield* Bundle.make(new URL("./fixtures/identityWorker.ts", import.meta.url))
-      const env = { PATH: process.env["PATH"] ?? "" }
-      const self = encode(NodeHost.self())
-      const inner = yield* ChildProcess.spawn({
-        program: "unshare",
-        args: ["--pid", "--fork", "--kill-child", process.execPath, bundle],
-        env
+  it.scopedLive.skipIf(!canUnshare)(
+    "two pid namespaces of one boot take each other's processes for no dead ones",
+    () =>
+      Effect.gen(function*() {
+        const bundle = yield* Bundle.make(new URL("./fixtures/identityWorker.ts", import.meta.url))
+        const env = { PATH: process.env["PATH"] ?? "" }
+        const self = encode(NodeHost.self())
+        const inner = yield* ChildProcess.spawn({
+          program: "unshare",
+          args: ["--pid", "--fork", "--kill-child", process.execPath, bundle],
+          env
+        })
+        const { identity } = yield* inner.message(isEvent("identity"))
+        const theirs = Schema.decodeUnknownSync(Host.ProcessIdentity)(identity)
+        assert.strictEqual(theirs.bootId, NodeHost.self().bootId)
+        assert.notDeepEqual(theirs.pidNamespace, NodeHost.self().pidNamespace)
+        assert.strictEqual(yield* NodeHost.liveness(theirs), "unknown")
+        yield* inner.send({ identity: self })
+        assert.strictEqual((yield* inner.message(isEvent("liveness")))["liveness"], "unknown")
+        yield* inner.send({ identity })
+        assert.strictEqual((yield* inner.message(isEvent("liveness")))["liveness"], "alive")
+        yield* inner.signal("SIGKILL")
+        yield* inner.exit
+        // Its namespace is gone, and nothing here tells.
+        assert.strictEqual(yield* NodeHost.liveness(theirs), "unknown")
       })
-      const { identity } = yield* inner.message(isEvent("identity"))
-      const theirs = Schema.decodeUnknownSync(Host.ProcessIdentity)(identity)
-      assert.strictEqual(theirs.bootId, NodeHost.self().bootId)
-      assert.notDeepEqual(theirs.pidNamespace, NodeHost.self().pidNamespace)
-      assert.strictEqual(yield* NodeHost.liveness(theirs), "unknown")
-      yield* inner.send({ identity: self })
-      assert.strictEqual((yield* inner.message(isEvent("liveness")))["liveness"], "unknown")
-      yield* inner.send({ identity })
-      assert.strictEqual((yield* inner.message(isEvent("liveness")))["liveness"], "alive")
-      yield* inner.signal("SIGKILL")
-      yield* inner.exit
-      // Its namespace is gone, and nothing here tells.
-      assert.strictEqual(yield* NodeHost.liveness(theirs), "unknown")
-    }))
+  )
 
   it.scoped("a command is the name of the program or script, and never an argument", () =>
     Effect.gen(function*() {
