@@ -5,7 +5,6 @@
  * @since 0.1.0
  */
 import { ClientRegistrations, RegisteredClient } from "@lockstep/core/ClientRegistrations"
-import type { CredentialLock } from "@lockstep/core/CredentialLock"
 import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -14,6 +13,7 @@ import * as Option from "effect/Option"
 import * as AuthFile from "./AuthFile.js"
 import * as ClientsJson from "./ClientsJson.js"
 import type { Home } from "./Home.js"
+import type { FileLock } from "./locks/FileLock.js"
 
 /**
  * Makes the registrations of a home.
@@ -69,7 +69,7 @@ export const layerOfAuthFile: Layer.Layer<ClientRegistrations, never, AuthFile.A
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<ClientRegistrations, never, Home | CredentialLock | RefreshPolicy> = Layer.provide(
+export const layer: Layer.Layer<ClientRegistrations, never, Home | FileLock | RefreshPolicy> = Layer.provide(
   layerOfAuthFile,
   AuthFile.layer
 )

@@ -24,7 +24,7 @@ import * as Ownership from "./Ownership.js"
 import * as WholeFile from "./WholeFile.js"
 
 /**
- * The kinds of store that a home can have.
+ * The kind of store that a home has: the name of one in `stores/Stores`.
  *
  * @since 0.1.0
  * @category models
@@ -32,20 +32,12 @@ import * as WholeFile from "./WholeFile.js"
 export type StoreKind = typeof StoreKind.Type
 
 /**
- * One of the kinds of store.
+ * The name of a kind of store. A home may have been pinned by a version that knows more of them than this one.
  *
  * @since 0.1.0
  * @category schemas
  */
-export const StoreKind = Schema.Literal("file", "keyring", "secrets")
-
-/**
- * All of them.
- *
- * @since 0.1.0
- * @category constants
- */
-export const STORE_KINDS: ReadonlyArray<StoreKind> = StoreKind.literals
+export const StoreKind = Schema.String.pipe(Schema.pattern(/^[a-z][a-z0-9-]{0,31}$/))
 
 /**
  * What the first write of a home records.

@@ -4,11 +4,11 @@
  *
  * @since 0.1.0
  */
-import { LockTarget } from "@lockstep/core/CredentialLock"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Crypto from "node:crypto"
+import { LockTarget } from "./locks/LockTarget.js"
 
 /** Longest encoded name. With its prefix and a temp file's suffix it stays below 143 bytes, eCryptfs' limit. */
 const MAX_LENGTH = 80
