@@ -16,7 +16,7 @@
  * @since 0.1.0
  */
 import { CredentialLock, type Lease } from "@lockstep/core/CredentialLock"
-import type { LockUnavailable } from "@lockstep/core/Errors"
+import { LockUnavailable } from "@lockstep/core/Errors"
 import type { WaitableLock } from "@lockstep/core/LockWait"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
@@ -169,7 +169,7 @@ export const make = (options: Options = {}): Effect.Effect<FileLock["Type"], nev
           case "Busy":
             return Option.none()
           case "Failed":
-            return yield* attempt.error
+            return yield* new LockUnavailable(attempt.failure)
         }
       })
 

@@ -20,6 +20,18 @@ const directoryKey = (path: string): string => {
 }
 
 /**
+ * The path of a lock file: beside the store, or in a directory of locks that several stores may share. Links of the
+ * store's path are resolved.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const pathOf = (store: string, lockDirectory: string, name: string): string => {
+  const directory = Path.dirname(store)
+  return Path.join(lockDirectory, lockDirectory === directory ? name : `${directoryKey(directory)}.${name}`)
+}
+
+/**
  * The lock files of the home. Trying a lock is a first write: it creates and pins the home.
  *
  * @since 0.1.0
@@ -28,13 +40,11 @@ const directoryKey = (path: string): string => {
 export const layer: Layer.Layer<LockPaths, never, Home> = Layer.effect(
   LockPaths,
   Effect.map(Home, (home) => {
-    const storeDirectory = Path.dirname(home.file)
     const store = Path.basename(home.file)
-    const prefix = () => home.lockDirectory === storeDirectory ? "" : `${directoryKey(storeDirectory)}.`
     return LockPaths.of({
       directory: home.lockDirectory,
       plan: (target) => [
-        LockFile.Kernel({ path: Path.join(home.lockDirectory, prefix() + SidecarNames.lock(store, target)) })
+        LockFile.Kernel({ path: pathOf(home.file, home.lockDirectory, SidecarNames.lock(store, target)) })
       ],
       prepare: openOnce(home)
     })
