@@ -7,7 +7,8 @@
 import * as TenantId from "@lockstep/core/TenantId"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as Crypto from "node:crypto"
+import type * as Crypto from "node:crypto"
+import { createRequire } from "node:module"
 import { LockTarget } from "./locks/LockTarget.js"
 
 /** Longest encoded name. With its prefix and a temp file's suffix it stays below 143 bytes, eCryptfs' limit. */
@@ -17,6 +18,9 @@ const MAX_LENGTH = 80
 const HEAD_LENGTH = 39
 
 const SAFE = /^[a-z0-9._@-]$/
+
+// Few names are long, and every start of the command that waits for a refresh builds one.
+const loadCrypto = (): typeof Crypto => createRequire(import.meta.url)("node:crypto") as typeof Crypto
 
 const hexByte = (byte: number): string => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`
 
@@ -46,7 +50,7 @@ export const encode = (text: string): string => {
     head += point
   }
   // `~` is never left unencoded, so a shortened name equals no other one.
-  return `${head}~${Crypto.createHash("sha256").update(encoded).digest("hex").slice(0, 40)}`
+  return `${head}~${loadCrypto().createHash("sha256").update(encoded).digest("hex").slice(0, 40)}`
 }
 
 /**

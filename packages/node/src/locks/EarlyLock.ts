@@ -8,7 +8,9 @@
  *
  * @since 0.1.0
  */
+import type { TenantId } from "@lockstep/core/TenantId"
 import * as Path from "node:path"
+import * as FlockTable from "../internal/flockTable.js"
 import type { KernelLock } from "../internal/kernelLock.js"
 import * as KoffiFlock from "../internal/koffiFlock.js"
 import * as Sidecar from "../internal/sidecar.js"
@@ -27,6 +29,8 @@ export interface EarlyLock {
   readonly path: string
   /** Tries once: an integer descriptor is the lock, which ends when it is closed. */
   readonly tryLock: () => number | "busy" | "failed"
+  /** Tells one holder from the next, where the system says. */
+  readonly holder: () => string | undefined
   /** Closes the descriptor and wakes the processes that wait for it. */
   readonly unlock: (fd: number) => void
 }
@@ -40,16 +44,12 @@ export interface EarlyLock {
 export const make = ({ lockDirectory, require, store, tenant, trustRemote }: {
   /** The store file, links resolved. */
   readonly store: string
-  readonly tenant: string
+  readonly tenant: TenantId
   readonly lockDirectory: string
   readonly trustRemote: boolean
   readonly require: NodeRequire
 }): EarlyLock | undefined => {
-  const path = HomeLockPaths.pathOf(
-    store,
-    lockDirectory,
-    `${Path.basename(store)}.refresh.${SidecarNames.encode(tenant)}.lock`
-  )
+  const path = HomeLockPaths.pathOf(store, lockDirectory, SidecarNames.tenantLock(Path.basename(store), tenant))
   if (!trustRemote && RemoteFileSystem.findName(lockDirectory) !== undefined) return undefined
   const owner = Ownership.ownerOf(lockDirectory)
   if (!Ownership.mayWrite(owner)) return undefined
@@ -61,6 +61,7 @@ export const make = ({ lockDirectory, require, store, tenant, trustRemote }: {
       const attempt = Sidecar.tryLock(path, owner, kernel)
       return attempt._tag === "Acquired" ? attempt.fd : attempt._tag === "Busy" ? "busy" : "failed"
     },
+    holder: () => FlockTable.holderOf(path),
     unlock: (fd) => Sidecar.unlock(fd, path, { touch: true })
   }
 }
