@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
+import * as Advice from "./Advice.js"
 import * as Argv from "./Argv.js"
 import * as Cli from "./Cli.js"
 import { Ended } from "./Ended.js"
@@ -29,7 +30,7 @@ const execute = Command.run(Cli.root, { name: "lockstep", version: VERSION, exec
 /** Checks what the parser would take for something else, and answers with the level of the log. */
 const checked = ({ args, logLevel }: Argv.Argv): Effect.Effect<LogLevel.LogLevel, UsageError> => {
   if (args.includes("--wizard")) {
-    // The parser's own, which asks whether or not anybody is there.
+    // The parser's own, which asks its questions without a terminal, too.
     return new UsageError({
       reason: "Arguments",
       message: "there is no option --wizard",
@@ -58,7 +59,8 @@ const tell = (cause: Cause.Cause<unknown>, argv: Argv.Argv) =>
     if (report.value.tag === "Unexpected") {
       yield* Effect.logDebug(ErrorReport.frames(cause).join("\n  "))
     }
-    yield* ErrorReport.print(report.value, { json: argv.wantsJson })
+    const advice = Advice.withGlobals(report.value.advice, argv.globals)
+    yield* ErrorReport.print({ ...report.value, advice }, { json: argv.wantsJson })
     return report.value.exitCode
   })
 
@@ -91,7 +93,11 @@ export const run = (line: ReadonlyArray<string>): Effect.Effect<number, never, O
     Effect.withSpan("lockstep.command", {
       attributes: { command: Object.keys(Cli.commands).find((name) => name === argv.command) ?? "none" }
     }),
-    Effect.provide(Layer.merge(ParserEnvironment.layer, CliConfig.layer({ showBuiltIns: false })))
+    Effect.provide(Layer.merge(ParserEnvironment.layer, CliConfig.layer({ showBuiltIns: false }))),
+    Effect.updateService(
+      Output.Output,
+      (output) => Output.Output.of({ ...output, note: (text) => output.note(Advice.withGlobals(text, argv.globals)) })
+    )
   )
 }
 
