@@ -25,8 +25,6 @@ export type Refusal =
  */
 export interface HandOver {
   readonly line: FastLine
-  /** The home, absolute. */
-  readonly home: string
   /** The tenant's lock, which this process holds: its descriptor is the lock. */
   readonly lock: Inherited | undefined
   /** The token that was rejected, already read from standard input. */

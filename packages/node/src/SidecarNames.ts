@@ -8,7 +8,9 @@ import * as TenantId from "@lockstep/core/TenantId"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Crypto from "node:crypto"
+import * as Fs from "node:fs"
 import { createRequire } from "node:module"
+import * as Path from "node:path"
 import { LockTarget } from "./locks/LockTarget.js"
 
 /** Longest encoded name. With its prefix and a temp file's suffix it stays below 143 bytes, eCryptfs' limit. */
@@ -107,6 +109,24 @@ export const lock = (store: string, target: LockTarget): string =>
     Tenant: ({ tenant }) => tenantLock(store, tenant),
     Aggregate: () => aggregateLock(store)
   })
+
+/** A bind mount gives a directory another path, and the same device and inode. */
+const directoryKey = (path: string): string => {
+  const stat = Fs.statSync(path, { throwIfNoEntry: false, bigint: true })
+  return stat === undefined ? "0-0" : `${stat.dev}-${stat.ino}`
+}
+
+/**
+ * The path of a lock file: beside the store, or in a directory of locks that several stores may share. Links of the
+ * store's path are resolved.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const lockPath = (store: string, lockDirectory: string, name: string): string => {
+  const directory = Path.dirname(store)
+  return Path.join(lockDirectory, lockDirectory === directory ? name : `${directoryKey(directory)}.${name}`)
+}
 
 /**
  * Names the journal of one tenant.

@@ -16,7 +16,6 @@ import * as KoffiFlock from "../internal/koffiFlock.js"
 import * as Sidecar from "../internal/sidecar.js"
 import * as Ownership from "../Ownership.js"
 import * as SidecarNames from "../SidecarNames.js"
-import * as HomeLockPaths from "./HomeLockPaths.js"
 import * as RemoteFileSystem from "./RemoteFileSystem.js"
 
 /**
@@ -49,7 +48,7 @@ export const make = ({ lockDirectory, require, store, tenant, trustRemote }: {
   readonly trustRemote: boolean
   readonly require: NodeRequire
 }): EarlyLock | undefined => {
-  const path = HomeLockPaths.pathOf(store, lockDirectory, SidecarNames.tenantLock(Path.basename(store), tenant))
+  const path = SidecarNames.lockPath(store, lockDirectory, SidecarNames.tenantLock(Path.basename(store), tenant))
   if (!trustRemote && RemoteFileSystem.findName(lockDirectory) !== undefined) return undefined
   const owner = Ownership.ownerOf(lockDirectory)
   if (!Ownership.mayWrite(owner)) return undefined
