@@ -65,7 +65,7 @@ export const make = (services: Services.Services) => {
         demand,
         policy,
         expected: hint,
-        held,
+        since: held.since,
         fingerprint: fingerprintOf,
         traits: (credential) => endpoint.traits(tenant, credential)
       })

@@ -1,12 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
-import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
-import { Change, CredentialStore } from "@lockstep/core/CredentialStore"
 import { CredentialStoreError, LockUnavailable } from "@lockstep/core/Errors"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import * as TenantId from "@lockstep/core/TenantId"
+import { Change, WritableStore } from "@lockstep/core/WritableStore"
 import * as FileCredentialStore from "@lockstep/node/FileCredentialStore"
 import * as Home from "@lockstep/node/Home"
+import { FileLock } from "@lockstep/node/locks/FileLock"
+import { LockTarget } from "@lockstep/node/locks/LockTarget"
 import { observe } from "@lockstep/testkit/contract/CredentialLockContract"
 import { credential } from "@lockstep/testkit/contract/credentials"
 import * as ConfigError from "effect/ConfigError"
@@ -200,10 +201,10 @@ describe("what the first write pins", () => {
       yield* put(mover)
       const { busy, lock } = yield* observe((yield* Homes.open(directory)).lock)
       const store = yield* Effect.provide(
-        CredentialStore,
+        WritableStore,
         FileCredentialStore.layer.pipe(
           Layer.provide(Home.layer({ directory })),
-          Layer.provide(Layer.succeed(CredentialLock, lock)),
+          Layer.provide(Layer.succeed(FileLock, lock)),
           Layer.provide(RefreshPolicy.layerDefaults)
         )
       )

@@ -89,6 +89,19 @@ describe("a request whose answer is lost early", () => {
       yield* TestClock.adjust("20 seconds")
       assert.strictEqual(machine.server.requests.length, 1)
     }))
+
+  it.scoped("is not sent again at once where a whole answer was read that holds no token, such as a page", () =>
+    Effect.gen(function*() {
+      const machine = yield* Scenario.expiredLogin()
+      machine.server.next({ _tag: "Answer", answer: RedeemAnswer.Unknown({ detail: "a page", answered: true }) })
+      const coordinator = yield* processOn(machine)
+      assert.strictEqual(yield* failing(coordinator.accessToken(tenant)), "ProviderTimeout(NoAnswer)")
+      assert.strictEqual(machine.server.requests.length, 1)
+      const next = yield* Effect.fork(coordinator.accessToken(tenant))
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(valueOf(yield* Fiber.join(next)), "lockstep-at-1")
+      assert.strictEqual(machine.server.requests.length, 2)
+    }))
 })
 
 describe("a request whose answer is lost late", () => {

@@ -191,8 +191,13 @@ const settle = (home: Pick<Home["Type"], "directory" | "store">, tenant: TenantI
     )
   })
 
-/** What an agent and a holder use of a store. */
-interface Ports {
+/**
+ * What an agent and a holder use of a store.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Ports {
   readonly store: CredentialStore["Type"]
   readonly custody: Custody["Type"]
 }
