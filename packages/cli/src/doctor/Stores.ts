@@ -12,12 +12,14 @@ import { StoreChoice } from "@lockstep/node/stores/StoreChoice"
 import * as StoreDrift from "@lockstep/node/stores/StoreDrift"
 import * as StoreMove from "@lockstep/node/stores/StoreMove"
 import * as WholeFile from "@lockstep/node/WholeFile"
+import { VendorRegistry } from "@lockstep/oauth/VendorRegistry"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as fs from "node:fs"
 import * as Advice from "../Advice.js"
+import * as Beginning from "../login/Beginning.js"
 import * as Times from "../Times.js"
 import * as Finding from "./Finding.js"
 import { Subject } from "./Subject.js"
@@ -119,7 +121,8 @@ export const move = Effect.gen(function*() {
 const lost = (tenant: string, store: string) =>
   Effect.gen(function*() {
     const { home } = yield* NativeHome
-    const login = `log in anew with ${Advice.command("login", tenant)}`
+    const registry = yield* VendorRegistry
+    const login = `log in anew with ${Advice.command(...Beginning.ofName(registry, tenant))}`
     const pin = yield* Effect.orElseSucceed(home.pin, () => Option.none())
     // A home that has a store of its own is refused another one.
     return Option.isSome(pin) || fs.existsSync(home.file)
