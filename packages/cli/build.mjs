@@ -56,8 +56,7 @@ const namedUndici = {
 const place = `const ${URL_OF_CHUNK}=require("node:url").pathToFileURL(__filename).href;`
 
 /** Chunks are imported first, and what is Node's own wherever a module did. */
-const IMPORT =
-  /(?<=^|[;}\n])import(?:\s*(?:([\w$]+)\s*,?)?\s*(?:\*as ([\w$]+)|\{([^}]*)\})?\s*from)?"([^"]+)";/g
+const IMPORT = /(?<=^|[;}\n])import(?:\s*(?:([\w$]+)\s*,?)?\s*(?:\*as ([\w$]+)|\{([^}]*)\})?\s*from)?"([^"]+)";/g
 const EXPORT = /export\{([^}]*)\};\s*$/
 
 /** `a as b` in an import is `a:b` in a pattern, and `b:a` in the object of what is exported. */
@@ -101,7 +100,8 @@ const toCommonJs = (code, { exports, imports }) => {
 }
 
 /** A chunk is a function of what Node gives to a module, so that it is compiled as it is read. */
-const wrapped = (code) => `(function(module,require,__import,__filename){${code.includes(URL_OF_CHUNK) ? place : ""}${code}})`
+const wrapped = (code) =>
+  `(function(module,require,__import,__filename){${code.includes(URL_OF_CHUNK) ? place : ""}${code}})`
 
 /** Writes the bundle into a folder below this package, where koffi can be found. */
 export const bundle = async (outdir) => {

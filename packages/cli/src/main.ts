@@ -104,7 +104,12 @@ const START = 500
 
 const token = async (line: FastLine.FastLine, settings: FastSettings.FastSettings): Promise<void> => {
   const args = process.argv.slice(2)
-  const home = FastHome.make(settings.home)
+  let home: FastHome.FastHome
+  try {
+    home = FastHome.make(settings.home)
+  } catch {
+    return program(args)
+  }
   const rejected = line.rejectedStdin ? await readRejected() : undefined
   if (line.rejectedStdin && rejected === undefined) return program(args)
 
@@ -116,9 +121,7 @@ const token = async (line: FastLine.FastLine, settings: FastSettings.FastSetting
     account: undefined
   }
   const print = (found: TokenText.TokenText): void =>
-    write(`${
-      TokenText.render(found, { format: line.format, source: "stored", store: home.store, now: Date.now() })
-    }\n`)
+    write(`${TokenText.render(found, { format: line.format, source: "stored", store: home.store, now: Date.now() })}\n`)
   const leave = (): void => program(args)
 
   const first = home.judge(demand)
