@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import { ClientRegistrations, RegisteredClient } from "@lockstep/core/ClientRegistrations"
+import { ClientRegistrations, RegisteredClient, stands } from "@lockstep/core/ClientRegistrations"
 import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -32,6 +32,19 @@ export const make: Effect.Effect<ClientRegistrations["Type"], never, AuthFile.Au
           file.modify((document, now) =>
             Either.right({ text: Option.some(ClientsJson.put(document, issuer, client, now)), value: undefined })
           ),
+          "lockstep.clients.put"
+        ),
+      putIfAbsent: (issuer, client, instead) =>
+        Effect.withSpan(
+          file.modify((document, now) => {
+            const kept = stands(ClientsJson.get(document, issuer), { instead, now })
+            return Either.right({
+              text: Option.isSome(kept)
+                ? Option.none()
+                : Option.some(ClientsJson.put(document, issuer, client, now)),
+              value: Option.getOrElse(kept, () => client)
+            })
+          }),
           "lockstep.clients.put"
         ),
       end: (issuer, clientId) =>

@@ -7,13 +7,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Path from "node:path"
 import { Home } from "../Home.js"
-import { openOnce } from "../internal/openOnce.js"
+import { agreeOnce } from "../internal/agreeOnce.js"
 import * as SidecarNames from "../SidecarNames.js"
 import { LockFile } from "./LockFile.js"
 import { LockPaths } from "./LockPaths.js"
 
 /**
- * The lock files of the home. Trying a lock is a first write: it creates and pins the home.
+ * The lock files of the home. Trying a lock creates the home, and pins nothing.
  *
  * @since 0.1.0
  * @category layers
@@ -29,7 +29,7 @@ export const layer: Layer.Layer<LockPaths, never, Home> = Layer.effect(
           path: SidecarNames.lockPath(home.file, home.lockDirectory, SidecarNames.lock(store, target))
         })
       ],
-      prepare: openOnce(home)
+      prepare: agreeOnce(home)
     })
   })
 )

@@ -723,6 +723,6 @@ describe("a home", () => {
           ))
         )
       ))
-      assert.include(String(error), "keyringTimeout")
+      assert.include(String(error), "writes may take")
     }))
 })
