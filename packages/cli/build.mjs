@@ -10,6 +10,7 @@
 import { build } from "esbuild"
 import { createHash } from "node:crypto"
 import { mkdir, rm, writeFile } from "node:fs/promises"
+import { createRequire } from "node:module"
 import { dirname, join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
 
@@ -25,7 +26,7 @@ const options = {
   platform: "node",
   target: "node20.19",
   conditions: ["@lockstep/source"],
-  external: ["koffi", "@parcel/watcher"],
+  external: ["koffi", "@parcel/watcher", "./help.js", "./help.json"],
   define: { "import.meta.url": URL_OF_CHUNK },
   minify: true,
   keepNames: false,
@@ -56,8 +57,7 @@ const namedUndici = {
 const place = `const ${URL_OF_CHUNK}=require("node:url").pathToFileURL(__filename).href;`
 
 /** Chunks are imported first, and what is Node's own wherever a module did. */
-const IMPORT =
-  /(?<=^|[;}\n])import(?:\s*(?:([\w$]+)\s*,?)?\s*(?:\*as ([\w$]+)|\{([^}]*)\})?\s*from)?"([^"]+)";/g
+const IMPORT = /(?<=^|[;}\n])import(?:\s*(?:([\w$]+)\s*,?)?\s*(?:\*as ([\w$]+)|\{([^}]*)\})?\s*from)?"([^"]+)";/g
 const EXPORT = /export\{([^}]*)\};\s*$/
 
 /** `a as b` in an import is `a:b` in a pattern, and `b:a` in the object of what is exported. */
@@ -101,7 +101,22 @@ const toCommonJs = (code, { exports, imports }) => {
 }
 
 /** A chunk is a function of what Node gives to a module, so that it is compiled as it is read. */
-const wrapped = (code) => `(function(module,require,__import,__filename){${code.includes(URL_OF_CHUNK) ? place : ""}${code}})`
+const wrapped = (code) =>
+  `(function(module,require,__import,__filename){${code.includes(URL_OF_CHUNK) ? place : ""}${code}})`
+
+/** Every page of help, as the parser knows them now. */
+const helpBook = async (outdir) => {
+  const { outputFiles: [{ text }] } = await build({
+    ...options,
+    format: "cjs",
+    outdir,
+    entryPoints: { manual: "src/Manual.ts" }
+  })
+  const module = { exports: {} }
+  const require = createRequire(import.meta.url)
+  new Function("module", "exports", "require", URL_OF_CHUNK, text)(module, module.exports, require, import.meta.url)
+  return module.exports.book()
+}
 
 /** Writes the bundle into a folder below this package, where koffi can be found. */
 export const bundle = async (outdir) => {
@@ -123,28 +138,28 @@ export const bundle = async (outdir) => {
   for (const { path, text } of chunks) hash.update(`${relative(outdir, path)}\0${text}\0`)
   const id = hash.digest("hex").slice(0, 16)
 
-  const alone = async (entry, define = {}) => {
+  const alone = async (entry, name = entry, define = {}) => {
     const { outputFiles: [file] } = await build({
       ...options,
       format: "cjs",
       outdir,
-      entryPoints: [entry],
+      entryPoints: { [name]: entry },
       define: { ...options.define, ...define },
       banner: { js: place }
     })
     return file
   }
-  await rm(join(outdir, "chunks"), { recursive: true, force: true })
-  await rm(join(outdir, "cache"), { recursive: true, force: true })
-  for (
-    const { path, text } of [
-      ...chunks,
-      // The start has a build of its own: shared with the rest it would load a chunk for the few lines they have in common.
-      await alone("src/main.ts", { BUNDLE: JSON.stringify(id) }),
-      await alone("src/probe.ts"),
-      { path: join(outdir, "package.json"), text: "{\"type\":\"commonjs\"}\n" }
-    ]
-  ) {
+  const files = [
+    ...chunks,
+    // The start has a build of its own: shared with the rest it would load a chunk for the few lines they have in common.
+    await alone("src/main.ts", "main", { BUNDLE: JSON.stringify(id) }),
+    await alone("src/probe.ts", "probe"),
+    await alone("src/HelpProgram.ts", "help"),
+    { path: join(outdir, "help.json"), text: `${JSON.stringify(await helpBook(outdir))}\n` },
+    { path: join(outdir, "package.json"), text: "{\"type\":\"commonjs\"}\n" }
+  ]
+  for (const stale of ["chunks", "cache"]) await rm(join(outdir, stale), { recursive: true, force: true })
+  for (const { path, text } of files) {
     await mkdir(dirname(path), { recursive: true })
     await writeFile(path, text)
   }

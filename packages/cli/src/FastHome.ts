@@ -38,7 +38,8 @@ const COARSE = 50
 
 const OPEN = Fs.constants.O_RDONLY | (Fs.constants.O_NONBLOCK ?? 0) | (Fs.constants.O_NOFOLLOW ?? 0)
 
-const identify = (stat: Fs.BigIntStats): string => `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`
+const identify = (stat: Fs.BigIntStats): string =>
+  `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`
 
 interface Text {
   readonly text: string
@@ -74,12 +75,13 @@ const read = (path: string): Text | undefined => {
 }
 
 /**
- * Opens a home for reading; creates nothing. Throws where a path cannot be followed.
+ * Opens a home for reading; creates nothing. `now` is the wall clock, in milliseconds. Throws where a path cannot be
+ * followed.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (directory: string): FastHome => {
+export const make = (directory: string, now: () => number = Date.now): FastHome => {
   const store = AtomicFile.follow(Path.join(directory, "auth.json"))
   const pinFile = AtomicFile.follow(Path.join(directory, "store.json"))
   let last: Text | undefined
@@ -96,7 +98,7 @@ export const make = (directory: string): FastHome => {
         last = read(store)
         // The pin after the store: a move writes it first.
         if (last === undefined || FastPath.pinOf(read(pinFile)?.text) === undefined) return { _tag: "Doubt" }
-        return FastPath.judge({ ...demand, text: last.text, now: Date.now() })
+        return FastPath.judge({ ...demand, text: last.text, now: now() })
       } catch {
         return { _tag: "Doubt" }
       }

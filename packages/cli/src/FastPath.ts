@@ -104,7 +104,7 @@ const countNames = (value: unknown, depth: number): number => {
   if (typeof value !== "object" || value === null) return 0
   let names = 0
   if (Array.isArray(value)) { for (const element of value) names += countNames(element, depth + 1) }
-  else { for (const name of Object.keys(value)) names += 1 + countNames((value as Json)[name], depth + 1) }
+  else for (const name of Object.keys(value)) names += 1 + countNames((value as Json)[name], depth + 1)
   return names
 }
 

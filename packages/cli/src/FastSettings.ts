@@ -83,7 +83,8 @@ export const read = (line: FastLine, env: Environment): FastSettings | undefined
   const serveUnpersisted = switched(env["LOCKSTEP_SERVE_UNPERSISTED"])
   const policy = bounds(env)
   const user = nonEmpty(env["HOME"])
-  const home = line.home ?? nonEmpty(env["LOCKSTEP_HOME"]) ?? (user === undefined ? undefined : Path.join(user, ".lockstep"))
+  const home = line.home ?? nonEmpty(env["LOCKSTEP_HOME"]) ??
+    (user === undefined ? undefined : Path.join(user, ".lockstep"))
   if (
     store !== undefined && store !== "file" || trustLocks === undefined || serveUnpersisted === undefined ||
     policy === undefined || home === undefined

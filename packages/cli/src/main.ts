@@ -15,6 +15,7 @@ import * as FastPath from "./FastPath.js"
 import * as FastSettings from "./FastSettings.js"
 import * as FastWait from "./FastWait.js"
 import type { HandOver } from "./HandOver.js"
+import type { HelpBook } from "./HelpPage.js"
 import * as TokenText from "./TokenText.js"
 
 /** Names the content of the bundle; set when it is built. */
@@ -23,17 +24,10 @@ declare const BUNDLE: string
 /** What `lockstep` does behind these words is worth code of its own. */
 const KINDS = ["status", "doctor", "token"]
 
+const HELP = new Set(["--help", "-h", "help"])
+
 const load = (kind: string, chunk: string): unknown =>
   CodeCache.make({ directory: __dirname, id: BUNDLE, kind, require })(chunk)
-
-const program = (args: ReadonlyArray<string>): void => {
-  const asksForHelp = args.includes("--help") || args.includes("-h") || args[0] === "help"
-  const kind = asksForHelp ? "help" : args.length === 0 ? "status" : KINDS.find((one) => args.includes(one)) ?? "other"
-  ;(load(kind, "program.js") as typeof import("./Program.js")).main()
-}
-
-const handOver = (work: HandOver): void =>
-  (load("refresh", "refresh.js") as typeof import("./RefreshProgram.js")).main(work)
 
 const write = (text: string): void => {
   let bytes = Buffer.from(text)
@@ -46,6 +40,18 @@ const write = (text: string): void => {
     else if (code !== "EPIPE") throw error
   }
 }
+
+const program = (args: ReadonlyArray<string>): void => {
+  const help = args.some((arg) => HELP.has(arg))
+    ? (require("./help.js") as typeof import("./HelpProgram.js")).main(require("./help.json") as HelpBook, args)
+    : undefined
+  if (help !== undefined) return write(help)
+  const kind = args.length === 0 ? "status" : KINDS.find((one) => args.includes(one)) ?? "other"
+  ;(load(kind, "program.js") as typeof import("./Program.js")).main()
+}
+
+const handOver = (work: HandOver): void =>
+  (load("refresh", "refresh.js") as typeof import("./RefreshProgram.js")).main(work)
 
 /** A variable that is set may come before the stored token; whether it counts is the program's to say. */
 const isFromEnvironment = (tenant: string): boolean =>
@@ -104,7 +110,12 @@ const START = 500
 
 const token = async (line: FastLine.FastLine, settings: FastSettings.FastSettings): Promise<void> => {
   const args = process.argv.slice(2)
-  const home = FastHome.make(settings.home)
+  let home: FastHome.FastHome
+  try {
+    home = FastHome.make(settings.home)
+  } catch {
+    return program(args)
+  }
   const rejected = line.rejectedStdin ? await readRejected() : undefined
   if (line.rejectedStdin && rejected === undefined) return program(args)
 
@@ -116,9 +127,7 @@ const token = async (line: FastLine.FastLine, settings: FastSettings.FastSetting
     account: undefined
   }
   const print = (found: TokenText.TokenText): void =>
-    write(`${
-      TokenText.render(found, { format: line.format, source: "stored", store: home.store, now: Date.now() })
-    }\n`)
+    write(`${TokenText.render(found, { format: line.format, source: "stored", store: home.store, now: Date.now() })}\n`)
   const leave = (): void => program(args)
 
   const first = home.judge(demand)

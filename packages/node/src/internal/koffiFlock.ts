@@ -61,8 +61,7 @@ const windows = (koffi: Koffi): KernelLock.KernelLock => {
   }
 }
 
-const ofPlatform = (koffi: Koffi): KernelLock.KernelLock =>
-  process.platform === "win32" ? windows(koffi) : posix(koffi)
+const ofPlatform = (koffi: Koffi): KernelLock.KernelLock => process.platform === "win32" ? windows(koffi) : posix(koffi)
 
 /**
  * koffi's native part, without the part that finds out which one suits this machine: that reads the C library's name

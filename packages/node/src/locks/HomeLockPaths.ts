@@ -25,7 +25,9 @@ export const layer: Layer.Layer<LockPaths, never, Home> = Layer.effect(
     return LockPaths.of({
       directory: home.lockDirectory,
       plan: (target) => [
-        LockFile.Kernel({ path: SidecarNames.lockPath(home.file, home.lockDirectory, SidecarNames.lock(store, target)) })
+        LockFile.Kernel({
+          path: SidecarNames.lockPath(home.file, home.lockDirectory, SidecarNames.lock(store, target))
+        })
       ],
       prepare: agreeOnce(home)
     })
