@@ -162,7 +162,7 @@ export const answer = (question: Question): string | undefined => {
 }
 
 /**
- * Reads a regular file as strict UTF-8; `undefined` where there is none. A FIFO in its place throws instead of hanging.
+ * Reads a regular file as strict UTF-8; `undefined` where the file is absent. A FIFO in its place throws instead of hanging.
  *
  * @since 0.1.0
  * @category constructors
