@@ -16,12 +16,12 @@ import type * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import type { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
 import * as FileVendorSettings from "@lockstep/node/FileVendorSettings"
 import { Home } from "@lockstep/node/Home"
-import * as NodeFetch from "@lockstep/node/NodeFetch"
+import * as NodeRoundTripper from "@lockstep/node/NodeRoundTripper"
 import * as ResolvedHome from "@lockstep/node/stores/ResolvedHome"
 import type * as StoreChoice from "@lockstep/node/stores/StoreChoice"
 import * as CredentialSources from "@lockstep/oauth/CredentialSources"
-import * as Fetch from "@lockstep/oauth/Fetch"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
+import { RoundTripper } from "@lockstep/oauth/RoundTripper"
 import * as VendorRegistry from "@lockstep/oauth/VendorRegistry"
 import * as VendorSettings from "@lockstep/oauth/VendorSettings"
 import type * as ConfigError from "effect/ConfigError"
@@ -62,7 +62,7 @@ export type Services =
   | TokenEndpoint
   | PendingLogins
   | ClientRegistrations
-  | Fetch.Fetch
+  | RoundTripper
   | VendorRegistry.VendorRegistry
   | VendorSettings.VendorSettings
   | CredentialSources.CredentialSources
@@ -87,10 +87,10 @@ const settings: Layer.Layer<
     ))
 )
 
-// undici is loaded by the first request that is really sent.
-const fetch: Layer.Layer<Fetch.Fetch> = Layer.effect(
-  Fetch.Fetch,
-  Effect.map(NodeFetch.make, ({ load }) => Fetch.Fetch.of({ load }))
+// What it needs of Node is loaded by the first request that is really sent.
+const network: Layer.Layer<RoundTripper> = Layer.effect(
+  RoundTripper,
+  Effect.map(NodeRoundTripper.make, ({ load }) => RoundTripper.of({ load }))
 )
 
 // A store may need longer bounds than another, so it is chosen before they are read.
@@ -113,7 +113,7 @@ export const layer = (
     Stdin.layer
   ).pipe(
     Layer.provideMerge(Layer.merge(OAuthTokenEndpoint.layer, CredentialSources.layer)),
-    Layer.provideMerge(Layer.mergeAll(settings, fetch, VendorRegistry.layerBuiltIn)),
+    Layer.provideMerge(Layer.mergeAll(settings, network, VendorRegistry.layerBuiltIn)),
     Layer.provideMerge(ResolvedHome.layerFromEnv({ store: Option.getOrUndefined(globals.store), home }))
   )
 }

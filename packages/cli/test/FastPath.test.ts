@@ -6,8 +6,8 @@ import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as FileHome from "@lockstep/node/FileHome"
 import * as CredentialSources from "@lockstep/oauth/CredentialSources"
-import * as Fetch from "@lockstep/oauth/Fetch"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
+import { RoundTripper } from "@lockstep/oauth/RoundTripper"
 import * as SourceVariables from "@lockstep/oauth/SourceVariables"
 import * as VendorRegistry from "@lockstep/oauth/VendorRegistry"
 import * as ConfigProvider from "effect/ConfigProvider"
@@ -133,7 +133,7 @@ const clocks = [NOW, NOW - 3_600_000, NOW + 3_479_999, NOW + 3_480_001, NOW + 3_
 const full = (home: string, now: number, name = "codex", env: Readonly<Record<string, string>> = {}) =>
   Effect.gen(function*() {
     let requests = 0
-    const fetch = Layer.succeed(Fetch.Fetch, {
+    const network = Layer.succeed(RoundTripper, {
       load: Effect.suspend(() => {
         requests++
         return Effect.fail({ detail: "no network in this test" })
@@ -143,7 +143,7 @@ const full = (home: string, now: number, name = "codex", env: Readonly<Record<st
     const layer = Core.layer.pipe(
       Layer.provideMerge(Layer.mergeAll(
         FileHome.layer({ directory: home }),
-        Layer.provide(OAuthTokenEndpoint.layerBuiltIn, fetch),
+        Layer.provide(OAuthTokenEndpoint.layerBuiltIn, network),
         Layer.provide(CredentialSources.layer, VendorRegistry.layerBuiltIn),
         Layer.succeed(Output.Output, { ...Output.makeProcess(), note: () => Effect.void })
       )),

@@ -30,7 +30,7 @@ const OUTCOMES = {
   LoginExpired: "has reached the end of its login, which no refresh extends",
   RegistrationExpired: "is registered with the authorization server no longer",
   Stale: "holds a refresh token that was already exchanged for a newer one (a restored or copied file?)",
-  OutcomeUnknown: "sent its refresh token twice and read no answer; the token may have been consumed",
+  OutcomeUnknown: "sent its refresh token twice and got no new one; the token may have been consumed",
   RotationLost: "had its refresh token exchanged, and the answer was lost before it could be stored"
 } as const
 
@@ -207,7 +207,9 @@ export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>
   reason: Schema.Literal("Transport", "RateLimited", "ServerError", "Cooldown", "Offline"),
   /** Milliseconds. */
   retryAfter: Schema.Number,
-  detail: Schema.optional(Schema.String)
+  detail: Schema.optional(Schema.String),
+  /** What a person can do about it, where more than waiting helps. */
+  remedy: Schema.optional(Schema.String)
 }) {
   override get message(): string {
     return `the token endpoint of ${this.tenant} ${UNAVAILABLE_REASONS[this.reason]}${
@@ -217,7 +219,7 @@ export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>
   get advice(): string {
     return this.reason === "Offline"
       ? "allow refreshing, or ask again after another process has refreshed"
-      : `try again in ${seconds(this.retryAfter)}; the login is kept`
+      : `${this.remedy ?? `try again in ${seconds(this.retryAfter)}`}; the login is kept`
   }
 }
 

@@ -7,6 +7,7 @@ import { BODY_LIMIT } from "@lockstep/oauth/Exchange"
 import * as Fetch from "@lockstep/oauth/Fetch"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
 import * as OAuthVendor from "@lockstep/oauth/OAuthVendor"
+import { RoundTripper } from "@lockstep/oauth/RoundTripper"
 import * as VendorRegistry from "@lockstep/oauth/VendorRegistry"
 import { codex } from "@lockstep/oauth/vendors/Codex"
 import * as VendorSettings from "@lockstep/oauth/VendorSettings"
@@ -27,7 +28,7 @@ import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import * as Net from "node:net"
 import { inspect } from "node:util"
-import { credential, layer, redeem, tenant, verdict } from "./network.js"
+import { credential, layer, limit, redeem, tenant, verdict } from "./network.js"
 
 const granted = (answer: RedeemAnswer) =>
   answer._tag === "Granted" ? answer.grant : assert.fail(`${answer._tag}: ${answer.detail}`)
@@ -140,8 +141,8 @@ describe("a request", () => {
       yield* server.script(Behaviour.dropped)
       const endpoint = yield* TokenEndpoint
       const prepared = yield* endpoint.prepare(tenant, credential(server, server.issue()))
-      assert.strictEqual(verdict(yield* prepared.redeem), "Unknown")
-      assert.strictEqual(verdict(yield* prepared.redeem), "Granted")
+      assert.strictEqual(verdict(yield* prepared.redeem(limit)), "Unknown")
+      assert.strictEqual(verdict(yield* prepared.redeem(limit)), "Granted")
       assert.strictEqual(new Set(server.requests.map(({ connection }) => connection)).size, 2)
     }).pipe(Effect.provide(layer)))
 
@@ -331,7 +332,7 @@ describe("a request through a proxy", () => {
       deepStrictEqual(proxy.tunnels, ["as.invalid:443"])
       assert.deepInclude(yield* through(`http://127.0.0.1:${yield* closedPort}`), {
         _tag: "NeverSent",
-        detail: "no connection (ECONNREFUSED)"
+        detail: "no connection to the proxy (ECONNREFUSED)"
       })
     }).pipe(Effect.provide(layer)))
 
@@ -381,7 +382,7 @@ describe("preparing", () => {
       VendorRegistry.layerBuiltIn,
       VendorSettings.layerMemory,
       ClientRegistrations.layerMemory,
-      Layer.succeed(Fetch.Fetch, { load: Effect.fail({ detail: "not here" }) })
+      Layer.succeed(RoundTripper, { load: Effect.fail({ detail: "not here" }) })
     ])))))
 
   it.effect("knows what the transaction must know first", () =>
@@ -454,7 +455,7 @@ describe("no token", () => {
       const answers = Effect.gen(function*() {
         const prepared = yield* endpoint.prepare(tenant, record)
         seen.push(inspect(prepared, { depth: 9, showHidden: true }))
-        const answer = yield* prepared.redeem
+        const answer = yield* prepared.redeem(limit)
         yield* Effect.logInfo("answer", answer)
         const revoked = yield* endpoint.revoke(tenant, record)
         seen.push(inspect(answer, { depth: 9 }), JSON.stringify(answer), JSON.stringify(revoked))

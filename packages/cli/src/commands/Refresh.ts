@@ -29,7 +29,8 @@ export interface Options {
   readonly json: boolean
 }
 
-const RISK = "Two refresh requests of this login were sent and no answer was read. The server may have exchanged the " +
+const RISK =
+  "Two refresh requests of this login were sent and no new token came back. The server may have exchanged the " +
   "token already; it would then take one more attempt for theft and may end other logins of this client, too."
 
 const withoutTerminal = (tenant: TenantId): string =>

@@ -39,7 +39,7 @@ export const CODES = {
   holder: "a process holds a lock",
   holder_late: "a process holds a lock for longer than a refresh may take",
   holder_stopped: "a process that is stopped holds a lock",
-  intent_open: "a refresh token was sent and no answer read",
+  intent_open: "a refresh token was sent and no new one came back",
   key_missing: "the key of an encrypted store cannot be had",
   keyring_leftovers: "entries of the keyring that nothing refers to",
   keyring_slow: "the keyring takes long to answer",

@@ -24,7 +24,7 @@ const OBSTACLES: Readonly<Record<string, string>> = {
   LoginExpired: "has reached the end of its login",
   RegistrationExpired: "is registered with the authorization server no longer",
   Stale: "holds a refresh token that was exchanged already (a restored or copied file?)",
-  OutcomeUnknown: "sent its refresh token twice and read no answer",
+  OutcomeUnknown: "sent its refresh token twice and got no new one",
   RotationLost: "had its refresh token exchanged and lost the answer"
 }
 
@@ -84,7 +84,7 @@ const standing = (tenant: TenantId, now: number) =>
         "intent_open",
         `${tenant} sent its refresh token ${
           Times.relative(intent.value.at, now)
-        } and read no answer (process ${intent.value.by.pid}${
+        } and got no new one (process ${intent.value.by.pid}${
           alive ? "" : ", gone"
         }); the next refresh makes the one retry that is safe`,
         `run \`lockstep token ${tenant}\` soon: a provider may honour a retry for some seconds only`,

@@ -87,7 +87,7 @@ const unknown = (journal: JournalRecord, fingerprint: string, now: number): Opti
         }, and the answer was lost before it was stored`
         : `the refresh token ${fingerprint} was sent ${intent.sends === 1 ? "once" : `${intent.sends} times`}, last ${
           when(intent.at, now)
-        } by ${who(intent.by)}, and no answer was read`
+        } by ${who(intent.by)}, and no new one came back`
   )
 
 /**

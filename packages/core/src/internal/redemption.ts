@@ -52,6 +52,9 @@ const holdsNoAnswer = (exit: Exit.Exit<Option.Option<Landed>, RefreshError>): bo
     onFailure: (cause) => Option.exists(Cause.failureOption(cause), (error) => error._tag !== "RotationNotPersisted")
   })
 
+/** What an endpoint may take beyond its limit to look at what has arrived. Milliseconds. */
+const OVERTIME = 1_000
+
 interface Job {
   readonly stored: Stored
   readonly fingerprint: string
@@ -108,16 +111,19 @@ export const make = (
 
       const began = yield* Clock.currentTimeNanos
       const budget = Math.max(0, yield* remaining(job.deadline))
-      const answer = yield* job.prepared.redeem.pipe(
+      const answer = yield* job.prepared.redeem(Duration.millis(budget)).pipe(
         Effect.catchAllDefect(() =>
           Effect.succeed(RedeemAnswer.Unknown({ detail: "the request failed in this process" }))
         ),
         Effect.disconnect,
-        Effect.timeoutTo({
-          duration: Duration.millis(budget),
-          onSuccess: (one): RedeemAnswer => one,
-          onTimeout: () => RedeemAnswer.Unknown({ detail: "no answer within the limit of a redemption" })
-        }),
+        // The endpoint bounds itself; this is for one that does not. Its time begins when the endpoint's is over: after a
+        // stop of the process both would be past at once, and the endpoint could not look at what has arrived.
+        Effect.raceFirst(
+          Effect.sleep(budget).pipe(
+            Effect.zipRight(Effect.sleep(OVERTIME)),
+            Effect.as(RedeemAnswer.Unknown({ detail: "no answer within the limit of a redemption" }))
+          )
+        ),
         Effect.withSpan("lockstep.refresh.redeem")
       )
       const took = Number((yield* Clock.currentTimeNanos) - began) / 1_000_000
@@ -262,19 +268,31 @@ export const make = (
             tenant,
             reason: "Transport",
             retryAfter: waitOf(waiting),
-            detail: answer.detail
+            detail: answer.detail,
+            remedy: answer.remedy
           })
         }
 
         case "Unknown": {
           yield* Metrics.unknown(tenant)
-          const noAnswer = new ProviderTimeout({ tenant, reason: "NoAnswer", waited: took })
+          const without = (journalRecord: JournalRecord) =>
+            answer.answered === true
+              ? new ProviderUnavailable({
+                tenant,
+                reason: "ServerError",
+                retryAfter: waitOf(journalRecord),
+                detail: answer.detail
+              })
+              : new ProviderTimeout({ tenant, reason: "NoAnswer", waited: took })
           if (!job.rotates) {
-            yield* noted(cooled(record, Option.none()), "Unknown", answer.detail)
-            return yield* noAnswer
+            const waiting = cooled(record, Option.none())
+            yield* noted(waiting, "Unknown", answer.detail)
+            return yield* without(waiting)
           }
           const ended = Intent.make({ ...intent, endedAt: Option.some(now) })
-          const open = Ledger.note(Ledger.update(record, { intent: Option.some(ended) }), host.self, {
+          const unknown = Ledger.update(record, { intent: Option.some(ended) })
+          // What was answered is answered the same at once: the one retry waits, in every process.
+          const open = Ledger.note(answer.answered === true ? cooled(unknown, Option.none()) : unknown, host.self, {
             at: now,
             outcome: "Unknown",
             detail: answer.detail,
@@ -287,7 +305,7 @@ export const make = (
           // The one retry is best made while a provider's grace may last, and never before the first request can have
           // arrived: after quietTime, and only if the server is then left its time to answer.
           const left = (yield* remaining(job.deadline)) - Duration.toMillis(policy.quietTime)
-          if (left < timeToAnswer) return yield* noAnswer
+          if (answer.answered === true || left < timeToAnswer) return yield* without(open)
           yield* Effect.sleep(policy.quietTime)
           return yield* redeem(plan, { ...job, record: open, previous: Option.some(ended) })
         }

@@ -7,7 +7,7 @@ import type { Change, CredentialStore } from "@lockstep/core/CredentialStore"
 import { CredentialStoreError } from "@lockstep/core/Errors"
 import * as Host from "@lockstep/core/Host"
 import type { TenantId } from "@lockstep/core/TenantId"
-import type { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
+import { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
 import type { MemoryMachine } from "@lockstep/testkit/memory/MemoryMachine"
 import type { Ports } from "@lockstep/testkit/memory/MortalProcess"
 import * as Effect from "effect/Effect"
@@ -236,35 +236,42 @@ export const make = (machine: MemoryMachine, clock: {
         ...machine.server.service,
         prepare: (tenant, credential) =>
           Effect.map(machine.server.service.prepare(tenant, credential), ({ redeem }) => ({
-            redeem: Effect.gen(function*() {
-              const token = secret(credential.refreshToken)
-              judgeSend(pid, tenant, token, yield* clock.now)
-              const send: Send = { pid, token }
-              of(tenant).sends.push(send)
-              const latency = latencies[requests++ % latencies.length]!
-              const ended = Effect.map(clock.now, (now) => {
-                send.endedAt ??= now
-                send.shifts ??= clock.shifts()
-              })
-              return yield* Effect.sleep(latency / 2).pipe(
-                Effect.zipRight(redeem),
-                Effect.tap((answer) =>
-                  Effect.sync(() => {
-                    if (answer._tag === "Granted") {
-                      of(tenant).origins.set(Redacted.value(answer.grant.accessToken), token)
-                    }
-                  })
-                ),
-                Effect.zipLeft(Effect.sleep(latency / 2)),
-                Effect.tap((answer) =>
-                  Effect.sync(() => {
-                    const keeps = answer._tag === "Granted" && Option.isNone(answer.grant.refreshToken)
-                    send.outcome = keeps ? "Kept" : answer._tag
-                  })
-                ),
-                Effect.ensuring(ended)
+            redeem: (limit) =>
+              Effect.gen(function*() {
+                const token = secret(credential.refreshToken)
+                judgeSend(pid, tenant, token, yield* clock.now)
+                const send: Send = { pid, token }
+                of(tenant).sends.push(send)
+                const latency = latencies[requests++ % latencies.length]!
+                const ended = Effect.map(clock.now, (now) => {
+                  send.endedAt ??= now
+                  send.shifts ??= clock.shifts()
+                })
+                return yield* Effect.sleep(latency / 2).pipe(
+                  Effect.zipRight(redeem(limit)),
+                  Effect.tap((answer) =>
+                    Effect.sync(() => {
+                      if (answer._tag === "Granted") {
+                        of(tenant).origins.set(Redacted.value(answer.grant.accessToken), token)
+                      }
+                    })
+                  ),
+                  Effect.zipLeft(Effect.sleep(latency / 2)),
+                  Effect.tap((answer) =>
+                    Effect.sync(() => {
+                      const keeps = answer._tag === "Granted" && Option.isNone(answer.grant.refreshToken)
+                      send.outcome = keeps ? "Kept" : answer._tag
+                    })
+                  ),
+                  Effect.ensuring(ended)
+                )
+              }).pipe(
+                Effect.timeoutTo({
+                  duration: limit,
+                  onSuccess: (answer): RedeemAnswer => answer,
+                  onTimeout: () => RedeemAnswer.Unknown({ detail: "no answer in time" })
+                })
               )
-            })
           }))
       }
     }

@@ -111,7 +111,7 @@ describe("a server of MCP", () => {
         ["mcp", ISSUER, RESOURCE]
       )
       const { redeem } = yield* stage.endpoint.prepare(tenant, record)
-      yield* redeem
+      yield* redeem(Stage.minute)
       server.token = ({ url: at }) =>
         at.endsWith("/device")
           ? ok({
@@ -316,11 +316,14 @@ describe("the client", () => {
       const record = (yield* stage.stored)!
       server.token = () => no("invalid_client", 401)
       const { redeem } = yield* stage.endpoint.prepare(tenant, record)
-      const answer = yield* redeem
+      const answer = yield* redeem(Stage.minute)
       deepStrictEqual("reason" in answer && answer.reason, "RegistrationExpired")
       // Brought by a person, it would be for the person to correct.
       const brought = Credential.make({ ...record, clientId: Option.some("mine") })
-      const other = yield* Effect.flatMap(stage.endpoint.prepare(tenant, brought), ({ redeem: send }) => send)
+      const other = yield* Effect.flatMap(
+        stage.endpoint.prepare(tenant, brought),
+        ({ redeem: send }) => send(Stage.minute)
+      )
       deepStrictEqual("reason" in other && other.reason, "InvalidClient")
       // What the transaction makes of it.
       const journal = yield* stage.journal.read(tenant)

@@ -147,7 +147,7 @@ export const make = (ports: Ports, options: Options): Effect.Effect<MortalProces
           mortal(
             "endpoint.prepare",
             Effect.map(endpoint.prepare(tenant, credential), ({ redeem }) => ({
-              redeem: mortal("endpoint.redeem", redeem)
+              redeem: (limit) => mortal("endpoint.redeem", redeem(limit))
             }))
           ),
         revoke: (tenant, credential) => mortal("endpoint.revoke", endpoint.revoke(tenant, credential))

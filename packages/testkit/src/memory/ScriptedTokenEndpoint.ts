@@ -15,6 +15,7 @@ import {
 } from "@lockstep/core/TokenEndpoint"
 import { TokenGrant } from "@lockstep/core/TokenGrant"
 import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -134,7 +135,7 @@ export const make: Effect.Effect<ScriptedTokenEndpoint> = Effect.gen(function*()
   const consume = (token: string, now: number, grant?: Partial<TokenGrant>): RedeemAnswer =>
     Option.match(rotate(token), { onNone: () => refused, onSome: (tokens) => granted(tokens, now, grant) })
 
-  const redeem = (credential: Credential): Effect.Effect<RedeemAnswer> =>
+  const redeem = (credential: Credential) => (limit: Duration.Duration): Effect.Effect<RedeemAnswer> =>
     Effect.clockWith((clock) =>
       Effect.suspend(() => {
         const now = clock.unsafeCurrentTimeMillis()
@@ -170,6 +171,12 @@ export const make: Effect.Effect<ScriptedTokenEndpoint> = Effect.gen(function*()
           }
         })
         return Effect.zipRight(Queue.offer(arrivals, token), answer)
+      })
+    ).pipe(
+      Effect.timeoutTo({
+        duration: limit,
+        onSuccess: (one): RedeemAnswer => one,
+        onTimeout: () => Answer.Unknown({ detail: "no answer in time" })
       })
     )
 
