@@ -13,10 +13,12 @@ import { codex } from "@lockstep/oauth/vendors/Codex"
 import * as VendorSettings from "@lockstep/oauth/VendorSettings"
 import * as FakeToken from "@lockstep/testkit/FakeToken"
 import * as LoopbackProxy from "@lockstep/testkit/servers/LoopbackProxy"
+import * as RawServer from "@lockstep/testkit/servers/RawServer"
 import * as ScriptedServer from "@lockstep/testkit/servers/ScriptedServer"
 import * as SelfSignedCertificate from "@lockstep/testkit/servers/SelfSignedCertificate"
 import * as Behaviour from "@lockstep/testkit/servers/ServerBehaviour"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -268,6 +270,34 @@ describe("an answer over the wire", () => {
       yield* Deferred.succeed(gate, undefined)
       assert.strictEqual(verdict(yield* Fiber.join(running)), "Granted")
     }).pipe(Effect.provide(layer)))
+})
+
+describe("an answer whose connection does not end", () => {
+  const tokens = JSON.stringify({ access_token: FakeToken.make("at"), refresh_token: FakeToken.make("rt") })
+  const piece = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`
+  const form = new URLSearchParams(JSON.parse(tokens) as Record<string, string>).toString()
+  const cases: ReadonlyArray<[string, string, "Granted" | "Unknown"]> = [
+    ["in chunks without a last one", `transfer-encoding: chunked\r\n\r\n${piece(tokens)}`, "Granted"],
+    ["without a length", `\r\n${tokens}`, "Granted"],
+    ["at its length", `content-length: ${tokens.length}\r\n\r\n${tokens}`, "Granted"],
+    ["as a form without a length", `content-type: text/plain\r\n\r\n${form}`, "Granted"],
+    ["inside the tokens", `\r\n${tokens.slice(0, -5)}`, "Unknown"],
+    ["as a form short of its length", `content-length: ${form.length + 9}\r\n\r\n${form}`, "Unknown"]
+  ]
+  it.live.each(cases)("%s, counts for what was read of it", ([, rest, expected]) =>
+    Effect.gen(function*() {
+      const server = yield* RawServer.make(
+        RawServer.answering((socket) => void socket.write(`HTTP/1.1 200 OK\r\n${rest}`))
+      )
+      const endpoint = yield* TokenEndpoint
+      const issued = { accessToken: FakeToken.make("at"), refreshToken: FakeToken.make("rt") }
+      const prepared = yield* endpoint.prepare(
+        tenant,
+        credential({ tokenEndpoint: `http://127.0.0.1:${server.port}/token` }, issued)
+      )
+      assert.strictEqual(verdict(yield* prepared.redeem(Duration.seconds(2))), expected)
+      assert.lengthOf(server.received, 1)
+    }).pipe(Effect.scoped, Effect.provide(layer)))
 })
 
 describe("a request that never left", () => {
