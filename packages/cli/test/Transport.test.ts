@@ -115,35 +115,42 @@ describe("an answer without a token", () => {
 })
 
 describe("a process that was stopped while it was answered", () => {
-  it.scopedLive(
-    "keeps the answer, also when its time is over before it goes on, and sends nothing twice",
-    () =>
-      Effect.gen(function*() {
-        const stage = yield* Stage.make()
-        const { refreshToken } = yield* stage.seed({})
-        const gate = yield* Deferred.make<void>()
-        yield* stage.server.script(ServerBehaviour.heldBack(gate))
-        const limit = 6
-        const child = yield* stage.start(["token", "codex"], {
-          env: { LOCKSTEP_REDEEM_LIMIT: `${limit}s`, LOCKSTEP_PROVIDER_TIMEOUT: `${limit}s` }
-        })
-        yield* Queue.take(stage.server.arrivals)
-        yield* child.signal("SIGSTOP")
-        yield* child.stopped
-        yield* Deferred.succeed(gate, undefined)
-        // The passing of the limit is what this is about; the answer lies in the socket long before.
-        yield* Effect.sleep(`${limit + 1} seconds`)
-        yield* child.signal("SIGCONT")
-        const ran = yield* stage.finish(child, { prints: true })
-        assert.strictEqual(ran.code, 0, ran.stderr)
-        assert.lengthOf(stage.server.requests, 1)
-        assert.deepStrictEqual(stage.server.reuses, [])
-        const record = yield* stage.stored()
-        assert.notStrictEqual(record?.["refresh_token"], refreshToken)
-        assert.isTrue(stage.server.isLive(String(record?.["refresh_token"])))
-      }),
-    TIME
-  )
+  for (const scheme of ["http", "https"] as const) {
+    it.scopedLive(
+      `over ${scheme} keeps the answer, also when its time is over before it goes on, and sends nothing twice`,
+      () =>
+        Effect.gen(function*() {
+          const certificate = SelfSignedCertificate.make()
+          const stage = yield* Stage.make(scheme === "https" ? { tls: certificate } : {})
+          const { refreshToken } = yield* stage.seed({})
+          const gate = yield* Deferred.make<void>()
+          yield* stage.server.script(ServerBehaviour.heldBack(gate))
+          const limit = 6
+          const child = yield* stage.start(["token", "codex"], {
+            env: {
+              LOCKSTEP_REDEEM_LIMIT: `${limit}s`,
+              LOCKSTEP_PROVIDER_TIMEOUT: `${limit}s`,
+              ...yield* trusted(stage, certificate)
+            }
+          })
+          yield* Queue.take(stage.server.arrivals)
+          yield* child.signal("SIGSTOP")
+          yield* child.stopped
+          yield* Deferred.succeed(gate, undefined)
+          // The passing of the limit is what this is about; the answer lies in the socket long before.
+          yield* Effect.sleep(`${limit + 2} seconds`)
+          yield* child.signal("SIGCONT")
+          const ran = yield* stage.finish(child, { prints: true })
+          assert.strictEqual(ran.code, 0, ran.stderr)
+          assert.lengthOf(stage.server.requests, 1)
+          assert.deepStrictEqual(stage.server.reuses, [])
+          const record = yield* stage.stored()
+          assert.notStrictEqual(record?.["refresh_token"], refreshToken)
+          assert.isTrue(stage.server.isLive(String(record?.["refresh_token"])))
+        }),
+      TIME
+    )
+  }
 })
 
 describe("the command that redeems", () => {

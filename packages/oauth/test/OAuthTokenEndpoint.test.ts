@@ -1,8 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
 import * as ClientRegistrations from "@lockstep/core/ClientRegistrations"
-import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
-import type { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
+import { RedeemAnswer, TokenEndpoint } from "@lockstep/core/TokenEndpoint"
 import { BODY_LIMIT } from "@lockstep/oauth/Exchange"
 import * as Fetch from "@lockstep/oauth/Fetch"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
@@ -298,6 +297,33 @@ describe("an answer whose connection does not end", () => {
       assert.strictEqual(verdict(yield* prepared.redeem(Duration.seconds(2))), expected)
       assert.lengthOf(server.received, 1)
     }).pipe(Effect.scoped, Effect.provide(layer)))
+})
+
+describe("through a fetch, an answer", () => {
+  it.scopedLive("whose connection does not end counts for what was read of it, and silence for none", () =>
+    Effect.gen(function*() {
+      const tokens = JSON.stringify({ access_token: FakeToken.make("at"), refresh_token: FakeToken.make("rt") })
+      const server = yield* RawServer.make(
+        RawServer.answering((socket, request) => {
+          if (request.startsWith("POST /token")) void socket.write(`HTTP/1.1 200 OK\r\n\r\n${tokens}`)
+        })
+      )
+      const endpoint = yield* TokenEndpoint
+      const at = (path: string) =>
+        Effect.flatMap(
+          endpoint.prepare(
+            tenant,
+            credential({ tokenEndpoint: `http://127.0.0.1:${server.port}${path}` }, {
+              accessToken: FakeToken.make("at"),
+              refreshToken: FakeToken.make("rt")
+            })
+          ),
+          ({ redeem }) => redeem(Duration.seconds(2))
+        )
+      assert.strictEqual(verdict(yield* at("/token")), "Granted")
+      assert.deepStrictEqual(yield* at("/silent"), RedeemAnswer.Unknown({ detail: "no answer in time" }))
+      assert.lengthOf(server.received.filter((text) => text !== ""), 2)
+    }).pipe(Effect.provide(Layer.provide(OAuthTokenEndpoint.layerBuiltIn, Fetch.layerGlobal))))
 })
 
 describe("a request that never left", () => {
