@@ -101,8 +101,8 @@ export const run = (options: Options) =>
           Effect.provideService(Output.Output, output)
         )
     }).pipe(
-      Effect.catchTag("NodeFetchUnavailable", ({ detail }) =>
-        new UsageError({ reason: "Configuration", message: detail, advice: "correct or unset that setting" }))
+      Effect.catchTag("ProxyAddressInvalid", ({ advice, message }) =>
+        new UsageError({ reason: "Configuration", message, advice }))
     )
     const url = Redacted.value(proxy.url)
     yield* json ? Output.json({ url }) : Output.line(url)

@@ -34,6 +34,9 @@ const CONNECTION = [
 const TO_UPSTREAM = new Set([
   ...CONNECTION,
   "host",
+  "x-host",
+  "x-original-host",
+  "x-http-host-override",
   "authorization",
   "cookie",
   "cookie2",
@@ -48,6 +51,7 @@ const TO_UPSTREAM = new Set([
   "x-forwarded-port",
   "x-forwarded-proto",
   "x-forwarded-prefix",
+  "x-forwarded-server",
   "x-real-ip",
   "access-control-request-method",
   "access-control-request-headers",
@@ -80,7 +84,37 @@ const NO_TRAILER = new Set([
   "trailer"
 ])
 
-const named = (headers: RawHeaders, name: string): ReadonlyArray<string> => {
+/**
+ * Names by which servers behind a server are told of another path than that of the request. None of them has a meaning
+ * here, and leaving them out would hide from the client that it does not get what it asks for: they are refused.
+ */
+const PATHS = new Set([
+  "x-original-url",
+  "x-original-uri",
+  "x-original-path",
+  "x-rewrite-url",
+  "x-rewrite-uri",
+  "x-rewrite-path",
+  "x-override-url",
+  "x-forwarded-url",
+  "x-forwarded-uri",
+  "x-forwarded-path",
+  "x-envoy-original-path"
+])
+
+/** CGI and what came after it read `_` and `-` as one. */
+const canonical = (name: string): string => {
+  const lower = name.toLowerCase()
+  return lower.includes("_") ? lower.replaceAll("_", "-") : lower
+}
+
+/**
+ * The values of a field, each as it came.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const named = (headers: RawHeaders, name: string): ReadonlyArray<string> => {
   const values: Array<string> = []
   for (let at = 0; at + 1 < headers.length; at += 2) {
     if (headers[at]!.toLowerCase() === name) values.push(headers[at + 1]!)
@@ -88,8 +122,20 @@ const named = (headers: RawHeaders, name: string): ReadonlyArray<string> => {
   return values
 }
 
+/**
+ * Whether a field names another path than the request does.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const namesPath = (headers: RawHeaders): boolean =>
+  headers.some((name, at) => at % 2 === 0 && PATHS.has(canonical(name)))
+
 const connectionOptions = (headers: RawHeaders): ReadonlySet<string> =>
   new Set(named(headers, "connection").flatMap((value) => value.toLowerCase().split(",").map((one) => one.trim())))
+
+/** Would frame the request once more, for a server that reads `_` as `-`. */
+const isDisguised = (name: string): boolean => name.includes("_") && canonical(name) === "content-length"
 
 /** Keeps what `rename` gives a name. */
 const map = (
@@ -114,7 +160,8 @@ const map = (
  */
 export const toUpstream = (headers: RawHeaders, authorization: string): Array<string> => {
   const options = connectionOptions(headers)
-  const kept = map(headers, (lower, name) => TO_UPSTREAM.has(lower) || options.has(lower) ? undefined : name)
+  const kept = map(headers, (lower, name) =>
+    TO_UPSTREAM.has(canonical(name)) || options.has(lower) || isDisguised(name) ? undefined : name)
   kept.push("Authorization", authorization, "Via", "1.1 lockstep")
   return kept
 }

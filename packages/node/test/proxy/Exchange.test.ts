@@ -203,7 +203,7 @@ describe("what the client is sent", () => {
       assert.strictEqual(yield* fits, 48_000)
       const answer = yield* stage.ask("longer")
       assert.strictEqual(answer.status, 502)
-      assert.strictEqual(Stage.problem(answer)["code"], "UND_ERR_HEADERS_OVERFLOW")
+      assert.strictEqual(Stage.problem(answer)["code"], "HPE_HEADER_OVERFLOW")
     }))
 
   it.scopedLive("problems, where the upstream does not answer", () =>
