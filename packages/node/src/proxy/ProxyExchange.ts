@@ -6,7 +6,7 @@
  * what either side cannot take yet, the other one is not asked for.
  *
  * What happens for every request is plain callbacks: a fiber per request, with its services and its span, costs more than
- * all the rest of the exchange. Asking for a token is an effect, which a token in memory answers at once.
+ * all the rest of the exchange.
  *
  * An answer that was begun cannot be taken back. If the upstream ends before its answer does, the client's connection is
  * cut: it must not take for whole what is not.
@@ -14,19 +14,15 @@
  * @since 0.1.0
  */
 import type { AccessToken } from "@lockstep/core/AccessToken"
-import type { RefreshError } from "@lockstep/core/Errors"
-import type { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
 import type { TenantId } from "@lockstep/core/TenantId"
-import * as TokenSyntax from "@lockstep/core/TokenSyntax"
-import * as Cause from "effect/Cause"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import * as ProxyHeaders from "./ProxyHeaders.js"
 import * as ProxyProblem from "./ProxyProblem.js"
 import * as ProxyTarget from "./ProxyTarget.js"
+import type * as ProxyTokens from "./ProxyTokens.js"
 import * as ProxyUpload from "./ProxyUpload.js"
 import type * as ProxyUpstream from "./ProxyUpstream.js"
 
@@ -38,7 +34,7 @@ import type * as ProxyUpstream from "./ProxyUpstream.js"
  */
 export interface Context {
   readonly tenant: TenantId
-  readonly coordinator: Pick<RefreshCoordinator["Type"], "accessToken" | "recover">
+  readonly tokens: ProxyTokens.ProxyTokens
   readonly target: ProxyTarget.ProxyTarget
   /** The path of the proxy, with the secret and a slash. */
   readonly base: string
@@ -46,8 +42,7 @@ export interface Context {
   /** Bytes of a body that are kept, so that it can be sent again. */
   readonly keep: number
   readonly isEnding: () => boolean
-  /** Runs an effect; it is told of the end at once where nothing had to be waited for. Answers with what interrupts it. */
-  readonly run: <A, E>(effect: Effect.Effect<A, E>, done: (exit: Exit.Exit<A, E>) => void) => () => void
+  readonly run: ProxyTokens.Run
 }
 
 /**
@@ -97,17 +92,6 @@ export const cut = ({ request, response }: Pick<Exchange, "request" | "response"
   response.destroy()
 }
 
-/** The login may be another one than it was when the proxy began. */
-const checked = (context: Context) =>
-(
-  obtain: Effect.Effect<AccessToken, RefreshError>
-): Effect.Effect<AccessToken, ProxyProblem.ProxyProblem> =>
-  Effect.flatMap(Effect.mapError(obtain, ProxyProblem.fromRefreshError), (token) => {
-    if (!ProxyTarget.isFor(context.target, token.resource)) return ProxyProblem.otherOrigin(context.tenant)
-    const fault = TokenSyntax.faultOf(token)
-    return fault === undefined ? Effect.succeed(token) : ProxyProblem.tokenMalformed(context.tenant, fault)
-  })
-
 /**
  * Passes a request on and its answer back, and says once how it ended: with a problem, which is to be answered or, where
  * an answer was begun, tells that this one is to be cut. Answers with what ends it from outside; then nothing is said.
@@ -121,7 +105,7 @@ export const begin = (
   done: (problem: Option.Option<ProxyProblem.ProxyProblem>) => void
 ): () => void => {
   const { onBytes, request, response } = exchange
-  const { coordinator, keep, run, target, tenant, upstream } = context
+  const { keep, run, target, tenant, tokens, upstream } = context
   const method = request.method ?? "GET"
   const path = ProxyTarget.outward(target, exchange.path)
   const upload = ProxyUpload.hasBody(request) ? ProxyUpload.make(request, { keep, onBytes }) : undefined
@@ -137,15 +121,15 @@ export const begin = (
   const fail = (problem: ProxyProblem.ProxyProblem): void => finish(Option.some(problem))
 
   const withToken = (
-    obtain: Effect.Effect<AccessToken, RefreshError>,
+    ask: (done: (answer: ProxyTokens.Answer) => void) => () => void,
     then: (token: AccessToken) => void
   ): void => {
     let isAnswered = false
-    const interrupt = run(checked(context)(obtain), (exit) => {
+    const interrupt = ask((answer) => {
       isAnswered = true
       if (isOver) return
-      if (Exit.isSuccess(exit)) return then(exit.value)
-      fail(Option.getOrElse(Cause.failureOption(exit.cause), () => ProxyProblem.UNEXPECTED))
+      if (Either.isRight(answer)) then(answer.right)
+      else fail(answer.left)
     })
     // What was answered at once has gone on to something else that can be ended.
     if (!isAnswered) cancel = interrupt
@@ -180,7 +164,12 @@ export const begin = (
       sent = upstream.send({
         method,
         path: `${path}${exchange.query}`,
-        headers: ProxyHeaders.toUpstream(request.rawHeaders, authorization(token)),
+        headers: ProxyHeaders.toUpstream(request.rawHeaders, {
+          host: upstream.host,
+          method,
+          authorization: authorization(token),
+          body: typeof body === "object" ? body.byteLength : body
+        }),
         body
       }, {
         onInformation: (status, headers) => {
@@ -239,9 +228,15 @@ export const begin = (
     })
   }
 
-  withToken(coordinator.accessToken(tenant), (token) =>
-    send(token, upload === undefined ? undefined : "streamed", () =>
-      withToken(coordinator.recover(tenant, token.token), again)))
+  withToken(
+    (done) => tokens.current(run, done),
+    (token) =>
+      send(
+        token,
+        upload === undefined ? undefined : "streamed",
+        () => withToken((done) => tokens.renewed(run, token.token, done), again)
+      )
+  )
 
   return () => {
     isOver = true

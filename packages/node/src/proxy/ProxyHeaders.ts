@@ -129,13 +129,23 @@ export const named = (headers: RawHeaders, name: string): ReadonlyArray<string> 
  * @category predicates
  */
 export const namesPath = (headers: RawHeaders): boolean =>
-  headers.some((name, at) => at % 2 === 0 && PATHS.has(canonical(name)))
+  headers.some((name, at) => at % 2 === 0 && /^x/i.test(name) && PATHS.has(canonical(name)))
 
-const connectionOptions = (headers: RawHeaders): ReadonlySet<string> =>
-  new Set(named(headers, "connection").flatMap((value) => value.toLowerCase().split(",").map((one) => one.trim())))
+/** Says nothing about other fields. */
+const IDLE_OPTION = /^(?:keep-alive|close)$/i
 
-/** Would frame the request once more, for a server that reads `_` as `-`. */
-const isDisguised = (name: string): boolean => name.includes("_") && canonical(name) === "content-length"
+const NO_OPTIONS: ReadonlySet<string> = new Set()
+
+const connectionOptions = (headers: RawHeaders): ReadonlySet<string> => {
+  let options: Set<string> | undefined
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    if (headers[at]!.length !== 10 || headers[at]!.toLowerCase() !== "connection") continue
+    if (IDLE_OPTION.test(headers[at + 1]!)) continue
+    options ??= new Set()
+    for (const one of headers[at + 1]!.split(",")) options.add(one.trim().toLowerCase())
+  }
+  return options ?? NO_OPTIONS
+}
 
 /** Keeps what `rename` gives a name. */
 const map = (
@@ -152,17 +162,43 @@ const map = (
   return kept
 }
 
+/** Methods whose request has no body unless it says so (RFC 9110 §8.6). */
+const BODILESS = new Set(["GET", "HEAD", "DELETE", "OPTIONS"])
+
 /**
- * What the upstream is sent, with the token.
+ * What the upstream is sent, with the token, and with the one word about the body that the client's own fields do not say
+ * (RFC 9112 §6): in chunks, or how long it is.
  *
  * @since 0.1.0
  * @category getters
  */
-export const toUpstream = (headers: RawHeaders, authorization: string): Array<string> => {
-  const options = connectionOptions(headers)
-  const kept = map(headers, (lower, name) =>
-    TO_UPSTREAM.has(canonical(name)) || options.has(lower) || isDisguised(name) ? undefined : name)
-  kept.push("Authorization", authorization, "Via", "1.1 lockstep")
+export const toUpstream = (headers: RawHeaders, options: {
+  readonly host: string
+  readonly method: string
+  readonly authorization: string
+  /** Bytes of the body, where they are known. */
+  readonly body: number | "streamed" | undefined
+}): Array<string> => {
+  const { body } = options
+  const dropped = connectionOptions(headers)
+  const kept = ["Host", options.host]
+  let isFramed = false
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    const name = headers[at]!
+    const known = canonical(name)
+    if (TO_UPSTREAM.has(known) || dropped.has(name.toLowerCase())) continue
+    if (known === "content-length") {
+      // A server that reads `_` as `-` would read the second one.
+      if (name.includes("_")) continue
+      isFramed = true
+    }
+    kept.push(name, headers[at + 1]!)
+  }
+  kept.push("Authorization", options.authorization, "Via", "1.1 lockstep")
+  if (!isFramed) {
+    if (body === "streamed") kept.push("Transfer-Encoding", "chunked")
+    else if (body !== undefined || !BODILESS.has(options.method)) kept.push("Content-Length", String(body ?? 0))
+  }
   return kept
 }
 

@@ -36,6 +36,14 @@ export interface ProxyLog {
   readonly onEnd: (exchange: ProxyExchange.Exchange, bytes: number, millis: number) => void
 }
 
+const spanOf = (tracer: Tracer.Tracer, now: bigint): Tracer.Span =>
+  tracer.span("lockstep.proxy.exchange", Option.none(), Context.empty(), [], now, "server")
+
+/** A span like those of the default tracer goes nowhere, whatever tracer stands around that one. */
+const collects = (tracer: Tracer.Tracer, now: bigint): boolean =>
+  spanOf(tracer, now).constructor !==
+    spanOf(Context.get(DefaultServices.liveServices, Tracer.Tracer), now).constructor
+
 /**
  * Makes one that tells its tale where this effect has its log and its spans.
  *
@@ -49,7 +57,7 @@ export const make = (tenant: TenantId): Effect.Effect<ProxyLog> =>
     const clock = yield* Effect.clock
     const level = yield* FiberRef.get(FiberRef.currentMinimumLogLevel)
     const isDebugging = LogLevel.lessThanEqual(level, LogLevel.Debug)
-    const isTraced = tracer !== Context.get(DefaultServices.liveServices, Tracer.Tracer)
+    const isTraced = collects(tracer, clock.unsafeCurrentTimeNanos())
 
     const warn = ({ advice, detail, kind }: ProxyProblem.ProxyProblem): void =>
       void tell(Effect.annotateLogs(Effect.logWarning(detail), { tenant, reason: kind, advice }))
@@ -62,7 +70,7 @@ export const make = (tenant: TenantId): Effect.Effect<ProxyLog> =>
 
     const traced = (context: ProxyExchange.Context): Begin => (exchange, done) => {
       const now = () => clock.unsafeCurrentTimeNanos()
-      const span = tracer.span("lockstep.proxy.exchange", Option.none(), Context.empty(), [], now(), "server")
+      const span = spanOf(tracer, now())
       span.attribute("tenant", tenant)
       const close = (exit: Exit.Exit<void, ProxyProblem.ProxyProblem>): void => {
         if (span.status._tag === "Started") span.end(now(), exit)

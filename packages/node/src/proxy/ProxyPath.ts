@@ -16,13 +16,18 @@ const SEPARATOR = /[/\\\u2044\u2215\u2216\u29f5\u29f8\u29f9\ufe68\uff0f\uff3c]/
 
 const BLANK = "[\\p{C}\\p{Z}]*"
 
+/** Has neither a dot nor anything that could become one. */
+const PLAIN = /^[\w/~!$&'()*+,=:@-]*$/
+
 /** One dot or two, with what may be passed over around them, at the end of a segment or before what may end it. */
 const DOTS = new RegExp(`^${BLANK}\\.${BLANK}(?:\\.${BLANK})?(?:$|[;?#])|^${BLANK}\\.${BLANK}\\.?[\\p{C}\\p{Z}]`, "u")
 
 /** Without one layer of escapes: bytes, each as one character. */
 const unescaped = (text: string): string =>
-  text.replace(/%u([0-9a-f]{4})|%([0-9a-f]{2})/gi, (_, wide?: string, byte?: string) =>
-    String.fromCharCode(Number.parseInt(wide ?? byte!, 16)))
+  text.replace(
+    /%u([0-9a-f]{4})|%([0-9a-f]{2})/gi,
+    (_, wide?: string, byte?: string) => String.fromCharCode(Number.parseInt(wide ?? byte!, 16))
+  )
 
 /** Bytes read as UTF-8 by a decoder that checks nothing: overlong forms and broken ones mean what their bits say. */
 const widened = (text: string): string =>
@@ -45,6 +50,7 @@ const hasDots = (text: string): boolean => text.split(SEPARATOR).some((segment) 
  * @category predicates
  */
 export const leadsOut = (path: string): boolean => {
+  if (PLAIN.test(path)) return false
   if (path.includes("#")) return true
   // A set is walked through with what is added on the way.
   const readings = new Set([path])

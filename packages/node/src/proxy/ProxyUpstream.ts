@@ -17,7 +17,7 @@ import type { RawHeaders } from "./ProxyHeaders.js"
 import * as ProxyTunnel from "./ProxyTunnel.js"
 
 /**
- * A request, without `Host` and without what frames it anew.
+ * A request.
  *
  * @since 0.1.0
  * @category models
@@ -25,6 +25,7 @@ import * as ProxyTunnel from "./ProxyTunnel.js"
 export interface Outgoing {
   readonly method: string
   readonly path: string
+  /** All of them: nothing is added. */
   readonly headers: ReadonlyArray<string>
   /** The whole body, or one that is written piece by piece; `undefined` is no body at all. */
   readonly body: Buffer | "streamed" | undefined
@@ -69,6 +70,8 @@ export interface Sent {
  * @category models
  */
 export interface ProxyUpstream {
+  /** What it is called in `Host`. */
+  readonly host: string
   /** Throws where the request is none that can be written. */
   readonly send: (request: Outgoing, reader: Reader) => Sent
 }
@@ -104,24 +107,6 @@ const KEEP_ALIVE = 4_000
 
 /** Header fields of an answer. Node drops those that are more, and the one that it drops may frame the answer. */
 const MAX_FIELDS = 1_000
-
-/** Methods whose request has no body unless it says so (RFC 9110 §8.6). */
-const BODILESS = new Set(["GET", "HEAD", "DELETE", "OPTIONS"])
-
-const has = (headers: RawHeaders, name: string): boolean =>
-  headers.some((one, at) => at % 2 === 0 && one.toLowerCase() === name)
-
-/** The one word about the body that the client's own fields do not say (RFC 9112 §6). */
-const framing = ({ body, headers, method }: Outgoing): ReadonlyArray<string> =>
-  has(headers, "content-length")
-    ? []
-    : body === "streamed"
-    ? ["Transfer-Encoding", "chunked"]
-    : body !== undefined
-    ? ["Content-Length", String(body.byteLength)]
-    : BODILESS.has(method)
-    ? []
-    : ["Content-Length", "0"]
 
 /** Ends a connection that takes too long to be made. */
 const bounded = <S extends Duplex>(socket: S, ready: string, timeout: number): S => {
@@ -173,20 +158,19 @@ export const make = (
       (made) => Effect.sync(() => made.destroy())
     )
     const { request } = target.protocol === "http:" ? Http : Https
-    const shared = {
-      agent,
-      host: target.hostname.replace(/^\[(.*)\]$/, "$1"),
-      port: target.port === "" ? undefined : Number(target.port),
-      maxHeaderSize: limits.header
-    }
+    const host = target.hostname.replace(/^\[(.*)\]$/, "$1")
+    const port = target.port === "" ? undefined : Number(target.port)
 
     const send = (asked: Outgoing, reader: Reader): Sent => {
       const { body } = asked
       const sent = request({
-        ...shared,
+        agent,
+        host,
+        port,
+        maxHeaderSize: limits.header,
         method: asked.method,
         path: asked.path,
-        headers: ["Host", target.host, ...asked.headers, ...framing(asked)] as never
+        headers: asked.headers as never
       })
       sent.maxHeadersCount = MAX_FIELDS + 1
       let answer: Http.IncomingMessage | undefined
@@ -219,8 +203,11 @@ export const make = (
       const timer = setTimeout(() => fail(new UpstreamFault("HEADERS_TIMEOUT")), limits.responseTimeout)
 
       sent.on("error", fail)
-      sent.on("close", () => fail(new UpstreamFault("INCOMPLETE")))
-      sent.on("information", ({ rawHeaders, statusCode }) => guarded(() => reader.onInformation(statusCode, rawHeaders)))
+      sent.on("close", () => isOver || fail(new UpstreamFault("INCOMPLETE")))
+      sent.on(
+        "information",
+        ({ rawHeaders, statusCode }) => guarded(() => reader.onInformation(statusCode, rawHeaders))
+      )
       sent.on("response", (response) => {
         answer = response
         const { rawHeaders, statusCode = 0 } = response
@@ -258,5 +245,5 @@ export const make = (
         abort: () => settle(() => {})
       }
     }
-    return { send }
+    return { host: target.host, send }
   })

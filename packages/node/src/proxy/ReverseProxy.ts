@@ -19,10 +19,11 @@ import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as LoopbackServers from "../internal/loopbackServers.js"
 import * as ProxyDesk from "./ProxyDesk.js"
-import * as ProxyExchange from "./ProxyExchange.js"
+import type * as ProxyExchange from "./ProxyExchange.js"
 import * as ProxyGuard from "./ProxyGuard.js"
 import * as ProxyLog from "./ProxyLog.js"
 import type * as ProxyTarget from "./ProxyTarget.js"
+import * as ProxyTokens from "./ProxyTokens.js"
 import type * as ProxyTunnel from "./ProxyTunnel.js"
 import * as ProxyUpstream from "./ProxyUpstream.js"
 import * as ProxyWorkload from "./ProxyWorkload.js"
@@ -144,7 +145,6 @@ export const listen = (
   Effect.gen(function*() {
     const { port = 0, target, tenant } = options
     const limits = { ...LIMITS, ...options.limits }
-    const coordinator = yield* RefreshCoordinator
     const fork = Runtime.runFork(yield* Effect.runtime<never>())
     const secret = ProxyGuard.makeSecret()
     const base = `/${Redacted.value(secret)}/`
@@ -152,7 +152,7 @@ export const listen = (
     const upstream = yield* ProxyUpstream.make(target.origin, limits)
     const context: ProxyExchange.Context = {
       tenant,
-      coordinator,
+      tokens: ProxyTokens.make({ tenant, target, coordinator: yield* RefreshCoordinator }),
       target,
       base,
       upstream,

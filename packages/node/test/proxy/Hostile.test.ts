@@ -92,8 +92,7 @@ describe("an upstream that means harm", () => {
 
   it.scopedLive("sends more header fields than are read, and none of them is half read", () =>
     Effect.gen(function*() {
-      const fields = (count: number) =>
-        `HTTP/1.1 200 OK\r\n${"A: b\r\n".repeat(count)}Content-Length: 2\r\n\r\nok`
+      const fields = (count: number) => `HTTP/1.1 200 OK\r\n${"A: b\r\n".repeat(count)}Content-Length: 2\r\n\r\nok`
       const stage = yield* through({ fits: fields(900), more: fields(1_001) })
       assert.strictEqual((yield* stage.ask("fits")).status, 200)
       const answer = yield* stage.ask("more")
@@ -173,7 +172,11 @@ describe("a client that means harm", () => {
         "%e6%97%a5%e6%9c%ac.txt"
       ]
       for (const path of passed) {
-        assert.strictEqual(statusLine(yield* bytes(stage, `GET ${stage.base}${path} HTTP/1.1`)), "HTTP/1.1 200 OK", path)
+        assert.strictEqual(
+          statusLine(yield* bytes(stage, `GET ${stage.base}${path} HTTP/1.1`)),
+          "HTTP/1.1 200 OK",
+          path
+        )
       }
       assert.deepStrictEqual(upstream.seen.map(({ url }) => url), passed.map((path) => `/api/${path}`))
     }))
@@ -189,7 +192,14 @@ describe("a client that means harm", () => {
         assert.strictEqual(Stage.kind(answer), "path-outside", name)
       }
       assert.lengthOf(upstream.seen, 0)
-      const dropped = ["X-Host", "X-Original-Host", "X-Forwarded-Server", "X_Forwarded_Host", "Content_Length", "X-Real_IP"]
+      const dropped = [
+        "X-Host",
+        "X-Original-Host",
+        "X-Forwarded-Server",
+        "X_Forwarded_Host",
+        "Content_Length",
+        "X-Real_IP"
+      ]
       yield* stage.ask("x", { headers: Object.fromEntries(dropped.map((name) => [name, "evil.example"])) })
       const { headers } = upstream.seen[0]!
       for (const name of dropped) assert.notProperty(headers, name.toLowerCase())
@@ -199,10 +209,14 @@ describe("a client that means harm", () => {
     Effect.gen(function*() {
       const upstream = yield* Upstream.make()
       const stage = yield* Stage.make({ to: upstream.url })
-      yield* Effect.forEach(Array.from({ length: 560 }), () =>
-        Effect.tap(Client.connect(stage.port), (socket) => Effect.sync(() => socket.write("GET /x HTTP/1.1\r\nHo"))), {
-        discard: true
-      })
+      yield* Effect.forEach(
+        Array.from({ length: 560 }),
+        () =>
+          Effect.tap(Client.connect(stage.port), (socket) => Effect.sync(() => socket.write("GET /x HTTP/1.1\r\nHo"))),
+        {
+          discard: true
+        }
+      )
       const asked = head(stage, `GET ${stage.base} HTTP/1.1`, [])
       const answers = yield* Effect.forEach(
         Array.from({ length: 40 }),
@@ -241,4 +255,3 @@ describe("a token that no header can carry", () => {
       assert.notInclude(stage.lines.join("\n"), "X-Forged")
     }))
 })
-
