@@ -87,11 +87,17 @@ export const make = (options: {
       }
     }
     let end = () => {}
-    response.once("close", () => {
+    let hasLeft = false
+    const leave = () => {
+      if (hasLeft) return
+      hasLeft = true
       end()
       entry.leave()
       onEnd(one, bytes, performance.now() - began)
-    })
+    }
+    response.once("close", leave)
+    // An answer that waits behind another one on its connection has none yet, and is never told that it ended.
+    if (response.socket === null) request.socket.once("close", leave)
     end = begin(one, (problem) => {
       if (Option.isNone(problem) || response.destroyed) return
       if (response.headersSent) return ProxyExchange.cut(one)

@@ -226,6 +226,15 @@ describe("a client that means harm", () => {
       assert.deepStrictEqual(answers.map(statusLine), answers.map(() => "HTTP/1.1 200 OK"))
     }))
 
+  it.scopedLive("sends a request behind one whose answer ends the connection: it holds nothing up", () =>
+    Effect.gen(function*() {
+      const upstream = yield* Upstream.make()
+      const stage = yield* Stage.make({ to: upstream.url })
+      const request = `${stage.base} HTTP/1.1\r\nHost: 127.0.0.1:${stage.port}\r\n\r\n`
+      yield* Stage.speak(stage.port, `GET /no-secret HTTP/1.1\r\nHost: x\r\n\r\nGET ${request}GET ${request}`)
+      yield* Client.until(() => stage.proxy.streams() === 0)
+    }))
+
   it.scopedLive("cannot take away a connection that has shown the secret", () =>
     Effect.gen(function*() {
       const upstream = yield* Upstream.make()
