@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { FetchFunction, FetchInit, FetchResponse } from "@lockstep/core/FetchFunction"
+import * as WholeBody from "@lockstep/core/WholeBody"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { type McpError, McpServerUnavailable, nameOf } from "./McpError.js"
@@ -45,31 +46,9 @@ export interface Answer {
  */
 export const TIMEOUT = Duration.seconds(8)
 
-/**
- * The longest body that is read, in bytes. A metadata document has a few hundred.
- *
- * @since 0.1.0
- * @category defaults
- */
-export const BODY_LIMIT = 256 * 1024
-
 const readText = async (body: FetchResponse["body"]): Promise<string | undefined> => {
-  if (body === null) return ""
-  const decoder = new TextDecoder()
-  const reader = body.getReader()
-  let text = ""
-  let size = 0
-  try {
-    while (true) {
-      const { done, value } = await reader.read()
-      if (done || value === undefined) return text + decoder.decode()
-      size += value.byteLength
-      if (size > BODY_LIMIT) return undefined
-      text += decoder.decode(value, { stream: true })
-    }
-  } catch {
-    return undefined
-  }
+  const { end, text } = await WholeBody.read(body)
+  return end === "Whole" ? text : undefined
 }
 
 const initOf = ({ accept, body, method }: Question, signal: AbortSignal): FetchInit => {

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
 import type { FetchFunction, FetchInit } from "@lockstep/core/FetchFunction"
+import * as WholeBody from "@lockstep/core/WholeBody"
 import type { McpError } from "@lockstep/mcp/McpError"
 import * as McpServer from "@lockstep/mcp/McpServer"
 import * as Retrieval from "@lockstep/mcp/Retrieval"
@@ -156,7 +157,7 @@ describe("is refused:", () => {
     ],
     [
       "metadata that is too long",
-      { [SERVER]: challenged(META), [META]: document({ x: "x".repeat(Retrieval.BODY_LIMIT) }) },
+      { [SERVER]: challenged(META), [META]: document({ x: "x".repeat(WholeBody.DOCUMENT_LIMIT) }) },
       "McpServerRejected MetadataUnreadable"
     ],
     [

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { FetchFunction, FetchInit, FetchResponse } from "@lockstep/core/FetchFunction"
+import * as WholeBody from "@lockstep/core/WholeBody"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -56,26 +57,11 @@ export const Exchange = Data.taggedEnum<Exchange>()
  * @since 0.1.0
  * @category defaults
  */
-export const BODY_LIMIT = 1024 * 1024
+export const BODY_LIMIT = WholeBody.DOCUMENT_LIMIT
 
 const readBody = async (body: FetchResponse["body"]): Promise<Pick<WireAnswer, "body" | "end">> => {
-  const decoder = new TextDecoder()
-  let text = ""
-  const ended = (end: WireAnswer["end"]) => ({ body: Redacted.make(text + decoder.decode()), end })
-  if (body === null) return ended("Whole")
-  const reader = body.getReader()
-  let size = 0
-  try {
-    while (true) {
-      const { done, value } = await reader.read()
-      if (done || value === undefined) return ended("Whole")
-      size += value.byteLength
-      if (size > BODY_LIMIT) return ended("TooLarge")
-      text += decoder.decode(value, { stream: true })
-    }
-  } catch {
-    return ended("Cut")
-  }
+  const { end, text } = await WholeBody.read(body, BODY_LIMIT)
+  return { body: Redacted.make(text), end }
 }
 
 const readAnswer = (response: FetchResponse): Effect.Effect<Exchange> =>
