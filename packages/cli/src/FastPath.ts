@@ -8,6 +8,7 @@
  * @since 0.1.0
  */
 import * as Freshness from "@lockstep/core/Freshness"
+import * as TokenSyntax from "@lockstep/core/TokenSyntax"
 import * as SourceVariables from "@lockstep/oauth/SourceVariables"
 import * as fs from "node:fs"
 
@@ -142,7 +143,8 @@ const find = (question: Question): string | undefined => {
     obtainedAt: own(entry, "obtained_at") as number | undefined ?? null
   }
   const margin = typeof own(entry, "vendor") === "string" ? VENDOR_MARGIN : MARGIN
-  return typeof accessToken === "string" && Freshness.isFresh(lifetime, { now: question.now, margin, minTtl: 0 })
+  return typeof accessToken === "string" && TokenSyntax.isToken(accessToken) &&
+      Freshness.isFresh(lifetime, { now: question.now, margin, minTtl: 0 })
     ? accessToken
     : undefined
 }

@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import * as ExitCode from "./ExitCode.js"
 import * as Flights from "./Flights.js"
 import * as Signals from "./Signals.js"
+import * as Style from "./Style.js"
 import { VERSION } from "./Version.js"
 
 /** After a signal a person is told what the command still waits for, unless it is over sooner than that. */
@@ -19,7 +20,7 @@ const tell = (flights: Flights.Flights): void => {
   const holding = flights.holding()
   if (holding.length === 0 || process.stderr.isTTY !== true) return
   process.stderr.write(
-    `lockstep: finishing ${holding.join(", ")}: its new token is stored first\n`
+    `lockstep: finishing ${Style.printable(holding.join(", "))}: its new token is stored first\n`
   )
 }
 

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type * as AccessToken from "@lockstep/core/AccessToken"
+import * as Printable from "@lockstep/core/Printable"
 import * as ShellWord from "@lockstep/core/ShellWord"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -73,7 +74,7 @@ export const render = (self: AccessToken.AccessToken, options: {
       })
     case "json": {
       const expiresAt = Option.getOrNull(self.expiresAt)
-      return JSON.stringify({
+      return Printable.json({
         access_token: token,
         token_type: self.tokenType,
         expires_at: expiresAt,

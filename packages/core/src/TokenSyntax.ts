@@ -6,13 +6,11 @@
  *
  * @since 0.1.0
  */
-import * as Redacted from "effect/Redacted"
-import type { AccessToken } from "./AccessToken.js"
 
 /** RFC 6749, A.12: VSCHAR only. */
 const TOKEN = /^[\u0020-\u007e]+$/
 
-/** What stands before it is a scheme (RFC 9110 §11.1). */
+/** What stands before it in a header field is a scheme (RFC 9110 §11.1). */
 const SCHEME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 
 /**
@@ -24,10 +22,18 @@ const SCHEME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 export type Fault = "access token" | "token type"
 
 /**
- * Says what of a token cannot leave as text, if anything.
+ * Whether a token can leave as text.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isToken = (token: string): boolean => TOKEN.test(token)
+
+/**
+ * Says what keeps a token out of a header field, if anything does.
  *
  * @since 0.1.0
  * @category getters
  */
-export const faultOf = ({ token, tokenType }: Pick<AccessToken, "token" | "tokenType">): Fault | undefined =>
-  !TOKEN.test(Redacted.value(token)) ? "access token" : SCHEME.test(tokenType) ? undefined : "token type"
+export const faultOf = (token: string, tokenType: string): Fault | undefined =>
+  !isToken(token) ? "access token" : SCHEME.test(tokenType) ? undefined : "token type"

@@ -13,6 +13,7 @@ import * as Redacted from "effect/Redacted"
 import * as BridgeTarget from "../mcp/BridgeTarget.js"
 import * as HeaderFile from "../mcp/HeaderFile.js"
 import * as Output from "../Output.js"
+import * as Style from "../Style.js"
 import { UsageError } from "../UsageError.js"
 
 /**
@@ -53,7 +54,7 @@ const UNBOUNDED = { headersTimeout: 0, bodyTimeout: 0 }
 const tell = (text: string) =>
   Effect.flatMap(
     Output.Output,
-    (output) => output.isInteractive ? output.note(`${output.noteStyle.dim(text)}\n`) : Effect.void
+    (output) => output.isInteractive ? output.note(`${output.noteStyle.dim(Style.printable(text))}\n`) : Effect.void
   )
 
 const connect = ({ headers, target, transport }: {

@@ -14,6 +14,7 @@ import * as Advised from "../Advised.js"
 import * as Output from "../Output.js"
 import * as Signals from "../Signals.js"
 import * as Sources from "../Sources.js"
+import * as Style from "../Style.js"
 import { UsageError } from "../UsageError.js"
 
 /**
@@ -66,7 +67,8 @@ const bound = (tenant: TenantId, target: ProxyTarget.ProxyTarget) =>
 const tell = (text: string) =>
   Effect.flatMap(
     Output.Output,
-    (output) => output.noteScreen.isTerminal ? output.note(`${output.noteStyle.dim(text)}\n`) : Effect.void
+    (output) =>
+      output.noteScreen.isTerminal ? output.note(`${output.noteStyle.dim(Style.printable(text))}\n`) : Effect.void
   )
 
 /**

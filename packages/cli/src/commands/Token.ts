@@ -15,6 +15,7 @@ import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Advised from "../Advised.js"
 import * as Deadline from "../Deadline.js"
+import * as HandedOut from "../HandedOut.js"
 import * as Output from "../Output.js"
 import * as Sources from "../Sources.js"
 import * as Stdin from "../Stdin.js"
@@ -80,7 +81,8 @@ const peek = (options: Options) =>
   )
 
 /**
- * Gets a usable access token from the variable that stands in for the tenant, else from the stored login.
+ * Gets a usable access token, for the environment of a program, from the variable that stands in for the tenant, else
+ * from the stored login.
  *
  * @since 0.1.0
  * @category combinators
@@ -88,10 +90,14 @@ const peek = (options: Options) =>
 export const fromAnySource = (options: Pick<Options, "tenant" | "minTtl" | "source">) =>
   Effect.flatMap(
     Sources.choose(options.tenant, options.source),
-    Option.match({
-      onNone: () => get(options),
-      onSome: (source) => Sources.token(options.tenant, source, Option.none())
-    })
+    (source) =>
+      Effect.tap(
+        Option.match(source, {
+          onNone: () => get(options),
+          onSome: (one) => Sources.token(options.tenant, one, Option.none())
+        }),
+        (token) => HandedOut.check(token, { form: "exec", variable: Option.map(source, ({ name }) => name) })
+      )
   )
 
 /**
@@ -111,6 +117,7 @@ export const run = (options: Options) =>
       : Option.isSome(options.maxWait)
       ? yield* Deadline.get({ ...options, rejected, maxWait: options.maxWait.value })
       : yield* get(options, rejected)
+    yield* HandedOut.check(token, { form: options.format, variable: Option.map(variable, ({ name }) => name) })
     const store = yield* CredentialStore
     yield* Output.line(TokenFormat.render(token, {
       format: options.format,

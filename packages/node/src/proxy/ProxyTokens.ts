@@ -16,7 +16,7 @@ import type * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import type * as Redacted from "effect/Redacted"
+import * as Redacted from "effect/Redacted"
 import * as ProxyProblem from "./ProxyProblem.js"
 import * as ProxyTarget from "./ProxyTarget.js"
 
@@ -67,7 +67,7 @@ export const make = (options: {
 
   const check = (token: AccessToken): Answer => {
     if (!ProxyTarget.isFor(target, token.resource)) return Either.left(ProxyProblem.otherOrigin(tenant))
-    const fault = TokenSyntax.faultOf(token)
+    const fault = TokenSyntax.faultOf(Redacted.value(token.token), token.tokenType)
     return fault === undefined ? Either.right(token) : Either.left(ProxyProblem.tokenMalformed(tenant, fault))
   }
 
