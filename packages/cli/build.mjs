@@ -32,6 +32,14 @@ const namedUndici = {
   }
 }
 
+/** No dependency asserts with Node's own module: see there why. */
+const ownAssert = {
+  name: "own-assert",
+  setup: ({ onResolve }) => {
+    onResolve({ filter: /^(?:node:)?assert(?:\/strict)?$/ }, () => ({ path: here("assert.cjs") }))
+  }
+}
+
 /** Writes the bundle into a folder below this package, where koffi can be found. */
 export const bundle = async (outdir) => {
   const options = {
@@ -53,7 +61,7 @@ export const bundle = async (outdir) => {
   await build({
     ...options,
     entryPoints: ["src/Program.ts", "src/probe.ts"],
-    plugins: [namedUndici],
+    plugins: [namedUndici, ownAssert],
     splitting: true,
     chunkNames: "chunks/[name]-[hash]",
     banner: { js: banner }

@@ -145,3 +145,18 @@ describe("a token that is none", () => {
       assert.notInclude(`${ran.stdout}${ran.stderr}`, "bank.example")
     }))
 })
+
+describe("input without an end", () => {
+  it.scopedLive("is read to the limit, from a device and from a pipe of the shell", () =>
+    Effect.gen(function*() {
+      const stage = yield* home(login({}))
+      for (const from of ["/dev/zero", "<(yes)"]) {
+        const imported = yield* stage.shell(`$LOCKSTEP import other --from ${from}`)
+        assert.deepStrictEqual([imported.code, imported.stdout], [2, ""], from)
+        assert.include(imported.stderr, "larger than 1 MiB")
+        const headers = yield* stage.shell(`$LOCKSTEP mcp codex --to http://127.0.0.1:9/ --header-from ${from}`)
+        assert.deepStrictEqual([headers.code, headers.stdout], [2, ""], from)
+        assert.include(headers.stderr, "longer than 64 KiB")
+      }
+    }))
+})
