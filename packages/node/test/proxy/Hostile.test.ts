@@ -4,6 +4,9 @@ import * as Client from "./support/client.js"
 import * as Stage from "./support/stage.js"
 import * as Upstream from "./support/upstream.js"
 
+/** More connections than a proxy takes altogether. */
+const SLOW = 640
+
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 /** A server that answers the bytes that the path names, and ends. */
@@ -73,6 +76,7 @@ describe("an upstream that means harm", () => {
         const answer = yield* stage.ask(name)
         assert.strictEqual(answer.status, 502, name)
         assert.strictEqual(Stage.kind(answer), "upstream-unreachable", name)
+        if (name === "zero" || name === "below") assert.strictEqual(Stage.problem(answer)["code"], "INVALID_STATUS")
         assert.strictEqual((yield* stage.ask("fine")).text, "ok", name)
       }
     }))
@@ -210,7 +214,7 @@ describe("a client that means harm", () => {
       const upstream = yield* Upstream.make()
       const stage = yield* Stage.make({ to: upstream.url })
       yield* Effect.forEach(
-        Array.from({ length: 560 }),
+        Array.from({ length: SLOW }),
         () =>
           Effect.tap(Client.connect(stage.port), (socket) => Effect.sync(() => socket.write("GET /x HTTP/1.1\r\nHo"))),
         {
@@ -243,7 +247,7 @@ describe("a client that means harm", () => {
       const asked = `GET ${stage.base} HTTP/1.1\r\nHost: 127.0.0.1:${stage.port}\r\n\r\n`
       known.write(asked)
       yield* Client.event(known, "data")
-      yield* Effect.forEach(Array.from({ length: 560 }), () => Client.connect(stage.port), { discard: true })
+      yield* Effect.forEach(Array.from({ length: SLOW }), () => Client.connect(stage.port), { discard: true })
       const again = Client.event(known, "data")
       known.write(asked)
       yield* again
