@@ -96,9 +96,6 @@ export const make = (options: {
         done(answer)
       })
     },
-    renewed: (run, rejected, done) => {
-      shared = undefined
-      return run(coordinator.recover(tenant, rejected), (exit) => done(answerOf(exit)))
-    }
+    renewed: (run, rejected, done) => run(coordinator.recover(tenant, rejected), (exit) => done(answerOf(exit)))
   }
 }

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as ProxyUpstream from "@lockstep/node/proxy/ProxyUpstream"
 import * as Effect from "effect/Effect"
 import * as Client from "./support/client.js"
 import * as Stage from "./support/stage.js"
@@ -105,6 +106,40 @@ describe("an upstream that means harm", () => {
     }))
 })
 
+describe("what is thrown while an answer is passed on", () => {
+  it.scopedLive("is the error of that exchange, said once, and nothing that ends the process", () =>
+    Effect.gen(function*() {
+      const { url } = yield* answering({
+        hint: `HTTP/1.1 103 Early Hints\r\n\r\n${OK.replace("\r\n", "\r\nConnection: close\r\n")}`
+      })
+      const upstream = yield* ProxyUpstream.make(url, { connectTimeout: 5_000, responseTimeout: 5_000, header: 65_536 })
+      const moments = ["onInformation", "onHead", "onData", "onEnd"] as const
+      for (const moment of moments) {
+        const said: Array<unknown> = []
+        yield* Effect.async<void>((resume) => {
+          const reader: ProxyUpstream.Reader = {
+            onInformation: () => {},
+            onHead: () => {},
+            onData: () => true,
+            onEnd: () => resume(Effect.void),
+            onDrain: () => {},
+            onError: (cause) => {
+              said.push((cause as Error).message)
+              resume(Effect.void)
+            }
+          }
+          upstream.send({ method: "GET", path: "/hint", headers: ["Host", upstream.host], body: undefined }, {
+            ...reader,
+            [moment]: () => {
+              throw new Error(moment)
+            }
+          })
+        })
+        assert.deepStrictEqual(said, [moment])
+      }
+    }))
+})
+
 describe("a client that means harm", () => {
   it.scopedLive("sends more header fields than are looked at: nothing behind them passes", () =>
     Effect.gen(function*() {
@@ -183,6 +218,18 @@ describe("a client that means harm", () => {
         )
       }
       assert.deepStrictEqual(upstream.seen.map(({ url }) => url), passed.map((path) => `/api/${path}`))
+    }))
+
+  it.scopedLive("frames a body as the parser finds out only behind the head: the head goes nowhere", () =>
+    Effect.gen(function*() {
+      const upstream = yield* Upstream.make()
+      const stage = yield* Stage.make({ to: upstream.url })
+      for (const coding of ["gzip", "xchunked"]) {
+        const said = yield* bytes(stage, `POST ${stage.base} HTTP/1.1`, `Transfer-Encoding: ${coding}`)
+        assert.strictEqual(statusLine(said), "HTTP/1.1 400 Bad Request", coding)
+        assert.include(said, "urn:lockstep:problem:bad-request", coding)
+      }
+      assert.lengthOf(upstream.seen, 0)
     }))
 
   it.scopedLive("names another path or host in a header field", () =>

@@ -164,8 +164,18 @@ const damaged = (next: Random, text: string): string => {
   return bytes
 }
 
+/** Requests that pass, so that there are answers. */
+const PLAIN = [
+  `GET /${SECRET}/a HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`,
+  `HEAD /${SECRET}/a?b HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`,
+  `GET /${SECRET}/a HTTP/1.0\r\nHost: ${HOST}\r\n\r\n`,
+  `POST /${SECRET}/a HTTP/1.1\r\nHost: ${HOST}\r\nContent-Length: 3\r\n\r\nabc`,
+  `POST /${SECRET}/a HTTP/1.1\r\nHost: ${HOST}\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n`
+]
+
 /** A request, or something like one. */
 export const request = (next: Random): string => {
+  if (often(next, 0.4)) return pick(next, PLAIN)
   const start = often(next, 0.85)
     ? `/${SECRET}/`
     : pick(next, ["/", "/x/", `/x/${SECRET}/`, `//${SECRET}/`, `/${SECRET}x/`])
