@@ -236,11 +236,6 @@ describe("what is told", () => {
     Effect.gen(function*() {
       const spans: Array<Tracer.Span> = []
       const native = yield* Effect.tracer
-      class Collected {
-        constructor(span: Tracer.Span) {
-          Object.assign(this, span)
-        }
-      }
       const tracer = Tracer.make({
         context: native.context.bind(native),
         span: (...how) => {
@@ -249,7 +244,7 @@ describe("what is told", () => {
           // Whoever collects makes spans of its own kind.
           return new Proxy(span, {
             get: (target, member) => {
-              if (member === "constructor") return Collected
+              if (member === "constructor") return Proxy
               const value = Reflect.get(target, member) as unknown
               return typeof value === "function" ? value.bind(target) : value
             }

@@ -118,7 +118,7 @@ export const measure = ({ quick }: Options) =>
     const { url } = yield* proxy.message((message) => typeof message["url"] === "string")
     const ways = [
       [BARE, bare, undefined],
-      [THROUGH, through, yield* between.call("pid", {})],
+      [THROUGH, through, yield* between.call("pid")],
       [LOCKSTEP, String(url), proxy.pid]
     ] as const
 
