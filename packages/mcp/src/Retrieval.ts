@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as RoundTrip from "@lockstep/core/RoundTrip"
+import * as WholeBody from "@lockstep/core/WholeBody"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { type McpError, McpServerUnavailable, nameOf } from "./McpError.js"
@@ -51,7 +52,7 @@ export const TIMEOUT = Duration.seconds(8)
  * @since 0.1.0
  * @category defaults
  */
-export const BODY_LIMIT = 256 * 1024
+export const BODY_LIMIT = WholeBody.DOCUMENT_LIMIT
 
 const textOf = (
   { body, end }: Extract<RoundTrip.Progress, { readonly _tag: "Answered" }>

@@ -6,6 +6,7 @@
 import { ProviderUnavailable } from "@lockstep/core/Errors"
 import * as RoundTrip from "@lockstep/core/RoundTrip"
 import type { TenantId } from "@lockstep/core/TenantId"
+import * as WholeBody from "@lockstep/core/WholeBody"
 import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -64,7 +65,7 @@ export const Exchange = Data.taggedEnum<Exchange>()
  * @since 0.1.0
  * @category defaults
  */
-export const BODY_LIMIT = 1024 * 1024
+export const BODY_LIMIT = WholeBody.DOCUMENT_LIMIT
 
 const answerOf = (
   { body, end, head }: Extract<RoundTrip.Progress, { readonly _tag: "Answered" }>
