@@ -14,6 +14,7 @@ import * as CodexMcp from "./CodexMcp.js"
 import * as Hermes from "./Hermes.js"
 import * as Openab from "./Openab.js"
 import * as Pi from "./Pi.js"
+import * as PiMcp from "./PiMcp.js"
 import type { Surroundings, ToolFile } from "./ToolFile.js"
 
 /**
@@ -27,7 +28,8 @@ export const all: ReadonlyArray<ToolFile> = [
   CodexMcp.tool,
   Hermes.tool,
   Openab.tool,
-  Pi.tool
+  Pi.tool,
+  PiMcp.tool
 ]
 
 /**
