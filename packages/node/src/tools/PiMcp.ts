@@ -174,7 +174,6 @@ const create = (
   if (Option.isNone(url)) {
     return Either.left(`${tenant}: pi knows a server by its URL, and the resource of this login names none`)
   }
-  const issuer = Option.getOrUndefined(credential.issuer)
   const client = Option.map(credential.clientId, (id) =>
     ToolJson.members({
       client_id: id,
@@ -184,8 +183,8 @@ const create = (
   const state = ToolJson.members({
     serverUrl: new URL(url.value).href,
     clientInformation: Option.getOrUndefined(client),
-    ...membersOf(credential, Option.none(), now),
-    discovery: issuer === undefined ? undefined : ToolJson.members({ authorizationServerUrl: issuer })
+    // No `discovery`: pi looks for itself where there is none, and believes half of one.
+    ...membersOf(credential, Option.none(), now)
   })
   return Either.right(update(document, new Map([[keyOf(name.value, url.value), state]])))
 }

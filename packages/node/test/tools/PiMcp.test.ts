@@ -149,8 +149,7 @@ describe("pi's file of MCP servers", () => {
           token_type: "bearer",
           scope: "read write"
         },
-        tokensExpireAt: 1_790_000_000_500,
-        discovery: { authorizationServerUrl: "https://as.example" }
+        tokensExpireAt: 1_790_000_000_500
       }
     })
   })
