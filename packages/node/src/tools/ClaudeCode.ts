@@ -125,14 +125,26 @@ export const tool: ToolFile = {
   locks: (file, target) => {
     const directory = Path.dirname(file)
     const refresh = Path.join(directory, ".oauth_refresh.lock")
+    const legacy = `${directory}.lock`
+    const owner = `${refresh}.owner`
     const stale = Duration.seconds(60)
     switch (target._tag) {
       case "RotationGroup":
         return []
       case "Tenant":
         return [
-          LockFile.Directory({ path: refresh, stale, heartbeat: HEARTBEAT, owner: `${refresh}.owner` }),
-          LockFile.Directory({ path: `${directory}.lock`, stale, heartbeat: HEARTBEAT })
+          LockFile.Directory({
+            path: refresh,
+            stale,
+            heartbeat: HEARTBEAT,
+            owner: { path: owner, member: "lockBirthtimeMs", other: legacy }
+          }),
+          LockFile.Directory({
+            path: legacy,
+            stale,
+            heartbeat: HEARTBEAT,
+            owner: { path: owner, member: "legacyLockBirthtimeMs", other: refresh }
+          })
         ]
       case "Aggregate":
         return [LockFile.Directory({

@@ -159,12 +159,12 @@ describe("Claude Code's locks", () => {
     const locks = (target: LockTarget) =>
       tool.locks("/home/a/.claude/.credentials.json", target, () => Option.none()).map((one) =>
         one._tag === "Directory"
-          ? [one.path, Duration.toSeconds(one.stale), Duration.toSeconds(one.heartbeat), one.owner]
+          ? [one.path, Duration.toSeconds(one.stale), Duration.toSeconds(one.heartbeat), one.owner?.path]
           : []
       )
     deepStrictEqual(locks(LockTarget.Tenant({ tenant: TENANT })), [
       ["/home/a/.claude/.oauth_refresh.lock", 60, 5, "/home/a/.claude/.oauth_refresh.lock.owner"],
-      ["/home/a/.claude.lock", 60, 5, undefined]
+      ["/home/a/.claude.lock", 60, 5, "/home/a/.claude/.oauth_refresh.lock.owner"]
     ])
     deepStrictEqual(locks(LockTarget.Aggregate()), [["/home/a/.claude/.storage-write.lock", 15, 5, undefined]])
     deepStrictEqual(locks(LockTarget.RotationGroup({ group: "g" })), [])
