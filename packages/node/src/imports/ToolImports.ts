@@ -26,6 +26,9 @@ import type { ToolEntry } from "./ToolEntry.js"
 import * as ToolFileImport from "./ToolFileImport.js"
 import type { Format, Machine, ToolImport } from "./ToolImport.js"
 
+/** Those that tell more than the codec of a shared file does. */
+const own = [claudeCode, codex, copilot, gemini, grok, kiro, mcpRemote, openCode]
+
 /**
  * The tools whose files are JSON, by name.
  *
@@ -33,15 +36,8 @@ import type { Format, Machine, ToolImport } from "./ToolImport.js"
  * @category constants
  */
 export const all: ReadonlyArray<ToolImport> = [
-  claudeCode,
-  codex,
-  copilot,
-  gemini,
-  grok,
-  kiro,
-  mcpRemote,
-  openCode,
-  ...ToolFiles.all.filter(({ name }) => name !== claudeCode.name).map(ToolFileImport.make)
+  ...own,
+  ...ToolFiles.all.filter((tool) => own.every(({ name }) => name !== tool.name)).map(ToolFileImport.make)
 ]
 
 /**

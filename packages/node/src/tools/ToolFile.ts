@@ -6,6 +6,7 @@
  */
 import type { LockTarget } from "@lockstep/core/CredentialLock"
 import type { StoreDemands } from "@lockstep/core/RefreshPolicy"
+import type * as Either from "effect/Either"
 import type * as Option from "effect/Option"
 import type * as JsonTree from "../JsonTree.js"
 import type { LockFile } from "../locks/LockFile.js"
@@ -32,6 +33,38 @@ export interface Surroundings {
   /** The user's home directory. */
   readonly userHome: string
   readonly variable: (name: string) => Option.Option<string>
+}
+
+/**
+ * A tool's file that was found.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Located {
+  readonly tool: ToolFile
+  /** Absolute. */
+  readonly path: string
+}
+
+/**
+ * How the files of a tool are told apart that has one for each of its logins.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Files {
+  /** The tool as far as one of its files goes. */
+  readonly at: (path: string) => ToolFile
+
+  /**
+   * Finds the file that is meant by what stands behind the tool's name. `None` for a path, which needs no finding; a text
+   * says why no file is meant.
+   */
+  readonly find: (
+    named: Option.Option<string>,
+    surroundings: Surroundings
+  ) => Either.Either<Option.Option<Located>, string>
 }
 
 /**
@@ -69,4 +102,7 @@ export interface ToolFile {
 
   /** What sharing the file asks of the bounds of a refresh. */
   readonly demands: StoreDemands
+
+  /** Where each login has a file of its own. */
+  readonly files?: Files
 }

@@ -1,7 +1,7 @@
 /**
  * A real program of another vendor, a real MCP server that only it and Lockstep use, and their one login.
  */
-import * as ChildProcess from "@lockstep/testkit/processes/ChildProcess"
+import type * as ChildProcess from "@lockstep/testkit/processes/ChildProcess"
 import * as ProcessHarness from "@lockstep/testkit/processes/ProcessHarness"
 import * as Programs from "@lockstep/testkit/processes/Programs"
 import * as AuthorizationServer from "@lockstep/testkit/servers/AuthorizationServer"
@@ -25,7 +25,7 @@ export const make = Effect.gen(function*() {
   const entry = yield* Command.entry
   const login = yield* server.issue("ann", {
     resource: resource.url,
-    scope: "openid offline_access mcp:use files:read"
+    scope: "openid offline_access mcp:use"
   })
 
   const ended = (child: ChildProcess.Child) =>
@@ -59,3 +59,15 @@ export const make = Effect.gen(function*() {
 })
 
 export type Stage = Effect.Effect.Success<typeof make>
+
+/** Greets an MCP server on a program's stdio, and waits until it answers. */
+export const initialize = (child: ChildProcess.Child) =>
+  Effect.zipRight(
+    child.send({
+      jsonrpc: "2.0",
+      id: 1,
+      method: "initialize",
+      params: { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "test", version: "1" } }
+    }),
+    child.message((message) => message["id"] === 1 && "result" in message)
+  )

@@ -33,7 +33,9 @@ export const compare = (row: string, program: Programs.Name): void => {
   assert.isDefined(present, `${DOCUMENT} has no row for ${row}`)
   const [, , date = "", ...answers] = cells(present!)
   const seen = observed.get(row) ?? new Set<Seen>()
-  const expected = COLUMNS.map((column, i) => seen.has(column) ? "yes" : answers[i] === "yes" ? "no" : answers[i] ?? "no")
+  const expected = COLUMNS.map((column, i) =>
+    seen.has(column) ? "yes" : answers[i] === "yes" ? "no" : answers[i] ?? "no"
+  )
   const isSame = cells(present!)[1] === version && expected.every((answer, i) => answer === answers[i])
   if (!isSame && process.env["LOCKSTEP_WRITE_TABLE"] === "1") {
     const today = new Date().toISOString().slice(0, 10)
