@@ -49,5 +49,5 @@ sharedTests({
     Effect.gen(function*() {
       const child = yield* stage.start("mcp-remote", [stage.resource.url, PORT, "--allow-http"])
       yield* Stage.initialize(child)
-    }).pipe(Effect.scoped)
+    }).pipe(Effect.scoped, Effect.orDie)
 })
