@@ -102,12 +102,12 @@ describe("Claude Code's file", () => {
       assert.strictEqual(read(), blank)
     }))
 
-  it("has a place for one tenant", () => {
+  it("has a place for one subscription", () => {
     deepStrictEqual(get(FILE, OTHER), Either.right(Option.none()))
     deepStrictEqual(get(FILE, TenantId.make("linear|0123456789abcdef")), Either.right(Option.none()))
     deepStrictEqual(
       codec.put(parse(FILE), OTHER, credential(1), 0),
-      Either.left("it has a place for anthropic-oauth alone")
+      Either.left("it has a place for anthropic-oauth and for MCP servers, called mcp:NAME")
     )
     assert.strictEqual(codec.remove(parse(FILE), OTHER, 0), FILE)
   })
