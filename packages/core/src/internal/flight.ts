@@ -184,6 +184,8 @@ export const make = (services: Transaction.Services) => {
       return yield* underLock(plan, { held: waited.lock, acquiredAt, deadline, mayBeginAgain: true })
     }).pipe(
       Effect.scoped,
+      // With the lock given back in between: whoever has it next may send, and that token serves this flight, too.
+      Effect.retry({ times: 2, while: (error) => error._tag === "ProviderUnavailable" && error.reason === "NoTime" }),
       Effect.withSpan("lockstep.refresh", { root: true, attributes: { tenant: plan.tenant } })
     )
 
