@@ -6,7 +6,8 @@
  * key that is there stays, and the locks of both are taken. Of two entries for one server the first in byte order counts,
  * as in codex.
  *
- * codex writes the file in place; a reader that finds half of it reads again.
+ * codex writes the file in place; a reader that finds half of it reads again. Where it keeps these logins in the keyring
+ * (its `auto`, where there is one), there is no such file: service `Codex MCP Credentials`, a server's key for the account.
  *
  * A tenant is `mcp:NAME`. Where two servers have one name, each is `mcp:KEY`, such as `mcp:linear|638130d5ab3558f4`.
  *
