@@ -28,7 +28,8 @@ const isNotFound = <E>(error: E): error is Extract<E, ReauthorizationRequired> =
   error.reason === "NotFound"
 
 /**
- * Adds the nearest known tenants to an error that says that this one is not logged in.
+ * Adds to an error that says that a tenant is not logged in where it was looked for, and the nearest known tenants: a
+ * program that was started without its user's environment looks in another home than the user does.
  *
  * @since 0.1.0
  * @category combinators
@@ -43,7 +44,11 @@ export const withNearest = (tenant: TenantId) =>
       const store = yield* CredentialStore
       const tenants = yield* Effect.orElseSucceed(store.list, () => [])
       const nearest = Nearest.find(tenant, tenants)
-      if (nearest.length === 0) return yield* Effect.fail(error)
       const names = nearest.map((name) => `\`${name}\``).join(" or ")
-      return yield* new Advised({ error, nearest, advice: `did you mean ${names}? Otherwise ${error.advice}` })
+      return yield* new Advised({
+        error,
+        nearest,
+        text: `${error.message} (looked in ${store.location})`,
+        advice: nearest.length === 0 ? error.advice : `did you mean ${names}? Otherwise ${error.advice}`
+      })
     }))

@@ -43,6 +43,8 @@ export const render = (self: AccessToken.AccessToken, options: {
   /** The store that holds the token, where one does. */
   readonly store: Option.Option<string>
   readonly now: number
+  /** The user's name for git. `oauth2`. */
+  readonly username?: Option.Option<string>
 }): string => {
   const token = Redacted.value(self.token)
   switch (options.format) {
@@ -54,7 +56,7 @@ export const render = (self: AccessToken.AccessToken, options: {
       return `LOCKSTEP_TOKEN=${ShellWord.quote(token)}`
     case "git":
       return [
-        `username=${GIT_USER}`,
+        `username=${Option.getOrElse(options.username ?? Option.none(), () => GIT_USER)}`,
         `password=${token}`,
         ...Option.match(self.expiresAt, { onNone: () => [], onSome: (at) => [`password_expiry_utc=${Math.floor(at)}`] })
       ].join("\n")

@@ -182,7 +182,7 @@ describe("opencode", () => {
     "2 is told of where Node reads no database, in place of its old file",
     () =>
       Effect.gen(function*() {
-        const { find, home, write } = yield* setUp
+        const { find, write } = yield* setUp
         write(".local/share/opencode/auth.json", openCodeFile)
         const path = write(".local/share/opencode/opencode.db", `SQLite format 3\0${"\0".repeat(5_000_000)}`)
         deepStrictEqual(yield* find("opencode"), [["Login", "openai", "old", "old-rt"]])
@@ -193,6 +193,32 @@ describe("opencode", () => {
         ])
       })
   )
+})
+
+describe("OpenClaw", () => {
+  const profiles = (access: string) => ({
+    version: 1,
+    profiles: {
+      "openai-codex:default": {
+        type: "oauth",
+        provider: "openai-codex",
+        access,
+        refresh: rt,
+        expires: 1_790_000_000_000
+      },
+      "anthropic:k": { type: "api_key", provider: "anthropic", key: "k" }
+    }
+  })
+
+  it.scoped("of an older version keeps a file per agent", () =>
+    Effect.gen(function*() {
+      const { find, write } = yield* setUp
+      write(".openclaw/agents/main/agent/auth-profiles.json", profiles(at))
+      deepStrictEqual(yield* find("openclaw"), [
+        ["Login", "main/openai-codex:default", at, rt],
+        ["ApiKey", "main/anthropic:k"]
+      ])
+    }))
 
   it.scoped.skipIf(!SqliteFile.isReadable())(
     "keeps a text in a table, and its old file is never offered",
