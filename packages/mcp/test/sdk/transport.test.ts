@@ -89,7 +89,7 @@ for (const line of LINES) {
         const error = yield* rejection(session.call("write", { text: "x" }))
         assert.match(String(error), /unauthorized/i)
         assert.include(invited[0]?.searchParams.get("scope"), "files:write")
-        if (line.name === "v2") assert.include(invited[0]?.searchParams.get("scope"), "mcp:use")
+        assert.include(invited[0]?.searchParams.get("scope"), "mcp:use")
         const answer = yield* agree
         yield* Effect.promise(() => session.finish(answer))
         assert.notStrictEqual(yield* Effect.promise(() => session.call("write", { text: "x" })), "")

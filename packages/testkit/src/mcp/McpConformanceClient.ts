@@ -167,7 +167,7 @@ const theirs = async (line: Line, lockstep: Lockstep.Lockstep, url: string, cont
       return {
         client,
         connect: () => client.connect(transport as Parameters<typeof client.connect>[0]),
-        finish: (answer: URL) => transport.finishAuth(answer.searchParams.get("code") ?? "")
+        finish: async (answer: URL) => transport.finishAuth(await options.authProvider.codeOf(answer))
       }
     }
     const sdk = await import("@modelcontextprotocol/client")
