@@ -2,12 +2,12 @@
  * @since 0.1.0
  */
 import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { ReauthorizationRequired } from "@lockstep/core/Errors"
 import { TenantId } from "@lockstep/core/TenantId"
 import { VendorRegistry } from "@lockstep/oauth/VendorRegistry"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Advice from "./Advice.js"
 import * as Beginning from "./login/Beginning.js"
@@ -73,12 +73,14 @@ export const worded =
           error,
           Option.isSome(beginning) ? beginning.value : yield* beginningOf(tenant)
         )
-        const isNotFound = Predicate.isTagged(error, "ReauthorizationRequired") && error.reason === "NotFound"
+        const isNotFound = error instanceof ReauthorizationRequired && error.reason === "NotFound"
         const nearest = isNotFound ? yield* nearestTo(tenant) : []
         const names = nearest.map((name) => `\`${name}\``).join(" or ")
         return yield* new Advised({
           error,
           nearest,
+          // A program that was started without its user's environment looks in another home than the user does.
+          ...(isNotFound ? { text: `${error.message} (looked in ${(yield* CredentialStore).location})` } : {}),
           advice: nearest.length === 0 ? advice : `did you mean ${names}? Otherwise ${advice}`
         })
       }))

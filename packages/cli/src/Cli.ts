@@ -14,6 +14,7 @@ import * as Option from "effect/Option"
 import * as Advised from "./Advised.js"
 import * as Argv from "./Argv.js"
 import * as Exec from "./commands/Exec.js"
+import * as GitCredential from "./commands/GitCredential.js"
 import * as Import from "./commands/Import.js"
 import * as Logout from "./commands/Logout.js"
 import * as Refresh from "./commands/Refresh.js"
@@ -79,6 +80,20 @@ const token = Command.make(
         globals: Wiring.toArguments(root)
       })))
 ).pipe(Command.withDescription("Prints a usable access token, refreshing it first where necessary."))
+
+const gitCredential = Command.make(
+  "git-credential",
+  {
+    tenant,
+    operation: Args.text({ name: "OPERATION" }).pipe(
+      Args.withDescription("what git asks for: get, store or erase; anything else is no error and no answer")
+    ),
+    maxWait: duration("max-wait", "answer in time; a refresh that takes longer goes on in the background"),
+    username: text("username", "NAME", "the user's name that the server wants; else git's, else oauth2")
+  },
+  (options) =>
+    Effect.flatMap(lockstep, (root) => wired(GitCredential.run({ ...options, globals: Wiring.toArguments(root) })))
+).pipe(Command.withDescription("Answers git: a token for a password, and another one after a server refused it."))
 
 const login = Command.make(
   "login",
@@ -309,6 +324,7 @@ export const commands = {
   exec,
   proxy,
   mcp,
+  "git-credential": gitCredential,
   login,
   status,
   refresh,
@@ -343,6 +359,7 @@ export const root = lockstep.pipe(
     exec,
     proxy,
     mcp,
+    gitCredential,
     login,
     status,
     refresh,

@@ -128,6 +128,13 @@ const MCP: Section = ["what to know", [
   ["standard output", "holds messages and nothing else"]
 ]]
 
+const GIT: Section = ["what to know", [
+  ["to set it up", "git config --global credential.https://HOST.helper '!lockstep git-credential TENANT'"],
+  ["get", "name, token and when it ends; never for an http address of another machine"],
+  ["erase", "git's word for a token that was refused: another one is fetched, and the next get has it"],
+  ["store", "nothing: what git was given is stored already"]
+]]
+
 const MORE: Readonly<Record<string, ReadonlyArray<Section>>> = {
   token: [SOURCES],
   login: [LOGIN_EXAMPLES, LOGIN_ELSEWHERE],
@@ -135,6 +142,7 @@ const MORE: Readonly<Record<string, ReadonlyArray<Section>>> = {
   "vendors secret": [SECRET_SOURCES],
   proxy: [PROXY],
   mcp: [MCP],
+  "git-credential": [GIT],
   store: [STORES],
   "store move": [MOVE],
   exec: [["exit codes", [["the command's own", "once it started; 128 and the number of the signal that ended it"]]]]
@@ -145,6 +153,7 @@ const USAGE: Readonly<Record<keyof typeof Cli.commands, string>> = {
   exec: "lockstep exec TENANT [--env NAME] [--min-ttl DURATION] -- CMD…",
   proxy: "lockstep proxy TENANT --to URL [options]",
   mcp: "lockstep mcp TENANT|URL [options]",
+  "git-credential": "lockstep git-credential TENANT get|store|erase [options]",
   login: "lockstep login VENDOR|URL|TENANT [options]",
   status: "lockstep status [TENANT] [options]",
   refresh: "lockstep refresh TENANT [options]",

@@ -37,6 +37,8 @@ export const render = (self: AccessToken.AccessToken, options: {
   readonly source: string
   /** The store that holds the token, where one does. */
   readonly store: Option.Option<string>
+  /** The user's name for git. `oauth2`. */
+  readonly username?: Option.Option<string>
   readonly now: number
 }): string =>
   TokenText.render({
@@ -49,4 +51,10 @@ export const render = (self: AccessToken.AccessToken, options: {
       onSome: ({ id, label }) => ({ id: Option.getOrNull(id), label: Option.getOrNull(label) })
     }),
     generation: self.generation
-  }, { ...options, store: Option.getOrNull(options.store) })
+  }, {
+    format: options.format,
+    source: options.source,
+    store: Option.getOrNull(options.store),
+    now: options.now,
+    ...Option.match(options.username ?? Option.none(), { onNone: () => ({}), onSome: (username) => ({ username }) })
+  })

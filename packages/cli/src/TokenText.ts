@@ -66,6 +66,8 @@ export const render = (self: TokenText, options: {
   readonly source: string
   /** The store that holds the token, where one does. */
   readonly store: string | null
+  /** The user's name for git. `oauth2`. */
+  readonly username?: string
   readonly now: number
 }): string => {
   const { expiresAt, token, tokenType } = self
@@ -79,7 +81,7 @@ export const render = (self: TokenText, options: {
       return `LOCKSTEP_TOKEN=${ShellWord.quote(token)}`
     case "git":
       return [
-        `username=${GIT_USER}`,
+        `username=${options.username ?? GIT_USER}`,
         `password=${token}`,
         ...(ends === undefined ? [] : [`password_expiry_utc=${ends}`])
       ].join("\n")

@@ -2,7 +2,6 @@
  * Runs every example of docs/credential-helpers.md, in the order of the page and on one home.
  */
 import { assert, describe, it } from "@effect/vitest"
-import * as FakeToken from "@lockstep/testkit/FakeToken"
 import * as Effect from "effect/Effect"
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
@@ -54,9 +53,9 @@ describe("docs/credential-helpers.md", () => {
   it("has no example that nothing here runs", () => {
     assert.deepStrictEqual(
       EXAMPLES.map(({ language }) => language).filter((language) => language !== "sh"),
-      ["json", "toml", "yaml", "json"]
+      ["json", "json", "toml", "toml", "yaml", "yaml", "json"]
     )
-    assert.isAbove(EXAMPLES.length, 8)
+    assert.isAbove(EXAMPLES.length, 11)
   })
 
   it.scopedLive("has examples for a shell that do what they say", () =>
@@ -66,6 +65,11 @@ describe("docs/credential-helpers.md", () => {
       // One for the token that was rejected, and no other.
       assert.lengthOf(stage.server.redemptions, 1)
     }))
+
+  it.scopedLive("names the proxy for those who tell no helper of a refused token", () => {
+    for (const language of ["json", "toml", "yaml"]) only(language, "http://127.0.0.1:43117/SECRET")
+    return Effect.void
+  })
 
   it.scopedLive("has settings of Claude Code, codex and kubectl whose commands print the token", () =>
     Effect.gen(function*() {
@@ -90,15 +94,17 @@ describe("docs/credential-helpers.md", () => {
       assert.strictEqual(status.token, yield* token("cluster"))
     }))
 
-  it.scopedLive("has a setting of git with which git reads from a server that asks for a login", () =>
+  it.scopedLive("has a setting of git with which git reads, also after an expiry and after a token was refused", () =>
     Effect.gen(function*() {
-      const { run, token } = yield* make
+      const { run, stage, token } = yield* make
       const seen: Array<string> = []
+      const refused = new Set<string>()
       const origin = yield* Effect.acquireRelease(
         Effect.async<{ readonly url: string; readonly close: () => void }>((done) => {
           const server = createServer((request, response) => {
             const { authorization } = request.headers
-            if (authorization === undefined) {
+            const password = Buffer.from(authorization?.slice("Basic ".length) ?? "", "base64").toString().split(":")[1]
+            if (authorization === undefined || refused.has(password ?? "")) {
               response.writeHead(401, { "www-authenticate": "Basic realm=\"git\"" }).end()
               return
             }
@@ -118,14 +124,63 @@ describe("docs/credential-helpers.md", () => {
         ({ close }) => Effect.sync(close)
       )
       yield* run(only("sh", "git config").replace("https://gitlab.example", origin.url))
-      assert.include(yield* run(`git ls-remote ${origin.url}/group/project.git`), "refs/heads/main")
-      assert.isAbove(seen.length, 0)
-      for (const one of seen) {
-        assert.strictEqual(
-          FakeToken.fingerprint(one.slice("oauth2:".length)),
-          FakeToken.fingerprint(yield* token("gitlab"))
-        )
+      const read = `git ls-remote ${origin.url}/group/project.git`
+      assert.include(yield* run(read), "refs/heads/main")
+      assert.deepStrictEqual([...new Set(seen)], [`oauth2:${yield* token("gitlab")}`])
+      assert.lengthOf(stage.server.redemptions, 0)
+
+      // Expired: the next command refreshes it.
+      const expired = yield* token("gitlab")
+      yield* stage.change("gitlab", { expires_at: 1 })
+      assert.include(yield* run(read), "refs/heads/main")
+      assert.notStrictEqual(yield* token("gitlab"), expired)
+      assert.lengthOf(stage.server.redemptions, 1)
+
+      // Refused, while the clock says that it is good: that command fails, and the next one reads with another token.
+      refused.add(yield* token("gitlab"))
+      assert.include(yield* run(`${read} 2>&1 || echo failed`), "failed")
+      assert.include(yield* run(read), "refs/heads/main")
+      assert.lengthOf(stage.server.redemptions, 2)
+      assert.strictEqual(seen.at(-1), `oauth2:${yield* token("gitlab")}`)
+    }))
+
+  it.scopedLive("git's helper answers what it is asked, and nothing else", () =>
+    Effect.gen(function*() {
+      const { stage, token } = yield* make
+      const ask = (operation: string, input: string, ...more: ReadonlyArray<string>) =>
+        stage.run(["git-credential", "gitlab", operation, ...more], { input, prints: true })
+      const https = "capability[]=authtype\nprotocol=https\nhost=gitlab.example\n"
+      const got = yield* ask("get", `${https}\n`)
+      assert.match(
+        got.stdout,
+        new RegExp(`^username=oauth2\npassword=${yield* token("gitlab")}\npassword_expiry_utc=\\d+\n$`)
+      )
+      assert.match((yield* ask("get", `${https}username=me\n`)).stdout, /^username=me\n/)
+      assert.match((yield* ask("get", `${https}username=me\n`, "--username", "you")).stdout, /^username=you\n/)
+      assert.match((yield* ask("get", "protocol=http\nhost=localhost:80\n")).stdout, /^username=/)
+
+      const clear = yield* ask("get", "protocol=http\nhost=gitlab.example\n")
+      Stage.assertTold(clear, 2, /in the clear/)
+      for (const operation of ["store", "capability", "later"]) {
+        const ran = yield* ask(operation, `${https}username=oauth2\npassword=x\n`)
+        assert.deepStrictEqual([ran.code, ran.stdout, ran.stderr], [0, "", ""])
       }
+
+      // An outdated password is compared and costs nothing, and so does one that is not told.
+      const before = yield* token("gitlab")
+      assert.strictEqual((yield* ask("erase", `${https}username=oauth2\npassword=older\n`)).code, 0)
+      assert.strictEqual((yield* ask("erase", https)).code, 0)
+      assert.strictEqual(yield* token("gitlab"), before)
+      assert.lengthOf(stage.server.redemptions, 0)
+
+      // Ten that were refused the same token cause one refresh.
+      const erased = yield* Effect.all(
+        Array.from({ length: 10 }, () => ask("erase", `${https}password=${before}\n`)),
+        { concurrency: "unbounded" }
+      )
+      for (const { code, stdout } of erased) assert.deepStrictEqual([code, stdout], [0, ""])
+      assert.lengthOf(stage.server.redemptions, 1)
+      assert.notStrictEqual(yield* token("gitlab"), before)
     }))
 
   it.scopedLive("has a setting for MCP clients that names a command that is there", () =>

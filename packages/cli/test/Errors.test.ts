@@ -33,7 +33,26 @@ const cases: ReadonlyArray<Case> = [
     code: 3,
     tag: "ReauthorizationRequired",
     reason: "NotFound",
-    says: /codex is not logged in/
+    says: /codex is not logged in \(looked in \/.*\/home\/auth\.json\)/
+  },
+  {
+    name: "a refresh of a good token without a refresh token",
+    args: ["refresh", "codex"],
+    arrange: (stage) =>
+      Effect.zipRight(stage.seed({ left: 3600 }), stage.change("codex", { refresh_token: undefined })),
+    code: 3,
+    tag: "ReauthorizationRequired",
+    reason: "NoRefreshToken",
+    says: /codex has no refresh token, so that it cannot be refreshed; its access token is good and ends in (59m|1h)/
+  },
+  {
+    name: "a refresh of a token that has ended without a refresh token",
+    args: ["refresh", "codex"],
+    arrange: (stage) => Effect.zipRight(stage.seed({}), stage.change("codex", { refresh_token: undefined })),
+    code: 3,
+    tag: "ReauthorizationRequired",
+    reason: "NoRefreshToken",
+    says: /codex has no refresh token and its access token has ended/
   },
   {
     name: "a dead grant",

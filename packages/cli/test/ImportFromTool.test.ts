@@ -79,6 +79,47 @@ describe("lockstep import --from-tool", () => {
       assert.strictEqual(readFileSync(file, "utf8"), before)
     }))
 
+  it.scopedLive("takes no access token alone that has ended, from a tool or from a document", () =>
+    Effect.gen(function*() {
+      const stage = yield* make
+      const ended = Math.floor(Date.now() / 1000) - 60
+      stage.write(".codex/auth.json", {
+        ...codex,
+        tokens: { ...codex.tokens, access_token: UnsignedJwt.make({ exp: ended, jti: at }) }
+      })
+      const ran = yield* stage.import(["codex", "--from-tool", "codex", "--access-token-only"])
+      assert.strictEqual(ran.code, 2)
+      assert.match(ran.stderr, /the access token has ended, and no refresh token comes with it/)
+      assert.match(
+        ran.stderr,
+        /→ let codex refresh it first, then import it again; or log in with `lockstep login codex`/
+      )
+      const file = stage.write("record.json", { access_token: at, expires_at: ended })
+      const document = yield* stage.import(["codex", "--from", file, "--json"])
+      assert.strictEqual(document.code, 2)
+      assert.match(document.stdout, /give a refresh token, too/)
+      assert.isFalse(existsSync(stage.file))
+    }))
+
+  it.scopedLive("says where a login is that only the tool can read, and what a newer store has replaced", () =>
+    Effect.gen(function*() {
+      const stage = yield* make
+      stage.write(".codex/config.toml", "cli_auth_credentials_store = \"keyring\"\n")
+      const kept = yield* stage.import(["codex", "--from-tool", "codex"])
+      assert.strictEqual(kept.code, 2)
+      assert.match(kept.stderr, /Codex keeps its login in the keyring \(service Codex Auth\), which only Codex reads/)
+      stage.write(".mcp-auth/mcp-remote-0.1.38/h_tokens.json", { access_token: at, refresh_token: rt })
+      stage.write(".mcp-auth/mcp-remote-v1/h_client_info.json", {})
+      const ran = yield* stage.import(["mcp:x", "--from-tool", "mcp-remote"])
+      assert.strictEqual(ran.code, 2)
+      assert.match(ran.stderr, /left by an older version; .*mcp-remote-v1 is in use/)
+      assert.match(
+        ran.stderr,
+        /mcp-remote reads no more what is in its old files: .*mcp-remote-v1 is in use, and holds no login/
+      )
+      assert.isFalse(existsSync(stage.file))
+    }))
+
   it.scopedLive("takes the access token alone without being asked twice", () =>
     Effect.gen(function*() {
       const stage = yield* make

@@ -26,6 +26,7 @@ const machineWith = (variables: Readonly<Record<string, string>>): Machine => ({
   userHome: "/home/me",
   variable: (name) => Option.fromNullable(variables[name]),
   names: () => [],
+  text: () => "",
   hostname: "host",
   username: "me"
 })

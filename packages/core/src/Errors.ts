@@ -178,7 +178,8 @@ const UNAVAILABLE_REASONS = {
   RateLimited: "asks for fewer requests",
   ServerError: "has an error of its own",
   Cooldown: "failed a moment ago, and every process waits before it is asked again",
-  Offline: "would have to be asked for a new token, and a refresh was not allowed"
+  Offline: "would have to be asked for a new token, and a refresh was not allowed",
+  NoTime: "was not asked: this machine is too busy to hear an answer in time, and nothing was spent"
 } as const
 
 /**
@@ -189,7 +190,7 @@ const UNAVAILABLE_REASONS = {
  */
 export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>()("ProviderUnavailable", {
   tenant: Schema.String,
-  reason: Schema.Literal("Transport", "RateLimited", "ServerError", "Cooldown", "Offline"),
+  reason: Schema.Literal("Transport", "RateLimited", "ServerError", "Cooldown", "Offline", "NoTime"),
   /** Milliseconds. */
   retryAfter: Schema.Number,
   detail: Schema.optional(Schema.String),

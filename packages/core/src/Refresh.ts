@@ -124,6 +124,8 @@ export const make = (services: Services.Services) => {
       })
     }).pipe(
       Effect.scoped,
+      // The tenant is released in between: the next holder may send, and its token serves this refresh, too.
+      Effect.retry({ times: 2, while: (error) => error._tag === "ProviderUnavailable" && error.reason === "NoTime" }),
       Effect.withSpan("lockstep.refresh", { root: true, attributes: { tenant: request.tenant } })
     )
 }

@@ -40,7 +40,9 @@ export class McpServerRejected extends Schema.TaggedError<McpServerRejected>()("
     /** The metadata is that of another resource. */
     "ResourceMismatch",
     /** No authorization server is named that may be asked. */
-    "IssuerMissing"
+    "IssuerMissing",
+    /** The metadata of the authorization server is that of another one (RFC 8414 section 3.3). */
+    "IssuerMismatch"
   ),
   /** Without its query. */
   server: Schema.String,

@@ -27,9 +27,11 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import { AnswerRefused } from "./AnswerRefused.js"
 import * as Flow from "./internal/flow.js"
 import * as Promised from "./internal/promise.js"
 import * as Resource from "./internal/resource.js"
+import * as Scopes from "./internal/scopes.js"
 import * as SdkLogin from "./internal/sdkLogin.js"
 import { LoginRequired } from "./LoginRequired.js"
 import { McpServerRejected, nameOf } from "./McpError.js"
@@ -38,6 +40,7 @@ import type {
   OAuthClientInformation,
   OAuthClientMetadata,
   OAuthClientProvider,
+  OAuthDiscoveryState,
   OAuthTokens
 } from "./SdkTypes.js"
 import { UnknownFlow } from "./UnknownFlow.js"
@@ -137,6 +140,10 @@ export const make = (options: Options): Effect.Effect<OAuthClientProvider, never
     let forgotten: string | undefined
     /** The client that the server was shown last. */
     let presented: string | undefined
+    /** SDK 2 says which server a call is about, and checks by itself where an answer comes from. */
+    let isChecking = false
+    /** Whether an answer was checked here. */
+    let isChecked = false
 
     const needsPerson = new LoginRequired({ tenant, serverUrl: nameOf(new URL(serverUrl)) })
     /** What leads to the browser ends here for a program that sends nobody there. */
@@ -256,6 +263,72 @@ export const make = (options: Options): Effect.Effect<OAuthClientProvider, never
       }
     }
 
+    const refuse = (reason: AnswerRefused["reason"]) => new AnswerRefused({ tenant, reason })
+
+    const promisesIssuer = (found: Option.Option<OAuthDiscoveryState>): boolean =>
+      Option.exists(
+        found,
+        ({ authorizationServerMetadata }) =>
+          authorizationServerMetadata?.authorization_response_iss_parameter_supported === true
+      )
+
+    /** Before the answer costs anything: what it says is compared character by character (RFC 9207 section 2.4). */
+    const codeOf = (answer: URL | URLSearchParams) =>
+      Effect.gen(function*() {
+        const params = answer instanceof URL ? answer.searchParams : answer
+        const [state, issuer, code] = ["state", "iss", "code"].map((name) => params.get(name))
+        if (!Option.contains(yield* flow.state, state)) return yield* refuse("State")
+        const found = yield* flow.discovery
+        if (issuer === null && promisesIssuer(found)) return yield* refuse("IssuerMissing")
+        if (issuer !== null && !Option.exists(found, (one) => Flow.issuerOf(one) === issuer)) {
+          return yield* refuse("IssuerMismatch")
+        }
+        if (code === null || code === undefined || code === "") return yield* refuse("Denied")
+        isChecked = true
+        return code
+      })
+
+    /** The last thing that the SDK asks before it sends a code. */
+    const verifier = Effect.gen(function*() {
+      if (!isChecking && !isChecked && promisesIssuer(yield* flow.discovery)) return yield* refuse("Unchecked")
+      return yield* Effect.flatMap(
+        flow.verifier,
+        Option.match({ onNone: () => new UnknownFlow({ tenant, flow: key.user }), onSome: Effect.succeed })
+      )
+    })
+
+    /** SDK 1 believes what a server says of itself; nothing was sent to it yet but the question. */
+    const keepDiscovery = (state: OAuthDiscoveryState) =>
+      Effect.suspend(() => {
+        const named: unknown = state.authorizationServerMetadata?.issuer
+        if (typeof named !== "string" || Flow.isIssuer(named, state.authorizationServerUrl)) {
+          return flow.keepDiscovery(state)
+        }
+        const server = nameOf(new URL(state.authorizationServerUrl))
+        return new McpServerRejected({
+          reason: "IssuerMismatch",
+          server,
+          message: `the metadata of ${server} is that of another authorization server`,
+          advice: "check the address; if it is right, its operator has to correct the metadata"
+        })
+      })
+
+    /**
+     * The scopes of a login that is good for everything but this one request are asked for again (step-up): SDK 1 asks for
+     * those of the challenge alone, and the person would lose the others.
+     */
+    const withGranted = (url: URL) =>
+      Effect.map(current, (token) => {
+        const granted = Option.flatMap(token, ({ scope }) => scope)
+        if (Option.isNone(granted)) return url
+        const wider = new URL(url)
+        wider.searchParams.set("scope", Scopes.union(url.searchParams.get("scope") ?? "", granted.value))
+        return wider
+      })
+
+    /** What the SDK says of a server marks its line. */
+    const notice = (context: IssuerContext | undefined): void => void (isChecking ||= context !== undefined)
+
     const provider: OAuthClientProvider = {
       flow: key.user,
       redirectUrl,
@@ -271,26 +344,25 @@ export const make = (options: Options): Effect.Effect<OAuthClientProvider, never
       },
       state: () => run(flow.newState),
       isOwnState: (state) => run(Effect.map(flow.state, Option.contains(state))),
-      clientInformation: (context) =>
-        run(Effect.map(Effect.zipRight(interactive, clientInformation(context)), Option.getOrUndefined)),
+      codeOf: (answer) => run(codeOf(answer)),
+      clientInformation: (context) => {
+        notice(context)
+        return run(Effect.map(Effect.zipRight(interactive, clientInformation(context)), Option.getOrUndefined))
+      },
       saveClientInformation: (client, context) =>
         run(flow.keepClient({ ...client, issuer: client.issuer ?? context?.issuer })),
       tokens: (context) => run(tokens(context)),
       saveTokens: (brought, context) => run(saveTokens(brought, context)),
       saveCodeVerifier: (verifier) => run(flow.keepVerifier(verifier)),
-      codeVerifier: () =>
-        run(Effect.flatMap(
-          flow.verifier,
-          Option.match({
-            onNone: () => new UnknownFlow({ tenant, flow: key.user }),
-            onSome: Effect.succeed
-          })
-        )),
-      redirectToAuthorization: async (url) => {
-        await run(Effect.zipRight(
+      codeVerifier: () => run(verifier),
+      redirectToAuthorization: async (asked) => {
+        const url = await run(Effect.zipRight(
           interactive,
           Effect.gen(function*() {
+            isChecked = false
+            const url = yield* withGranted(asked)
             yield* flow.begin(url, yield* present, yield* clientInformation())
+            return url
           })
         ))
         await invite?.(url)
@@ -309,7 +381,7 @@ export const make = (options: Options): Effect.Effect<OAuthClientProvider, never
             : Effect.succeed(selected)
         })),
       invalidateCredentials: (scope) => run(invalidate(scope)),
-      saveDiscoveryState: (state) => run(flow.keepDiscovery(state)),
+      saveDiscoveryState: (state) => run(keepDiscovery(state)),
       discoveryState: () => run(Effect.map(Effect.zipRight(interactive, flow.discovery), Option.getOrUndefined))
     }
     return provider

@@ -18,9 +18,11 @@ import { CredentialStore } from "@lockstep/core/CredentialStore"
 import type { RefreshError } from "@lockstep/core/Errors"
 import { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 import * as Promised from "./internal/promise.js"
+import * as Scopes from "./internal/scopes.js"
 import * as OAuthClientProvider from "./OAuthClientProvider.js"
 import type * as SdkTypes from "./SdkTypes.js"
 
@@ -97,6 +99,12 @@ export const makeFetch = (
     /** The token that is stored, as far as it can be used. */
     const present = Effect.option(Effect.map(coordinator.peek(tenant), ({ token }) => Redacted.value(token)))
 
+    /** The scopes of a token that can still be used: none other is stepped up from. */
+    const granted = Effect.orElseSucceed(
+      Effect.map(coordinator.peek(tenant), ({ scope }) => Option.getOrElse(scope, () => "")),
+      () => ""
+    )
+
     /** Waits until the store has another token than this one. */
     const newer = (than: string | undefined) =>
       Effect.scoped(Effect.gen(function*() {
@@ -133,7 +141,7 @@ export const makeFetch = (
       // The SDK reads the provider's token into the header of whatever goes to the server, also where a redirect or an
       // announced endpoint leads; what goes to an authorization server has none.
       const isOurs = target.origin === server.origin && (hasToken || target.pathname === server.pathname)
-      if (!isOurs) return bare(url, init)
+      if (!isOurs) return bare(url, typeof init.body === "string" ? Scopes.registering(init, await run(granted)) : init)
       headers.delete("authorization")
       const request = { ...init, headers }
       const method = (init.method ?? "GET").toUpperCase()

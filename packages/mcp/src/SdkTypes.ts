@@ -112,6 +112,12 @@ export interface OAuthClientProvider {
   readonly state: () => Promise<string>
   /** Whether an answer's `state` is the one of this flow. Ask before `finishAuth`: the SDK does not. */
   readonly isOwnState: (state: string) => Promise<boolean>
+  /**
+   * Checks an answer and gives its code: its state is the one of this flow, and it comes from the server that was asked
+   * (RFC 9207). SDK 2 checks the second by itself, in `finishAuth(searchParams)`; SDK 1 takes a code and sees no more of
+   * the answer. Rejects with `AnswerRefused`.
+   */
+  readonly codeOf: (answer: URL | URLSearchParams) => Promise<string>
   readonly clientInformation: (context?: IssuerContext) => Promise<OAuthClientInformation | undefined>
   readonly saveClientInformation: (client: OAuthClientInformation, context?: IssuerContext) => Promise<void>
   readonly tokens: (context?: IssuerContext) => Promise<OAuthTokens | undefined>

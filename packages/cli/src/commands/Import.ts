@@ -1,8 +1,10 @@
 /**
  * @since 0.1.0
  */
+import type { Credential } from "@lockstep/core/Credential"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import { CredentialWriter } from "@lockstep/core/CredentialWriter"
+import * as ShellWord from "@lockstep/core/ShellWord"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -95,6 +97,14 @@ const source = (options: Options) => {
   return Option.isSome(options.from) ? fromDocument(options.from.value) : usage("--from or --from-tool is needed")
 }
 
+const login = (tenant: TenantId): string => `lockstep login ${ShellWord.quote(tenant)}`
+
+const isDead = ({ expiresAt, refreshToken }: Credential) =>
+  Effect.map(
+    Clock.currentTimeMillis,
+    (now) => Option.isNone(refreshToken) && Option.exists(expiresAt, (at) => at * 1000 <= now)
+  )
+
 /**
  * Takes over a credential from a JSON document, or from another tool's file.
  *
@@ -104,6 +114,16 @@ const source = (options: Options) => {
 export const run = (options: Options) =>
   Effect.gen(function*() {
     const { credential, origin } = yield* source(options)
+    if (yield* isDead(credential)) {
+      return yield* input(
+        "the access token has ended, and no refresh token comes with it: nothing could be done with this login",
+        origin === null
+          ? `give a refresh token, too, or log in with \`${login(options.tenant)}\``
+          : `let ${Style.printable(origin.tool)} refresh it first, then import it again; or log in with \`${
+            login(options.tenant)
+          }\``
+      )
+    }
     const writer = yield* CredentialWriter
     const { credential: stored } = yield* writer.put(options.tenant, credential, {
       replace: options.replace,

@@ -2,6 +2,8 @@
  * @since 0.1.0
  */
 import type { Account } from "@lockstep/core/Credential"
+import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { ReauthorizationRequired, type RefreshError } from "@lockstep/core/Errors"
 import { RefreshCoordinator, type Refreshed } from "@lockstep/core/RefreshCoordinator"
 import { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type { TenantId } from "@lockstep/core/TenantId"
@@ -9,6 +11,8 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
+import * as Advice from "../Advice.js"
+import * as Advised from "../Advised.js"
 import * as Output from "../Output.js"
 import * as Question from "../Question.js"
 import * as Sources from "../Sources.js"
@@ -63,6 +67,27 @@ const print = (refreshed: Refreshed, options: Options) =>
     )
   })
 
+/** The error of a login that cannot be refreshed, in words that fit one whose access token is still good. */
+const notRefreshable = (tenant: TenantId, error: RefreshError | Advised.Advised) =>
+  Effect.gen(function*() {
+    if (!(error instanceof ReauthorizationRequired)) return error
+    const store = yield* CredentialStore
+    const stored = yield* Effect.orElseSucceed(store.get(tenant), () => Option.none())
+    const now = yield* Clock.currentTimeMillis
+    const expiry = Option.flatMap(stored, ({ credential }) => credential.expiresAt)
+    if (Option.isNone(stored) || Option.exists(expiry, (at) => at * 1000 <= now)) return error
+    const until = Option.match(expiry, {
+      onNone: () => "until the server refuses it",
+      onSome: (at) => `and ends ${Times.relative(at * 1000, now)}`
+    })
+    return new Advised.Advised({
+      error,
+      nearest: [],
+      text: `${tenant} has no refresh token, so that it cannot be refreshed; its access token is good ${until}`,
+      advice: Advice.of(error, yield* Advised.beginningOf(tenant))
+    })
+  })
+
 /**
  * Redeems now, and prints what changed.
  *
@@ -87,6 +112,10 @@ export const run = (options: Options) =>
             onTrue: () => refresh(true),
             onFalse: () => Effect.fail(error)
           })
+      ),
+      Effect.catchIf(
+        (error) => error._tag === "ReauthorizationRequired" && error.reason === "NoRefreshToken",
+        (error) => Effect.flatMap(notRefreshable(tenant, error), Effect.fail)
       )
     )
     yield* print(refreshed, options)

@@ -27,6 +27,7 @@ const WORDS: Readonly<Record<Exclude<ToolEntry, { _tag: "Login" }>["_tag"], stri
   ApiKey: "an API key, no login",
   LoggedOut: "logged out",
   Elsewhere: "kept elsewhere",
+  Replaced: "left by an older version",
   Foreign: "of an unknown kind"
 }
 
@@ -48,6 +49,17 @@ export const accountOf = ({ credential }: Candidate): string =>
     Option.flatMap(credential.account, ({ id, label }) => Option.orElse(label, () => id)),
     () => ""
   )
+
+const whatIs = (entry: Findings["others"][number]["entry"]): string => {
+  switch (entry._tag) {
+    case "Elsewhere":
+      return `in ${entry.place}`
+    case "Replaced":
+      return `${WORDS.Replaced}; ${entry.by} is in use`
+    default:
+      return WORDS[entry._tag]
+  }
+}
 
 const expiry = ({ credential }: Candidate, now: number): string => {
   if (Option.isNone(credential.accessToken)) return "no access token"
@@ -81,7 +93,7 @@ export const table = (
         entry.name,
         "",
         "",
-        entry._tag === "Elsewhere" ? `in ${entry.place}` : WORDS[entry._tag],
+        whatIs(entry),
         path
       ]),
       ...damaged.map(({ damage, path }) => ["", "", "", `damaged (${damage})`, path])

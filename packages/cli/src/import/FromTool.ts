@@ -81,6 +81,13 @@ const ownLogin = (tenant: TenantId, suggestion: Option.Option<string>): string =
 const nothing = (tool: ToolImport, findings: Findings.Findings, looked: ReadonlyArray<string>): UsageError => {
   const elsewhere = findings.others.map(({ entry }) => entry).find(ToolEntry.$is("Elsewhere"))
   if (elsewhere !== undefined) return input(`${tool.title} keeps its login in ${elsewhere.place}`, elsewhere.instead)
+  const replaced = findings.others.map(({ entry }) => entry).find(ToolEntry.$is("Replaced"))
+  if (replaced !== undefined) {
+    return input(
+      `${tool.title} reads no more what is in its old files: ${replaced.by} is in use, and holds no login`,
+      `log in with ${tool.title}; or name the old file with --from-tool ${tool.name}:PATH, if its tokens were never used since`
+    )
+  }
   const [damaged] = findings.damaged
   if (damaged !== undefined) {
     return input(
@@ -134,7 +141,12 @@ const danger = (tool: ToolImport): string =>
 const instead = (tool: ToolImport, tenant: TenantId, candidate: Candidate.Candidate): ReadonlyArray<string> => {
   const inPlace = ShellWord.quote(Option.getOrElse(candidate.suggestion, () => candidate.name))
   return [
-    ...Option.toArray(Option.map(tool.store, (store) => `\`lockstep token ${inPlace} --store ${store}\` shares it`)),
+    ...Option.toArray(Option.map(tool.store, (store) => {
+      const named = tool.formats.some(({ replacedBy }) => replacedBy !== undefined)
+        ? `${store}:${candidate.path}`
+        : store
+      return `\`lockstep token ${inPlace} --store ${ShellWord.quote(named)}\` shares it`
+    })),
     `\`${ownLogin(tenant, candidate.suggestion)}\` makes a login of its own`,
     ...(Option.isSome(candidate.credential.accessToken) ? ["--access-token-only takes what cannot do harm"] : [])
   ]
@@ -183,7 +195,16 @@ export const find = (options: Options) =>
   Effect.gen(function*() {
     const { path, tool } = yield* Tools.parse(options.fromTool)
     const machine = ToolImports.machine()
-    const findings = yield* Effect.flatMap(ToolImports.find(tool, machine, path), collect)
+    const inFiles = yield* Effect.flatMap(ToolImports.find(tool, machine, path), collect)
+    const findings = Option.isSome(path) || inFiles.candidates.length > 0
+      ? inFiles
+      : {
+        ...inFiles,
+        others: [
+          ...(tool.elsewhere?.(machine) ?? []).map((entry) => ({ entry, path: "" })),
+          ...inFiles.others
+        ]
+      }
     const output = yield* Output.Output
     if (!options.json && findings.candidates.length + findings.others.length + findings.damaged.length > 0) {
       const now = yield* Clock.currentTimeMillis

@@ -13,7 +13,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
-import { readdirSync, readFileSync } from "node:fs"
+import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { inject } from "vitest"
 
@@ -120,6 +120,13 @@ export const make = (options: ScriptedServer.ScriptedServerOptions = {}) =>
             }))
           )
           return issued[0]!.tokens
+        }),
+      /** Changes members of the stored record of a tenant. Only while nothing else runs. */
+      change: (tenant: string, members: Readonly<Record<string, unknown>>) =>
+        Effect.sync(() => {
+          const content = JSON.parse(readFileSync(file, "utf8")) as { tenants: Record<string, object> }
+          content.tenants[tenant] = { ...content.tenants[tenant], ...members }
+          writeFileSync(file, JSON.stringify(content), { mode: 0o600 })
         }),
       /** The stored record of a tenant. */
       stored: (tenant = "codex") =>

@@ -192,10 +192,25 @@ describe("the wait for the provider", () => {
     Effect.gen(function*() {
       const machine = yield* Scenario.expiredLogin({ store: { prepare: () => Effect.sleep("14 seconds") } })
       const caller = yield* Effect.fork(failing((yield* processOn(machine)).accessToken(tenant)))
-      yield* TestClock.adjust("14 seconds")
-      assert.strictEqual(yield* Fiber.join(caller), "ProviderUnavailable(Transport)")
+      yield* TestClock.adjust("42 seconds")
+      assert.strictEqual(yield* Fiber.join(caller), "ProviderUnavailable(NoTime)")
       assert.deepStrictEqual(machine.server.requests, [])
       assert.isTrue(Option.isNone((yield* machine.journal.read(tenant)).intent))
+    }))
+
+  it.scoped("who had no time left to hear an answer tries again, or takes what another one stores meanwhile", () =>
+    Effect.gen(function*() {
+      let prepared = 0
+      const machine = yield* Scenario.expiredLogin({
+        store: { prepare: () => Effect.suspend(() => prepared++ === 0 ? Effect.sleep("14 seconds") : Effect.void) }
+      })
+      const callers = yield* Effect.forEach(
+        [yield* processOn(machine), yield* processOn(machine)],
+        (one) => Effect.fork(Scenario.outcome(one.accessToken(tenant)))
+      )
+      yield* TestClock.adjust("16 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(Fiber.all(callers)), ["lockstep-at-1", "lockstep-at-1"])
+      assert.strictEqual(machine.server.requests.length, 1)
     }))
 })
 

@@ -337,7 +337,7 @@ describe("what can fail without spending the refresh token comes first", () => {
   spendsNothing(
     "no time left for an answer",
     { journal: { reserve: () => Effect.sleep("14 seconds") } },
-    "ProviderUnavailable(Transport)"
+    "ProviderUnavailable(NoTime)"
   )
 
   it.scoped("room is given back by a process that ends before it sends", () =>

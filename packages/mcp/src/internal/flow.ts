@@ -19,7 +19,7 @@ const text = (value: unknown): Option.Option<string> =>
   typeof value === "string" && value !== "" ? Option.some(value) : Option.none()
 
 /** The server's name for itself, as the SDK stamps it. */
-const issuerOf = (discovery: OAuthDiscoveryState): string =>
+export const issuerOf = (discovery: OAuthDiscoveryState): string =>
   Option.getOrElse(text(discovery.authorizationServerMetadata?.issuer), () => discovery.authorizationServerUrl)
 
 /** Where a server is that describes nothing: as MCP 2025-03-26 says. */
@@ -30,7 +30,7 @@ const tokenEndpointOf = (discovery: OAuthDiscoveryState): string =>
   )
 
 /** Two spellings of one issuer differ by a slash at the end, at most: an address without a path has none of its own. */
-const isIssuer = (a: string, b: string): boolean => a === b || `${a}/` === b || a === `${b}/`
+export const isIssuer = (a: string, b: string): boolean => a === b || `${a}/` === b || a === `${b}/`
 
 export const isFor = ({ issuer }: OAuthClientInformation, context: IssuerContext | undefined): boolean =>
   context === undefined || issuer === undefined || isIssuer(issuer, context.issuer)

@@ -98,6 +98,63 @@ for (const line of LINES) {
       }))
   })
 
+  describe(`an answer to ${line.name}`, () => {
+    it.scopedLive("gives its code where its state and its server are those of the flow, and else nothing is sent", () =>
+      Effect.gen(function*() {
+        const stage = yield* Stage.make()
+        const { answer, flow } = yield* begin(stage)
+        const refusal = (change: (params: URLSearchParams) => void) =>
+          Effect.gen(function*() {
+            const changed = new URL(answer)
+            change(changed.searchParams)
+            return Reflect.get((yield* rejection(flow.codeOf(changed))) as object, "reason") as string
+          })
+        assert.strictEqual(yield* refusal((params) => params.set("state", "another")), "State")
+        assert.strictEqual(yield* refusal((params) => params.delete("state")), "State")
+        assert.strictEqual(yield* refusal((params) => params.delete("iss")), "IssuerMissing")
+        for (const iss of ["https://evil.example", `${stage.server.issuer}/`, stage.server.issuer.toUpperCase()]) {
+          assert.strictEqual(yield* refusal((params) => params.set("iss", iss)), "IssuerMismatch")
+        }
+        assert.strictEqual(yield* refusal((params) => params.delete("code")), "Denied")
+        assert.strictEqual(
+          yield* Effect.promise(() => flow.codeOf(answer.searchParams)),
+          answer.searchParams.get("code")
+        )
+        assert.deepStrictEqual(stage.server.tokenRequests, [])
+      }))
+
+    it.scopedLive("is not sent by SDK 1 where nobody checked it, although its server promises to name itself", () =>
+      Effect.gen(function*() {
+        const stage = yield* Stage.make()
+        const { answer, flow } = yield* begin(stage)
+        if (line.name === "v1") {
+          const error = yield* rejection(flow.codeVerifier())
+          assert.strictEqual(tagOf(error), "AnswerRefused")
+          assert.include(String(Reflect.get(error as object, "advice")), "codeOf")
+          yield* Effect.promise(() => flow.codeOf(answer))
+        }
+        assert.isNotEmpty(yield* Effect.promise(() => flow.codeVerifier()))
+        assert.deepStrictEqual(stage.server.tokenRequests, [])
+      }))
+
+    it.scopedLive("comes from no server whose metadata names another one", () =>
+      Effect.gen(function*() {
+        const stage = yield* Stage.make()
+        const provider = yield* (yield* stage.process).provider()
+        const named = (issuer: string, authorizationServerUrl = "https://as.example") =>
+          provider.saveDiscoveryState({ authorizationServerUrl, authorizationServerMetadata: { issuer } })
+        for (const issuer of ["https://evil.example", "https://as.example/tenant", "https://as.example.evil"]) {
+          const error = yield* rejection(named(issuer))
+          assert.strictEqual(tagOf(error), "McpServerRejected")
+          assert.strictEqual(Reflect.get(error as object, "reason"), "IssuerMismatch")
+        }
+        // RFC 3986 section 6.2.3: an address without a path has two spellings.
+        yield* Effect.promise(() => named("https://as.example/"))
+        yield* Effect.promise(() => named("https://as.example", "https://as.example/"))
+        assert.deepStrictEqual(stage.server.registrations, [])
+      }))
+  })
+
   describe(`two flows of ${line.name} at once`, () => {
     it.scopedLive("keep verifiers, states and clients apart; the first to end stays, the other's login is given back", () =>
       Effect.gen(function*() {
@@ -105,7 +162,7 @@ for (const line of LINES) {
         const first = yield* begin(stage)
         const second = yield* begin(stage)
         const verifiers = yield* Effect.promise(() =>
-          Promise.all([first, second].map(({ flow }) => flow.codeVerifier()))
+          Promise.all([first, second].map(({ answer, flow }) => flow.codeOf(answer).then(() => flow.codeVerifier())))
         )
         assert.notStrictEqual(verifiers[0], verifiers[1])
         assert.strictEqual(stage.server.registrations.length, 2)

@@ -62,10 +62,10 @@ const textOf = (result: unknown): string => {
 
 const v1: Line = {
   name: "v1",
-  auth: (provider, serverUrl, answer) =>
+  auth: async (provider, serverUrl, answer) =>
     V1.auth(provider, {
       serverUrl,
-      ...(answer === undefined ? {} : { authorizationCode: answer.searchParams.get("code") ?? "" })
+      ...(answer === undefined ? {} : { authorizationCode: await provider.codeOf(answer) })
     }),
   open: (url, options) => {
     const transport = new V1Transport(new URL(url), options)
@@ -74,7 +74,7 @@ const v1: Line = {
       connect: () => client.connect(transport as never),
       session: {
         call: async (name, args) => textOf(await client.callTool({ name, arguments: args })),
-        finish: (answer) => transport.finishAuth(answer.searchParams.get("code") ?? ""),
+        finish: async (answer) => transport.finishAuth(await options.authProvider.codeOf(answer)),
         terminate: () => transport.terminateSession(),
         onNotification: (listener) => {
           client.fallbackNotificationHandler = async () => listener()

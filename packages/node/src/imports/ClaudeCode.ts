@@ -2,7 +2,7 @@
  * The subscription login of Claude Code, read as its store reads it. On macOS it is in the keychain instead.
  *
  * Whose login it is stands in `.claude.json`, member `oauthAccount`; the names inside that are unverified, so that an
- * account may stay unknown. Logins at MCP servers (`mcpOAuth`) are not read: their members are unverified.
+ * account may stay unknown. Logins at MCP servers stand beside it, and are nobody's of that account.
  *
  * @since 0.1.0
  */
@@ -29,12 +29,16 @@ const accountOf = ({ companions, machine }: Source): Option.Option<Account> =>
     Option.filter(({ id, label }) => Option.isSome(id) || Option.isSome(label))
   )
 
+const isSubscription = (entry: ToolEntry): entry is Extract<ToolEntry, { readonly _tag: "Login" }> =>
+  ToolEntry.$is("Login")(entry) && Option.contains(entry.credential.vendor, SUBSCRIPTION)
+
 const withAccount = (account: Option.Option<Account>) => (entry: ToolEntry): ToolEntry =>
-  ToolEntry.$is("Login")(entry)
+  isSubscription(entry)
     ? ToolEntry.Login({ ...entry, credential: Credential.make({ ...entry.credential, account }) })
     : entry
 
 const MEMBER = "claudeAiOauth"
+const SUBSCRIPTION = "anthropic-oauth"
 
 /** Empty tokens, as a refresh that failed leaves them. */
 const over = ({ text }: Source): ReadonlyArray<ToolEntry> =>
@@ -53,7 +57,10 @@ const format: Format = {
   read: (source) =>
     Either.map(
       inPlace.formats[0].read(source),
-      (entries) => entries.length === 0 ? over(source) : entries.map(withAccount(accountOf(source)))
+      (entries) => [
+        ...(entries.some(({ name }) => name === SUBSCRIPTION) ? [] : over(source)),
+        ...entries.map(withAccount(accountOf(source)))
+      ]
     )
 }
 

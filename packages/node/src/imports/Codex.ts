@@ -1,7 +1,8 @@
 /**
  * The ChatGPT login of OpenAI's Codex: `auth.json` in `CODEX_HOME`, as read in openai/codex
- * `codex-rs/login/src/auth/storage.rs`. Codex writes it in place and without a lock, so what is read may be torn. Where
- * Codex keeps its login in the keyring there is no such file.
+ * `codex-rs/login/src/auth/storage.rs`. Version 0.171 replaces the file by a rename, under `flock` on `auth.lock` and then
+ * `auth.json.lock`, but around the write alone: its request is sent before, so that two codex processes lose the login by
+ * themselves, and no lock of ours would help. Where Codex is told to keep its login in the keyring there is no such file.
  *
  * @since 0.1.0
  */
@@ -10,10 +11,16 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as LooseJson from "./LooseJson.js"
 import { login, ToolEntry } from "./ToolEntry.js"
-import type { ToolImport } from "./ToolImport.js"
+import type { Machine, ToolImport } from "./ToolImport.js"
 import { locateIn } from "./ToolImport.js"
 
 const directory = locateIn({ variable: "CODEX_HOME", otherwise: [".codex"] })
+
+/** The one setting in Codex's `config.toml` that says so; `auto` may, and then there is no file. */
+const isInKeyring = (machine: Machine): boolean =>
+  /^[ \t]*cli_auth_credentials_store[ \t]*=[ \t]*["'](?:keyring|auto)["']/m.test(
+    machine.text(directory(machine, "config.toml"))
+  )
 
 /** Members of other ways in. They are told and not taken over. */
 const KEYS = ["OPENAI_API_KEY", "personal_access_token", "bedrock_api_key"]
@@ -40,6 +47,14 @@ export const codex: ToolImport = {
   name: "codex",
   title: "Codex",
   store: Option.none(),
+  elsewhere: (machine) =>
+    isInKeyring(machine)
+      ? [ToolEntry.Elsewhere({
+        name: "chatgpt",
+        place: "the keyring (service Codex Auth), which only Codex reads",
+        instead: "make a login of its own with `lockstep login codex`"
+      })]
+      : [],
   formats: [{
     locate: (machine) => [directory(machine, "auth.json")],
     read: ({ text }) =>

@@ -3,8 +3,9 @@
  * `packages/core/src/code_assist/oauth2.ts`, `oauth-credential-storage.ts` and `services/fileKeychain.ts`. Times are
  * milliseconds. The CLI writes without a lock; Google's refresh tokens stay what they are, so that a copy harms nobody.
  *
- * Where the CLI was told to use encrypted storage and there is no keychain, everything lies in
- * `gemini-credentials.json`: AES-256-GCM under a key that anybody can derive from the names of host and user.
+ * Where the CLI was told to use encrypted storage (`GEMINI_FORCE_ENCRYPTED_FILE_STORAGE=true`) and there is no keychain,
+ * everything lies in `gemini-credentials.json`: AES-256-GCM under a key that anybody can derive from the names of host and
+ * user. It moves what it finds in `oauth_creds.json` there, and removes that file. Checked in version 0.61.0.
  *
  * @since 0.1.0
  */
@@ -91,6 +92,18 @@ export const unseal = (
   })
 }
 
+/** Version 0.61.0 asks for one variable, and so may whoever asks us. */
+const isSealed = (machine: Machine): boolean =>
+  Option.contains(machine.variable("GEMINI_FORCE_ENCRYPTED_FILE_STORAGE"), "true")
+
+const sealedPlace = (machine: Machine): string =>
+  machine.names(directory(machine)).includes(SEALED_FILE)
+    ? directory(machine, SEALED_FILE)
+    : KEYCHAIN
+
+const KEYCHAIN = "the keychain (service gemini-cli-oauth, account main-account)"
+const SEALED_FILE = "gemini-credentials.json"
+
 /** A keychain in a file: services, their accounts, and a JSON text for each. */
 const unsealed = (root: LooseJson.Members, source: Source): ReadonlyArray<ToolEntry> =>
   LooseJson.objects(root).flatMap(([service, accounts]) =>
@@ -115,14 +128,23 @@ export const gemini: ToolImport = {
   name: "gemini",
   title: "Gemini CLI",
   store: Option.none(),
+  elsewhere: (machine) =>
+    isSealed(machine)
+      ? [ToolEntry.Elsewhere({
+        name: GOOGLE,
+        place: `${KEYCHAIN}, which only Gemini CLI reads`,
+        instead: "make a login of its own with `lockstep login gemini`"
+      })]
+      : [],
   formats: [
     {
       locate: (machine) => [directory(machine, "oauth_creds.json")],
+      replacedBy: (_, machine) => isSealed(machine) ? Option.some(sealedPlace(machine)) : Option.none(),
       companions,
       read: (source) => Either.map(LooseJson.parse(source.text), (root) => [google(root, source)])
     },
     {
-      locate: (machine) => [directory(machine, "gemini-credentials.json")],
+      locate: (machine) => [directory(machine, SEALED_FILE)],
       companions,
       read: (source) =>
         unseal(source.text, source.machine).pipe(

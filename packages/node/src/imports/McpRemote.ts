@@ -1,10 +1,11 @@
 /**
- * The logins of mcp-remote, one pair of files per server in a directory per version, as read in geelen/mcp-remote
- * `src/lib/mcp-auth-config.ts` and `utils.ts`. The newest version is looked at.
+ * The logins of mcp-remote, a pair of files per server. Since version 0.15 they lie in `mcp-remote-v1` and say who issued
+ * them and when they end. Versions before that had a directory each, which stays where it is when a newer one comes, with
+ * tokens that may have been used up long ago: none of them is offered where there is a newer directory.
  *
- * A file is called after a hash of the server's address and says neither the address nor where to refresh. How long its
- * token lasts is counted from when the answer came, which no file tells; the file cannot be older than the answer, so
- * its time bounds the expiry from above.
+ * A file is called after a hash of the server's address and does not say the address. How long a token of an old version
+ * lasts is counted from when the answer came, which no file tells; the file cannot be older than the answer, so its time
+ * bounds the expiry from above.
  *
  * @since 0.1.0
  */
@@ -12,8 +13,8 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Path from "node:path"
 import * as LooseJson from "./LooseJson.js"
-import { fromSeconds, login, type ToolEntry } from "./ToolEntry.js"
-import type { Machine, Source, ToolImport } from "./ToolImport.js"
+import { fromMillis, fromSeconds, login, type ToolEntry } from "./ToolEntry.js"
+import type { Format, Machine, Source, ToolImport } from "./ToolImport.js"
 import { locateIn } from "./ToolImport.js"
 
 const directory = locateIn({ variable: "MCP_REMOTE_CONFIG_DIR", otherwise: [".mcp-auth"] })
@@ -31,13 +32,23 @@ const newest = (names: ReadonlyArray<string>): string | undefined =>
     return best === undefined || differs >= 0 && one.parts[differs]! > best.parts[differs]! ? one : best
   }, undefined)?.name
 
-const locate = (machine: Machine): ReadonlyArray<string> => {
-  const root = directory(machine)
-  const version = newest(machine.names(root))
-  if (version === undefined) return []
-  const names = machine.names(Path.join(root, version)).filter((name) => name.endsWith(TOKENS))
-  return [...names].sort().map((name) => Path.join(root, version, name))
+const filesIn = (machine: Machine, store: string): ReadonlyArray<string> =>
+  machine.names(store).filter((name) => name.endsWith(TOKENS)).toSorted().map((name) => Path.join(store, name))
+
+const current = (machine: Machine): string => directory(machine, "mcp-remote-v1")
+
+const locate = (machine: Machine): ReadonlyArray<string> => filesIn(machine, current(machine))
+
+/** The newest of the old ones: nobody goes on with an older one. */
+const locateOld = (machine: Machine): ReadonlyArray<string> => {
+  const version = newest(machine.names(directory(machine)))
+  return version === undefined ? [] : filesIn(machine, directory(machine, version))
 }
+
+const replacedBy: Format["replacedBy"] = (_, machine) =>
+  machine.names(directory(machine)).includes(Path.basename(current(machine)))
+    ? Option.some(current(machine))
+    : Option.none()
 
 const clientOf = (path: string): string => `${path.slice(0, -TOKENS.length)}_client_info.json`
 
@@ -50,7 +61,9 @@ const client = ({ companions, path }: Source): LooseJson.Members =>
 const entry = (source: Source, tokens: LooseJson.Members): ToolEntry => {
   const registered = client(source)
   const changed = source.changedAt / 1000
-  return login(Path.basename(source.path).replace(TOKENS, ""), Option.none(), {
+  const name = Path.basename(source.path).replace(TOKENS, "")
+  return login(name, Option.some(`mcp:${name}`), {
+    issuer: Option.orElse(LooseJson.text(tokens, "issuer"), () => LooseJson.text(registered, "issuer")),
     clientId: LooseJson.text(registered, "client_id"),
     clientSecret: LooseJson.text(registered, "client_secret"),
     clientSecretExpiresAt: Option.flatMap(LooseJson.number(registered, "client_secret_expires_at"), fromSeconds),
@@ -58,9 +71,17 @@ const entry = (source: Source, tokens: LooseJson.Members): ToolEntry => {
     refreshToken: LooseJson.text(tokens, "refresh_token"),
     tokenType: LooseJson.text(tokens, "token_type"),
     scope: LooseJson.text(tokens, "scope"),
-    expiresAt: Option.flatMap(LooseJson.number(tokens, "expires_in"), (span) => fromSeconds(changed + span)),
+    expiresAt: Option.orElse(
+      Option.flatMap(LooseJson.number(tokens, "expires_at"), fromMillis),
+      () => Option.flatMap(LooseJson.number(tokens, "expires_in"), (span) => fromSeconds(changed + span))
+    ),
     obtainedAt: Option.some(Math.floor(changed))
   })
+}
+
+const format: Omit<Format, "locate"> = {
+  companions: ({ path }) => path.endsWith(TOKENS) ? [clientOf(path)] : [],
+  read: (source) => Either.map(LooseJson.parse(source.text), (tokens) => [entry(source, tokens)])
 }
 
 /**
@@ -72,10 +93,6 @@ const entry = (source: Source, tokens: LooseJson.Members): ToolEntry => {
 export const mcpRemote: ToolImport = {
   name: "mcp-remote",
   title: "mcp-remote",
-  store: Option.none(),
-  formats: [{
-    locate,
-    companions: ({ path }) => path.endsWith(TOKENS) ? [clientOf(path)] : [],
-    read: (source) => Either.map(LooseJson.parse(source.text), (tokens) => [entry(source, tokens)])
-  }]
+  store: Option.some("mcp-remote"),
+  formats: [{ ...format, locate }, { ...format, locate: locateOld, replacedBy }]
 }

@@ -16,6 +16,7 @@ import * as Redacted from "effect/Redacted"
  * - `ApiKey`: a key of the vendor's; nothing of OAuth, and nothing to refresh.
  * - `LoggedOut`: a login that is over; the tool left its frame.
  * - `Elsewhere`: the tool keeps this one where only the tool can read it. `instead` is a command that asks the tool.
+ * - `Replaced`: a login that an older version left, which the tool itself reads no more: a newer store, `by`, has its place.
  * - `Foreign`: something that nobody here knows.
  *
  * @since 0.1.0
@@ -26,6 +27,7 @@ export type ToolEntry = Data.TaggedEnum<{
   ApiKey: { readonly name: string }
   LoggedOut: { readonly name: string }
   Elsewhere: { readonly name: string; readonly place: string; readonly instead: string }
+  Replaced: { readonly name: string; readonly by: string }
   Foreign: { readonly name: string }
 }>
 

@@ -19,6 +19,8 @@ import type { ToolEntry } from "./ToolEntry.js"
 export interface Machine extends Surroundings {
   /** The names in a directory; none where it cannot be read. */
   readonly names: (directory: string) => ReadonlyArray<string>
+  /** The text of a file of settings; empty where it cannot be read. */
+  readonly text: (path: string) => string
   readonly hostname: string
   readonly username: string
 }
@@ -50,6 +52,15 @@ export interface Format {
   /** Where the tool itself looks. Absolute, the first one first. */
   readonly locate: (machine: Machine) => ReadonlyArray<string>
 
+  /** Makes the text of a file that is none. Fails with the reason, in place of the damage. Its UTF-8 where it is not said. */
+  readonly open?: (path: string) => Either.Either<string, Damage>
+
+  /**
+   * The store of a newer version that has taken the place of this file, so that what is in here may have been used up long
+   * ago. Asked only where nobody named the file.
+   */
+  readonly replacedBy?: (path: string, machine: Machine) => Option.Option<string>
+
   /** Further files that tell more about what is in this one. Absolute. */
   readonly companions?: (source: Pick<Source, "path" | "text" | "machine">) => ReadonlyArray<string>
 
@@ -75,6 +86,9 @@ export interface ToolImport {
 
   /** How `--store` calls it, where its file can be shared in place, under its own locks. */
   readonly store: Option.Option<string>
+
+  /** Where the tool keeps logins that only the tool can read; asked where none was found in its files. */
+  readonly elsewhere?: (machine: Machine) => ReadonlyArray<Extract<ToolEntry, { readonly _tag: "Elsewhere" }>>
 }
 
 /**

@@ -5,7 +5,7 @@
  */
 import { CredentialStoreError } from "@lockstep/core/Errors"
 import * as Effect from "effect/Effect"
-import type * as Either from "effect/Either"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
@@ -16,32 +16,30 @@ import * as ToolFiles from "../tools/ToolFiles.js"
 import * as WholeFile from "../WholeFile.js"
 import { claudeCode } from "./ClaudeCode.js"
 import { codex } from "./Codex.js"
+import { codexMcp } from "./CodexMcp.js"
 import { copilot } from "./Copilot.js"
 import { gemini } from "./Gemini.js"
 import { grok } from "./Grok.js"
 import { kiro } from "./Kiro.js"
 import { mcpRemote } from "./McpRemote.js"
+import { openClaw } from "./OpenClaw.js"
 import { openCode } from "./OpenCode.js"
-import type { ToolEntry } from "./ToolEntry.js"
+import { ToolEntry } from "./ToolEntry.js"
 import * as ToolFileImport from "./ToolFileImport.js"
 import type { Format, Machine, ToolImport } from "./ToolImport.js"
 
+/** Those that tell more than the codec of a shared file does. */
+const own = [claudeCode, codex, codexMcp, copilot, gemini, grok, kiro, mcpRemote, openClaw, openCode]
+
 /**
- * The tools whose files are JSON, by name.
+ * The tools whose files are JSON or databases, by name.
  *
  * @since 0.1.0
  * @category constants
  */
 export const all: ReadonlyArray<ToolImport> = [
-  claudeCode,
-  codex,
-  copilot,
-  gemini,
-  grok,
-  kiro,
-  mcpRemote,
-  openCode,
-  ...ToolFiles.all.filter(({ name }) => name !== claudeCode.name).map(ToolFileImport.make)
+  ...own,
+  ...ToolFiles.all.filter((tool) => own.every(({ name }) => name !== tool.name)).map(ToolFileImport.make)
 ]
 
 /**
@@ -66,6 +64,14 @@ const namesIn = (directory: string): ReadonlyArray<string> => {
   }
 }
 
+const textIn = (path: string): string => {
+  try {
+    return sizeOf(path) > LIMIT ? "" : Fs.readFileSync(path, "utf8")
+  } catch {
+    return ""
+  }
+}
+
 const usernameOf = (): string => {
   try {
     return Os.userInfo().username
@@ -85,6 +91,7 @@ export const machine = (environment: Readonly<Record<string, string | undefined>
   userHome: environment[process.platform === "win32" ? "USERPROFILE" : "HOME"] ?? Os.homedir(),
   variable: (name) => Option.fromNullable(environment[name]),
   names: namesIn,
+  text: textIn,
   hostname: Os.hostname(),
   username: usernameOf()
 })
@@ -116,7 +123,58 @@ const readCompanion = (path: string) =>
     Option.map(({ text }) => [path, text] as const)
   )
 
+/** A file that is none is opened by who knows how; it is there or not as any other one. */
+const openFile = (
+  open: NonNullable<Format["open"]>,
+  named: string
+): Effect.Effect<
+  Option.Option<Either.Either<Read, { readonly path: string; readonly damage: Damage }>>,
+  CredentialStoreError
+> =>
+  Effect.map(AtomicFile.resolve(named), (path) => {
+    const stat = Fs.statSync(path, { throwIfNoEntry: false })
+    return stat === undefined || !stat.isFile() ? Option.none() : Option.some(Either.mapBoth(open(path), {
+      onLeft: (damage) => ({ path, damage }),
+      onRight: (text) => ({ path, text, changedAt: stat.mtimeMs })
+    }))
+  })
+
+const readOpened = (format: Format, named: string, machine: Machine, open: NonNullable<Format["open"]>) =>
+  Effect.map(
+    openFile(open, named),
+    Option.map((opened): Found =>
+      Either.match(opened, {
+        onLeft: ({ damage, path }) => ({ path, entries: Either.left(damage) }),
+        onRight: (read) => ({
+          path: read.path,
+          entries: format.read({ ...read, machine, companions: new Map() })
+        })
+      })
+    )
+  )
+
+/** What a newer store has replaced is told of, and never offered. */
+const unlessReplaced = (format: Format, named: string, machine: Machine) => (found: Found): Found =>
+  Option.match(format.replacedBy?.(named, machine) ?? Option.none<string>(), {
+    onNone: () => found,
+    onSome: (by) => ({
+      ...found,
+      entries: Either.map(
+        found.entries,
+        (entries) =>
+          entries.map((entry) => ToolEntry.$is("Login")(entry) ? ToolEntry.Replaced({ name: entry.name, by }) : entry)
+      )
+    })
+  })
+
 const readFormat = (
+  format: Format,
+  named: string,
+  machine: Machine
+): Effect.Effect<Option.Option<Found>, CredentialStoreError> =>
+  format.open === undefined ? readText(format, named, machine) : readOpened(format, named, machine, format.open)
+
+const readText = (
   format: Format,
   named: string,
   machine: Machine
@@ -166,7 +224,8 @@ export const find = (
       onNone: () =>
         Effect.forEach(
           tool.formats.flatMap((format) => format.locate(machine).map((named) => ({ format, named }))),
-          ({ format, named }) => readFormat(format, named, machine)
+          ({ format, named }) =>
+            Effect.map(readFormat(format, named, machine), Option.map(unlessReplaced(format, named, machine)))
         ),
       onSome: (named) =>
         Effect.map(readFormat(formatFor(tool, named, machine), Path.resolve(named), machine), (found) => [found])

@@ -3,6 +3,7 @@ import * as Option from "effect/Option"
 import * as Fs from "node:fs"
 import type * as DirectoryLock from "../locks/DirectoryLock.js"
 import { parse } from "./flockTable.js"
+import type { LockFile } from "../locks/LockFile.js"
 import * as ProcFs from "./procfs.js"
 
 const hex = (value: bigint): string => value.toString(16).padStart(2, "0")
@@ -33,24 +34,17 @@ const pidIn = (note: string): number | undefined => {
   return typeof pid === "number" && Number.isSafeInteger(pid) && pid > 0 ? pid : undefined
 }
 
-/**
- * Who has made a directory, as far as the tool noted it. A note that is older than the directory was left by somebody
- * who was killed before.
- */
-export const noted = ({ owner, path }: DirectoryLock.Directory): Option.Option<LockHolder> => {
-  if (owner === undefined) return Option.none()
-  try {
-    const directory = Fs.lstatSync(path, { throwIfNoEntry: false })
-    const note = Fs.lstatSync(owner, { throwIfNoEntry: false })
-    if (
-      directory === undefined || note === undefined || !note.isFile() || note.size > LONGEST_NOTE ||
-      note.mtimeMs < directory.birthtimeMs
-    ) return Option.none()
-    const pid = pidIn(Fs.readFileSync(owner, "utf8"))
-    return pid === undefined || Option.isNone(ProcFs.stat(pid)) ? Option.none() : Option.some(describe(pid))
-  } catch {
-    return Option.none()
-  }
+/** Whom a note names, where it is not older than what it is about. */
+const noted = (note: string, bornAt: number): Option.Option<LockHolder> => {
+  const stat = Fs.lstatSync(note, { throwIfNoEntry: false })
+  if (stat === undefined || !stat.isFile() || stat.size > LONGEST_NOTE || stat.mtimeMs < bornAt) return Option.none()
+  const pid = pidIn(Fs.readFileSync(note, "utf8"))
+  return pid === undefined || Option.isNone(ProcFs.stat(pid)) ? Option.none() : Option.some(describe(pid))
+}
+
+const ofDirectory = ({ owner, path }: DirectoryLock.Directory): Option.Option<LockHolder> => {
+  const directory = Fs.lstatSync(path, { throwIfNoEntry: false })
+  return owner === undefined || directory === undefined ? Option.none() : noted(owner.path, directory.birthtimeMs)
 }
 
 /** Where nobody can look, nobody can be named. */
@@ -73,4 +67,23 @@ export const find = (path: string): Option.Option<LockHolder> => {
     : sameInode.filter(({ pid }) => Option.contains(ProcFs.hasOpen(pid, path, stat), true))
   const holder = candidates.find(({ pid }) => pid > 0 && Option.isSome(ProcFs.stat(pid)))
   return Option.map(Option.fromNullable(holder), ({ pid }) => describe(pid))
+}
+
+/**
+ * Who holds a lock of a plan, as far as the system or the tool's note tells. A note that is older than its directory was
+ * left by somebody who was killed before.
+ */
+export const of = (one: LockFile): Option.Option<LockHolder> => {
+  try {
+    switch (one._tag) {
+      case "Kernel":
+        return find(one.path)
+      case "Directory":
+        return ofDirectory(one)
+      case "Lease":
+        return noted(one.path, 0)
+    }
+  } catch {
+    return Option.none()
+  }
 }

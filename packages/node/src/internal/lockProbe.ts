@@ -7,7 +7,7 @@
  * waits. A way to lock that is not a mere system call is asked more rarely, by the time that it takes.
  */
 import * as Fs from "node:fs"
-import * as DirectoryLock from "../locks/DirectoryLock.js"
+import * as ForeignLock from "../locks/ForeignLock.js"
 import type { KernelLock } from "./kernelLock.js"
 
 /** Milliseconds between two questions: doubling from the first to the last, half of it jitter. */
@@ -25,13 +25,13 @@ const changeTime = (directory: string): bigint | undefined =>
 /** Starts asking. Returns how to end it. */
 export const start = (options: {
   readonly paths: ReadonlyArray<string>
-  readonly directories: ReadonlyArray<DirectoryLock.Directory>
+  readonly foreign: ReadonlyArray<ForeignLock.ForeignLock>
   readonly directory: string
   readonly kernel: () => KernelLock | undefined
   readonly isWatched: () => boolean
   readonly hint: () => void
 }): () => void => {
-  const { directories, directory, hint, isWatched, kernel, paths } = options
+  const { directory, foreign, hint, isWatched, kernel, paths } = options
   let delay = FIRST
   let seen = changeTime(directory)
 
@@ -63,11 +63,11 @@ export const start = (options: {
     return true
   }
 
-  // Directories first: to look at one takes nothing, and to ask for a sidecar takes it for a moment. Where a directory
+  // Other tools' locks first: to look at one takes nothing, and to ask for a sidecar takes it for a moment. Where one
   // was busy at the first try, no sidecar was tried yet and nothing is loaded.
   const areFree = (loaded: KernelLock | undefined): boolean =>
-    directories.every(DirectoryLock.isFree) &&
-    (loaded === undefined ? directories.length > 0 : paths.every((path) => isFree(path, loaded)))
+    foreign.every(ForeignLock.isFree) &&
+    (loaded === undefined ? foreign.length > 0 : paths.every((path) => isFree(path, loaded)))
 
   const ask = (): boolean => {
     try {

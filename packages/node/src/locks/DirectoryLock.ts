@@ -3,7 +3,8 @@
  *
  * A directory outlives its holder, so its modification time says that the holder lives. The holder renews it, and
  * whoever finds it older than `stale` removes the directory and makes it anew. Hence two weaknesses that `flock` has
- * not. A holder that is killed keeps everybody waiting until its last heartbeat is stale. And a holder that does not
+ * not. A holder that is killed keeps everybody waiting until its last heartbeat is stale, unless a note beside it (see
+ * `OwnerRecord`) proves that it is dead. And a holder that does not
  * run for so long (Ctrl-Z, a laptop that sleeps, a blocked event loop) loses its lock without a word, to somebody who
  * takes it for dead; it can find out, and it cannot prevent it.
  *
@@ -22,8 +23,10 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { codeOf, lockUnavailable } from "../internal/errno.js"
 import * as Heartbeat from "../internal/heartbeat.js"
+import * as ReleaseAtExit from "../internal/releaseAtExit.js"
 import * as Ownership from "../Ownership.js"
 import type { LockFile } from "./LockFile.js"
+import * as OwnerRecord from "./OwnerRecord.js"
 
 /**
  * What a lock is on disk, and by which times it lives.
@@ -69,22 +72,6 @@ const look = (path: string): Fs.BigIntStats | undefined => Fs.lstatSync(path, { 
 
 const isStale = ({ mtimeMs }: Fs.BigIntStats, { stale }: Directory): boolean =>
   Number(mtimeMs) < Date.now() - Duration.toMillis(stale)
-
-// A process that exits in order leaves nothing behind, also where nobody closed its scopes. After a signal that nothing
-// handles, or `kill -9`, the directory stays until it is stale.
-const held = new Set<DirectoryLock>()
-
-const releaseAll = (): void => held.forEach((lock) => lock.release())
-
-const remember = (lock: DirectoryLock): void => {
-  if (held.size === 0) process.once("exit", releaseAll)
-  held.add(lock)
-}
-
-const forget = (lock: DirectoryLock): void => {
-  held.delete(lock)
-  if (held.size === 0) process.removeListener("exit", releaseAll)
-}
 
 /** Takes over the directory that was made at `began`. `None` when it may be another one by now. Throws. */
 const hold = (target: Directory, began: number, onLost: () => void): Option.Option<DirectoryLock> => {
@@ -138,9 +125,12 @@ const hold = (target: Directory, began: number, onLost: () => void): Option.Opti
       release: () => {
         if (closed) return
         stop()
-        forget(lock)
+        ReleaseAtExit.forget(lock)
         try {
-          if (isHeld()) Fs.rmdirSync(path)
+          if (isHeld()) {
+            OwnerRecord.remove(target)
+            Fs.rmdirSync(path)
+          }
         } catch {
           // Nobody renews it any more.
         } finally {
@@ -148,7 +138,8 @@ const hold = (target: Directory, began: number, onLost: () => void): Option.Opti
         }
       }
     }
-    remember(lock)
+    ReleaseAtExit.remember(lock)
+    OwnerRecord.write(target)
     return Option.some(lock)
   } catch (cause) {
     close()
@@ -178,12 +169,12 @@ const make = (path: string): Made => {
   }
 }
 
-/** Removes a directory whose holder counts as dead. Answers whether there is none now. */
-const removeStale = (target: Directory): boolean => {
+/** Removes a directory whose holder is dead, or counts as dead. Answers whether there is none now. */
+const removeDead = (target: Directory): boolean => {
   const present = look(target.path)
   if (present === undefined) return true
   if (!present.isDirectory()) throw Object.assign(new Error("not a directory"), { code: "ENOTDIR" })
-  if (!isStale(present, target)) return false
+  if (!isStale(present, target)) return OwnerRecord.removeOfGone(target)
   try {
     Fs.rmdirSync(target.path)
   } catch (cause) {
@@ -202,7 +193,7 @@ const removeStale = (target: Directory): boolean => {
 export const tryLock = (target: Directory, onLost: () => void): Attempt => {
   try {
     const began = Date.now()
-    const made = make(target.path) === "made" || (removeStale(target) && make(target.path) === "made")
+    const made = make(target.path) === "made" || (removeDead(target) && make(target.path) === "made")
     if (!made) return BUSY
     return Option.match(holdOrRemove(target, began, onLost), {
       onNone: () => BUSY,
@@ -232,5 +223,5 @@ export const tryLock = (target: Directory, onLost: () => void): Attempt => {
  */
 export const isFree = (target: Directory): boolean => {
   const present = look(target.path)
-  return present === undefined || isStale(present, target)
+  return present === undefined || isStale(present, target) || OwnerRecord.provesGone(target)
 }

@@ -32,7 +32,7 @@ import * as LockHolder from "../internal/lockHolder.js"
 import * as LockProbe from "../internal/lockProbe.js"
 import * as Sidecar from "../internal/sidecar.js"
 import * as Ownership from "../Ownership.js"
-import * as DirectoryLock from "./DirectoryLock.js"
+import * as ForeignLock from "./ForeignLock.js"
 import * as KernelLock from "./KernelLock.js"
 import type { LockFile } from "./LockFile.js"
 import * as LockPaths from "./LockPaths.js"
@@ -117,9 +117,9 @@ const mayFreeALock = (file: string): boolean =>
   file.endsWith(".lock") || !(file.includes(".lockstep-") || file.includes(".refresh."))
 
 /** What cannot be looked at is tried, and the try says what is wrong. */
-const seemsFreeDirectory = (one: DirectoryLock.Directory): boolean => {
+const seemsFreeForeign = (one: ForeignLock.ForeignLock): boolean => {
   try {
-    return DirectoryLock.isFree(one)
+    return ForeignLock.isFree(one)
   } catch {
     return true
   }
@@ -194,9 +194,9 @@ export const make = (options: Options = {}): Effect.Effect<FileLock["Type"], nev
         }
       })
 
-    const lockDirectory = (one: DirectoryLock.Directory): Effect.Effect<Option.Option<Grip>, LockUnavailable> =>
+    const lockForeign = (one: ForeignLock.ForeignLock): Effect.Effect<Option.Option<Grip>, LockUnavailable> =>
       Effect.flatMap(Effect.runtime<never>(), (runtime) => {
-        const attempt = DirectoryLock.tryLock(one, () => void Runtime.runFork(runtime)(warnLost(one.path)))
+        const attempt = ForeignLock.tryLock(one, () => void Runtime.runFork(runtime)(warnLost(one.path)))
         switch (attempt._tag) {
           case "Acquired":
             return Effect.succeedSome(attempt.lock)
@@ -208,7 +208,7 @@ export const make = (options: Options = {}): Effect.Effect<FileLock["Type"], nev
       })
 
     const lockOne = (one: LockFile): Effect.Effect<Option.Option<Grip>, LockUnavailable> =>
-      one._tag === "Kernel" ? lockSidecar(one.path) : lockDirectory(one)
+      one._tag === "Kernel" ? lockSidecar(one.path) : lockForeign(one)
 
     const enterWithin = (present: Held, one: LockFile): Effect.Effect<Option.Option<Entry>, LockUnavailable> => {
       const push = (): Entry => {
@@ -254,7 +254,7 @@ export const make = (options: Options = {}): Effect.Effect<FileLock["Type"], nev
     // Asked before anything is taken: a first directory that is made and removed because the second is busy would wake
     // every waiter of the first, ourselves included, and each try would cause the next.
     const seemsFree = (plan: ReadonlyArray<LockFile>): boolean =>
-      plan.every((one) => one._tag === "Kernel" || held.has(one.path) || seemsFreeDirectory(one))
+      plan.every((one) => one._tag === "Kernel" || held.has(one.path) || seemsFreeForeign(one))
 
     const giveBack = (taken: ReadonlyArray<Entry>, touch: boolean): void => {
       // Backwards: a process that waits for all of them begins at the first.
@@ -307,12 +307,7 @@ export const make = (options: Options = {}): Effect.Effect<FileLock["Type"], nev
     return FileLock.of({
       plan: (target) => plan(target).map(({ path }) => path),
       tryAcquire,
-      holder: (target) =>
-        Effect.sync(() =>
-          Option.firstSomeOf(
-            plan(target).map((one) => one._tag === "Kernel" ? LockHolder.find(one.path) : LockHolder.noted(one))
-          )
-        ),
+      holder: (target) => Effect.sync(() => Option.firstSomeOf(plan(target).map(LockHolder.of))),
       // Opened by the first who waits: an uncontended process watches nothing.
       wakeups: (target) =>
         Effect.gen(function*() {
@@ -324,7 +319,7 @@ export const make = (options: Options = {}): Effect.Effect<FileLock["Type"], nev
             Effect.sync(() =>
               LockProbe.start({
                 paths: plan(target).flatMap((one) => one._tag === "Kernel" ? [one.path] : []),
-                directories: plan(target).flatMap((one) => one._tag === "Directory" ? [one] : []),
+                foreign: plan(target).flatMap((one) => one._tag === "Kernel" ? [] : [one]),
                 directory: paths.directory,
                 kernel: () => kernel,
                 isWatched: watch.isProven,

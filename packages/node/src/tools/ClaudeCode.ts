@@ -1,14 +1,14 @@
 /**
- * The credential file of Claude Code on Linux and Windows, `~/.claude/.credentials.json`. It has a place for one login.
- * Format and locks as read in versions 2.1.x and in the issues of anthropics/claude-code.
+ * The credential file of Claude Code on Linux and Windows, `~/.claude/.credentials.json`. It has a place for one
+ * subscription login, and for the logins at MCP servers (see `ClaudeMcp`). Format and locks as read in Claude Code 2.1.332.
  *
  * - Times are in milliseconds. `refreshTokenExpiresAt` is when the login ends, whatever is refreshed until then.
  * - After a refresh that failed it may leave empty strings and a zero: nobody is logged in, and nothing is damaged.
- * - `mcpOAuth`, `organizationUuid` and whatever else lies beside the login belongs to Claude Code alone.
+ * - `organizationUuid` and whatever else lies beside the logins belongs to Claude Code alone.
  * - A refresh takes two locks, the second for the sake of older versions; whoever finds the second one held lets go of
  *   the first. A write of the file takes a third.
- * - It tries the locks of a refresh five times, one to two seconds apart, watches for 7.5 s whether their holder lives,
- *   and gives up; it then has sent nothing.
+ * - A note beside the two says who holds them. It tries them five times, one to two seconds apart, watches for 7.5 s
+ *   whether their holder lives, takes them from one that the note proves dead, and else gives up; it then has sent nothing.
  *
  * @since 0.1.0
  */
@@ -20,6 +20,8 @@ import * as Option from "effect/Option"
 import * as Path from "node:path"
 import { LockFile } from "../locks/LockFile.js"
 import type { Damage, StoreCodec } from "../StoreCodec.js"
+import * as ClaudeMcp from "./ClaudeMcp.js"
+import * as McpServers from "./McpServers.js"
 import type { Surroundings, ToolDocument, ToolFile } from "./ToolFile.js"
 import * as ToolJson from "./ToolJson.js"
 import * as ToolToken from "./ToolToken.js"
@@ -77,11 +79,15 @@ const millis = (seconds: number): number => Math.round(seconds * 1_000)
  */
 export const codec: StoreCodec<ToolDocument> = ToolJson.codec({
   findDamage: (document) => Either.getLeft(decode(document)),
-  get: (document, tenant) => tenant === TENANT ? decode(document) : Either.right(Option.none()),
-  list: (document) => Option.exists(Either.getRight(decode(document)), Option.isNone) ? [] : [TENANT],
+  get: (document, tenant) => tenant === TENANT ? decode(document) : ClaudeMcp.get(document, tenant),
+  list: (document) => [
+    ...(Option.exists(Either.getRight(decode(document)), Option.isNone) ? [] : [TENANT]),
+    ...ClaudeMcp.list(document)
+  ],
 
   put: (document, tenant, credential) => {
-    if (tenant !== TENANT) return Either.left(`it has a place for ${TENANT} alone`)
+    if (McpServers.nameOf(tenant)._tag === "Some") return ClaudeMcp.put(document, tenant, credential)
+    if (tenant !== TENANT) return Either.left(`it has a place for ${TENANT} and for MCP servers, called mcp:NAME`)
     const login = ToolJson.members({
       accessToken: ToolToken.orBlank(credential.accessToken),
       refreshToken: ToolToken.orBlank(credential.refreshToken),
@@ -97,7 +103,9 @@ export const codec: StoreCodec<ToolDocument> = ToolJson.codec({
   },
 
   remove: (document, tenant) =>
-    tenant === TENANT ? ToolJson.update(document, new Map([[MEMBER, undefined]]), ToolJson.COMPACT) : document.text
+    tenant === TENANT
+      ? ToolJson.update(document, new Map([[MEMBER, undefined]]), ToolJson.COMPACT)
+      : ClaudeMcp.remove(document, tenant)
 })
 
 const storageDirectory = ({ userHome, variable }: Surroundings): string => {
@@ -122,17 +130,37 @@ export const tool: ToolFile = {
   title: "Claude Code",
   locate: (surroundings) => Path.join(storageDirectory(surroundings), ".credentials.json"),
   codec,
-  locks: (file, target) => {
+  locks: (file, target, document) => {
     const directory = Path.dirname(file)
     const refresh = Path.join(directory, ".oauth_refresh.lock")
+    const legacy = `${directory}.lock`
+    const owner = `${refresh}.owner`
     const stale = Duration.seconds(60)
     switch (target._tag) {
       case "RotationGroup":
         return []
       case "Tenant":
+        if (target.tenant !== TENANT) {
+          return Option.toArray(
+            Option.map(
+              Option.flatMap(document(), (one) => ClaudeMcp.lockName(one, target.tenant)),
+              (name) => LockFile.Directory({ path: Path.join(directory, name), stale, heartbeat: HEARTBEAT })
+            )
+          )
+        }
         return [
-          LockFile.Directory({ path: refresh, stale, heartbeat: HEARTBEAT, owner: `${refresh}.owner` }),
-          LockFile.Directory({ path: `${directory}.lock`, stale, heartbeat: HEARTBEAT })
+          LockFile.Directory({
+            path: refresh,
+            stale,
+            heartbeat: HEARTBEAT,
+            owner: { path: owner, member: "lockBirthtimeMs", other: legacy }
+          }),
+          LockFile.Directory({
+            path: legacy,
+            stale,
+            heartbeat: HEARTBEAT,
+            owner: { path: owner, member: "legacyLockBirthtimeMs", other: refresh }
+          })
         ]
       case "Aggregate":
         return [LockFile.Directory({

@@ -6,7 +6,8 @@
  * key that is there stays, and the locks of both are taken. Of two entries for one server the first in byte order counts,
  * as in codex.
  *
- * codex writes the file in place; a reader that finds half of it reads again.
+ * codex writes the file in place; a reader that finds half of it reads again. Where it keeps these logins in the keyring
+ * (its `auto`, where there is one), there is no such file: service `Codex MCP Credentials`, a server's key for the account.
  *
  * A tenant is `mcp:NAME`. Where two servers have one name, each is `mcp:KEY`, such as `mcp:linear|638130d5ab3558f4`.
  *
@@ -23,6 +24,7 @@ import type * as JsonTree from "../JsonTree.js"
 import { LockFile } from "../locks/LockFile.js"
 import { LockTarget } from "../locks/LockTarget.js"
 import type { Damage, StoreCodec } from "../StoreCodec.js"
+import * as McpServers from "./McpServers.js"
 import type { ToolDocument, ToolFile } from "./ToolFile.js"
 import * as ToolJson from "./ToolJson.js"
 import * as ToolToken from "./ToolToken.js"
@@ -38,8 +40,6 @@ const ENTRY = {
   issuer: "text?",
   executor_owned: "flag?"
 } as const
-
-const PREFIX = "mcp:"
 
 /** Later than any date that JavaScript can write. */
 const LAST_MILLISECOND = 8_640_000_000_000_000
@@ -59,8 +59,7 @@ interface Entry {
 }
 
 /** One server with all of its entries, the one that counts first. */
-interface Server {
-  readonly name: string
+interface Server extends McpServers.Server {
   readonly url: string
   readonly entries: readonly [Entry, ...ReadonlyArray<Entry>]
 }
@@ -83,33 +82,12 @@ const serversOf = (document: ToolDocument): ReadonlyArray<Server> => {
   }
   return [...servers].map(([id, entries]) => {
     const [name, url] = JSON.parse(id) as [string, string]
-    return { name, url, entries }
+    const [first, ...more] = entries
+    return { name, url, entries, keys: [first.key, ...more.map(({ key }) => key)] as const }
   })
 }
 
-const normal = (text: string): string => text.normalize("NFC")
-
-const tenantOf = (server: Server, servers: ReadonlyArray<Server>): string =>
-  PREFIX + (servers.some((other) => other !== server && normal(other.name) === normal(server.name))
-    ? server.entries[0].key
-    : server.name)
-
-const serverOf = (
-  document: ToolDocument,
-  tenant: TenantId.TenantId
-): Either.Either<Option.Option<Server>, Damage> => {
-  if (!tenant.startsWith(PREFIX)) return Either.right(Option.none())
-  const wanted = tenant.slice(PREFIX.length)
-  const servers = serversOf(document)
-  const named = servers.filter(({ name }) => normal(name) === wanted)
-  if (named.length > 1) {
-    const names = named.map((one) => tenantOf(one, servers)).join(", ")
-    return Either.left(`${tenant}: more than one server has this name; ask for ${names}`)
-  }
-  return Either.right(Option.fromNullable(
-    named[0] ?? servers.find(({ entries }) => entries.some(({ key }) => normal(key) === wanted))
-  ))
-}
+const serverOf = (document: ToolDocument, tenant: TenantId.TenantId) => McpServers.find(serversOf(document), tenant)
 
 const damageOf = (document: ToolDocument, { key, object }: Entry): Option.Option<Damage> =>
   Option.map(
@@ -159,12 +137,7 @@ const get: StoreCodec<ToolDocument>["get"] = (document, tenant) =>
     })
   )
 
-const list: StoreCodec<ToolDocument>["list"] = (document) => {
-  const servers = serversOf(document)
-  return servers.flatMap((server) => Option.toArray(Either.getRight(TenantId.fromString(tenantOf(server, servers)))))
-}
-
-const originOf = (url: string): string | undefined => URL.canParse(url) ? new URL(url).origin : undefined
+const list: StoreCodec<ToolDocument>["list"] = (document) => McpServers.tenants(serversOf(document))
 
 const asMilliseconds = (seconds: number): bigint =>
   seconds * 1_000 > LAST_MILLISECOND ? ToolJson.U64_MAX : BigInt(Math.max(0, Math.round(seconds * 1_000)))
@@ -194,20 +167,20 @@ const update = (document: ToolDocument, changes: ToolJson.Members): string =>
   ToolJson.update(document, changes, ToolJson.COMPACT)
 
 const create = (document: ToolDocument, tenant: TenantId.TenantId, credential: Credential.Credential) => {
-  if (!tenant.startsWith(PREFIX) || tenant.length === PREFIX.length) {
+  const name = McpServers.nameOf(tenant)
+  if (Option.isNone(name)) {
     return Either.left(`${tenant}: codex keeps logins of MCP servers here, which are called mcp:NAME`)
   }
   const url = Option.filter(credential.resource, (resource) => URL.canParse(resource))
   if (Option.isNone(url)) {
     return Either.left(`${tenant}: codex knows a server by its URL, and the resource of this login names none`)
   }
-  const name = tenant.slice(PREFIX.length)
   return Either.right(update(
     document,
     new Map([[
-      keysOf(name, url.value)[0],
+      keysOf(name.value, url.value)[0],
       ToolJson.members({
-        server_name: name,
+        server_name: name.value,
         server_url: url.value,
         ...(Option.isSome(credential.issuer) ? { issuer: credential.issuer.value } : {}),
         ...membersOf(credential, Option.none())
@@ -223,10 +196,8 @@ const put: StoreCodec<ToolDocument>["put"] = (document, tenant, credential) =>
       onNone: () => create(document, tenant, credential),
       onSome: ({ entries: [entry], url }) => {
         const present = read(document, entry)
-        const theirs = originOf(url)
-        const ours = Option.getOrUndefined(Option.flatMapNullable(credential.resource, originOf))
-        if (theirs !== undefined && ours !== undefined && theirs !== ours) {
-          return Either.left(`${tenant}: it is another server's login in codex, at ${theirs}`)
+        if (McpServers.isOther(url, credential.resource)) {
+          return Either.left(`${tenant}: it is another server's login in codex, at ${McpServers.originOf(url)}`)
         }
         // An entry without an issuer was written by a codex that knows none.
         const issuer = Option.isSome(present.issuer) && Option.isSome(credential.issuer)

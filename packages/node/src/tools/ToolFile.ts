@@ -6,6 +6,7 @@
  */
 import type { CustodyLimits } from "@lockstep/core/RefreshPolicy"
 import * as Duration from "effect/Duration"
+import type * as Either from "effect/Either"
 import type * as Option from "effect/Option"
 import type * as JsonTree from "../JsonTree.js"
 import type { LockFile } from "../locks/LockFile.js"
@@ -33,6 +34,38 @@ export interface Surroundings {
   /** The user's home directory. */
   readonly userHome: string
   readonly variable: (name: string) => Option.Option<string>
+}
+
+/**
+ * A tool's file that was found.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Located {
+  readonly tool: ToolFile
+  /** Absolute. */
+  readonly path: string
+}
+
+/**
+ * How the files of a tool are told apart that has one for each of its logins.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Files {
+  /** The tool as far as one of its files goes. */
+  readonly at: (path: string) => ToolFile
+
+  /**
+   * Finds the file that is meant by what stands behind the tool's name. `None` for a path, which needs no finding; a text
+   * says why no file is meant.
+   */
+  readonly find: (
+    named: Option.Option<string>,
+    surroundings: Surroundings
+  ) => Either.Either<Option.Option<Located>, string>
 }
 
 /**
@@ -73,6 +106,9 @@ export interface ToolFile {
 
   /** How long a lock of the tool's outlives a holder that was killed, where the kernel does not free it. */
   readonly stale?: Duration.Duration
+
+  /** Where each login has a file of its own. */
+  readonly files?: Files
 }
 
 /** What a redemption leaves of the time that the tool waits, to persist and to release. */

@@ -7,14 +7,17 @@
 import * as Config from "effect/Config"
 import * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Path from "node:path"
 import * as ClaudeCode from "./ClaudeCode.js"
 import * as CodexMcp from "./CodexMcp.js"
 import * as Hermes from "./Hermes.js"
+import * as McpRemote from "./McpRemote.js"
 import * as Openab from "./Openab.js"
 import * as Pi from "./Pi.js"
-import type { Surroundings, ToolFile } from "./ToolFile.js"
+import * as PiMcp from "./PiMcp.js"
+import type { Located, Surroundings, ToolFile } from "./ToolFile.js"
 
 /**
  * All of them.
@@ -26,20 +29,11 @@ export const all: ReadonlyArray<ToolFile> = [
   ClaudeCode.tool,
   CodexMcp.tool,
   Hermes.tool,
+  McpRemote.tool,
   Openab.tool,
-  Pi.tool
+  Pi.tool,
+  PiMcp.tool
 ]
-
-/**
- * A tool and the path of its file, absolute.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Located {
-  readonly tool: ToolFile
-  readonly path: string
-}
 
 const USER_HOME = process.platform === "win32" ? "USERPROFILE" : "HOME"
 
@@ -89,6 +83,12 @@ export const find = (text: string): Effect.Effect<Located, ConfigError.ConfigErr
       )
     }
     const around = yield* surroundings
+    const named = colon < 0 ? Option.none<string>() : Option.some(text.slice(colon + 1))
+    const found = yield* Either.mapLeft(
+      tool.files?.find(named, around) ?? Either.right(Option.none<Located>()),
+      invalid
+    )
+    if (Option.isSome(found)) return found.value
     if (colon < 0) return { tool, path: tool.locate(around) }
     const path = pathOf(text.slice(colon + 1), around.userHome)
     if (Option.isNone(path)) {
@@ -96,5 +96,5 @@ export const find = (text: string): Effect.Effect<Located, ConfigError.ConfigErr
         invalid(`${name}: is followed by the absolute path of its file, or by one that begins with ~/`)
       )
     }
-    return { tool, path: path.value }
+    return { tool: tool.files?.at(path.value) ?? tool, path: path.value }
   })

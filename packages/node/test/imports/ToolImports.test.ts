@@ -187,7 +187,7 @@ describe("what each tool's file holds", () => {
   it("mcp-remote: the registration beside it, an expiry that the file's time bounds", () => {
     deepStrictEqual(read(Samples.all.mcpRemote), [{
       name: "0123456789abcdef0123456789abcdef",
-      suggestion: null,
+      suggestion: "mcp:0123456789abcdef0123456789abcdef",
       account: null,
       clientId: "client",
       clientSecret: cs,

@@ -25,6 +25,7 @@ export const machine: Machine = {
   userHome: "/home/me",
   variable: () => Option.none(),
   names: () => [],
+  text: () => "",
   hostname: "host",
   username: "me"
 }
@@ -167,7 +168,7 @@ export const all = {
   },
   mcpRemote: {
     tool: mcpRemote,
-    format: mcpRemote.formats[0],
+    format: mcpRemote.formats[1]!,
     path: "/home/me/.mcp-auth/mcp-remote-0.1.38/0123456789abcdef0123456789abcdef_tokens.json",
     companions: {
       "/home/me/.mcp-auth/mcp-remote-0.1.38/0123456789abcdef0123456789abcdef_client_info.json": pretty({

@@ -167,8 +167,10 @@ describe("FileLock with directories in its plan", () => {
       const owner = `${path}.owner`
       const lock = yield* Effect.provideService(FileLock.make(), LockPaths, {
         directory,
-        plan:
-          () => [LockFile.Kernel({ path: Path.join(directory, "own.lock") }), { ...DirectoryLocks.make(path), owner }]
+        plan: () => [LockFile.Kernel({ path: Path.join(directory, "own.lock") }), {
+          ...DirectoryLocks.make(path),
+          owner: { path: owner, member: "lockBirthtimeMs" }
+        }]
       })
       const pid = Effect.map(lock.holder(CODEX), Option.map((holder) => holder.pid))
       const lease = yield* take(lock)

@@ -102,12 +102,12 @@ describe("Claude Code's file", () => {
       assert.strictEqual(read(), blank)
     }))
 
-  it("has a place for one tenant", () => {
+  it("has a place for one subscription", () => {
     deepStrictEqual(get(FILE, OTHER), Either.right(Option.none()))
     deepStrictEqual(get(FILE, TenantId.make("linear|0123456789abcdef")), Either.right(Option.none()))
     deepStrictEqual(
       codec.put(parse(FILE), OTHER, credential(1), 0),
-      Either.left("it has a place for anthropic-oauth alone")
+      Either.left("it has a place for anthropic-oauth and for MCP servers, called mcp:NAME")
     )
     assert.strictEqual(codec.remove(parse(FILE), OTHER, 0), FILE)
   })
@@ -159,12 +159,12 @@ describe("Claude Code's locks", () => {
     const locks = (target: LockTarget) =>
       tool.locks("/home/a/.claude/.credentials.json", target, () => Option.none()).map((one) =>
         one._tag === "Directory"
-          ? [one.path, Duration.toSeconds(one.stale), Duration.toSeconds(one.heartbeat), one.owner]
+          ? [one.path, Duration.toSeconds(one.stale), Duration.toSeconds(one.heartbeat), one.owner?.path]
           : []
       )
     deepStrictEqual(locks(LockTarget.Tenant({ tenant: TENANT })), [
       ["/home/a/.claude/.oauth_refresh.lock", 60, 5, "/home/a/.claude/.oauth_refresh.lock.owner"],
-      ["/home/a/.claude.lock", 60, 5, undefined]
+      ["/home/a/.claude.lock", 60, 5, "/home/a/.claude/.oauth_refresh.lock.owner"]
     ])
     deepStrictEqual(locks(LockTarget.Aggregate()), [["/home/a/.claude/.storage-write.lock", 15, 5, undefined]])
     deepStrictEqual(locks(LockTarget.RotationGroup({ group: "g" })), [])

@@ -70,11 +70,90 @@ describe("pi's file", () => {
     )
   })
 
-  it("says tokens, account, our name of the vendor, and an expiry without pi's five minutes", () => {
+  it("lies where its variable says", () => {
+    const locate = (named: string) =>
+      tool.locate({
+        userHome: "/home/a",
+        variable: (name) => name === "PI_CODING_AGENT_DIR" ? Option.some(named) : Option.none()
+      })
+    assert.strictEqual(locate("/elsewhere"), "/elsewhere/auth.json")
+    assert.strictEqual(locate("~/agent"), "/home/a/agent/auth.json")
+    assert.strictEqual(locate(""), "/home/a/.pi/agent/auth.json")
+  })
+
+  it("says when a token ends by the margin of its provider, and believes in none for one that is not known", () => {
+    for (
+      const [provider, margin] of [
+        ["anthropic", 300],
+        ["github-copilot", 300],
+        ["xai", 300],
+        ["openai-chatgpt", 180],
+        ["radius", 60],
+        ["openai-codex", 0],
+        ["kimi-coding", 0],
+        ["someone-new", 0]
+      ] as const
+    ) {
+      const tenant = TenantId.make(provider)
+      const text = entry("\"access\":\"at\",\"refresh\":\"rt\",\"expires\":1790000000000").replace(
+        "anthropic",
+        provider
+      )
+      deepStrictEqual(some(text, tenant).expiresAt, Option.some(1_790_000_000 + margin), provider)
+      // And back: what we write is what pi would have written.
+      assert.strictEqual(Either.getOrThrow(codec.put(parse(text), tenant, some(text, tenant), 0)), text)
+      const written = Either.getOrThrow(codec.put(codec.empty, tenant, some(text, tenant), 0))
+      deepStrictEqual(some(written, tenant).expiresAt, Option.some(1_790_000_000 + margin), provider)
+    }
+  })
+
+  it("a token that says when it ends is believed before its entry, one without an end has none", () => {
+    const jwt = (claims: object) => `h.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.s`
+    const of = (access: string, expires: number | string) =>
+      some(entry(`"access":"${access}","refresh":"rt","expires":${expires}`)).expiresAt
+    deepStrictEqual(of(jwt({ exp: 1_790_000_100 }), 1_790_000_000_000), Option.some(1_790_000_100))
+    deepStrictEqual(of(jwt({ exp: 1_790_000_100 }), 0), Option.some(1))
+    for (const claims of [{}, { exp: "soon" }, { exp: -1 }, { exp: null }]) {
+      deepStrictEqual(of(jwt(claims), 1_790_000_000_000), Option.some(1_790_000_300))
+    }
+    deepStrictEqual(of("a.b.c", 1_790_000_000_000), Option.some(1_790_000_300))
+    deepStrictEqual(of("at", Number.MAX_SAFE_INTEGER), Option.none())
+  })
+
+  it("knows our vendors by pi's names, and GitHub's domains", () => {
+    const vendor = (provider: string, members = "") => {
+      const text = entry(`"access":"at","refresh":"rt","expires":1${members}`).replace("anthropic", provider)
+      const { issuer, vendor } = some(text, TenantId.make(provider))
+      return [Option.getOrNull(vendor), Option.getOrNull(issuer)]
+    }
+    deepStrictEqual(vendor("xai"), ["xai-oauth", null])
+    deepStrictEqual(vendor("github-copilot"), ["copilot", null])
+    deepStrictEqual(vendor("github-copilot", ",\"enterpriseUrl\":\"ghe.example\""), ["copilot", "https://ghe.example"])
+    deepStrictEqual(
+      vendor("github-copilot", ",\"enterpriseUrl\":\"https://ghe.example/\""),
+      ["copilot", "https://ghe.example"]
+    )
+    deepStrictEqual(vendor("openai-chatgpt"), [null, null])
+    const copilot = TenantId.make("github-copilot")
+    const put = (issuer: string) =>
+      Either.getOrThrow(codec.put(
+        codec.empty,
+        copilot,
+        Credential.Credential.make({
+          ...some(FILE),
+          issuer: Option.some(issuer)
+        }),
+        0
+      ))
+    assert.include(put("https://ghe.example"), "\"enterpriseUrl\": \"ghe.example\"")
+    assert.notInclude(put("https://github.com"), "enterpriseUrl")
+  })
+
+  it("says tokens, account and our name of the vendor", () => {
     const codex = some(FILE, CODEX)
     assert.strictEqual(Redacted.value(Option.getOrThrow(codex.accessToken)), "at-c")
     assert.strictEqual(Redacted.value(Option.getOrThrow(codex.refreshToken)), "rt-c")
-    deepStrictEqual(codex.expiresAt, Option.some(1_790_000_300.5))
+    deepStrictEqual(codex.expiresAt, Option.some(1_790_000_000.5))
     deepStrictEqual(codex.vendor, Option.some("codex"))
     deepStrictEqual(Credential.accountId(codex), Option.some("acct"))
     deepStrictEqual(some(FILE).vendor, Option.some("anthropic-oauth"))
@@ -132,7 +211,7 @@ describe("pi's file", () => {
     })
     assert.strictEqual(
       Either.getOrThrow(codec.put(parse(FILE), CODEX, next, 0)),
-      FILE.replace("rt-c", "rt-new").replace("at-c", "at-new").replace("1790000000500", "1790003300000")
+      FILE.replace("rt-c", "rt-new").replace("at-c", "at-new").replace("1790000000500", "1790003600000")
     )
     assert.strictEqual(Either.getOrThrow(codec.put(parse(FILE), CODEX, some(FILE, CODEX), 0)), FILE)
   })
@@ -148,7 +227,9 @@ describe("pi's file", () => {
       JSON.parse(Either.getOrThrow(codec.put(codec.empty, tenant, next, 0))) as unknown
     const login = { type: "oauth", refresh: "rt", access: "at", expires: 1_790_000_000_000 }
     deepStrictEqual(written(ANTHROPIC), { anthropic: login })
-    deepStrictEqual(written(CODEX), { "openai-codex": { ...login, accountId: "acct" } })
+    deepStrictEqual(written(CODEX), {
+      "openai-codex": { ...login, expires: 1_790_000_300_000, accountId: "acct" }
+    })
     const endless = Credential.Credential.make({ ...next, expiresAt: Option.none() })
     assert.include(Either.getOrThrow(codec.put(codec.empty, ANTHROPIC, endless, 0)), String(Number.MAX_SAFE_INTEGER))
   })

@@ -32,14 +32,16 @@ export interface Scenario {
 
 const NO_METADATA =
   "the server has no metadata and promises no PKCE with S256, without which MCP 2026-07-28 tells clients to refuse it"
-const OTHER_ISSUER =
-  "the metadata of the server names another issuer than the address that it was read for, which RFC 8414 section 3.3 forbids"
+const OLD_SDK = "the suite plays it in MCP 2026-07-28 alone, which SDK 1 does not speak"
 const NO_PERSON = "a grant without a person: nothing rotates and nobody logs in, so there is nothing to keep"
+
+const NO_PROOF =
+  "tokens that are bound to a key (DPoP, RFC 9449) are not asked for: what is stored would have to be signed with"
 
 const everywhere = (reason: string) => ({ lockstep: reason, v1: reason, v2: reason })
 
 /**
- * Every scenario of version 0.1.16 of the suite that is about authorization.
+ * Every scenario of version 0.2.0-alpha.12 of the suite that is about authorization.
  *
  * @since 0.1.0
  * @category constants
@@ -59,14 +61,25 @@ export const SCENARIOS: ReadonlyArray<Scenario> = [
   { name: "auth/token-endpoint-auth-post" },
   { name: "auth/token-endpoint-auth-none" },
   { name: "auth/pre-registration" },
-  { name: "auth/2025-03-26-oauth-metadata-backcompat", not: { lockstep: OTHER_ISSUER, v2: OTHER_ISSUER } },
+  { name: "auth/2025-03-26-oauth-metadata-backcompat" },
   { name: "auth/2025-03-26-oauth-endpoint-fallback", not: { lockstep: NO_METADATA } },
   { name: "auth/resource-mismatch" },
-  { name: "auth/offline-access-scope" },
-  { name: "auth/offline-access-not-supported" },
+  { name: "auth/offline-access-scope", not: { v1: OLD_SDK } },
+  { name: "auth/offline-access-not-supported", not: { v1: OLD_SDK } },
+  { name: "auth/authorization-server-migration", not: { v1: OLD_SDK } },
+  { name: "auth/iss-supported", not: { v1: OLD_SDK } },
+  { name: "auth/iss-not-advertised", not: { v1: OLD_SDK } },
+  { name: "auth/iss-supported-missing" },
+  { name: "auth/iss-wrong-issuer" },
+  { name: "auth/iss-unexpected" },
+  { name: "auth/iss-normalized" },
+  { name: "auth/metadata-issuer-mismatch" },
   { name: "auth/client-credentials-jwt", not: everywhere(NO_PERSON) },
   { name: "auth/client-credentials-basic", not: everywhere(NO_PERSON) },
-  { name: "auth/cross-app-access-complete-flow", not: everywhere(NO_PERSON) }
+  { name: "auth/enterprise-managed-authorization", not: everywhere(NO_PERSON) },
+  { name: "auth/wif-jwt-bearer", not: everywhere(NO_PERSON) },
+  { name: "auth/dpop", not: everywhere(NO_PROOF) },
+  { name: "auth/dpop-nonce", not: everywhere(NO_PROOF) }
 ]
 
 /** The document that the suite wants to see named. It is at no address that exists, and nobody reads it. */

@@ -75,12 +75,17 @@ const use = async (client: Pick<Client, "listTools" | "callTool">): Promise<void
   if (tool !== undefined) await client.callTool({ name: tool.name, arguments: {} })
 }
 
+/** The suite plays its newer scenarios in MCP 2026-07-28 alone. */
+const NEGOTIATING = { versionNegotiation: { mode: "auto" } } as const
+
 const INFO = { name: "lockstep-conformance", version: "1.0.0" }
 
 /** The scopes to log in for, beside those that the server asks everybody for; `undefined` where no login would help. */
 const wanted = (error: unknown): ReadonlyArray<string> | undefined => {
   if (typeof error !== "object" || error === null) return undefined
   const tag: unknown = Reflect.get(error, "_tag")
+  // The SDK's probe for a version wraps what the `fetch` said.
+  if (tag === undefined) return wanted(Reflect.get(error, "cause"))
   if (tag === "InsufficientScope") return (error as InsufficientScope).scope
   return tag === "ReauthorizationRequired" ? [] : undefined
 }
@@ -116,10 +121,10 @@ const ours = (url: string, context: Context) =>
     const fetch = yield* BearerFetch.make({ tenant, background: ({ method }) => method === "GET" })
     const attempt = Effect.tryPromise({
       try: async () => {
-        const client = new Client(INFO)
-        const transport = new StreamableHTTPClientTransport(new URL(url), { fetch })
-        await client.connect(transport as Parameters<typeof client.connect>[0])
-        await use(client)
+        const sdk = await import("@modelcontextprotocol/client")
+        const client = new sdk.Client(INFO, NEGOTIATING)
+        await client.connect(new sdk.StreamableHTTPClientTransport(new URL(url), { fetch }))
+        await use(client as unknown as Client)
         await client.close()
       },
       catch: (error) => error
@@ -167,11 +172,11 @@ const theirs = async (line: Line, lockstep: Lockstep.Lockstep, url: string, cont
       return {
         client,
         connect: () => client.connect(transport as Parameters<typeof client.connect>[0]),
-        finish: (answer: URL) => transport.finishAuth(answer.searchParams.get("code") ?? "")
+        finish: async (answer: URL) => transport.finishAuth(await options.authProvider.codeOf(answer))
       }
     }
     const sdk = await import("@modelcontextprotocol/client")
-    const client = new sdk.Client(INFO)
+    const client = new sdk.Client(INFO, NEGOTIATING)
     const transport = new sdk.StreamableHTTPClientTransport(new URL(url), options)
     return {
       client: client as unknown as Client,

@@ -212,12 +212,7 @@ export const make = (transaction: Transaction) => {
       if (quiet > 0) yield* Effect.sleep(Duration.millis(quiet))
       // Sent now, the request would be cut before it can be answered, and its outcome would be unknown.
       if ((yield* remaining(deadline)) < timeToAnswer) {
-        return yield* new ProviderUnavailable({
-          tenant,
-          reason: "Transport",
-          retryAfter: 1_000,
-          detail: "no time was left to hear an answer, so nothing was sent"
-        })
+        return yield* new ProviderUnavailable({ tenant, reason: "NoTime", retryAfter: 1_000 })
       }
     })
 

