@@ -45,7 +45,13 @@ const isLink = (path: string): boolean => {
   }
 }
 
-const follow = (path: string): string => {
+/**
+ * Finds the file that a path names through any links, whether it exists or not. Throws.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const follow = (path: string): string => {
   let current = path
   for (let links = 0; links < MAX_LINKS; links++) {
     // The directory first: `..` in a link counts from where the link really lies.

@@ -5,6 +5,7 @@ import { NativeHome } from "@lockstep/node/stores/ResolvedHome"
 import { StoreChoice } from "@lockstep/node/stores/StoreChoice"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Advice from "../Advice.js"
 import * as Clocks from "../doctor/Clocks.js"
 import * as Files from "../doctor/Files.js"
 import type * as Finding from "../doctor/Finding.js"
@@ -33,6 +34,8 @@ export interface Options {
   /** Whether no server is asked what time it is. */
   readonly offline: boolean
   readonly json: boolean
+  /** The global options as they were given, for the commands that are advised. */
+  readonly globals: ReadonlyArray<string>
 }
 
 const checks = (options: Options) =>
@@ -81,7 +84,13 @@ export const run = (options: Options) =>
     const { name: store } = yield* StoreChoice
     const { remembered } = yield* Subject.Subject
     const output = yield* Output.Output
-    const checked = yield* checks(options)
+    const checked = (yield* checks(options)).map((one) => ({
+      ...one,
+      findings: one.findings.map((finding): Finding.Finding => ({
+        ...finding,
+        advice: Advice.withGlobals(finding.advice, options.globals)
+      }))
+    }))
     const problems = checked.flatMap(({ findings }) => findings.filter(isProblem)).length
     if (options.json) {
       const lineages = yield* Effect.forEach(remembered, (tenant) => Survey.each(Option.some(tenant), Survey.lineage))

@@ -16,6 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
+import * as Advice from "../Advice.js"
 import * as Nearest from "../Nearest.js"
 import { UsageError } from "../UsageError.js"
 
@@ -99,7 +100,7 @@ const unknown = (name: string, known: ReadonlyArray<string>): UsageError => {
   if (McpTenant.isOne(name)) {
     return usage(
       "there is no login of an MCP server of that name",
-      "name the server by its address: `lockstep login https://…`"
+      `name the server by its address: ${Advice.command("login", "URL", "--tenant", name)}`
     )
   }
   const refusal = VendorMatrix.refusalOf(name)

@@ -1,6 +1,7 @@
 /**
  * Random schedules of processes, callers, answers, failures and foreign writes, in virtual time and with the fibers cut
- * off and resumed in random order. The run is a function of its seed; `LOCKSTEP_SEED` and `LOCKSTEP_RUNS` choose others.
+ * off and resumed in random order. The run is a function of its seed, which is another one each time: `LOCKSTEP_SEED`
+ * repeats a run, `LOCKSTEP_RUNS` makes it longer.
  */
 import { describe, it } from "@effect/vitest"
 import type * as AccessToken from "@lockstep/core/AccessToken"
@@ -22,6 +23,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { forgetful } from "./forgetful.js"
+import { announce, SEED } from "./seed.js"
 import * as Witness from "./Witness.js"
 
 const TENANTS = [MemoryMachine.tenant, MemoryMachine.otherTenant] as const
@@ -360,8 +362,11 @@ const run = (
       return witness.breaches()
     }), { seed, quantum, shuffle: true })
 
-const SEED = Number(globalThis.process.env["LOCKSTEP_SEED"] ?? 20_260_101)
 const RUNS = Number(globalThis.process.env["LOCKSTEP_RUNS"] ?? 150)
+announce(`${RUNS} schedules of a kind`, ` LOCKSTEP_RUNS=${RUNS}`)
+
+/** Only to end what hangs. Milliseconds; long runs are made by hand. */
+const LIMIT = Math.max(240_000, RUNS * 1_000)
 
 /** The test runner talks to its worker between two runs. */
 const breathe = () => new Promise((resolve) => setImmediate(resolve))
@@ -390,7 +395,7 @@ describe("whatever the schedule", () => {
         { weight: 2, arbitrary: person }
       ),
       { harmless: true }
-    ), 240_000)
+    ), LIMIT)
 
   it("lost answers, crashes, full disks, foreign writes and clocks break no invariant (I1 to I5, I7)", () =>
     check(
@@ -406,5 +411,5 @@ describe("whatever the schedule", () => {
         { weight: 1, arbitrary: clock }
       ),
       { harmless: false }
-    ), 240_000)
+    ), LIMIT)
 })

@@ -1,4 +1,7 @@
-/** Cuts the transaction at every single operation: a caller, the service, the whole process. */
+/**
+ * Cuts the transaction at every single operation: a caller, the service, the whole process. Which operation is the run;
+ * the seed decides the rest, such as the length of a cooldown, and `LOCKSTEP_SEED` repeats it.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import type * as AccessToken from "@lockstep/core/AccessToken"
 import { LockTarget } from "@lockstep/core/CredentialLock"
@@ -19,6 +22,9 @@ import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
+import { announce, SEED } from "./seed.js"
+
+announce("the sweep")
 
 const { tenant, valueOf } = MemoryMachine
 
@@ -93,7 +99,7 @@ const sweep = async (scene: (cut: Cut) => Effect.Effect<void, unknown>): Promise
           wasCut = true
           action()
         }, of)
-      })), { seed: 1, limit: 100_000 })
+      })), { seed: SEED, limit: 100_000 })
     if (Exit.isFailure(exit)) throw new Error(`cut after ${after} operations: ${String(exit.cause)}`)
     if (!wasCut) return after
   }
@@ -330,7 +336,7 @@ describe("the process is killed before and after each call of a port", () => {
             if (!first.isDead()) return
             const { outcome, spent } = yield* succeedDead(machine, captured)
             seen.add(`${spent} sent, ${outcome}`)
-          }), { seed: k, limit: 200_000 })
+          }), { seed: SEED, limit: 200_000 })
         if (Exit.isFailure(exit)) throw new Error(`killed ${at} (call ${k}): ${String(exit.cause)}`)
         if (at === "") break
       }
@@ -356,7 +362,7 @@ describe("the process is killed while the provider holds its request", () => {
           assert.strictEqual(sent, 2)
           assert.isAtLeast(machine.server.arrivedAt[1]! - died, 2_000, "not before quietTime")
           assert.isAtMost(machine.server.arrivedAt[1]! - died, 2_100, "and promptly, while a provider's grace may last")
-        }), { seed: 1 })
+        }), { seed: SEED })
       if (Exit.isFailure(exit)) throw Cause.squash(exit.cause)
     })
   }
