@@ -7,6 +7,7 @@ import { SealingKeys } from "@lockstep/node/secrets/SealingKeys"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Output from "../Output.js"
+import * as Style from "../Style.js"
 import { UsageError } from "../UsageError.js"
 
 /**
@@ -28,7 +29,7 @@ const words = ({ isNew, key, location, sealed }: KeyRotation.Rotation): string =
     : `nothing to do: everything is sealed with key ${key}, the first in ${location}`
 }
 
-/** What is left to whoever brings the keys. */
+/** What is left to the person who brings the keys. */
 const notes = ({ isNew, left, location, sealed }: KeyRotation.Rotation): ReadonlyArray<string> => [
   ...isNew || sealed.length > 0
     ? []
@@ -59,6 +60,6 @@ export const run = (options: Options) =>
       const { isNew, key, left, location, sealed } = rotation
       return yield* Output.json({ key, new: isNew, location, sealed, left })
     }
-    yield* Output.line(words(rotation))
-    for (const note of notes(rotation)) yield* output.note(`${note}\n`)
+    yield* Output.line(Style.printable(words(rotation)))
+    for (const note of notes(rotation)) yield* output.note(`${Style.printable(note)}\n`)
   })

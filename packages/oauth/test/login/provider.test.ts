@@ -8,10 +8,12 @@ import * as CredentialLock from "@lockstep/core/CredentialLock"
 import * as CredentialStore from "@lockstep/core/CredentialStore"
 import * as CredentialWriter from "@lockstep/core/CredentialWriter"
 import * as Host from "@lockstep/core/Host"
+import * as LockedCustody from "@lockstep/core/LockedCustody"
 import * as PendingLogins from "@lockstep/core/PendingLogins"
 import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
 import * as RefreshJournal from "@lockstep/core/RefreshJournal"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
+import * as WritableStore from "@lockstep/core/WritableStore"
 import * as LoopbackCallback from "@lockstep/node/login/LoopbackCallback"
 import { Callback, PortsTaken } from "@lockstep/oauth/Callback"
 import { Login } from "@lockstep/oauth/Login"
@@ -26,14 +28,14 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import { layerFetch } from "../network.js"
+import { layerNetwork } from "../network.js"
 import * as Stage from "./stage.js"
 
 const { key, refusal, request, tenant } = Stage
 
 const machine = Layer.mergeAll(
   CredentialLock.layerMemory,
-  CredentialStore.layerMemory,
+  WritableStore.layerMemory,
   RefreshJournal.layerMemory,
   RefreshPolicy.layerDefaults,
   Host.layerMemory,
@@ -41,7 +43,7 @@ const machine = Layer.mergeAll(
   ClientRegistrations.layerMemory,
   VendorSettings.layerMemory,
   VendorRegistry.layerBuiltIn,
-  layerFetch,
+  layerNetwork,
   Layer.effect(
     Callback,
     Effect.map(LoopbackCallback.make, ({ listen }) => ({
@@ -53,6 +55,7 @@ const machine = Layer.mergeAll(
 const layer = Layer.mergeAll(LoginDriver.layer, RefreshCoordinator.layer).pipe(
   Layer.provideMerge(CredentialWriter.layer),
   Layer.provideMerge(OAuthTokenEndpoint.layer),
+  Layer.provideMerge(LockedCustody.layer),
   Layer.provideMerge(machine)
 )
 
