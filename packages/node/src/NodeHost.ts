@@ -67,7 +67,8 @@ const endedWithBoot = (self: Host.ProcessIdentity, { bootId, host }: Host.Proces
 /**
  * Finds out whether a process still runs: its pid exists, and start and boot agree.
  *
- * Where the system does not tell when another process started, a pid that exists counts as alive.
+ * Where the system does not tell when another process started, or tells it of other pids than ours, a pid that exists
+ * counts as alive.
  *
  * @since 0.1.0
  * @category getters
@@ -80,7 +81,7 @@ export const liveness = (identity: Host.ProcessIdentity): Effect.Effect<Liveness
     const boot = Option.isNone(ProcFs.bootId) ? { bootId: here.bootId } : {}
     if (!Host.isNeighbour(here, Host.ProcessIdentity.make({ ...identity, ...boot }))) return "unknown"
     if (!exists(identity.pid)) return "dead"
-    if (Option.isNone(ProcFs.bootId)) {
+    if (!ProcFs.isOurs) {
       return identity.pid !== process.pid || identity.startTime === here.startTime ? "alive" : "dead"
     }
     return Option.exists(

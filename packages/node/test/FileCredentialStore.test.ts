@@ -388,7 +388,7 @@ describe("many processes", () => {
       for (const tenant of tenants) assert.strictEqual(yield* generation(store, TenantId.make(tenant)), 15)
       assert.isTrue(Fs.readFileSync(file, "utf8").includes(foreign))
       deepStrictEqual(temporaries(directory), [])
-    }))
+    }), 240_000)
 
   it.scopedLive("lose nothing when they write one tenant at once", () =>
     Effect.gen(function*() {
@@ -396,7 +396,7 @@ describe("many processes", () => {
       const children = yield* Effect.replicateEffect(Processes.spawn({ home: directory }), 3)
       yield* Effect.forEach(children, (child) => child.ask({ do: "write", times: 15 }), { concurrency: "unbounded" })
       assert.strictEqual(yield* generation((yield* Homes.open(directory)).store), 45)
-    }))
+    }), 240_000)
 
   it.scopedLive("wake each other, and see each other's writes through the epoch", () =>
     Effect.gen(function*() {

@@ -91,10 +91,10 @@ describe("NodeHost", () => {
         assert.strictEqual(theirs.bootId, NodeHost.self().bootId)
         assert.notDeepEqual(theirs.pidNamespace, NodeHost.self().pidNamespace)
         assert.strictEqual(yield* NodeHost.liveness(theirs), "unknown")
-        yield* inner.send({ identity: self })
-        assert.strictEqual((yield* inner.message(isEvent("liveness")))["liveness"], "unknown")
-        yield* inner.send({ identity })
-        assert.strictEqual((yield* inner.message(isEvent("liveness")))["liveness"], "alive")
+        yield* inner.send({ of: "outer", identity: self })
+        assert.strictEqual((yield* inner.message(({ of }) => of === "outer"))["liveness"], "unknown")
+        yield* inner.send({ of: "itself", identity })
+        assert.strictEqual((yield* inner.message(({ of }) => of === "itself"))["liveness"], "alive")
         yield* inner.signal("SIGKILL")
         yield* inner.exit
         // Its namespace is gone, and nothing here tells.

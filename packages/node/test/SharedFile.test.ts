@@ -84,7 +84,7 @@ describe("a writer that takes no lock", () => {
           return append("ours")(document)
         })
       ))
-      assert.include(error.message, "somebody else keeps writing it")
+      assert.include(error.message, "another program keeps writing it")
       assert.strictEqual(Fs.readFileSync(path, "utf8"), text(`theirs ${decisions - 1}`))
     }))
 })

@@ -39,6 +39,9 @@ export const bootId: Option.Option<string> = Option.map(read("/proc/sys/kernel/r
 /** Opaque; a pid means something within it alone. */
 export const pidNamespace: Option.Option<string> = readlink("/proc/self/ns/pid")
 
+/** Whether `/proc` has our own processes under our own pids: it may be that of the namespace around ours. */
+export const isOurs: boolean = Option.contains(readlink("/proc/self"), String(process.pid))
+
 /** Milliseconds since the epoch. */
 export const startedAt = (startTicks: string): Option.Option<number> =>
   Option.flatMap(read("/proc/stat"), (text) => {

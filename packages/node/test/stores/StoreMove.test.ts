@@ -10,6 +10,7 @@ import * as Host from "@lockstep/core/Host"
 import * as LockedCustody from "@lockstep/core/LockedCustody"
 import type { PendingLogin } from "@lockstep/core/PendingLogins"
 import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
+import { Intent, JournalRecord } from "@lockstep/core/RefreshJournal"
 import * as TenantId from "@lockstep/core/TenantId"
 import { Change } from "@lockstep/core/WritableStore"
 import type { StoreKind } from "@lockstep/node/Home"
@@ -334,6 +335,35 @@ describe("what was answered and not stored", () => {
       assert.include(error.message, "codex has new tokens that are not stored yet")
       assert.isTrue(Option.isSome(yield* opened.journal.keptAnswer(CODEX)))
       assert.strictEqual(Stores.pinOf(place.home), "file")
+    }))
+
+  it.scopedLive("stops the move where it is in no file: another process may have it, and would store it in the old store", () =>
+    Effect.gen(function*() {
+      const place = yield* withPlace
+      const opened = yield* Stores.open(place)
+      const record = credential(7)
+      yield* put(opened, CODEX, record)
+      const host = Context.get(opened.context, Host.Host)
+      const journal = fullRecord(CODEX)
+      yield* opened.journal.write(
+        CODEX,
+        JournalRecord.make({
+          ...journal,
+          intent: Option.map(journal.intent, (intent) =>
+            Intent.make({
+              ...intent,
+              state: "consumed",
+              fingerprint: Fingerprint.of(host, Option.getOrThrow(record.refreshToken))
+            })),
+          mark: Option.none()
+        })
+      )
+      const error = yield* Effect.flip(opened.move("keyring"))
+      assert.instanceOf(error, CredentialStoreError)
+      assert.include(error.message, "codex was refreshed, and its new tokens are in no file")
+      assert.include((error as CredentialStoreError).advice, "lockstep login codex")
+      assert.strictEqual(Stores.pinOf(place.home), "file")
+      assert.isTrue(Option.isSome(yield* opened.store.get(CODEX)))
     }))
 })
 
