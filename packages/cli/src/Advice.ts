@@ -98,11 +98,10 @@ export const isAdvising = (error: unknown): error is Error =>
 
 const login = (error: Error, beginning: Words): string => {
   const again = command(...beginning)
+  const tenant = error.tenant ?? "TENANT"
   switch (error.reason) {
     case "AuthorizationPending":
-      return `agree in the browser, then ask again with ${
-        command(...["login", error.tenant ?? "TENANT"], ...userOf(beginning), "--poll")
-      }`
+      return `agree in the browser, then ask again with ${command("login", tenant, ...userOf(beginning), "--poll")}`
     case "ClientForgotten":
       return `start again with ${again}: another client is registered then`
     case "Denied":
