@@ -19,6 +19,19 @@ import * as FileLock from "./locks/FileLock.js"
 import * as HomeLockPaths from "./locks/HomeLockPaths.js"
 import * as NodeHost from "./NodeHost.js"
 
+type Options = Omit<Home.Options, "store">
+
+const parts = (options: Options, inherited?: FileLock.Inherited) =>
+  Layer.mergeAll(
+    FileCredentialStore.layer,
+    FileClientRegistrations.layer,
+    FileRefreshJournal.layer,
+    NodeHost.layer
+  ).pipe(
+    Layer.provideMerge(Layer.provide(FileLock.layer(options.trustLocks, inherited), HomeLockPaths.layer)),
+    Layer.provideMerge(Home.layer({ ...options, store: "file" }))
+  )
+
 /**
  * The ports of the refresh transaction on this machine: `auth.json` with credentials and unfinished logins, its kernel locks
  * and its journals.
@@ -29,21 +42,25 @@ import * as NodeHost from "./NodeHost.js"
  * @category layers
  */
 export const layer = (
-  options: Omit<Home.Options, "store"> = {}
+  options: Options = {}
 ): Layer.Layer<
   LockedPorts.Ports | PendingLogins | ClientRegistrations,
   ConfigError.ConfigError | CredentialStoreError,
   RefreshPolicy
-> => {
-  const parts = Layer.mergeAll(
-    FileCredentialStore.layer,
-    FilePendingLogins.layer,
-    FileClientRegistrations.layer,
-    FileRefreshJournal.layer,
-    NodeHost.layer
-  ).pipe(
-    Layer.provideMerge(Layer.provide(FileLock.layer(options.trustLocks), HomeLockPaths.layer)),
-    Layer.provideMerge(Home.layer({ ...options, store: "file" }))
-  )
-  return Layer.provideMerge(LockedPorts.custody, parts)
-}
+> => Layer.provideMerge(LockedPorts.custody, Layer.provideMerge(FilePendingLogins.layer, parts(options)))
+
+/**
+ * The same without unfinished logins, for a process that only refreshes. A lock that it holds already is taken over by
+ * its first hold of that tenant.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerOfRefresh = (
+  options: Options,
+  inherited: FileLock.Inherited | undefined
+): Layer.Layer<
+  LockedPorts.Ports | ClientRegistrations,
+  ConfigError.ConfigError | CredentialStoreError,
+  RefreshPolicy
+> => Layer.provideMerge(LockedPorts.custody, parts(options, inherited))

@@ -15,6 +15,10 @@ export interface Ran {
 export const signals: Signals["Type"] = { redirect: () => Effect.void, watch: () => Effect.void }
 
 export const run = (home: string, ...line: ReadonlyArray<string>): Effect.Effect<Ran> =>
+  runLine(["--home", home, ...line])
+
+/** Runs a line whose home is named by itself, or by the environment. */
+export const runLine = (line: ReadonlyArray<string>): Effect.Effect<Ran> =>
   Effect.suspend(() => {
     const written = { data: "", notes: "" }
     const output = Output.Output.of({
@@ -26,7 +30,7 @@ export const run = (home: string, ...line: ReadonlyArray<string>): Effect.Effect
       noteScreen: { isTerminal: false, columns: 80 },
       isInteractive: false
     })
-    return Program.run(["--home", home, ...line]).pipe(
+    return Program.run(line).pipe(
       Effect.map((code) => ({ code, stdout: written.data, stderr: written.notes })),
       Effect.provide(Layer.merge(Output.layer(output), Layer.succeed(Signals, signals)))
     )

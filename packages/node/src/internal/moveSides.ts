@@ -111,7 +111,7 @@ const leaveFile = (
 /** A view of the home for which nothing is pinned: the move itself changes the pin. */
 const viewed = <A, E, R>(side: (home: Home["Type"]) => Effect.Effect<A, E, R>) =>
   Effect.flatMap(Home, (home) => {
-    const view = Home.of({ ...home, open: Effect.void, check: Effect.void })
+    const view = Home.of({ ...home, agree: Effect.void, open: Effect.void, check: Effect.void })
     return Effect.provideService(side(view), Home, view)
   })
 

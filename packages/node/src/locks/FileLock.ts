@@ -16,7 +16,7 @@
  * @since 0.1.0
  */
 import { CredentialLock, type Lease } from "@lockstep/core/CredentialLock"
-import type { LockUnavailable } from "@lockstep/core/Errors"
+import { LockUnavailable } from "@lockstep/core/Errors"
 import type { WaitableLock } from "@lockstep/core/LockWait"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
@@ -40,6 +40,18 @@ import type { LockTarget } from "./LockTarget.js"
 import * as RemoteFileSystem from "./RemoteFileSystem.js"
 
 /**
+ * A lock that was taken before this service was made. Its descriptor is the lock: an integer, which no garbage collector
+ * closes.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Inherited {
+  readonly path: string
+  readonly fd: number
+}
+
+/**
  * How file locks are taken.
  *
  * @since 0.1.0
@@ -50,6 +62,8 @@ export interface Options {
   readonly trustRemote?: boolean
   /** The ways to reach the system call, in the order in which they are tried. */
   readonly providers?: ReadonlyArray<KernelLock.Provider>
+  /** A lock of this path that this process holds already, by this descriptor: the first try of that path takes it over. */
+  readonly inherited?: Inherited | undefined
   /** Where the type of a file system is read. `statfs(2)`. */
   readonly fileSystemType?: RemoteFileSystem.ReadType
 }
@@ -159,8 +173,15 @@ export const make = (options: Options = {}): Effect.Effect<FileLock["Type"], nev
           : Effect.succeed(kernel)
       )
 
+    let inherited = options.inherited
+
     const lockSidecar = (path: string): Effect.Effect<Option.Option<Grip>, LockUnavailable> =>
       Effect.gen(function*() {
+        if (inherited?.path === path) {
+          const { fd } = inherited
+          inherited = undefined
+          return Option.some(ofSidecar(fd, path))
+        }
         const owner = yield* enter(Path.dirname(path))
         const attempt = Sidecar.tryLock(path, owner, yield* load(path))
         switch (attempt._tag) {
@@ -169,7 +190,7 @@ export const make = (options: Options = {}): Effect.Effect<FileLock["Type"], nev
           case "Busy":
             return Option.none()
           case "Failed":
-            return yield* attempt.error
+            return yield* new LockUnavailable(attempt.failure)
         }
       })
 
@@ -340,14 +361,18 @@ const layerOf = <E>(
 
 /**
  * A lock over the locks that `LockPaths` names, believed on remote file systems as a caller says or else as
- * `LOCKSTEP_TRUST_LOCKS` does.
+ * `LOCKSTEP_TRUST_LOCKS` does. One that this process holds already is taken over.
  *
  * @since 0.1.0
  * @category layers
  */
 export const layer = (
-  trustLocks?: boolean
+  trustLocks?: boolean,
+  inherited?: Inherited
 ): Layer.Layer<FileLock | CredentialLock, ConfigError.ConfigError, LockPaths.LockPaths> =>
   layerOf(
-    Effect.map(trustLocks === undefined ? trustRemote : Effect.succeed(trustLocks), (trustRemote) => ({ trustRemote }))
+    Effect.map(trustLocks === undefined ? trustRemote : Effect.succeed(trustLocks), (trustRemote) => ({
+      trustRemote,
+      inherited
+    }))
   )

@@ -20,7 +20,7 @@ import * as Path from "node:path"
 import * as AtomicFile from "../AtomicFile.js"
 import * as FileRefreshJournal from "../FileRefreshJournal.js"
 import { Home } from "../Home.js"
-import { openOnce } from "../internal/openOnce.js"
+import { agreeOnce } from "../internal/agreeOnce.js"
 import * as LockedPorts from "../LockedPorts.js"
 import * as FileLock from "../locks/FileLock.js"
 import { LockFile } from "../locks/LockFile.js"
@@ -115,6 +115,7 @@ export const make = (
           })
         ),
       check: Effect.void,
+      agree: open,
       open
     })
   })
@@ -159,7 +160,7 @@ export const layerLockPaths = (tool: ToolFile, path: string): Layer.Layer<LockPa
           LockFile.Kernel({ path: Path.join(directory, SidecarNames.lock(store, target)) }),
           ...tool.locks(nameOf(Path.resolve(path)), target, peek)
         ],
-        prepare: openOnce(home)
+        prepare: agreeOnce(home)
       })
     })
   )
