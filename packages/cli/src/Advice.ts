@@ -98,13 +98,12 @@ export const isAdvising = (error: unknown): error is Error =>
 
 const login = (error: Error, beginning: Words): string => {
   const again = command(...beginning)
+  const tenant = error.tenant ?? "TENANT"
   switch (error.reason) {
     case "AuthorizationPending":
-      return `agree in the browser, then ask again with ${
-        command(...["login", error.tenant ?? "TENANT"], ...userOf(beginning), "--poll")
-      }`
+      return `agree in the browser, then ask again with ${command("login", tenant, ...userOf(beginning), "--poll")}`
     case "ClientForgotten":
-      return `start again with ${again}: another client is registered then`
+      return `start again with ${command(...withoutClient(beginning))}: another client is registered then`
     case "Denied":
     case "Expired":
     case "NotPending":
@@ -112,6 +111,12 @@ const login = (error: Error, beginning: Words): string => {
     default:
       return error.advice
   }
+}
+
+/** A client that its server has forgotten is not named again. */
+const withoutClient = (beginning: Words): Words => {
+  const at = beginning.indexOf("--client-id")
+  return at === -1 ? beginning : [...beginning.slice(0, at), ...beginning.slice(at + 2)]
 }
 
 const userOf = (beginning: Words): Words => {

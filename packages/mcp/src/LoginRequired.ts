@@ -1,6 +1,7 @@
 /**
  * @since 0.1.0
  */
+import * as ShellWord from "@lockstep/core/ShellWord"
 import * as Schema from "effect/Schema"
 
 /**
@@ -16,9 +17,9 @@ export class LoginRequired extends Schema.TaggedError<LoginRequired>()("LoginReq
   serverUrl: Schema.String
 }) {
   override get message(): string {
-    return `${this.tenant} needs a login at ${this.serverUrl}, and this program sends nobody to a browser`
+    return `${this.tenant} needs a login at ${this.serverUrl}, and this program opens no browser`
   }
   get advice(): string {
-    return `log in with \`lockstep login ${this.serverUrl} --tenant ${this.tenant}\``
+    return `log in with \`lockstep login ${ShellWord.quote(this.serverUrl)} --tenant ${ShellWord.quote(this.tenant)}\``
   }
 }

@@ -41,7 +41,7 @@ export const isNeeded = (vendor: OAuthVendor): boolean => Option.isSome(vendor.c
 export const missing = (vendor: OAuthVendor): { readonly message: string; readonly advice: string } => {
   const variable = VendorVariables.nameOf(vendor.id, "CLIENT_SECRET")
   const source = Option.match(vendor.clientSecretSource, {
-    onNone: () => "ask whoever registered the client for it",
+    onNone: () => "ask the owner of the client for it",
     onSome: (where) => `find it in ${where}`
   })
   return {

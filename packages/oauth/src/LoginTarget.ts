@@ -137,7 +137,7 @@ const checkPkce = (
       message: `the authorization server of ${tenant} does not ${
         vendor.strict && Option.isNone(methods) ? "say that it supports" : "support"
       } PKCE with S256`,
-      advice: "ask its operator to turn it on: without it, whoever sees the code can use it"
+      advice: "ask its operator to turn it on: without it, any program that sees the code can use it"
     })
     : Effect.void
 }

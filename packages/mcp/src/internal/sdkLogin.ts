@@ -96,7 +96,7 @@ export const make = ({ endpoint, host, policy, writer }: Services, tenant: Tenan
         Effect.catchTag("CredentialExists", () =>
           Effect.as(
             Effect.annotateLogs(
-              Effect.logWarning(`${tenant} was logged in by somebody else meanwhile; that login stays`),
+              Effect.logWarning(`another process has logged in to ${tenant} meanwhile; that login stays`),
               { tenant }
             ),
             false
