@@ -114,7 +114,7 @@ const SOURCES: Section = ["sources", [
 ]]
 
 const PROXY: Section = ["what to know", [
-  ["the address", "printed once it listens, and again by nobody: whoever knows it uses the login"],
+  ["the address", "printed once, when it listens, and never again: a program that knows it uses the login"],
   ["the login", "always the stored one; refreshed by the request that needs it, and once after a 401"],
   ["never passed on", "the client's own Authorization and cookies; the token to another origin"],
   ["its own answers", "application/problem+json with advice, and never a 401"],

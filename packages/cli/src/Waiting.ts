@@ -1,5 +1,5 @@
 /**
- * What a person is told who wants the command to end while it still holds a tenant.
+ * What a person is told after Ctrl-C while the command still holds a tenant.
  *
  * @since 0.1.0
  */

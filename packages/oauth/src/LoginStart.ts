@@ -127,6 +127,7 @@ export const make: Effect.Effect<
           stored: Option.some(stored),
           journal: RefreshJournal.empty(tenant),
           kept: Option.none(),
+          senderMayLive: false,
           now
         })
     )

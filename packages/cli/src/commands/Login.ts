@@ -42,7 +42,7 @@ export interface Options extends Target.Names {
   readonly clientSecretFrom: Option.Option<string>
   readonly scopes: ReadonlyArray<string>
   readonly resource: Option.Option<string>
-  /** Whose attempt it is, where a relay logs several people in. */
+  /** The person whose attempt it is, where a relay logs several people in. */
   readonly user: string
   readonly device: boolean
   readonly noBrowser: boolean
@@ -123,7 +123,7 @@ const announce = (invitation: Invitation, subject: InvitationView.Subject & Pend
     yield* Progress.qr(InvitationView.addressOf(invitation), options.qr)
   })
 
-/** An MCP server is asked who issues its tokens; of everything else that is known here. */
+/** An MCP server is asked for the server that issues its tokens; of every other login that is known here. */
 const resolve = (wishes: Target.Wishes) =>
   Effect.gen(function*() {
     const address = yield* McpTarget.addressOf(wishes)

@@ -69,9 +69,15 @@ const answerWaiting = (tenant: TenantId): Finding.Finding =>
     tenant
   )
 
+const LIVENESS: Readonly<Record<NodeHost.Liveness, string>> = {
+  alive: "",
+  dead: ", gone",
+  unknown: ", on another host or in another container"
+}
+
 const intentOpen = (tenant: TenantId, intent: RefreshJournal.Intent, now: number) =>
-  Effect.map(NodeHost.isAlive(intent.by), (alive) => {
-    const by = `process ${intent.by.pid}${alive ? "" : ", gone"}`
+  Effect.map(NodeHost.liveness(intent.by), (liveness) => {
+    const by = `process ${intent.by.pid}${LIVENESS[liveness]}`
     const outcome = intent.ambiguous
       ? `and the server answered with an error of its own (${by}); the next refresh sends it again`
       : `and got no new one (${by}); the next refresh makes the one retry that is safe`

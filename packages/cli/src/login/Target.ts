@@ -1,5 +1,5 @@
 /**
- * Whose login is wanted, and where: what the command line says, and for a tenant that is known what its record says.
+ * The login that is asked for, and its server: what the command line says, and for a tenant that is stored its record.
  *
  * @since 0.1.0
  */
@@ -48,7 +48,7 @@ export interface Wishes extends Names {
 }
 
 /**
- * The part of a login request that says whose login it is, and where.
+ * The part of a login request that names the login and its server.
  *
  * @since 0.1.0
  * @category models
@@ -74,7 +74,7 @@ const nameOf = ({ profile, target, tenant }: Names): Effect.Effect<string, Usage
   }
   if (Option.isSome(tenant)) return Effect.succeed(tenant.value)
   if (Option.isNone(target)) {
-    return usage("whose login is it?", "name a vendor or a tenant, or --tenant T; `lockstep vendors` shows the vendors")
+    return usage("no login is named", "name a vendor or a tenant, or --tenant T; `lockstep vendors` shows the vendors")
   }
   if (Option.isNone(profile)) return Effect.succeed(target.value)
   return /^[^@]+$/.test(profile.value)
@@ -83,7 +83,7 @@ const nameOf = ({ profile, target, tenant }: Names): Effect.Effect<string, Usage
 }
 
 /**
- * Reads which tenant is meant, without asking who it is.
+ * Reads which tenant is meant, without looking it up.
  *
  * @since 0.1.0
  * @category constructors
@@ -199,7 +199,7 @@ const meant = (
 }
 
 /**
- * Finds out what is wanted. A tenant that is stored repeats its login, save for what the command line says.
+ * Finds out what is asked for. A tenant that is stored repeats its login, save for what the command line says.
  *
  * @since 0.1.0
  * @category constructors
