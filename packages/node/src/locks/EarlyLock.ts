@@ -9,6 +9,7 @@
  * @since 0.1.0
  */
 import type { TenantId } from "@lockstep/core/TenantId"
+import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as FlockTable from "../internal/flockTable.js"
 import type { KernelLock } from "../internal/kernelLock.js"
@@ -28,11 +29,16 @@ export interface EarlyLock {
   readonly path: string
   /** Tries once: an integer descriptor is the lock, which ends when it is closed. */
   readonly tryLock: () => number | "busy" | "failed"
+  /** Closes what is kept open from one try to the next. */
+  readonly forget: () => void
   /** Tells one holder from the next, where the system says. */
   readonly holder: () => string | undefined
   /** Closes the descriptor and wakes the processes that wait for it. */
   readonly unlock: (fd: number) => void
 }
+
+/** Milliseconds for which an open file counts as the one of that name: a sidecar can be replaced. */
+const TRUSTED = 250
 
 /**
  * Prepares to lock a tenant of a store; nothing where `FileLock` has to judge. Creates nothing.
@@ -54,12 +60,33 @@ export const make = ({ lockDirectory, require, store, tenant, trustRemote }: {
   if (!Ownership.mayWrite(owner)) return undefined
   const kernel: KernelLock | string = KoffiFlock.loadNow(require)
   if (typeof kernel === "string") return undefined
+  // Kept open from one try to the next, so that asking again is one system call. Closing gives back what was locked.
+  let asked: { readonly fd: number; readonly since: number } | undefined
+  const forget = (): void => {
+    if (asked !== undefined) Fs.closeSync(asked.fd)
+    asked = undefined
+  }
+  const isBusyStill = (): boolean => {
+    const isRecent = asked !== undefined && performance.now() - asked.since < TRUSTED
+    const isBusy = isRecent && kernel.tryLock(asked!.fd, path)._tag === "Busy"
+    if (!isBusy) forget()
+    return isBusy
+  }
   return {
     path,
     tryLock: () => {
+      if (isBusyStill()) return "busy"
       const attempt = Sidecar.tryLock(path, owner, kernel)
-      return attempt._tag === "Acquired" ? attempt.fd : attempt._tag === "Busy" ? "busy" : "failed"
+      if (attempt._tag === "Acquired") return attempt.fd
+      if (attempt._tag === "Failed") return "failed"
+      try {
+        asked = { fd: Fs.openSync(path, Fs.constants.O_RDWR | (Fs.constants.O_NOFOLLOW ?? 0)), since: performance.now() }
+      } catch {
+        // The next try says what is wrong.
+      }
+      return "busy"
     },
+    forget,
     holder: () => FlockTable.holderOf(path),
     unlock: (fd) => Sidecar.unlock(fd, path, { touch: true })
   }
