@@ -138,7 +138,7 @@ const token = async (line: FastLine.FastLine, settings: FastSettings.FastSetting
     tenant: FastPath.tenantId(line.tenant),
     lockDirectory: settings.lockDirectory ?? Path.dirname(home.store),
     trustRemote: settings.trustLocks,
-    require
+    from: __filename
   })
   if (lock === undefined) return leave()
 

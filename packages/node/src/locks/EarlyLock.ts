@@ -37,6 +37,9 @@ export interface EarlyLock {
   readonly unlock: (fd: number) => void
 }
 
+/** Milliseconds. `performance` is loaded at its first use, which a start notices. */
+const elapsed = (): number => Number(process.hrtime.bigint() / 1_000_000n)
+
 /** Milliseconds for which an open file counts as the one of that name: a sidecar can be replaced. */
 const TRUSTED = 250
 
@@ -46,19 +49,20 @@ const TRUSTED = 250
  * @since 0.1.0
  * @category constructors
  */
-export const make = ({ lockDirectory, require, store, tenant, trustRemote }: {
+export const make = ({ from, lockDirectory, store, tenant, trustRemote }: {
   /** The store file, links resolved. */
   readonly store: string
   readonly tenant: TenantId
   readonly lockDirectory: string
   readonly trustRemote: boolean
-  readonly require: NodeRequire
+  /** The file that asks: the native part is found as this file would find it. */
+  readonly from: string
 }): EarlyLock | undefined => {
   const path = SidecarNames.lockPath(store, lockDirectory, SidecarNames.tenantLock(Path.basename(store), tenant))
   if (!trustRemote && RemoteFileSystem.findName(lockDirectory) !== undefined) return undefined
   const owner = Ownership.ownerOf(lockDirectory)
   if (!Ownership.mayWrite(owner)) return undefined
-  const kernel: KernelLock | string = KoffiFlock.loadNow(require)
+  const kernel: KernelLock | string = KoffiFlock.loadNow(from)
   if (typeof kernel === "string") return undefined
   // Kept open from one try to the next, so that asking again is one system call. Closing gives back what was locked.
   let asked: { readonly fd: number; readonly since: number } | undefined
@@ -67,7 +71,7 @@ export const make = ({ lockDirectory, require, store, tenant, trustRemote }: {
     asked = undefined
   }
   const isBusyStill = (): boolean => {
-    const isRecent = asked !== undefined && performance.now() - asked.since < TRUSTED
+    const isRecent = asked !== undefined && elapsed() - asked.since < TRUSTED
     const isBusy = isRecent && kernel.tryLock(asked!.fd, path)._tag === "Busy"
     if (!isBusy) forget()
     return isBusy
@@ -80,7 +84,7 @@ export const make = ({ lockDirectory, require, store, tenant, trustRemote }: {
       if (attempt._tag === "Acquired") return attempt.fd
       if (attempt._tag === "Failed") return "failed"
       try {
-        asked = { fd: Fs.openSync(path, Fs.constants.O_RDWR | (Fs.constants.O_NOFOLLOW ?? 0)), since: performance.now() }
+        asked = { fd: Fs.openSync(path, Fs.constants.O_RDWR | (Fs.constants.O_NOFOLLOW ?? 0)), since: elapsed() }
       } catch {
         // The next try says what is wrong.
       }
