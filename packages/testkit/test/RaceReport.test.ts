@@ -93,4 +93,18 @@ describe("RaceReport", () => {
       ] as const
     ) assert.strictEqual(TerminalStyle.isWanted(env, isTerminal), wanted, JSON.stringify(env))
   })
+
+  it("says which crowd was over sooner", () => {
+    const slow = result({ runners: [runner(900)] })
+    const both = (locked: Race.Result, unlocked: Race.Result) => RaceReport.verdict({ locked, unlocked }, plain)
+    assert.include(
+      both(result(), slow),
+      "✔ The last was done: after 103 ms with lockstep, after 1000 ms without any lock."
+    )
+    assert.include(
+      both(slow, result()),
+      "✘ The last was done: after 1000 ms with lockstep, after 103 ms without any lock."
+    )
+    assert.notInclude(RaceReport.verdict({ unlocked: slow }, plain), "The last was done")
+  })
 })

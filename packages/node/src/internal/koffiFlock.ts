@@ -83,7 +83,10 @@ const loadNative = (from: string): Koffi => {
   const folder = folderOf("koffi", from)
   const target = `${process.platform}_${process.arch}`
   const module = { exports: {} as Koffi }
-  process.dlopen(module, Path.join(folder!, "..", "@koromix", `koffi-${target.replace("_", "-")}`, target, "koffi.node"))
+  process.dlopen(
+    module,
+    Path.join(folder!, "..", "@koromix", `koffi-${target.replace("_", "-")}`, target, "koffi.node")
+  )
   return module.exports
 }
 
