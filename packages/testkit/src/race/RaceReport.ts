@@ -142,7 +142,7 @@ const compared = (
   if (locked === undefined || unlocked === undefined) return []
   const [own, theirs] = [last(locked), last(unlocked)]
   return [
-    `${own < theirs ? style.good("✔") : style.bad("✘")} ${style.bold("The last was done:")} after ${
+    `${own <= theirs ? style.good("✔") : style.bad("✘")} ${style.bold("The last was done:")} after ${
       ms(own)
     } ms with lockstep, ` +
     `after ${ms(theirs)} ms without any lock.`
