@@ -45,13 +45,13 @@ interface Scene {
   /** Before anything waits. */
   readonly before?: (file: string) => void
   /** Once both wait. */
-  readonly then?: (
+  readonly during?: (
     context: { readonly file: string; readonly children: ReadonlyArray<ChildProcess.Child> }
   ) => Effect.Effect<unknown>
 }
 
 /** Both paths, waiting for the same holder at the same time, in the same scene. */
-const play = ({ args = [], before, env = {}, then }: Scene) =>
+const play = ({ args = [], before, env = {}, during }: Scene) =>
   Effect.gen(function*() {
     const { child: holder, letGo, stage } = yield* Stage.refreshing
     before?.(stage.file)
@@ -61,9 +61,9 @@ const play = ({ args = [], before, env = {}, then }: Scene) =>
       yield* child.closeStdin
       yield* waiting(child)
     }
-    if (then === undefined) {
+    if (during === undefined) {
       yield* letGo
-    } else yield* then({ file: stage.file, children })
+    } else yield* during({ file: stage.file, children })
     const endings = yield* Effect.forEach(children, (child) =>
       Effect.map(stage.finish(child, { prints: true }), ({ code, stderr, stdout }) => ({
         code,
@@ -91,7 +91,7 @@ const IMPATIENT = {
   LOCKSTEP_LOCK_TIMEOUT: "1500ms"
 }
 
-describe.runIf(process.platform === "linux")("a command that waits", () => {
+describe.runIf(process.platform === "linux")("a command that waits", { timeout: 180_000 }, () => {
   it.scopedLive("adopts what the holder stores", () =>
     Effect.gen(function*() {
       const ended = agree(yield* play({}))
@@ -104,7 +104,7 @@ describe.runIf(process.platform === "linux")("a command that waits", () => {
       const ended = agree(
         yield* play({
           args: ["--format", "json"],
-          then: ({ file }) =>
+          during: ({ file }) =>
             Effect.sync(() =>
               rewrite(file, (tenants) => {
                 tenants["codex"] = {
@@ -131,7 +131,7 @@ describe.runIf(process.platform === "linux")("a command that waits", () => {
       const ended = agree(
         yield* play({
           before: account("one"),
-          then: ({ file }) =>
+          during: ({ file }) =>
             Effect.sync(() =>
               account("two", { access_token: "lockstep-at-two", expires_at: now() + 3600, obtained_at: now() })(file)
             )
@@ -170,7 +170,7 @@ describe.runIf(process.platform === "linux")("a command that waits", () => {
                 obtained_at: now() - 3600
               }
             }),
-          then: () => Effect.void
+          during: () => Effect.void
         })
       )
       assert.deepStrictEqual([ended.code, ended.stdout], [0, "lockstep-at-old\n"])
@@ -178,7 +178,7 @@ describe.runIf(process.platform === "linux")("a command that waits", () => {
 
   it.scopedLive("gives up when the holder keeps the lock, and names it", () =>
     Effect.gen(function*() {
-      const { endings, requests } = yield* play({ env: IMPATIENT, args: ["--json"], then: () => Effect.void })
+      const { endings, requests } = yield* play({ env: IMPATIENT, args: ["--json"], during: () => Effect.void })
       const ended = agree({ endings, requests })
       assert.strictEqual(ended.code, 4)
       assert.include(ended.stdout, "LockTimeout")
@@ -190,7 +190,7 @@ describe.runIf(process.platform === "linux")("a command that waits", () => {
     it.scopedLive(`ends with ${code} after ${signal}, and has sent nothing`, () =>
       Effect.gen(function*() {
         const { endings, requests } = yield* play({
-          then: ({ children }) => Effect.forEach(children, (child) => child.signal(signal))
+          during: ({ children }) => Effect.forEach(children, (child) => child.signal(signal))
         })
         assert.deepStrictEqual(endings.map((ended) => ended.code), [code, code])
         assert.strictEqual(requests, 1)
