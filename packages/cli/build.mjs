@@ -104,6 +104,14 @@ const toCommonJs = (code, { exports, imports }) => {
 const wrapped = (code) =>
   `(function(module,require,__import,__filename){${code.includes(URL_OF_CHUNK) ? place : ""}${code}})`
 
+/** No dependency asserts with Node's own module: see there why. */
+const ownAssert = {
+  name: "own-assert",
+  setup: ({ onResolve }) => {
+    onResolve({ filter: /^(?:node:)?assert(?:\/strict)?$/ }, () => ({ path: here("assert.cjs") }))
+  }
+}
+
 /** Every page of help, as the parser knows them now. */
 const helpBook = async (outdir) => {
   const { outputFiles: [{ text }] } = await build({
@@ -125,7 +133,7 @@ export const bundle = async (outdir) => {
     outdir,
     metafile: true,
     entryPoints: { program: "src/Program.ts", refresh: "src/RefreshProgram.ts" },
-    plugins: [namedUndici],
+    plugins: [namedUndici, ownAssert],
     splitting: true,
     chunkNames: "chunks/[name]-[hash]"
   })

@@ -5,6 +5,7 @@
  */
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as ValidationError from "@effect/cli/ValidationError"
+import * as Printable from "@lockstep/core/Printable"
 import * as Cause from "effect/Cause"
 import * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
@@ -194,8 +195,8 @@ export const toJson = (report: ErrorReport): unknown => ({
  * @category rendering
  */
 export const toText = (report: ErrorReport, style: Style.Style): string => {
-  const oneLine = (text: string) => Style.printable(text.replace(/\s*\n\s*/g, " "))
-  return `${style.red("lockstep:")} ${oneLine(report.message)}\n${style.dim("→")} ${oneLine(report.advice)}\n`
+  const { line } = Printable
+  return `${style.red("lockstep:")} ${line(report.message)}\n${style.dim("→")} ${line(report.advice)}\n`
 }
 
 /**

@@ -1,11 +1,12 @@
 /**
  * @since 0.1.0
  */
+import * as Printable from "@lockstep/core/Printable"
 import * as HashMap from "effect/HashMap"
 import * as Inspectable from "effect/Inspectable"
 import type * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
-import * as Style from "./Style.js"
+import type * as Style from "./Style.js"
 
 const text = (value: unknown): string => {
   if (typeof value === "string") return value
@@ -36,5 +37,5 @@ export const render = (entry: Logger.Logger.Options<unknown>, style: Style.Style
     : LogLevel.greaterThanEqual(entry.logLevel, LogLevel.Warning)
     ? style.yellow
     : style.dim
-  return `${colour(`lockstep: ${level}:`)} ${Style.printable([`${message}${advice}`, ...annotations].join(" "))}\n`
+  return `${colour(`lockstep: ${level}:`)} ${Printable.line([`${message}${advice}`, ...annotations].join(" "))}\n`
 }

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Printable from "@lockstep/core/Printable"
 import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -50,7 +51,7 @@ export const line = (text: string): Effect.Effect<void, never, Output> =>
  * @since 0.1.0
  * @category combinators
  */
-export const json = (value: unknown): Effect.Effect<void, never, Output> => line(JSON.stringify(value))
+export const json = (value: unknown): Effect.Effect<void, never, Output> => line(Printable.json(value))
 
 /**
  * Warns a person, without touching the data.
@@ -61,7 +62,7 @@ export const json = (value: unknown): Effect.Effect<void, never, Output> => line
 export const warn = (text: string): Effect.Effect<void, never, Output> =>
   Effect.flatMap(
     Output,
-    (output) => output.note(`${output.noteStyle.yellow("lockstep: warning:")} ${Style.printable(text)}\n`)
+    (output) => output.note(`${output.noteStyle.yellow("lockstep: warning:")} ${Printable.line(text)}\n`)
   )
 
 const screenOf = (stream: NodeJS.WriteStream): Output["Type"]["screen"] => ({
@@ -120,13 +121,19 @@ const console = (output: Output["Type"]): Console.Console => {
 }
 
 /**
- * The given output, with console and log going the same ways.
+ * The given output, with console and log going the same ways. Whatever is written goes through here: what stands in it
+ * from outside and was forgotten on the way steers no terminal.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layer = (output: Output["Type"]): Layer.Layer<Output> =>
-  Layer.mergeAll(
+export const layer = (unguarded: Output["Type"]): Layer.Layer<Output> => {
+  const output = Output.of({
+    ...unguarded,
+    data: (text) => unguarded.data(Style.harmless(text)),
+    note: (text) => unguarded.note(Style.harmless(text))
+  })
+  return Layer.mergeAll(
     Layer.succeed(Output, output),
     Console.setConsole(console(output)),
     Logger.replace(
@@ -134,3 +141,4 @@ export const layer = (output: Output["Type"]): Layer.Layer<Output> =>
       Logger.make((entry) => Effect.runSync(output.note(LogLine.render(entry, output.noteStyle))))
     )
   )
+}

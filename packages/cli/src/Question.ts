@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as readline from "node:readline"
 import * as Output from "./Output.js"
+import * as Style from "./Style.js"
 
 /**
  * Asks a person. Without a terminal, or where `LOCKSTEP_NO_INPUT` says so, nothing is asked.
@@ -61,6 +62,6 @@ export const confirm = (
     if (!service.canAsk) return false
     const output = yield* Output.Output
     yield* output.note(`${told}\n`)
-    const answer = yield* service.ask(`${output.noteStyle.bold(question)} [y/N] `)
+    const answer = yield* service.ask(`${output.noteStyle.bold(Style.printable(question))} [y/N] `)
     return /^y(es)?$/i.test(answer.trim())
   })

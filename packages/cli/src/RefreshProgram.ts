@@ -11,9 +11,9 @@ import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import * as Verdict from "@lockstep/core/Verdict"
 import * as FileHome from "@lockstep/node/FileHome"
 import * as FileVendorSettings from "@lockstep/node/FileVendorSettings"
-import * as NodeFetch from "@lockstep/node/NodeFetch"
-import * as Fetch from "@lockstep/oauth/Fetch"
+import * as NodeRoundTripper from "@lockstep/node/NodeRoundTripper"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
+import { RoundTripper } from "@lockstep/oauth/RoundTripper"
 import * as VendorRegistry from "@lockstep/oauth/VendorRegistry"
 import * as VendorSettings from "@lockstep/oauth/VendorSettings"
 import type * as Cause from "effect/Cause"
@@ -36,9 +36,9 @@ import * as TokenFormat from "./TokenFormat.js"
 
 const settings = Layer.effect(VendorSettings.VendorSettings, FileVendorSettings.make)
 
-const fetch: Layer.Layer<Fetch.Fetch> = Layer.effect(
-  Fetch.Fetch,
-  Effect.map(NodeFetch.make, ({ load }) => Fetch.Fetch.of({ load }))
+const network: Layer.Layer<RoundTripper> = Layer.effect(
+  RoundTripper,
+  Effect.map(NodeRoundTripper.make, ({ load }) => RoundTripper.of({ load }))
 )
 
 const watched = Layer.effectDiscard(
@@ -51,7 +51,7 @@ const watched = Layer.effectDiscard(
 const services = ({ line, lock }: HandOver) =>
   Layer.provideMerge(watched, RefreshCoordinator.layer).pipe(
     Layer.provideMerge(OAuthTokenEndpoint.layer),
-    Layer.provideMerge(Layer.mergeAll(settings, fetch, VendorRegistry.layerBuiltIn)),
+    Layer.provideMerge(Layer.mergeAll(settings, network, VendorRegistry.layerBuiltIn)),
     Layer.provideMerge(FileHome.layerOfRefresh({ directory: line.home }, lock)),
     Layer.provideMerge(RefreshPolicy.layerFromEnv)
   )

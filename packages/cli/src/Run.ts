@@ -10,6 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as ExitCode from "./ExitCode.js"
 import * as Signals from "./Signals.js"
+import * as Style from "./Style.js"
 import { VERSION } from "./Version.js"
 import * as Waiting from "./Waiting.js"
 
@@ -18,7 +19,7 @@ const PATIENCE = 200
 
 const tell = (underWay: UnderWay.UnderWay): void => {
   const text = Waiting.render(underWay.acts())
-  if (text !== "" && process.stderr.isTTY === true) process.stderr.write(`lockstep: ${text}\n`)
+  if (text !== "" && process.stderr.isTTY === true) process.stderr.write(`lockstep: ${Style.printable(text)}\n`)
 }
 
 // Node may still hold output for a slow reader; leaving before it is gone would cut it.

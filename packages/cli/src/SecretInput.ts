@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import * as fs from "node:fs/promises"
+import * as InputFile from "./InputFile.js"
 import * as Stdin from "./Stdin.js"
 import { UsageError } from "./UsageError.js"
 
@@ -15,14 +15,14 @@ const input = (message: string, advice: string) => new UsageError({ reason: "Inp
 
 const readFile = (path: string, what: string): Effect.Effect<Redacted.Redacted, UsageError> =>
   Effect.tryPromise({
-    try: () => fs.readFile(path),
+    try: () => InputFile.read(path, LIMIT),
     catch: (cause) => {
       const code = (cause as NodeJS.ErrnoException).code ?? "unreadable"
       return input(`the file of ${what} cannot be read (${code})`, "check the path and its permissions")
     }
   }).pipe(
     Effect.filterOrFail(
-      (bytes) => bytes.length <= LIMIT,
+      (bytes) => bytes !== undefined,
       () => input(`${what} is longer than 64 KiB`, "put the secret alone into the file")
     ),
     Effect.map((bytes) => bytes.toString("utf8").trim()),

@@ -199,9 +199,12 @@ export const json = (
  */
 export const history = (tenants: Lineages, style: Style.Style): string =>
   tenants.map((found) => {
-    if (Either.isLeft(found)) return `${style.bold(found.left.tenant)}\n${style.red(found.left.error.message)}\n`
+    if (Either.isLeft(found)) {
+      const { error, tenant } = found.left
+      return `${style.bold(Style.printable(tenant))}\n${style.red(Style.printable(error.message))}\n`
+    }
     const { outcomes, tenant } = found.right
-    if (outcomes.length === 0) return `${style.bold(tenant)}\n${style.dim("nothing yet")}\n`
+    if (outcomes.length === 0) return `${style.bold(Style.printable(tenant))}\n${style.dim("nothing yet")}\n`
     const rows = outcomes.map((outcome) =>
       [
         Times.local(outcome.at),
@@ -212,7 +215,7 @@ export const history = (tenants: Lineages, style: Style.Style): string =>
         `${outcome.command} ${outcome.pid}`
       ].map(Style.printable)
     )
-    return `${style.bold(tenant)}\n${
+    return `${style.bold(Style.printable(tenant))}\n${
       Table.render(["WHEN", "OUTCOME", "GENERATION", "REFRESH TOKEN", "TOOK", "BY"], rows, style)
     }`
   }).join("\n")

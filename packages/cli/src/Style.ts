@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Printable from "@lockstep/core/Printable"
 
 /**
  * Decorates text for one stream, or leaves it alone.
@@ -89,13 +90,22 @@ const SEQUENCE = /\u001b\[[0-9;]*[A-Za-z]/g
  */
 export const strip = (text: string): string => text.replace(SEQUENCE, "")
 
-// eslint-disable-next-line no-control-regex -- control characters are what is replaced
-const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g
-
 /**
- * Replaces what would steer a terminal, in text that a server or a file chose.
+ * Replaces what would steer a terminal or begin a line, in text that a server or a file chose.
  *
  * @since 0.1.0
  * @category combinators
  */
-export const printable = (text: string): string => text.replace(CONTROL, "\ufffd")
+export const printable = Printable.inline
+
+// eslint-disable-next-line no-control-regex -- what this command itself says to a terminal
+const OWN = /(\n|\t|\u001b\[[0-9;]*m|\u001b\[[0-9]+A\r|\u001b\[J)/
+
+/**
+ * The same in everything that is written, but for lines, colours, and the drawing of a screen anew.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const harmless = (text: string): string =>
+  text.split(OWN).map((part, at) => at % 2 === 1 ? part : Printable.inline(part)).join("")

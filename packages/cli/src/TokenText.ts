@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import * as Printable from "@lockstep/core/Printable"
 import * as ShellWord from "@lockstep/core/ShellWord"
 
 /**
@@ -95,7 +96,7 @@ export const render = (self: TokenText, options: {
         }
       })
     case "json":
-      return JSON.stringify({
+      return Printable.json({
         access_token: token,
         token_type: tokenType,
         expires_at: expiresAt,

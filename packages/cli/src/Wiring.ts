@@ -17,12 +17,12 @@ import * as UnderWay from "@lockstep/core/UnderWay"
 import * as FileVendorSettings from "@lockstep/node/FileVendorSettings"
 import { Home } from "@lockstep/node/Home"
 import { FileLock } from "@lockstep/node/locks/FileLock"
-import * as NodeFetch from "@lockstep/node/NodeFetch"
+import * as NodeRoundTripper from "@lockstep/node/NodeRoundTripper"
 import * as ResolvedHome from "@lockstep/node/stores/ResolvedHome"
 import type * as StoreChoice from "@lockstep/node/stores/StoreChoice"
 import * as CredentialSources from "@lockstep/oauth/CredentialSources"
-import * as Fetch from "@lockstep/oauth/Fetch"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
+import { RoundTripper } from "@lockstep/oauth/RoundTripper"
 import * as VendorRegistry from "@lockstep/oauth/VendorRegistry"
 import * as VendorSettings from "@lockstep/oauth/VendorSettings"
 import type * as ConfigError from "effect/ConfigError"
@@ -64,7 +64,7 @@ export type Services =
   | TokenEndpoint
   | PendingLogins
   | ClientRegistrations
-  | Fetch.Fetch
+  | RoundTripper
   | VendorRegistry.VendorRegistry
   | VendorSettings.VendorSettings
   | CredentialSources.CredentialSources
@@ -89,10 +89,10 @@ const settings: Layer.Layer<
     ))
 )
 
-// undici is loaded by the first request that is really sent.
-const fetch: Layer.Layer<Fetch.Fetch> = Layer.effect(
-  Fetch.Fetch,
-  Effect.map(NodeFetch.make, ({ load }) => Fetch.Fetch.of({ load }))
+// What it needs of Node is loaded by the first request that is really sent.
+const network: Layer.Layer<RoundTripper> = Layer.effect(
+  RoundTripper,
+  Effect.map(NodeRoundTripper.make, ({ load }) => RoundTripper.of({ load }))
 )
 
 /** Signals wait for what these services do with a tenant in their hands. */
@@ -126,7 +126,7 @@ export const layer = (
     Stdin.layer
   ).pipe(
     Layer.provideMerge(Layer.merge(OAuthTokenEndpoint.layer, CredentialSources.layer)),
-    Layer.provideMerge(Layer.mergeAll(settings, fetch, VendorRegistry.layerBuiltIn)),
+    Layer.provideMerge(Layer.mergeAll(settings, network, VendorRegistry.layerBuiltIn)),
     Layer.provideMerge(ResolvedHome.layerFromEnv({ store: Option.getOrUndefined(globals.store), home }))
   )
 }

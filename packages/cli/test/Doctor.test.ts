@@ -168,6 +168,11 @@ describe("lockstep doctor", () => {
         /network: HTTPS_PROXY is not/
       )
       assert.deepStrictEqual((yield* examine(stage, { HTTPS_PROXY: `http://u:${secret}@h:1` })).problems, [])
+      assertOne(
+        (yield* examine(stage, { SSL_CERT_FILE: `${stage.file}.pem` })).problems,
+        /network: SSL_CERT_FILE names a file that does not exist/
+      )
+      assert.deepStrictEqual((yield* examine(stage, { SSL_CERT_FILE: stage.file })).problems, [])
     }))
 
   it.scopedLive("finds that nothing can be locked", () =>

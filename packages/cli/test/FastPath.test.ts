@@ -149,6 +149,16 @@ const within = <A, E>(use: (home: string) => Effect.Effect<A, E>): Effect.Effect
   )
 
 describe("FastPath", () => {
+  it("answers no token that cannot leave as text", () =>
+    inHome((home) => {
+      for (const token of ["a\nb", "a\u0000", "caf\u00e9", "a\u2028"]) {
+        writeFileSync(join(home, "auth.json"), file(entry({ access_token: token })))
+        assert.isUndefined(ask(home, NOW))
+      }
+      writeFileSync(join(home, "auth.json"), file(entry()))
+      assert.strictEqual(ask(home, NOW), TOKEN)
+    }))
+
   it.live("says nothing that the full command would not say, on the same files at the same clocks", () =>
     Effect.gen(function*() {
       const said = new Map<string, number>()

@@ -3,6 +3,7 @@ import type * as ChildProcess from "@lockstep/testkit/processes/ChildProcess"
 import * as ProcessHarness from "@lockstep/testkit/processes/ProcessHarness"
 import * as SeededHome from "@lockstep/testkit/processes/SeededHome"
 import * as AuthorizationServer from "@lockstep/testkit/servers/AuthorizationServer"
+import * as LoopbackProxy from "@lockstep/testkit/servers/LoopbackProxy"
 import * as ResourceServer from "@lockstep/testkit/servers/ResourceServer"
 import * as SelfSignedCertificate from "@lockstep/testkit/servers/SelfSignedCertificate"
 import type { Secret } from "@lockstep/testkit/servers/TokenLedger"
@@ -186,7 +187,7 @@ describe("lockstep proxy", () => {
   it.scopedLive("speaks TLS with whom it trusts, and shows nobody else the token", () =>
     Effect.gen(function*() {
       const stage = yield* make()
-      const certificate = SelfSignedCertificate.make()
+      const certificate = SelfSignedCertificate.make("api.invalid")
       const tokens: Array<string> = []
       const port = yield* Effect.acquireRelease(
         Effect.async<readonly [Https.Server, number]>((resume) => {
@@ -211,8 +212,25 @@ describe("lockstep proxy", () => {
       const trusting = yield* stage.start({ args: to, env: { NODE_EXTRA_CA_CERTS: authority } })
       assert.deepStrictEqual(yield* ask(trusting.url), { status: 200, text: "secure", whole: true })
       assert.deepStrictEqual(tokens, [`Bearer ${(yield* stage.stored)["access_token"]}`])
-      for (const { child } of [distrusting, trusting]) yield* child.signal("SIGTERM")
-      for (const { child } of [distrusting, trusting]) yield* stage.finish(child)
+      const between = yield* LoopbackProxy.make({ port: port[1] })
+      const tunnelled = yield* stage.start({
+        args: ["--to", "https://api.invalid"],
+        env: { NODE_EXTRA_CA_CERTS: authority, HTTPS_PROXY: between.url }
+      })
+      for (let count = 0; count < 2; count++) {
+        assert.deepStrictEqual(yield* ask(tunnelled.url), { status: 200, text: "secure", whole: true })
+      }
+      assert.deepStrictEqual(between.tunnels, ["api.invalid:443"], "one tunnel is kept for both")
+      const refusing = yield* LoopbackProxy.make({ port: port[1], refuse: 200 })
+      const captive = yield* stage.start({
+        args: ["--to", "https://api.invalid"],
+        env: { NODE_EXTRA_CA_CERTS: authority, HTTPS_PROXY: refusing.url, NO_PROXY: "other.invalid" }
+      })
+      assert.strictEqual((yield* ask(captive.url)).status, 502)
+      assert.lengthOf(tokens, 3)
+      const all = [distrusting, trusting, tunnelled, captive]
+      for (const { child } of all) yield* child.signal("SIGTERM")
+      for (const { child } of all) yield* stage.finish(child)
     }))
 
   it.scopedLive("ends on SIGTERM: takes nothing new on, and lets a stream end", () =>

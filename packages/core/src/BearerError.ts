@@ -15,7 +15,8 @@ const REFUSED_REASONS = {
   PlainHttp: "is sent over plain http to this machine only",
   Unbound: "is bound to no origin",
   AuthorizationPresent: "is not put over the Authorization header that the request has already",
-  TokenType: "is of a type that a bearer header cannot carry"
+  TokenType: "is of a type that a bearer header cannot carry",
+  TokenSyntax: "has characters that no header field can carry"
 } as const
 
 const REFUSED_ADVICE = {
@@ -23,7 +24,8 @@ const REFUSED_ADVICE = {
   PlainHttp: "use https",
   Unbound: "name the origins in `origins`",
   AuthorizationPresent: "leave the header to this client, or send the request without it",
-  TokenType: "use a client that can prove possession of the token's key"
+  TokenType: "use a client that can prove possession of the token's key",
+  TokenSyntax: "report it to the operator of the authorization server; a new login gets another token"
 } as const
 
 /**
@@ -34,7 +36,7 @@ const REFUSED_ADVICE = {
  */
 export class RequestRefused extends Schema.TaggedError<RequestRefused>()("RequestRefused", {
   tenant: Schema.String,
-  reason: Schema.Literal("OtherOrigin", "PlainHttp", "Unbound", "AuthorizationPresent", "TokenType"),
+  reason: Schema.Literal("OtherOrigin", "PlainHttp", "Unbound", "AuthorizationPresent", "TokenType", "TokenSyntax"),
   /** Where the request would have gone: an origin, never a path. */
   origin: Schema.String,
   /** The origins that the token may go to, and the like. */

@@ -192,7 +192,9 @@ export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>
   reason: Schema.Literal("Transport", "RateLimited", "ServerError", "Cooldown", "Offline"),
   /** Milliseconds. */
   retryAfter: Schema.Number,
-  detail: Schema.optional(Schema.String)
+  detail: Schema.optional(Schema.String),
+  /** What a person can do about it, where more than waiting helps. */
+  remedy: Schema.optional(Schema.String)
 }) {
   override get message(): string {
     return `the authorization server of ${this.tenant} ${UNAVAILABLE_REASONS[this.reason]}${
@@ -202,7 +204,7 @@ export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>
   get advice(): string {
     return this.reason === "Offline"
       ? "allow a refresh, or ask again after another process has refreshed"
-      : `try again in ${seconds(this.retryAfter)}; what is stored stays as it is`
+      : `${this.remedy ?? `try again in ${seconds(this.retryAfter)}`}; what is stored stays as it is`
   }
 }
 

@@ -82,7 +82,12 @@ export const make = (services: Services.Services) => {
             outcome: "recovered"
           }))
         case "Redeem": {
-          const redemption = yield* prepare(request, next, { journal: evidence.journal, held, deadline })
+          const redemption = yield* prepare(request, next, {
+            journal: evidence.journal,
+            now: evidence.now,
+            held,
+            deadline
+          })
           return yield* orBeginAgain(redeemAndPersist(request, redemption))
         }
         default:

@@ -31,13 +31,16 @@ export type RedeemAnswer = Data.TaggedEnum<{
   RateLimited: { readonly retryAfter: Option.Option<number>; readonly detail: string }
   /** 5xx: answered, and it proves nothing about the token. `retryAfter` in milliseconds. */
   ServerError: { readonly retryAfter: Option.Option<number>; readonly detail: string }
-  /** Not a byte of the request left: name resolution, refused or unreachable connection, TLS verification. */
-  NeverSent: { readonly detail: string }
   /**
-   * Sent, and no whole answer was read, or a 2xx that holds no access token: the token may be consumed. `answered` tells
-   * that a whole answer was read.
+   * Not a byte of the request left: no connection came to stand. `remedy`: what a person can do about it, where that is
+   * known.
    */
-  Unknown: { readonly detail: string; readonly answered: boolean }
+  NeverSent: { readonly detail: string; readonly remedy?: string | undefined }
+  /**
+   * Sent, and no whole answer was read, or a 2xx that holds no access token: the token may be consumed. `answered`: it was
+   * read to its end, so that sending again at once would be answered the same.
+   */
+  Unknown: { readonly detail: string; readonly answered?: boolean }
 }>
 
 /**
@@ -95,8 +98,8 @@ export interface PreparedRedemption {
    * Sends the refresh token once, on a fresh connection, following no redirect, and reads the whole answer. Never
    * fails; interruption aborts the request. Run again for the one retry of an unknown outcome.
    *
-   * Answers by `limit` and a short grace, in which it looks at what has arrived by then: a process that was stopped finds
-   * its timers before its sockets.
+   * It bounds itself, since only the reader of the connection can tell what has come when time is up: at `limit` it judges
+   * what has arrived by then, and answers a moment later at the most.
    */
   readonly redeem: (limit: Duration.Duration) => Effect.Effect<RedeemAnswer>
 }

@@ -176,7 +176,7 @@ export const belongs = (answer: CapturedAnswer, { credential, fingerprint, journ
   readonly fingerprint: Question["fingerprint"]
 }): boolean => {
   const present = fingerprint(credential)
-  if (Option.contains(present, answer.fingerprint)) return !Answer.isOutdated(answer, credential)
+  if (Option.contains(present, answer.fingerprint)) return !Answer.isOutdated(answer, credential, journal)
   return Option.exists(present, (one) => JournalChange.isRetired(journal, one)) && !isStored(answer, credential, journal)
 }
 

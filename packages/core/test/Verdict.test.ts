@@ -219,6 +219,13 @@ describe("an answer that left its refresh token as it was", () => {
     assert.strictEqual(told(judge({ kept: keeping(at - 1) })), "Redeem")
   })
 
+  it("is told from another attempt's record where the store keeps no times and the journal tells", () => {
+    const stored = storedOf(credential({ obtained_at: null }))
+    const journal = JournalChange.update(empty, { lastRedeem: Option.some("attempt-2") })
+    assert.strictEqual(told(judge({ stored, journal, kept: keeping(at) })), "Redeem")
+    assert.strictEqual(told(judge({ stored, journal, kept: keeping(at, Option.some("attempt-2")) })), "Store")
+  })
+
   it("is told from another attempt's record of the same second", () => {
     const stored = storedOf(credential({ last_redeem: "attempt-2" }))
     assert.strictEqual(told(judge({ stored, kept: keeping(at) })), "Redeem")

@@ -49,6 +49,17 @@ export const of = (url: URL): string => {
 const withSlash = (path: string): string => path.endsWith("/") ? path : `${path}/`
 
 /**
+ * Whether an address is spelled as it is read. What a parser passes over or turns into something else (a line break, a
+ * backslash, a segment of dots) makes of one identifier two, and of a line that shows it two lines. RFC 9728 §3.3 compares
+ * code point by code point; of the origin, case and a default port are let pass, as MCP wants of the case.
+ */
+const isVerbatim = (text: string, url: URL): boolean => {
+  const [, origin = "", rest = ""] = /^([a-z]+:\/\/[^/?#]*)(.*)$/is.exec(text) ?? []
+  const known = origin.toLowerCase().replace(/^(https:.*):443$|^(http:.*):80$/, "$1$2")
+  return `${known}${rest}` === url.href || `${known}/${rest}` === url.href
+}
+
+/**
  * Whether a resource identifier is that of a server, or of something that the server is part of: the same origin, and the
  * same path or one above it. `/api` is not above `/api2`.
  *
@@ -58,7 +69,8 @@ const withSlash = (path: string): string => path.endsWith("/") ? path : `${path}
 export const covers = (resource: string, server: URL): boolean => {
   if (!URL.canParse(resource) || resource.includes("#")) return false
   const url = new URL(resource)
-  return url.username === "" && url.password === "" && url.origin !== "null" && url.origin === server.origin &&
+  return isVerbatim(resource, url) && url.username === "" && url.password === "" && url.origin !== "null" &&
+    url.origin === server.origin &&
     (url.search === "" || url.search === server.search) &&
     withSlash(server.pathname).startsWith(withSlash(url.pathname))
 }

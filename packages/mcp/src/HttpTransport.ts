@@ -89,6 +89,8 @@ export const make = (options: Options): Effect.Effect<HttpTransport, never, Scop
     const renewing = yield* Effect.makeSemaphore(1)
     const handshake = Handshake.make()
     let session: string | undefined
+    /** A session of which the server may know nothing. */
+    let doubted: string | undefined
     let version: string | undefined
     let listening: Fiber.Fiber<void, unknown> | undefined
 
@@ -139,7 +141,8 @@ export const make = (options: Options): Effect.Effect<HttpTransport, never, Scop
             Effect.map(receiveEvent(event), (messages) => {
               answers.push(...messages.filter((one) => JsonRpc.isResponse(one) && one.id === request.id))
             }))
-        yield* read(first)
+        const tooLong = unreadable("an event is too long")
+        if ((yield* read(first)) === "TooLarge") return yield* tooLong
         for (let failures = 0; answers.length === 0;) {
           // A server that gives its events no ids keeps nothing to go on from.
           if (cursor.lastEventId === "" || failures > RESUMPTIONS) {
@@ -150,7 +153,7 @@ export const make = (options: Options): Effect.Effect<HttpTransport, never, Scop
           if (response._tag === "None" || response.value.status >= 500) failures++
           else if (response.value.ok) {
             failures = 0
-            yield* read(response.value)
+            if ((yield* read(response.value)) === "TooLarge") return yield* tooLong
           } else {
             yield* Exchange.release(response.value)
             return yield* new RemoteError({ reason: "AnswerLost", origin, status: response.value.status })
@@ -177,9 +180,12 @@ export const make = (options: Options): Effect.Effect<HttpTransport, never, Scop
           body: JsonRpc.stringify(message)
         })
         if (!response.ok) {
-          const { error, isSessionGone } = yield* Exchange.refusal(response, origin, message)
-          const isExpired = isSessionGone && sent !== undefined && JsonRpc.versionOf(message) === undefined
-          return yield* Effect.fail(isExpired ? new SessionGone(error) : error)
+          const refusal = yield* Exchange.refusal(response, url, message)
+          const { error } = refusal
+          if (sent === undefined || JsonRpc.versionOf(message) !== undefined) return yield* error
+          // It is not sent again: it may have been read. But the next message begins another session.
+          if (refusal.session === "Doubtful") doubted = sent
+          return yield* Effect.fail(refusal.session === "Gone" ? new SessionGone(error) : error)
         }
         if (isInitialize) session = response.headers.get("mcp-session-id") ?? undefined
         if (!JsonRpc.isRequest(message)) {
@@ -193,7 +199,8 @@ export const make = (options: Options): Effect.Effect<HttpTransport, never, Scop
           case "application/json": {
             const text = yield* Effect.mapError(
               Exchange.readText(response),
-              () => new RemoteError({ reason: "AnswerLost", origin })
+              (end) =>
+                end === "Cut" ? new RemoteError({ reason: "AnswerLost", origin }) : unreadable("the answer is too long")
             )
             const messages = yield* receiveAll(text)
             if (messages.some(({ id }) => id === message.id)) return
@@ -219,10 +226,11 @@ export const make = (options: Options): Effect.Effect<HttpTransport, never, Scop
       Effect.suspend(() => {
         const before = session
         handshake.sent(message)
-        return Effect.catchIf(post(message), (error) =>
-          error instanceof SessionGone, () =>
-          // What answers or tells something of the old session means nothing to another one.
-          Effect.flatMap(renew(before), () => JsonRpc.isRequest(message) ? post(message) : Effect.void))
+        // What answers or tells something of the old session means nothing to another one.
+        const anew = Effect.flatMap(renew(before), () =>
+          JsonRpc.isRequest(message) ? post(message) : Effect.void)
+        const isDoubted = before !== undefined && before === doubted && message.method !== "initialize"
+        return isDoubted ? anew : Effect.catchIf(post(message), (error) => error instanceof SessionGone, () => anew)
       }).pipe(Effect.mapError((error) => error instanceof SessionGone ? error.error : error))
 
     /** Listens for what the server says of its own accord, in this session, until it is over. */
@@ -236,9 +244,12 @@ export const make = (options: Options): Effect.Effect<HttpTransport, never, Scop
             if (failures++ === 0) yield* Effect.sync(() => transport.onerror?.(answer.left as Error))
           } else if (answer.right.ok && Exchange.mediaType(answer.right) === "text/event-stream") {
             failures = 0
-            yield* Exchange.forEachEvent(answer.right, cursor, receiveEvent)
+            const end = yield* Exchange.forEachEvent(answer.right, cursor, receiveEvent)
+            if (end === "TooLarge") return yield* report(unreadable("an event is too long"))
           } else {
-            const { error, isSessionGone } = yield* Exchange.refusal(answer.right, origin)
+            const { error, session: said } = yield* Exchange.refusal(answer.right, url)
+            // Nothing is sent by listening, so that nothing can be sent twice.
+            const isSessionGone = said !== "Known"
             // A server that has nothing to say of its own accord.
             if (answer.right.ok || error.status === 405) return
             if (isSessionGone && mine !== undefined) {

@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 import * as BearerChallenge from "@lockstep/core/BearerChallenge"
-import type { FetchFunction } from "@lockstep/core/FetchFunction"
+import type { RoundTripper } from "@lockstep/core/RoundTrip"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -62,11 +62,11 @@ const bearerIn = (header: string): Option.Option<BearerChallenge.BearerChallenge
     : Option.none()
 
 /** The challenge of the first answer that has one, asked as a client of MCP asks, without a token. */
-const probe = (fetch: FetchFunction, server: URL) =>
+const probe = (roundTripper: RoundTripper, server: URL) =>
   Effect.gen(function*() {
     let status = 0
     for (const [method, body] of [["POST", PING], ["GET", undefined]] as const) {
-      const answer = yield* Retrieval.send(fetch, {
+      const answer = yield* Retrieval.send(roundTripper, {
         url: server,
         method,
         accept: method === "GET" ? "text/event-stream" : ACCEPT,
@@ -102,15 +102,15 @@ export const parse = (text: string): Either.Either<URL, McpAddressRefused> =>
  * @category constructors
  */
 export const discover = (options: {
-  readonly fetch: FetchFunction
+  readonly roundTripper: RoundTripper
   readonly url: string
 }): Effect.Effect<McpServer, McpError> =>
   Effect.gen(function*() {
-    const { fetch } = options
+    const { roundTripper } = options
     const server = yield* parse(options.url)
-    const { challenge, status } = yield* probe(fetch, server)
+    const { challenge, status } = yield* probe(roundTripper, server)
     const address = Option.flatMapNullable(challenge, ({ resourceMetadata }) => resourceMetadata || undefined)
-    const found = yield* ProtectedResource.find({ fetch, server, address })
+    const found = yield* ProtectedResource.find({ roundTripper, server, address })
     const wanted = ProtectedResource.scopesIn(
       Option.match(challenge, { onNone: () => [], onSome: ({ scope }) => scope?.split(/\s+/) })
     )

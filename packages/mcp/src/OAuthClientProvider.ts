@@ -13,7 +13,7 @@ import type { Credential } from "@lockstep/core/Credential"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import { CredentialWriter } from "@lockstep/core/CredentialWriter"
 import { Custody } from "@lockstep/core/Custody"
-import type { ReauthorizationRequired, RefreshError } from "@lockstep/core/Errors"
+import { ProviderRejected, type ReauthorizationRequired, type RefreshError } from "@lockstep/core/Errors"
 import * as Host from "@lockstep/core/Host"
 import * as Lineage from "@lockstep/core/Lineage"
 import { PendingLogins } from "@lockstep/core/PendingLogins"
@@ -22,6 +22,7 @@ import * as RefreshJournal from "@lockstep/core/RefreshJournal"
 import { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type { TenantId } from "@lockstep/core/TenantId"
 import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
+import * as TokenSyntax from "@lockstep/core/TokenSyntax"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -177,6 +178,12 @@ export const make = (options: Options): Effect.Effect<OAuthClientProvider, never
         shown = Option.orElse(Option.map(found, (one) => one.token), () => shown)
         if (Option.isNone(found)) return undefined
         const { expiresAt, scope, token, tokenType } = found.value
+        // The SDK puts both into a header field.
+        const fault = TokenSyntax.faultOf(Redacted.value(token), tokenType)
+        if (fault !== undefined) {
+          const detail = `the ${fault} has characters that no header field can carry`
+          return yield* new ProviderRejected({ tenant, reason: "Protocol", detail })
+        }
         const now = yield* Clock.currentTimeMillis
         // Only where it is compared: a read of the store for every request would be wasted.
         const issuer = context === undefined

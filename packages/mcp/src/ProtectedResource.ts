@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { FetchFunction } from "@lockstep/core/FetchFunction"
+import type { RoundTripper } from "@lockstep/core/RoundTrip"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -103,14 +103,14 @@ const believe = (
     })
 }
 
-const retrieve = (fetch: FetchFunction, url: URL) =>
-  Retrieval.send(fetch, { url, method: "GET", accept: "application/json", reads: true })
+const retrieve = (roundTripper: RoundTripper, url: URL) =>
+  Retrieval.send(roundTripper, { url, method: "GET", accept: "application/json", reads: true })
 
 const isRedirect = ({ status }: Retrieval.Answer): boolean => status >= 300 && status <= 399
 
 /** The document that a challenge names. `None` where there is nothing. */
 const challenged = (
-  fetch: FetchFunction,
+  roundTripper: RoundTripper,
   server: URL,
   address: string
 ): Effect.Effect<Option.Option<ProtectedResource>, McpError> =>
@@ -123,7 +123,7 @@ const challenged = (
       )
     }
     const url = new URL(address)
-    const answer = yield* retrieve(fetch, url)
+    const answer = yield* retrieve(roundTripper, url)
     if (isRedirect(answer)) {
       return yield* rejected(server, "MetadataAddress", `the metadata of ${nameOf(server)} redirects elsewhere`)
     }
@@ -155,21 +155,21 @@ const wellKnown = (resource: URL): Effect.Effect<URL> =>
  * @since 0.1.0
  * @category constructors
  */
-export const find = ({ address, fetch, server }: {
-  readonly fetch: FetchFunction
+export const find = ({ address, roundTripper, server }: {
+  readonly roundTripper: RoundTripper
   readonly server: URL
   /** `resource_metadata` of the challenge. */
   readonly address: Option.Option<string>
 }): Effect.Effect<Option.Option<ProtectedResource>, McpError> =>
   Effect.gen(function*() {
     if (Option.isSome(address)) {
-      const found = yield* challenged(fetch, server, address.value)
+      const found = yield* challenged(roundTripper, server, address.value)
       if (Option.isSome(found)) return found
     }
     const places = yield* Effect.forEach([server, new URL("/", server)], wellKnown)
     for (const href of new Set(places.map((place) => place.href))) {
       const url = new URL(href)
-      const answer = yield* retrieve(fetch, url)
+      const answer = yield* retrieve(roundTripper, url)
       // A page in place of a document is what single-page applications serve, or send the browser to, under every path.
       const members = answer.status === 200
         ? Option.flatMap(Option.fromNullable(answer.text), membersOf)

@@ -3,7 +3,8 @@
  *
  * @since 0.1.0
  */
-import type { FetchFunction, FetchInit, FetchResponse } from "@lockstep/core/FetchFunction"
+import * as RoundTrip from "@lockstep/core/RoundTrip"
+import * as WholeBody from "@lockstep/core/WholeBody"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { type McpError, McpServerUnavailable, nameOf } from "./McpError.js"
@@ -51,53 +52,11 @@ export const TIMEOUT = Duration.seconds(8)
  * @since 0.1.0
  * @category defaults
  */
-export const BODY_LIMIT = 256 * 1024
+export const BODY_LIMIT = WholeBody.DOCUMENT_LIMIT
 
-const readText = async (body: FetchResponse["body"]): Promise<string | undefined> => {
-  if (body === null) return ""
-  const decoder = new TextDecoder()
-  const reader = body.getReader()
-  let text = ""
-  let size = 0
-  try {
-    while (true) {
-      const { done, value } = await reader.read()
-      if (done || value === undefined) return text + decoder.decode()
-      size += value.byteLength
-      if (size > BODY_LIMIT) return undefined
-      text += decoder.decode(value, { stream: true })
-    }
-  } catch {
-    return undefined
-  }
-}
-
-const initOf = ({ accept, body, method }: Question, signal: AbortSignal): FetchInit => {
-  const init = { method, redirect: "manual", duplex: "half", signal } as const
-  const headers = { accept, "user-agent": "lockstep" }
-  if (body === undefined) return { ...init, headers }
-  const bytes = new TextEncoder().encode(body)
-  return {
-    ...init,
-    headers: { ...headers, "content-type": "application/json", "content-length": String(bytes.byteLength) },
-    body: new ReadableStream({
-      start: (controller) => {
-        controller.enqueue(bytes)
-        controller.close()
-      }
-    })
-  }
-}
-
-/** The code of a transport failure and nothing of its words, which may quote what was sent. */
-const codeOf = (cause: unknown): string => {
-  for (let error = cause, depth = 0; typeof error === "object" && error !== null && depth < 4; depth++) {
-    const code: unknown = Reflect.get(error, "code")
-    if (typeof code === "string" && /^[A-Z0-9_]{1,64}$/.test(code)) return code
-    error = Reflect.get(error, "cause")
-  }
-  return "no connection"
-}
+const textOf = (
+  { body, end }: Extract<RoundTrip.Progress, { readonly _tag: "Answered" }>
+): string | undefined => end === "Whole" || end === "Open" ? new TextDecoder().decode(body) : undefined
 
 const unavailable = (url: URL, reason: McpServerUnavailable["reason"], detail: string) =>
   new McpServerUnavailable({
@@ -113,29 +72,38 @@ const unavailable = (url: URL, reason: McpServerUnavailable["reason"], detail: s
  * @since 0.1.0
  * @category combinators
  */
-export const send = (fetch: FetchFunction, question: Question): Effect.Effect<Answer, McpError> =>
-  Effect.acquireUseRelease(
-    Effect.sync(() => new AbortController()),
-    (controller) =>
-      Effect.tryPromise({
-        try: async () => {
-          const response = await fetch(question.url.href, initOf(question, controller.signal))
-          const { headers, status } = response
-          return {
-            status,
-            authenticate: headers.get("www-authenticate") ?? "",
-            location: headers.get("location") ?? "",
-            text: question.reads ? await readText(response.body) : undefined
-          }
-        },
-        catch: (cause) => unavailable(question.url, "Transport", `cannot be reached (${codeOf(cause)})`)
-      }),
-    // Ends the connection of an answer that was not read to its end: a stream may have none.
-    (controller) => Effect.sync(() => controller.abort())
+export const send = (roundTripper: RoundTrip.RoundTripper, question: Question): Effect.Effect<Answer, McpError> =>
+  RoundTrip.within(
+    roundTripper,
+    {
+      url: question.url.href,
+      method: question.method,
+      headers: {
+        "accept": question.accept,
+        "user-agent": "lockstep",
+        ...question.body === undefined ? {} : { "content-type": "application/json" }
+      },
+      body: question.body
+    },
+    // A stream may have no end.
+    { limit: TIMEOUT, body: BODY_LIMIT, headOnly: !question.reads }
   ).pipe(
-    Effect.timeoutFail({
-      duration: TIMEOUT,
-      onTimeout: () => unavailable(question.url, "Timeout", "did not answer in time")
+    Effect.flatMap((progress): Effect.Effect<Answer, McpError> => {
+      switch (progress._tag) {
+        case "NeverSent":
+        case "MaybeSent":
+          return unavailable(question.url, "Transport", `cannot be reached (${progress.detail})`)
+        case "Connecting":
+        case "Sent":
+          return unavailable(question.url, "Timeout", "did not answer in time")
+        case "Answered":
+          return Effect.succeed({
+            status: progress.head.status,
+            authenticate: progress.head.headers["www-authenticate"] ?? "",
+            location: progress.head.headers["location"] ?? "",
+            text: question.reads ? textOf(progress) : undefined
+          })
+      }
     }),
     Effect.filterOrFail(
       ({ status }) => status !== 429 && status < 500,

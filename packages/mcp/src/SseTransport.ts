@@ -62,12 +62,12 @@ export const make = (options: Options): Effect.Effect<HttpTransport, never, Scop
           method: "GET",
           headers: { ...options.headers, accept: "text/event-stream" }
         })
-        if (!response.ok) return yield* (yield* Exchange.refusal(response, origin)).error
+        if (!response.ok) return yield* (yield* Exchange.refusal(response, url)).error
         if (Exchange.mediaType(response) !== "text/event-stream") {
           yield* Exchange.release(response)
           return yield* content(Exchange.mediaType(response))
         }
-        yield* Exchange.forEachEvent(response, { lastEventId: "", retry: undefined }, ({ data, type }) =>
+        const end = yield* Exchange.forEachEvent(response, { lastEventId: "", retry: undefined }, ({ data, type }) =>
           Effect.gen(function*() {
             if (type === "endpoint") {
               const endpoint = URL.canParse(data, url) ? new URL(data, url) : undefined
@@ -81,7 +81,7 @@ export const make = (options: Options): Effect.Effect<HttpTransport, never, Scop
               else yield* Effect.forEach(messages, receive, { discard: true })
             }
           }))
-        return yield* content("no address to send to")
+        return yield* content(end === "TooLarge" ? "an event is too long" : "no address to send to")
       })
 
     const connect: Effect.Effect<Connection> = Effect.sync(() => {
@@ -118,7 +118,7 @@ export const make = (options: Options): Effect.Effect<HttpTransport, never, Scop
             },
             body: JsonRpc.stringify(message)
           })
-          if (!response.ok) return yield* (yield* Exchange.refusal(response, origin, message)).error
+          if (!response.ok) return yield* (yield* Exchange.refusal(response, endpoint, message)).error
           yield* Exchange.release(response)
           // The answer comes over the stream, or never.
           if (JsonRpc.isRequest(message)) yield* Effect.raceFirst(Deferred.await(answer), Deferred.await(mine.ended))

@@ -14,6 +14,12 @@ const until = (condition: () => boolean) => Effect.repeat(turn, { until: conditi
 const failure = (promise: () => Promise<unknown>) =>
   Effect.promise(() => promise().then(() => assert.fail("it did not fail"), (error: { data?: unknown }) => error.data))
 
+/** Leads away from the endpoint, to a 404. */
+const led = (status: number) => (response: ServerResponse) =>
+  void (response.req.url === "/gone"
+    ? response.writeHead(404).end()
+    : response.writeHead(status, { location: "/gone" }).end())
+
 describe("Streamable HTTP", () => {
   for (const kind of ["streams", "json"] as const) {
     it.scopedLive(`calls tools of a server that answers with ${kind}, and names the version that was agreed`, () =>
@@ -75,29 +81,45 @@ describe("Streamable HTTP", () => {
       assert.strictEqual(yield* Queue.take(client.said), "two")
     }))
 
+  it.scopedLive("begins another session when the endpoint answers 404 to the old one, once, and as it was", () =>
+    Effect.gen(function*() {
+      const server = yield* SdkServer.make()
+      const client = yield* SdkServer.connect(server.url)
+      yield* Effect.promise(() => client.me.setLoggingLevel("debug"))
+      yield* server.forget
+      const names = ["a", "b", "c", "d"]
+      assert.deepStrictEqual(yield* Effect.forEach(names, client.call, { concurrency: "unbounded" }), names)
+      assert.lengthOf(server.requests.filter(({ method }) => method === "initialize"), 2)
+      assert.deepStrictEqual(server.levels, ["debug", "debug"])
+      yield* Queue.take(client.changed)
+    }))
+
   for (
-    const [name, forgets] of [
-      ["404", undefined],
+    const [name, forgets, addresses] of [
       [
         "400, and why",
         (response: ServerResponse) =>
           void response.writeHead(400).end(
             `{"jsonrpc":"2.0","error":{"code":-32000,"message":"no such session"},"id":null}`
-          )
-      ]
+          ),
+        1
+      ],
+      ["a redirect to what is not there", led(307), 2],
+      ["a redirect to a page that is not there", led(303), 1]
     ] as const
   ) {
-    it.scopedLive(`begins another session when the old one is answered with ${name}, once, and as it was`, () =>
+    it.scopedLive(`sends nothing again that was answered with ${name}, and begins another session for what comes next`, () =>
       Effect.gen(function*() {
-        const server = yield* SdkServer.make(forgets === undefined ? {} : { forgets })
+        const server = yield* SdkServer.make({ forgets })
         const client = yield* SdkServer.connect(server.url)
-        yield* Effect.promise(() => client.me.setLoggingLevel("debug"))
+        yield* until(() => server.requests.some(({ http }) => http === "GET"))
         yield* server.forget
-        const names = ["a", "b", "c", "d"]
-        assert.deepStrictEqual(yield* Effect.forEach(names, client.call, { concurrency: "unbounded" }), names)
+        const before = server.requests.filter(({ method }) => method === "tools/call").length
+        yield* failure(() => client.me.callTool({ name: "a" }))
+        assert.lengthOf(server.requests.filter(({ method }) => method === "tools/call"), before + addresses)
+        assert.strictEqual(yield* Queue.size(server.calls), 0)
+        assert.strictEqual(yield* client.call("b"), "b")
         assert.lengthOf(server.requests.filter(({ method }) => method === "initialize"), 2)
-        assert.deepStrictEqual(server.levels, ["debug", "debug"])
-        yield* Queue.take(client.changed)
       }))
   }
 
@@ -122,6 +144,45 @@ describe("Streamable HTTP", () => {
       }
       for (const code of ["ECONNRESET", "UND_ERR_SOCKET", "UND_ERR_HEADERS_TIMEOUT"]) {
         assert.strictEqual(yield* reasonOf(code), "AnswerLost", code)
+      }
+    }))
+
+  it.scopedLive("reads no message without end, whatever it comes in", () =>
+    Effect.gen(function*() {
+      const call = { jsonrpc: "2.0", id: 1, method: "tools/call" } as const
+      const piece = new Uint8Array(1024 * 1024).fill(0x20)
+      const endless = (type: string, status = 200, first = "") => {
+        const body = { pulled: 0, isCancelled: false }
+        const stream = new ReadableStream<Uint8Array>({
+          start: (controller) => controller.enqueue(new TextEncoder().encode(first)),
+          pull: (controller) => {
+            body.pulled++
+            controller.enqueue(piece)
+          },
+          cancel: () => {
+            body.isCancelled = true
+          }
+        }, { highWaterMark: 0 })
+        return { body, response: new Response(stream, { status, headers: { "content-type": type } }) }
+      }
+      const cases = [
+        [endless("application/json"), "Content", 64],
+        [endless("text/event-stream", 200, "data: "), "Content", 64],
+        // Where it could go on from is no reason to be sent the same again.
+        [endless("text/event-stream", 200, "id: 1\ndata: {}\n\ndata: "), "Content", 64],
+        [endless("text/html", 500), "Status", 0]
+      ] as const
+      for (const [{ body, response }, reason, limit] of cases) {
+        const transport = yield* HttpTransport.make({
+          url: "http://127.0.0.1/mcp",
+          fetch: () => Promise.resolve(response)
+        })
+        const told = yield* Effect.promise(() =>
+          transport.send(call).catch((error: { reason: string }) => error.reason)
+        )
+        assert.strictEqual(told, reason)
+        assert.isAtMost(body.pulled, limit + 2)
+        assert.isTrue(body.isCancelled)
       }
     }))
 

@@ -179,13 +179,16 @@ export const parse = (text: string): Either.Either<JsonNode, number> => {
 export const scalar = (text: string, node: JsonNode): string | number | boolean | null | undefined =>
   node.kind === "object" || node.kind === "array" ? undefined : JSON.parse(text.slice(node.start, node.end))
 
+const BYTE_ORDER_MARK = "\uFEFF"
+
 /**
- * Says in which line and column an offset lies, both counted from 1.
+ * Says in which line and column an offset lies, both counted from 1, and what lies there where no editor shows it.
  *
  * @since 0.1.0
  * @category getters
  */
 export const position = (text: string, offset: number): string => {
   const before = text.slice(0, offset)
-  return `line ${before.split("\n").length}, column ${offset - before.lastIndexOf("\n")}`
+  const what = text.startsWith(BYTE_ORDER_MARK, offset) ? " (a byte-order mark)" : ""
+  return `line ${before.split("\n").length}, column ${offset - before.lastIndexOf("\n")}${what}`
 }

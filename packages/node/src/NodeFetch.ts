@@ -1,7 +1,6 @@
 /**
- * `fetch` for token requests. Node's own ignores proxy variables and keeps connections for reuse; a token must neither
- * bypass a proxy that somebody set up, nor be written to a kept connection that the server has just closed, which looks
- * like a lost answer.
+ * Requests that stream, and those that keep their connections for further ones: undici's, through the same proxies and with
+ * the same authorities as those of {@link NodeRoundTripper}. Nothing else loads undici.
  *
  * @since 0.1.0
  */
@@ -9,6 +8,8 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Undici from "undici"
+import { isLoopback } from "./network/ProxyEnvironment.js"
+import * as TrustedAuthorities from "./network/TrustedAuthorities.js"
 
 /**
  * The HTTP client cannot be used as things are set up.
@@ -26,46 +27,25 @@ export class NodeFetchUnavailable extends Data.TaggedError("NodeFetchUnavailable
  */
 export type NodeFetchFunction = (url: string, init: Undici.RequestInit) => Promise<Undici.Response>
 
-/**
- * What {@link make} answers. `load` fails on a proxy address that is none.
- *
- * @since 0.1.0
- * @category models
- */
-export interface NodeFetch {
-  readonly load: Effect.Effect<NodeFetchFunction, NodeFetchUnavailable>
+interface Loaded {
+  readonly undici: typeof Undici
+  readonly ca: Array<string> | undefined
 }
-
-const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
-
-/**
- * Whether an address is one of this machine's own.
- *
- * @since 0.1.0
- * @category predicates
- */
-export const isLoopback = (url: string): boolean => LOOPBACK.test(new URL(url).hostname)
 
 /** Opens connections through `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, as they are at that moment. */
-const dispatcherFor = (undici: typeof Undici, url: string, options: Undici.Agent.Options = {}): Undici.Dispatcher =>
+const dispatcherFor = ({ ca, undici }: Loaded, url: string, options: Undici.Agent.Options = {}): Undici.Dispatcher => {
+  const trusting = ca === undefined ? options : { ...options, connect: { ca } }
   // This machine is never reached through a proxy: plain http is allowed to it, and would leave it in the clear.
-  isLoopback(url) ? new undici.Agent(options) : new undici.EnvHttpProxyAgent(options)
-
-const send = (undici: typeof Undici): NodeFetchFunction => async (url, init) => {
-  const dispatcher = dispatcherFor(undici, url)
-  try {
-    const response = await undici.fetch(url, { ...init, dispatcher })
-    // Waits for the body, then closes the connection. What goes wrong meanwhile is told to the reader of the body.
-    dispatcher.close().catch(() => undefined)
-    return response
-  } catch (cause) {
-    dispatcher.destroy().catch(() => undefined)
-    throw cause
-  }
+  return isLoopback(url)
+    ? new undici.Agent(trusting)
+    : new undici.EnvHttpProxyAgent(ca === undefined ? options : { ...trusting, requestTls: { ca }, proxyTls: { ca } })
 }
 
-const loaded = Effect.tryPromise({
-  try: () => import("undici"),
+const loaded: Effect.Effect<Loaded, NodeFetchUnavailable> = Effect.tryPromise({
+  try: async () => {
+    const [undici, tls] = await Promise.all([import("undici"), import("node:tls")])
+    return { undici, ca: TrustedAuthorities.read(process.env, tls) }
+  },
   catch: () => new NodeFetchUnavailable({ detail: "the HTTP client undici cannot be loaded" })
 })
 
@@ -75,21 +55,6 @@ const tryWith = <A>(make: () => A): Effect.Effect<A, NodeFetchUnavailable> =>
     // The address may hold a password, and the error quotes it.
     catch: () => new NodeFetchUnavailable({ detail: "HTTPS_PROXY or HTTP_PROXY is not the address of a proxy" })
   })
-
-/**
- * Makes a `fetch` that honours `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` (`NODE_EXTRA_CA_CERTS` is Node's own doing) and
- * gives every request a connection of its own. undici is loaded by the first `load`, since it costs start-up time.
- *
- * @since 0.1.0
- * @category constructors
- */
-export const make: Effect.Effect<NodeFetch> = Effect.succeed({
-  load: Effect.flatMap(loaded, (undici) =>
-    tryWith(() => {
-      void new undici.EnvHttpProxyAgent().close()
-      return send(undici)
-    }))
-})
 
 /**
  * Opens connections to one place and keeps them for further requests until the scope ends; through the same proxies.
@@ -102,7 +67,7 @@ export const dispatcher = (
   options: Undici.Agent.Options
 ): Effect.Effect<Undici.Dispatcher, NodeFetchUnavailable, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.flatMap(loaded, (undici) => tryWith(() => dispatcherFor(undici, url, options))),
+    Effect.flatMap(loaded, (all) => tryWith(() => dispatcherFor(all, url, options))),
     (made) => Effect.promise(() => made.destroy().catch(() => undefined))
   )
 
@@ -119,7 +84,7 @@ export const pooled = (
 ): Effect.Effect<NodeFetchFunction, NodeFetchUnavailable, Scope.Scope> =>
   Effect.flatMap(
     loaded,
-    (undici) =>
+    ({ undici }) =>
       Effect.map(dispatcher(url, options), (kept) => (target, init) =>
         undici.fetch(target, { ...init, dispatcher: kept }))
   )

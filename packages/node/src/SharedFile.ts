@@ -211,7 +211,9 @@ export const make = <Document>(
 
     const replace = (text: string) =>
       AtomicFile.sweep(path).pipe(
-        Effect.zipRight(Effect.flatMap(envelope.seal(place, text), (sealed) => AtomicFile.replace(path, sealed))),
+        Effect.zipRight(
+          Effect.flatMap(envelope.seal(place, text), (sealed) => AtomicFile.replaceResolved(path, sealed))
+        ),
         Effect.zipRight(publish)
       )
 

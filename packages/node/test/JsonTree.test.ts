@@ -79,7 +79,9 @@ describe("JsonTree", () => {
     ["{\"a\":\"s3cret\n\"}", "line 1, column 13"],
     ["{\"a\":1} x", "line 1, column 9"],
     ["", "line 1, column 1"],
-    ["{\"a\":", "line 1, column 6"]
+    ["{\"a\":", "line 1, column 6"],
+    ["\uFEFF{}", "line 1, column 1 (a byte-order mark)"],
+    ["{\n\uFEFF}", "line 2, column 1 (a byte-order mark)"]
   ])("names the place of the first error in %j", (text, place) => {
     const error = JsonTree.parse(text)
     assert.strictEqual(Either.isLeft(error) && JsonTree.position(text, error.left), place)

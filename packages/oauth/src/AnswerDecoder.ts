@@ -12,6 +12,7 @@ import { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
 import { TokenGrant } from "@lockstep/core/TokenGrant"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as AnswerMembers from "./AnswerMembers.js"
 import type { Exchange, WireAnswer } from "./Exchange.js"
 import * as Expiry from "./Expiry.js"
 import * as JsonObject from "./JsonObject.js"
@@ -35,17 +36,9 @@ export interface Circumstances {
   readonly sent: ReadonlyArray<Redacted.Redacted>
 }
 
-/** Only a whole form is one: unlike JSON, its beginning reads like the end. */
-const parseBody = (answer: WireAnswer): Option.Option<JsonObject.JsonObject> => {
-  const text = Redacted.value(answer.body)
-  return answer.end === "Whole" && answer.contentType.startsWith("application/x-www-form-urlencoded")
-    ? Option.some(Object.fromEntries(new URLSearchParams(text)))
-    : JsonObject.parse(text)
-}
-
 /** In the form of RFC 6749, whatever the vendor's own is. */
 const standardBody = (answer: WireAnswer, vendor: OAuthVendor): Option.Option<JsonObject.JsonObject> =>
-  Option.map(parseBody(answer), (body) => vendor.normalize(Spelling.fromWire(vendor.spelling, body)))
+  Option.map(AnswerMembers.read(answer), (body) => vendor.normalize(Spelling.fromWire(vendor.spelling, body)))
 
 const secret = (body: JsonObject.JsonObject, member: string): Option.Option<Redacted.Redacted> =>
   Option.map(JsonObject.text(body, member), (token) => Redacted.make(token))
@@ -108,7 +101,12 @@ const refusal = (meaning: ErrorMeaning, retryAfter: Option.Option<number>, detai
   }
 }
 
-const ENDS = { Whole: "", Cut: ", cut short", TooLarge: ", too large to be one" } as const
+const ENDS = {
+  Whole: "",
+  Open: ", not ended in time",
+  Cut: ", cut short",
+  TooLarge: ", too large to be one"
+} as const
 
 /**
  * Says in one line what an answer without a token was: its status, its error code, the server's explanation. Holds
@@ -118,7 +116,7 @@ const ENDS = { Whole: "", Cut: ", cut short", TooLarge: ", too large to be one" 
  * @category getters
  */
 export const describe = (answer: WireAnswer, sent: ReadonlyArray<Redacted.Redacted>): string => {
-  const body = parseBody(answer)
+  const body = AnswerMembers.read(answer)
   const secrets = [...sent.map(Redacted.value), ...Option.toArray(body).flatMap(JsonObject.secrets)]
   const code = Option.flatMapNullable(body, (found) => OAuthError.codes(found)[0])
   const words = [code, Option.flatMap(body, OAuthError.description)].flatMap(Option.toArray).join(": ")
@@ -139,11 +137,14 @@ const judge = (answer: WireAnswer, circumstances: Circumstances): RedeemAnswer =
   const codes = Option.toArray(body).flatMap(OAuthError.codes)
   const isKnown = codes.some((code) => circumstances.vendor.errors.has(code))
   if (isSuccess(status) && !isKnown && !Option.exists(body, OAuthError.isError)) {
-    return RedeemAnswer.Unknown({ detail: `${detail}, without an access token`, answered: true })
+    return RedeemAnswer.Unknown({
+      detail: `${detail}, without an access token`,
+      answered: answer.end === "Whole" || answer.end === "TooLarge"
+    })
   }
   // A refusal cut short could have been any refusal. Where the status alone decides, it has been read.
-  if (answer.end === "Cut" && Option.isNone(body) && status < 500 && status !== 429) {
-    return RedeemAnswer.Unknown({ detail, answered: false })
+  if ((answer.end === "Cut" || answer.end === "Open") && Option.isNone(body) && status < 500 && status !== 429) {
+    return RedeemAnswer.Unknown({ detail })
   }
   const meaning = meaningOf(status, codes, circumstances.vendor)
   return refusal(meaning, RetryAfter.millis(answer, circumstances.now), detail)
@@ -158,9 +159,10 @@ const judge = (answer: WireAnswer, circumstances: Circumstances): RedeemAnswer =
 export const decode = (exchange: Exchange, circumstances: Circumstances): RedeemAnswer => {
   switch (exchange._tag) {
     case "NeverSent":
-      return RedeemAnswer.NeverSent({ detail: exchange.detail })
+      return RedeemAnswer.NeverSent({ detail: exchange.detail, remedy: exchange.remedy })
     case "Lost":
-      return RedeemAnswer.Unknown({ detail: exchange.detail, answered: false })
+    case "Silent":
+      return RedeemAnswer.Unknown({ detail: exchange.detail })
     case "Answered":
       return judge(exchange.answer, circumstances)
   }

@@ -6,13 +6,14 @@
  */
 import type { Credential } from "@lockstep/core/Credential"
 import { ProviderRejected } from "@lockstep/core/Errors"
-import type { FetchFunction } from "@lockstep/core/FetchFunction"
+import type { RoundTripper } from "@lockstep/core/RoundTrip"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as OAuth from "oauth4webapi"
+import type * as OAuth from "oauth4webapi"
+import * as ClientAuth from "./ClientAuth.js"
 import type { ClientIds } from "./ClientIds.js"
 import * as ClientSecretBasic from "./ClientSecretBasic.js"
 import * as ClientSecrets from "./ClientSecrets.js"
@@ -29,7 +30,7 @@ import * as OAuthVendor from "./OAuthVendor.js"
 export interface AuthorizationServer {
   readonly server: OAuth.AuthorizationServer
   readonly client: OAuth.Client
-  readonly clientAuth: OAuth.ClientAuth
+  readonly clientAuth: ClientAuth.ClientAuth
   /** What the client proves itself with. */
   readonly clientSecret: Option.Option<Redacted.Redacted>
   /** Plain HTTP is allowed, because the server is on this machine. */
@@ -54,7 +55,7 @@ export interface Subject {
   readonly tenant: TenantId
   readonly credential: Credential
   readonly vendor: OAuthVendor.OAuthVendor
-  readonly fetch: FetchFunction
+  readonly roundTripper: RoundTripper
   readonly discovery: Discovery
   readonly clientIds: ClientIds
   readonly clientSecrets: ClientSecrets.ClientSecrets
@@ -79,7 +80,7 @@ const clientAuth = (options: {
   readonly clientSecret: Option.Option<Redacted.Redacted>
   readonly registered: Option.Option<string>
   readonly metadata: Option.Option<OAuth.AuthorizationServer>
-}): Option.Option<OAuth.ClientAuth> => {
+}): Option.Option<ClientAuth.ClientAuth> => {
   const supported = Option.flatMapNullable(options.metadata, (found) => found.token_endpoint_auth_methods_supported)
   const guess = Option.match(supported, {
     onNone: () => "client_secret_basic",
@@ -92,11 +93,11 @@ const clientAuth = (options: {
   const secret = Option.map(options.clientSecret, Redacted.value)
   switch (Option.getOrElse(options.registered, () => vendors)) {
     case "none":
-      return Option.some(OAuth.None())
+      return Option.some(ClientAuth.none)
     case "client_secret_post":
-      return Option.some(Option.match(secret, { onNone: OAuth.None, onSome: (text) => OAuth.ClientSecretPost(text) }))
+      return Option.some(Option.match(secret, { onNone: () => ClientAuth.none, onSome: ClientAuth.secretPost }))
     case "client_secret_basic":
-      return Option.some(Option.match(secret, { onNone: OAuth.None, onSome: ClientSecretBasic.make }))
+      return Option.some(Option.match(secret, { onNone: () => ClientAuth.none, onSome: ClientSecretBasic.make }))
     default:
       return Option.none()
   }
@@ -132,8 +133,8 @@ const metadataFor = (
 ): Effect.Effect<Option.Option<OAuth.AuthorizationServer>, DiscoveryError> => {
   const issuer = issuerOf(subject)
   if (Option.isNone(issuer)) return Effect.succeedNone
-  const { discovery, fetch, tenant } = subject
-  const found = Effect.asSome(discovery.metadata({ fetch, tenant, issuer: issuer.value }))
+  const { discovery, roundTripper, tenant } = subject
+  const found = Effect.asSome(discovery.metadata({ roundTripper, tenant, issuer: issuer.value }))
   if (Option.isNone(known)) return found
   const { clientSecret, tokenEndpointAuthMethod } = subject.credential
   return Option.isSome(clientSecret) && Option.isNone(tokenEndpointAuthMethod) && subject.vendor.clientAuth === "auto"

@@ -11,6 +11,7 @@ import * as Redacted from "effect/Redacted"
 import * as AnswerDecoder from "./AnswerDecoder.js"
 import * as EndpointUrl from "./EndpointUrl.js"
 import type { WireAnswer } from "./Exchange.js"
+import * as Exchange from "./Exchange.js"
 import * as JsonObject from "./JsonObject.js"
 import type { LoginClient } from "./LoginClient.js"
 import type { LoginError } from "./LoginError.js"
@@ -129,14 +130,7 @@ export const register = (
       )
     })
     const exchange = yield* LoginGrant.send(wire, tenant, request)
-    if (exchange._tag !== "Answered") {
-      return yield* new ProviderUnavailable({
-        tenant,
-        reason: "Transport",
-        retryAfter: PAUSE,
-        detail: exchange.detail
-      })
-    }
+    if (exchange._tag !== "Answered") return yield* Exchange.unreached(tenant, exchange)
     const { answer } = exchange
     const isSuccess = answer.status >= 200 && answer.status <= 299
     const client = isSuccess ? clientIn(LoginGrant.membersOf(vendor, answer), isAws, redirectUri) : Option.none()

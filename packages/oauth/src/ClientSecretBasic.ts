@@ -6,7 +6,7 @@
  *
  * @since 0.1.0
  */
-import type * as OAuth from "oauth4webapi"
+import type { ClientAuth } from "./ClientAuth.js"
 
 /** As the form encoding of the URL standard writes it: letters, digits and `*-._` as they are. */
 const encode = (text: string): string => new URLSearchParams({ "": text }).toString().slice(1)
@@ -17,7 +17,7 @@ const encode = (text: string): string => new URLSearchParams({ "": text }).toStr
  * @since 0.1.0
  * @category constructors
  */
-export const make = (secret: string): OAuth.ClientAuth => (_server, client, _body, headers) => {
+export const make = (secret: string): ClientAuth => (_server, client, _body, headers) => {
   // What is encoded is ASCII.
   headers.set("authorization", `Basic ${btoa(`${encode(client.client_id)}:${encode(secret)}`)}`)
 }

@@ -24,12 +24,12 @@ import * as WireRequest from "./WireRequest.js"
  * @category combinators
  */
 export const tokenEndpoint = (
-  { clientIds, clientSecrets, discovery, fetch }: Wire,
+  { clientIds, clientSecrets, discovery, roundTripper }: Wire,
   { login, tenant, vendor }: Attempt
 ): Effect.Effect<AuthorizationServer.AuthorizationServer, LoginError> =>
   Effect.flatMap(
     AuthorizationServer.resolve(
-      { tenant, vendor, credential: LoginTarget.recordOf(login), fetch, discovery, clientIds, clientSecrets },
+      { tenant, vendor, credential: LoginTarget.recordOf(login), roundTripper, discovery, clientIds, clientSecrets },
       "token_endpoint"
     ),
     Option.match({

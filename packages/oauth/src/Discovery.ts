@@ -5,16 +5,17 @@
  * @since 0.1.0
  */
 import { ProviderRejected, ProviderUnavailable } from "@lockstep/core/Errors"
-import type { FetchFunction } from "@lockstep/core/FetchFunction"
+import type { RoundTripper } from "@lockstep/core/RoundTrip"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as OAuth from "oauth4webapi"
+import type * as OAuth from "oauth4webapi"
 import * as EndpointUrl from "./EndpointUrl.js"
 import * as Exchange from "./Exchange.js"
+import * as JsonObject from "./JsonObject.js"
 import * as OAuthVendor from "./OAuthVendor.js"
 import * as RetryAfter from "./RetryAfter.js"
 import * as WireRequest from "./WireRequest.js"
@@ -41,14 +42,19 @@ type Place = "oauth" | "openidInserted" | "openidAppended"
 const placesOf = ({ pathname }: URL): ReadonlyArray<Place> =>
   pathname === "/" ? ["oauth", "openidAppended"] : ["oauth", "openidInserted", "openidAppended"]
 
-/** RFC 8414 section 5: an OpenID Connect server may put its document where RFC 8414 wants one. */
-const atPlace = (place: Place, url: string): string =>
-  place === "openidInserted" ? url.replace("/.well-known/oauth-authorization-server/", `${OPENID}/`) : url
-
+const OAUTH = "/.well-known/oauth-authorization-server"
 const OPENID = "/.well-known/openid-configuration"
 
+/** RFC 8414 section 3.1 puts its name before the issuer's path, OpenID Connect Discovery 1.0 section 4 after it. */
+const addressAt = (place: Place, issuer: URL): string => {
+  const url = new URL(issuer)
+  const path = issuer.pathname.replace(/\/$/, "")
+  url.pathname = place === "openidAppended" ? `${path}${OPENID}` : `${place === "oauth" ? OAUTH : OPENID}${path}`
+  return url.href
+}
+
 interface Inquiry {
-  readonly fetch: FetchFunction
+  readonly roundTripper: RoundTripper
   readonly tenant: TenantId
   readonly issuer: URL
   /** As it was named. */
@@ -78,26 +84,21 @@ const otherIssuer = (tenant: TenantId, named: string, found: unknown) =>
 
 /** The document at one place; `None` where the server has none there. */
 const ask = (
-  { fetch, isExact, issuer, tenant, text }: Inquiry,
+  { isExact, issuer, roundTripper, tenant, text }: Inquiry,
   place: Place
 ): Effect.Effect<Option.Option<OAuth.AuthorizationServer>, DiscoveryError> =>
   Effect.gen(function*() {
-    const request = yield* WireRequest.capture((customFetch) =>
-      OAuth.discoveryRequest(issuer, {
-        algorithm: place === "openidAppended" ? "oidc" : "oauth2",
-        headers: { ...OAuthVendor.generic.headers },
-        [OAuth.customFetch]: customFetch,
-        [OAuth.allowInsecureRequests]: EndpointUrl.isLoopback(issuer)
-      })
-    ).pipe(Effect.mapError(({ detail }) => rejected(tenant, detail)))
-    const placed = new WireRequest.WireRequest({ ...request, url: atPlace(place, request.url) })
-    const exchange = yield* Exchange.send(fetch, placed).pipe(
-      Effect.timeoutFail({
-        duration: TIMEOUT,
-        onTimeout: () => unavailable(tenant, "Transport", "discovery was not answered in time")
-      })
-    )
-    if (exchange._tag !== "Answered") return yield* unavailable(tenant, "Transport", exchange.detail)
+    const request = new WireRequest.WireRequest({
+      url: addressAt(place, issuer),
+      method: "GET",
+      headers: Redacted.make({ ...OAuthVendor.generic.headers, accept: "application/json" }),
+      body: Redacted.make(undefined)
+    })
+    const exchange = yield* Exchange.send(roundTripper, request, TIMEOUT)
+    if (exchange._tag === "Silent") {
+      return yield* unavailable(tenant, "Transport", "discovery was not answered in time")
+    }
+    if (exchange._tag !== "Answered") return yield* Exchange.unreached(tenant, exchange)
 
     const { answer } = exchange
     const detail = `discovery: HTTP ${answer.status}`
@@ -107,29 +108,14 @@ const ask = (
     if (answer.status >= 500) return yield* unavailable(tenant, "ServerError", detail, retryAfter)
     if (answer.status !== 200) return Option.none()
     if (answer.end !== "Whole") return yield* unavailable(tenant, "Transport", `${detail}, cut short`)
-    return yield* Effect.tryPromise({
-      try: () =>
-        OAuth.processDiscoveryResponse(
-          issuer,
-          // Whatever type the server gave it: the issuer inside decides.
-          new Response(Redacted.value(answer.body), { headers: { "content-type": "application/json" } })
-        ),
-      catch: (cause) => cause
-    }).pipe(
-      Effect.filterOrFail(
-        (found) => !isExact || found.issuer === text,
-        ({ issuer: found }) => otherIssuer(tenant, text, found)
-      ),
-      Effect.asSome,
-      Effect.catchAll((cause) =>
-        cause instanceof OAuth.OperationProcessingError && cause.code === OAuth.JSON_ATTRIBUTE_COMPARISON
-          ? otherIssuer(tenant, text, undefined)
-          : cause instanceof ProviderRejected
-          ? cause
-          // A page instead of a document, as single-page applications serve under every path.
-          : Effect.succeedNone
-      )
-    )
+    // Whatever type the server gave it: the issuer inside decides. A page instead of a document, as single-page
+    // applications serve under every path, is none.
+    const document = JsonObject.parse(Redacted.value(answer.body))
+    const named = Option.flatMap(document, (found) => JsonObject.text(found, "issuer"))
+    if (Option.isNone(document) || Option.isNone(named) || !URL.canParse(named.value)) return Option.none()
+    if (new URL(named.value).href !== issuer.href) return yield* otherIssuer(tenant, text, undefined)
+    if (isExact && named.value !== text) return yield* otherIssuer(tenant, text, named.value)
+    return Option.some(document.value as unknown as OAuth.AuthorizationServer)
   })
 
 /**
@@ -140,7 +126,7 @@ const ask = (
  */
 export interface Discovery {
   readonly metadata: (inquiry: {
-    readonly fetch: FetchFunction
+    readonly roundTripper: RoundTripper
     readonly tenant: TenantId
     readonly issuer: string
     /** Whether the document has to name the issuer letter for letter, and not only the same address. */
@@ -157,7 +143,7 @@ export interface Discovery {
 export const make: Effect.Effect<Discovery> = Effect.sync(() => {
   const known = new Map<string, { readonly at: number; readonly metadata: OAuth.AuthorizationServer }>()
   return {
-    metadata: ({ fetch, isExact = false, issuer: text, tenant }) =>
+    metadata: ({ isExact = false, issuer: text, roundTripper, tenant }) =>
       Effect.gen(function*() {
         const now = yield* Clock.currentTimeMillis
         const earlier = known.get(text)
@@ -172,7 +158,7 @@ export const make: Effect.Effect<Discovery> = Effect.sync(() => {
           (detail) => rejected(tenant, detail)
         )
         for (const place of placesOf(issuer)) {
-          const found = yield* ask({ fetch, tenant, issuer, text, isExact }, place)
+          const found = yield* ask({ roundTripper, tenant, issuer, text, isExact }, place)
           if (Option.isSome(found)) {
             known.set(text, { at: now, metadata: found.value })
             return found.value

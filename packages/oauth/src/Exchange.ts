@@ -3,11 +3,15 @@
  *
  * @since 0.1.0
  */
-import type { FetchFunction, FetchInit, FetchResponse } from "@lockstep/core/FetchFunction"
+import { ProviderUnavailable } from "@lockstep/core/Errors"
+import * as RoundTrip from "@lockstep/core/RoundTrip"
+import type { TenantId } from "@lockstep/core/TenantId"
+import * as WholeBody from "@lockstep/core/WholeBody"
 import * as Data from "effect/Data"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import * as TransportFailure from "./TransportFailure.js"
+import * as AnswerText from "./AnswerText.js"
 import type { WireRequest } from "./WireRequest.js"
 
 /**
@@ -24,8 +28,11 @@ export interface WireAnswer {
   readonly retryAfterMs: string | null
   readonly date: string | null
   readonly body: Redacted.Redacted<string>
-  /** `Cut`: the connection ended inside the body. `TooLarge`: more than {@link BODY_LIMIT} bytes. */
-  readonly end: "Whole" | "Cut" | "TooLarge"
+  /**
+   * `Cut`: the connection ended inside the body. `TooLarge`: more than {@link BODY_LIMIT} bytes. `Open`: time was up, and
+   * neither the connection nor the server had said that this is all.
+   */
+  readonly end: RoundTrip.End | "Open"
 }
 
 /**
@@ -36,9 +43,11 @@ export interface WireAnswer {
  */
 export type Exchange = Data.TaggedEnum<{
   /** Not a byte of the request left. */
-  NeverSent: { readonly detail: string }
-  /** Sent, perhaps, and no status line was read. */
+  NeverSent: { readonly detail: string; readonly remedy?: string | undefined }
+  /** Sent, perhaps, and the connection ended before a status line was read. */
   Lost: { readonly detail: string }
+  /** Sent, and no status line was read within the limit. */
+  Silent: { readonly detail: string }
   Answered: { readonly answer: WireAnswer }
 }>
 
@@ -56,90 +65,83 @@ export const Exchange = Data.taggedEnum<Exchange>()
  * @since 0.1.0
  * @category defaults
  */
-export const BODY_LIMIT = 1024 * 1024
+export const BODY_LIMIT = WholeBody.DOCUMENT_LIMIT
 
-const readBody = async (body: FetchResponse["body"]): Promise<Pick<WireAnswer, "body" | "end">> => {
-  const decoder = new TextDecoder()
-  let text = ""
-  const ended = (end: WireAnswer["end"]) => ({ body: Redacted.make(text + decoder.decode()), end })
-  if (body === null) return ended("Whole")
-  const reader = body.getReader()
-  let size = 0
-  try {
-    while (true) {
-      const { done, value } = await reader.read()
-      if (done || value === undefined) return ended("Whole")
-      size += value.byteLength
-      if (size > BODY_LIMIT) return ended("TooLarge")
-      text += decoder.decode(value, { stream: true })
-    }
-  } catch {
-    return ended("Cut")
-  }
-}
-
-const readAnswer = (response: FetchResponse): Effect.Effect<Exchange> =>
-  Effect.map(
-    Effect.promise(() => readBody(response.body)),
-    (captured) =>
-      Exchange.Answered({
-        answer: {
-          status: response.status,
-          contentType: (response.headers.get("content-type") ?? "").toLowerCase(),
-          retryAfter: response.headers.get("retry-after"),
-          retryAfterMs: response.headers.get("retry-after-ms"),
-          date: response.headers.get("date"),
-          ...captured
-        }
-      })
-  )
-
-const initOf = (request: WireRequest, signal: AbortSignal): FetchInit => {
-  const headers = Redacted.value(request.headers)
-  const body = Redacted.value(request.body)
-  const init = { method: request.method, redirect: "manual", duplex: "half", signal } as const
-  if (body === undefined) return { ...init, headers }
-  const bytes = new TextEncoder().encode(body)
+const answerOf = (
+  { body, end, head }: Extract<RoundTrip.Progress, { readonly _tag: "Answered" }>
+): WireAnswer => {
+  const contentType = head.headers["content-type"] ?? ""
   return {
-    ...init,
-    headers: { ...headers, "content-length": String(bytes.byteLength) },
-    body: new ReadableStream({
-      start: (controller) => {
-        controller.enqueue(bytes)
-        controller.close()
-      }
-    })
+    status: head.status,
+    contentType: contentType.toLowerCase(),
+    retryAfter: head.headers["retry-after"] ?? null,
+    retryAfterMs: head.headers["retry-after-ms"] ?? null,
+    date: head.headers["date"] ?? null,
+    body: Redacted.make(AnswerText.read(body, contentType)),
+    end
   }
 }
 
-const run = (fetch: FetchFunction, request: WireRequest, signal: AbortSignal): Effect.Effect<Exchange> =>
-  Effect.matchEffect(
-    Effect.tryPromise({
-      try: () => fetch(request.url, initOf(request, signal)),
-      catch: TransportFailure.fromUnknown
-    }),
-    {
-      onFailure: ({ _tag, detail }) =>
-        Effect.succeed(_tag === "NeverSent" ? Exchange.NeverSent({ detail }) : Exchange.Lost({ detail })),
-      onSuccess: readAnswer
-    }
-  )
+const exchangeOf = (progress: RoundTrip.Progress): Exchange => {
+  switch (progress._tag) {
+    case "Connecting":
+      return Exchange.NeverSent({ detail: "no connection in time" })
+    case "NeverSent":
+      return Exchange.NeverSent({ detail: progress.detail, remedy: progress.remedy })
+    case "Sent":
+      return Exchange.Silent({ detail: "no answer in time" })
+    case "MaybeSent":
+      return Exchange.Lost({ detail: progress.detail })
+    case "Answered":
+      return Exchange.Answered({ answer: answerOf(progress) })
+  }
+}
 
 /**
- * Sends a request once and reads the whole answer. Never fails; interruption aborts the connection.
+ * Sends a request once and reads what comes of it within a limit. Never fails; interruption ends the connection.
  *
  * @since 0.1.0
  * @category combinators
  */
-export const send = (fetch: FetchFunction, request: WireRequest): Effect.Effect<Exchange> =>
-  Effect.acquireUseRelease(
-    Effect.sync(() => new AbortController()),
-    (controller) => run(fetch, request, controller.signal),
-    // Whatever ends the exchange ends its connection: an interrupted one, and one whose body was not read to the end.
-    (controller) => Effect.sync(() => controller.abort())
+export const send = (
+  roundTripper: RoundTrip.RoundTripper,
+  request: WireRequest,
+  limit: Duration.DurationInput
+): Effect.Effect<Exchange> =>
+  RoundTrip.within(
+    roundTripper,
+    {
+      url: request.url,
+      method: request.method,
+      headers: Redacted.value(request.headers),
+      body: Redacted.value(request.body)
+    },
+    { limit, body: BODY_LIMIT }
   ).pipe(
+    Effect.map(exchangeOf),
     Effect.withSpan("lockstep.oauth.exchange", {
       kind: "client",
       attributes: { "http.request.method": request.method, "server.address": new URL(request.url).host }
     })
   )
+
+/** What is waited before a server is asked again that could not be reached. Milliseconds. */
+const PAUSE = 1_000
+
+/**
+ * Says that there was no answer, to a caller who has lost nothing by it.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export const unreached = (
+  tenant: TenantId,
+  exchange: Exclude<Exchange, { readonly _tag: "Answered" }>
+): ProviderUnavailable =>
+  new ProviderUnavailable({
+    tenant,
+    reason: "Transport",
+    retryAfter: PAUSE,
+    detail: exchange.detail,
+    ...exchange._tag === "NeverSent" ? { remedy: exchange.remedy } : {}
+  })

@@ -32,7 +32,6 @@ import { Callback } from "./Callback.js"
 import * as CodeExchange from "./CodeExchange.js"
 import * as DeviceDriver from "./DeviceDriver.js"
 import * as DevicePolling from "./DevicePolling.js"
-import type { Fetch } from "./Fetch.js"
 import { Login } from "./Login.js"
 import type { Invitation, LoginRequest, LoginResult } from "./Login.js"
 import type { LoginError } from "./LoginError.js"
@@ -40,6 +39,7 @@ import { LoginFailed } from "./LoginError.js"
 import type { Wire } from "./LoginGrant.js"
 import * as LoginStart from "./LoginStart.js"
 import * as LoginTarget from "./LoginTarget.js"
+import type { RoundTripper } from "./RoundTripper.js"
 import * as SameAccount from "./SameAccount.js"
 import * as SealedKey from "./SealedKey.js"
 import * as SharedClient from "./SharedClient.js"
@@ -53,7 +53,7 @@ import type { VendorSettings } from "./VendorSettings.js"
  * @category models
  */
 export type Requirements =
-  | Fetch
+  | RoundTripper
   | VendorRegistry
   | VendorSettings
   | Callback

@@ -5,7 +5,7 @@
  */
 import { Credential } from "@lockstep/core/Credential"
 import { ProviderRejected, ProviderTimeout, ProviderUnavailable } from "@lockstep/core/Errors"
-import type { FetchFunction } from "@lockstep/core/FetchFunction"
+import type { RoundTripper } from "@lockstep/core/RoundTrip"
 import type { TenantId } from "@lockstep/core/TenantId"
 import type { RedeemAnswer, TokenEndpoint } from "@lockstep/core/TokenEndpoint"
 import type { TokenGrant } from "@lockstep/core/TokenGrant"
@@ -16,6 +16,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as OAuth from "oauth4webapi"
 import * as AnswerDecoder from "./AnswerDecoder.js"
+import * as AnswerMembers from "./AnswerMembers.js"
 import type { Attempt } from "./AuthorizationResponse.js"
 import type { ClientIds } from "./ClientIds.js"
 import type { ClientSecrets } from "./ClientSecrets.js"
@@ -38,7 +39,7 @@ import * as WireRequest from "./WireRequest.js"
  * @category models
  */
 export interface Wire {
-  readonly fetch: FetchFunction
+  readonly roundTripper: RoundTripper
   readonly discovery: Discovery
   readonly clientIds: ClientIds
   readonly clientSecrets: ClientSecrets
@@ -60,14 +61,15 @@ const PAUSE = 1_000
  * @category combinators
  */
 export const send = (
-  { fetch, timeout }: Wire,
+  { roundTripper, timeout }: Wire,
   tenant: TenantId,
   request: WireRequest.WireRequest
 ): Effect.Effect<Exchange.Exchange, ProviderTimeout> =>
-  Effect.timeoutFail(Exchange.send(fetch, request), {
-    duration: timeout,
-    onTimeout: () => new ProviderTimeout({ tenant, reason: "NoAnswer", waited: Duration.toMillis(timeout) })
-  })
+  Effect.filterOrFail(
+    Exchange.send(roundTripper, request, timeout),
+    ({ _tag }) => _tag !== "Silent",
+    () => new ProviderTimeout({ tenant, reason: "NoAnswer", waited: Duration.toMillis(timeout) })
+  )
 
 /**
  * Reads an answer's members in the spelling of RFC 6749; anything but an object has none.
@@ -76,12 +78,11 @@ export const send = (
  * @category getters
  */
 export const membersOf = (vendor: OAuthVendor.OAuthVendor, answer: Exchange.WireAnswer): JsonObject.JsonObject =>
-  Spelling.fromWire(vendor.spelling, Option.getOrElse(JsonObject.parse(Redacted.value(answer.body)), () => ({})))
+  Spelling.fromWire(vendor.spelling, Option.getOrElse(AnswerMembers.read(answer), () => ({})))
 
 /** What was sent is spent, or was refused; nobody repeats it unasked. */
 const failure = (
   tenant: TenantId,
-  exchange: Exchange.Exchange,
   answer: Exclude<RedeemAnswer, { readonly _tag: "Granted" }>
 ): LoginError => {
   const { detail } = answer
@@ -99,9 +100,15 @@ const failure = (
         detail
       })
     case "NeverSent":
-      return new ProviderUnavailable({ tenant, reason: "Transport", retryAfter: PAUSE, detail })
+      return new ProviderUnavailable({
+        tenant,
+        reason: "Transport",
+        retryAfter: PAUSE,
+        detail,
+        remedy: answer.remedy
+      })
     case "Unknown":
-      return exchange._tag === "Answered" && exchange.answer.end === "Whole"
+      return answer.answered === true
         ? new ProviderRejected({ tenant, reason: "Protocol", detail })
         : new ProviderUnavailable({ tenant, reason: "Transport", retryAfter: PAUSE, detail })
   }
@@ -120,7 +127,7 @@ export const read = (
 ): Effect.Effect<TokenGrant, LoginError> =>
   Effect.flatMap(Clock.currentTimeMillis, (now) => {
     const answer = AnswerDecoder.decode(exchange, { vendor, now, sent })
-    return answer._tag === "Granted" ? Effect.succeed(answer.grant) : Effect.fail(failure(tenant, exchange, answer))
+    return answer._tag === "Granted" ? Effect.succeed(answer.grant) : Effect.fail(failure(tenant, answer))
   })
 
 /**
@@ -197,20 +204,19 @@ const renewed = (
     })
     const prepared = yield* Effect.option(endpoint.prepare(tenant, own))
     if (Option.isNone(prepared)) return own
-    const answer = yield* Effect.timeoutOption(prepared.value.redeem(timeout), timeout)
-    if (Option.isNone(answer)) return own
-    switch (answer.value._tag) {
+    const answer = yield* prepared.value.redeem(timeout)
+    switch (answer._tag) {
       case "Granted":
         return Credential.make({
           ...own,
-          accessToken: Option.some(answer.value.grant.accessToken),
-          expiresAt: answer.value.grant.expiresAt,
+          accessToken: Option.some(answer.grant.accessToken),
+          expiresAt: answer.grant.expiresAt,
           obtainedAt: Option.some(Math.floor((yield* Clock.currentTimeMillis) / 1_000))
         })
       case "Rejected":
-        return yield* new ProviderRejected({ tenant, reason: answer.value.reason, detail: answer.value.detail })
+        return yield* new ProviderRejected({ tenant, reason: answer.reason, detail: answer.detail })
       case "Terminal":
-        return yield* new ProviderRejected({ tenant, reason: "Entitlement", detail: answer.value.detail })
+        return yield* new ProviderRejected({ tenant, reason: "Entitlement", detail: answer.detail })
       default:
         return own
     }

@@ -22,13 +22,13 @@ import * as Option from "effect/Option"
 import * as ClientIds from "./ClientIds.js"
 import * as ClientSecrets from "./ClientSecrets.js"
 import * as Discovery from "./Discovery.js"
-import { Fetch } from "./Fetch.js"
 import type { LoginRequest } from "./Login.js"
 import type { LoginError } from "./LoginError.js"
 import { LoginUnavailable } from "./LoginError.js"
 import type { Wire } from "./LoginGrant.js"
 import * as LoginTarget from "./LoginTarget.js"
 import type { LoginMethod, OAuthVendor } from "./OAuthVendor.js"
+import { RoundTripper } from "./RoundTripper.js"
 import { VendorSettings } from "./VendorSettings.js"
 
 /**
@@ -89,7 +89,7 @@ const termsNotAccepted = (tenant: TenantId, { terms }: OAuthVendor) =>
 export const make: Effect.Effect<
   LoginStart,
   never,
-  | Fetch
+  | RoundTripper
   | VendorSettings
   | CredentialStore
   | ClientRegistrations
@@ -98,7 +98,7 @@ export const make: Effect.Effect<
   | Host.Host
   | TokenEndpoint
 > = Effect.gen(function*() {
-  const network = yield* Fetch
+  const network = yield* RoundTripper
   const settings = yield* VendorSettings
   const store = yield* CredentialStore
   const registrations = yield* ClientRegistrations
@@ -113,7 +113,14 @@ export const make: Effect.Effect<
   const wire: LoginStart["wire"] = (tenant) =>
     Effect.mapBoth(network.load, {
       onFailure: ({ detail }) => new ProviderUnavailable({ tenant, reason: "Transport", retryAfter: 1_000, detail }),
-      onSuccess: (fetch) => ({ fetch, discovery, clientIds, clientSecrets, endpoint, timeout: policy.providerTimeout })
+      onSuccess: (roundTripper) => ({
+        roundTripper,
+        discovery,
+        clientIds,
+        clientSecrets,
+        endpoint,
+        timeout: policy.providerTimeout
+      })
     })
 
   /** What the locked read will decide on, as far as a look without a lock tells. */

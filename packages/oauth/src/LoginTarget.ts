@@ -6,8 +6,8 @@
  */
 import { Credential } from "@lockstep/core/Credential"
 import type { CredentialStoreError, ProviderRejected, ProviderUnavailable } from "@lockstep/core/Errors"
-import type { FetchFunction } from "@lockstep/core/FetchFunction"
 import type { PendingLogin } from "@lockstep/core/PendingLogins"
+import type { RoundTripper } from "@lockstep/core/RoundTrip"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as OAuth from "oauth4webapi"
@@ -26,7 +26,7 @@ import * as OAuthVendor from "./OAuthVendor.js"
  */
 export interface LoginTarget {
   readonly request: LoginRequest
-  readonly fetch: FetchFunction
+  readonly roundTripper: RoundTripper
   readonly issuer: Option.Option<string>
   readonly endpoints: OAuthVendor.Endpoints
   readonly metadata: Option.Option<OAuth.AuthorizationServer>
@@ -42,7 +42,7 @@ export interface LoginTarget {
  * @category models
  */
 export interface Sources extends LoginClient.Sources {
-  readonly fetch: FetchFunction
+  readonly roundTripper: RoundTripper
   readonly discovery: Discovery
 }
 
@@ -178,7 +178,7 @@ export const resolve = (
         Option.isNone(known[need])
       )
       ? yield* Effect.asSome(sources.discovery.metadata({
-        fetch: sources.fetch,
+        roundTripper: sources.roundTripper,
         tenant,
         issuer: named.value,
         isExact: vendor.strict
@@ -193,7 +193,14 @@ export const resolve = (
       yield* checkAddress(request, address.value, `the ${NAMES[need]}`)
     }
     const issuer = Option.orElse(Option.map(metadata, (found) => found.issuer), () => named)
-    const target = { request, fetch: sources.fetch, issuer, endpoints, metadata, scope: scopeOf(request, metadata) }
+    const target = {
+      request,
+      roundTripper: sources.roundTripper,
+      issuer,
+      endpoints,
+      metadata,
+      scope: scopeOf(request, metadata)
+    }
     if (method === "key") return { ...target, client: Option.none() }
     if (method !== "device") yield* checkPkce(request, metadata)
     return { ...target, client: yield* LoginClient.resolve(request, sources, { issuer, endpoints, metadata }) }

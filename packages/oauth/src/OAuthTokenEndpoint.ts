@@ -7,7 +7,7 @@
 import * as ClientRegistrations from "@lockstep/core/ClientRegistrations"
 import type { Credential } from "@lockstep/core/Credential"
 import { ProviderRejected, ProviderUnavailable } from "@lockstep/core/Errors"
-import type { FetchFunction } from "@lockstep/core/FetchFunction"
+import type * as RoundTrip from "@lockstep/core/RoundTrip"
 import type { TenantId } from "@lockstep/core/TenantId"
 import { RedeemAnswer, RevokeAnswer, TokenEndpoint } from "@lockstep/core/TokenEndpoint"
 import type { PreparedRedemption, RefreshTraits } from "@lockstep/core/TokenEndpoint"
@@ -17,16 +17,15 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as OAuth from "oauth4webapi"
 import * as AnswerDecoder from "./AnswerDecoder.js"
 import * as AuthorizationServer from "./AuthorizationServer.js"
 import * as ClientIds from "./ClientIds.js"
 import * as ClientSecrets from "./ClientSecrets.js"
 import * as Discovery from "./Discovery.js"
 import * as Exchange from "./Exchange.js"
-import { Fetch } from "./Fetch.js"
 import type { OAuthVendor, Renewal } from "./OAuthVendor.js"
 import * as Revocation from "./Revocation.js"
+import { RoundTripper } from "./RoundTripper.js"
 import * as VendorRegistry from "./VendorRegistry.js"
 import * as VendorSettings from "./VendorSettings.js"
 import * as WireRequest from "./WireRequest.js"
@@ -49,37 +48,37 @@ type Build = (
   subject: AuthorizationServer.Subject,
   server: AuthorizationServer.AuthorizationServer,
   refreshToken: Redacted.Redacted
-) => Effect.Effect<WireRequest.WireRequest, ProviderRejected>
+) => WireRequest.WireRequest
 
-const grantRequest: Build = ({ credential, tenant, vendor }, { client, clientAuth, insecure, server }, refreshToken) =>
-  WireRequest.capture((customFetch) =>
-    OAuth.refreshTokenGrantRequest(server, client, clientAuth, Redacted.value(refreshToken), {
-      additionalParameters: {
+const grantRequest: Build = ({ credential, vendor }, { client, clientAuth, server }, refreshToken) =>
+  WireRequest.encode(
+    WireRequest.form({
+      url: server.token_endpoint!,
+      parameters: {
         ...vendor.refreshParameters,
-        ...Option.match(credential.resource, { onNone: () => ({}), onSome: (resource) => ({ resource }) })
+        ...Option.match(credential.resource, { onNone: () => ({}), onSome: (resource) => ({ resource }) }),
+        refresh_token: Redacted.value(refreshToken),
+        grant_type: "refresh_token"
       },
-      headers: { ...vendor.headers },
-      [OAuth.customFetch]: customFetch,
-      [OAuth.allowInsecureRequests]: insecure
-    })
-  ).pipe(
-    Effect.mapBoth({
-      onFailure: ({ detail }) => rejected(tenant, detail),
-      onSuccess: (request) => WireRequest.encode(request, vendor.refreshEncoding, vendor.spelling)
-    })
+      headers: vendor.headers,
+      client,
+      clientAuth
+    }),
+    vendor.refreshEncoding,
+    vendor.spelling
   )
 
-const bearerRequest: Build = ({ tenant, vendor }, { insecure, server }, refreshToken) =>
-  WireRequest.capture((customFetch) =>
-    OAuth.protectedResourceRequest(
-      Redacted.value(refreshToken),
-      "GET",
-      new URL(server.token_endpoint!),
-      new Headers({ accept: "application/json", ...vendor.headers }),
-      null,
-      { [OAuth.customFetch]: customFetch, [OAuth.allowInsecureRequests]: insecure }
-    )
-  ).pipe(Effect.mapError(({ detail }) => rejected(tenant, detail)))
+const bearerRequest: Build = ({ vendor }, { server }, refreshToken) =>
+  new WireRequest.WireRequest({
+    url: server.token_endpoint!,
+    method: "GET",
+    headers: Redacted.make({
+      accept: "application/json",
+      ...vendor.headers,
+      authorization: `Bearer ${Redacted.value(refreshToken)}`
+    }),
+    body: Redacted.make(undefined)
+  })
 
 const BUILDERS: Readonly<Record<Exclude<Renewal, "never">, Build>> = { grant: grantRequest, bearer: bearerRequest }
 
@@ -87,18 +86,21 @@ const prepareRedemption = (
   subject: AuthorizationServer.Subject
 ): Effect.Effect<PreparedRedemption, ProviderUnavailable | ProviderRejected> =>
   Effect.gen(function*() {
-    const { credential, fetch, tenant, vendor } = subject
+    const { credential, roundTripper, tenant, vendor } = subject
     const { accessToken, idToken, refreshToken } = credential
     if (vendor.renewal === "never") return yield* rejected(tenant, "this vendor's logins are not renewed")
     if (Option.isNone(refreshToken)) return yield* rejected(tenant, "there is no refresh token to send")
     const server = yield* AuthorizationServer.resolve(subject, "token_endpoint")
     if (Option.isNone(server)) return yield* rejected(tenant, "no token endpoint is known")
-    const request = yield* BUILDERS[vendor.renewal](subject, server.value, refreshToken.value)
+    const request = BUILDERS[vendor.renewal](subject, server.value, refreshToken.value)
     const sent = [refreshToken, accessToken, idToken, server.value.clientSecret].flatMap(Option.toArray)
     return {
-      redeem: () =>
-        Effect.flatMap(Exchange.send(fetch, request), (exchange) =>
-          Effect.map(Clock.currentTimeMillis, (now) => AnswerDecoder.decode(exchange, { vendor, now, sent })))
+      redeem: (limit) =>
+        Effect.flatMap(
+          Exchange.send(roundTripper, request, limit),
+          (exchange) =>
+            Effect.map(Clock.currentTimeMillis, (now) => AnswerDecoder.decode(exchange, { vendor, now, sent }))
+        )
     }
   })
 
@@ -109,7 +111,7 @@ const prepareRedemption = (
  * @category models
  */
 export type Requirements =
-  | Fetch
+  | RoundTripper
   | VendorRegistry.VendorRegistry
   | VendorSettings.VendorSettings
   | ClientRegistrations.ClientRegistrations
@@ -147,18 +149,18 @@ export const make: Effect.Effect<
   Requirements
 > = Effect.gen(
   function*() {
-    const network = yield* Fetch
+    const network = yield* RoundTripper
     const vendors = yield* VendorRegistry.VendorRegistry
     const registrations = yield* ClientRegistrations.ClientRegistrations
     const discovery = yield* Discovery.make
     const clientIds = yield* ClientIds.make
     const clientSecrets = yield* ClientSecrets.make
 
-    const subject = (tenant: TenantId, credential: Credential, fetch: FetchFunction) => ({
+    const subject = (tenant: TenantId, credential: Credential, roundTripper: RoundTrip.RoundTripper) => ({
       tenant,
       credential,
       vendor: vendors.of(credential),
-      fetch,
+      roundTripper,
       discovery,
       clientIds,
       clientSecrets
@@ -172,15 +174,15 @@ export const make: Effect.Effect<
             network.load,
             ({ detail }) => new ProviderUnavailable({ tenant, reason: "Transport", retryAfter: 1_000, detail })
           ),
-          (fetch) =>
-            Effect.map(prepareRedemption(subject(tenant, credential, fetch)), ({ redeem }) => ({
+          (roundTripper) =>
+            Effect.map(prepareRedemption(subject(tenant, credential, roundTripper)), ({ redeem }) => ({
               redeem: (limit) => Effect.flatMap(redeem(limit), ofRegistered(registrations, credential))
             }))
         ),
       revoke: (tenant, credential) =>
         Effect.matchEffect(network.load, {
           onFailure: ({ detail }) => Effect.succeed(RevokeAnswer.Failed({ detail })),
-          onSuccess: (fetch) => Revocation.revoke(subject(tenant, credential, fetch))
+          onSuccess: (roundTripper) => Revocation.revoke(subject(tenant, credential, roundTripper))
         })
     })
   }
@@ -204,7 +206,7 @@ export const layer: Layer.Layer<
  * @since 0.1.0
  * @category layers
  */
-export const layerBuiltIn: Layer.Layer<TokenEndpoint, never, Fetch> = Layer.provide(layer, [
+export const layerBuiltIn: Layer.Layer<TokenEndpoint, never, RoundTripper> = Layer.provide(layer, [
   VendorRegistry.layerBuiltIn,
   VendorSettings.layerMemory,
   ClientRegistrations.layerMemory

@@ -4,14 +4,14 @@
  * @since 0.1.0
  */
 import { RevokeAnswer } from "@lockstep/core/TokenEndpoint"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as OAuth from "oauth4webapi"
 import * as AnswerDecoder from "./AnswerDecoder.js"
+import * as AnswerMembers from "./AnswerMembers.js"
 import * as AuthorizationServer from "./AuthorizationServer.js"
 import * as Exchange from "./Exchange.js"
-import * as JsonObject from "./JsonObject.js"
 import * as OAuthError from "./OAuthError.js"
 import type { RevocationStyle } from "./OAuthVendor.js"
 import * as WireRequest from "./WireRequest.js"
@@ -23,11 +23,8 @@ interface Target {
   readonly token: Redacted.Redacted
 }
 
-const withoutClientId = (request: WireRequest.WireRequest): WireRequest.WireRequest => {
-  const body = new URLSearchParams(Redacted.value(request.body))
-  body.delete("client_id")
-  return new WireRequest.WireRequest({ ...request, body: Redacted.make(body.toString()) })
-}
+/** How long one answer is waited for. Who asks for a revocation has a bound of its own, for all of it. */
+const TIMEOUT = Duration.seconds(10)
 
 /** What went wrong, if anything did. */
 const revokeOne = (
@@ -38,32 +35,26 @@ const revokeOne = (
 ): Effect.Effect<Option.Option<string>> =>
   Effect.gen(function*() {
     const namesClient = style.clientIdWith.includes(kind)
-    const clientAuth = namesClient ? server.clientAuth : OAuth.None()
-    const built = yield* WireRequest.capture((customFetch) =>
-      OAuth.revocationRequest(server.server, server.client, clientAuth, Redacted.value(token), {
-        additionalParameters: { token_type_hint: kind },
-        headers: { ...subject.vendor.headers },
-        [OAuth.customFetch]: customFetch,
-        [OAuth.allowInsecureRequests]: server.insecure
-      })
-    )
-    const request = WireRequest.encode(
-      namesClient ? built : withoutClientId(built),
-      style.encoding,
-      subject.vendor.spelling
-    )
-    const exchange = yield* Exchange.send(subject.fetch, request)
+    const built = WireRequest.form({
+      url: server.server.revocation_endpoint!,
+      parameters: { token_type_hint: kind, token: Redacted.value(token) },
+      headers: subject.vendor.headers,
+      client: server.client,
+      clientAuth: namesClient ? server.clientAuth : () => undefined
+    })
+    const request = WireRequest.encode(built, style.encoding, subject.vendor.spelling)
+    const exchange = yield* Exchange.send(subject.roundTripper, request, TIMEOUT)
     if (exchange._tag !== "Answered") return Option.some(exchange.detail)
     const { answer } = exchange
     if (answer.status >= 200 && answer.status <= 299) return Option.none()
-    const codes = Option.toArray(JsonObject.parse(Redacted.value(answer.body))).flatMap(OAuthError.codes)
+    const codes = Option.toArray(AnswerMembers.read(answer)).flatMap(OAuthError.codes)
     // RFC 7009, section 2.2: a token that is invalid already is what was asked for. Google calls it an error, which an
     // access token runs into as soon as its refresh token is revoked.
     if (codes.includes("invalid_token")) return Option.none()
     // RFC 7009, section 2.2.1: a server need not revoke access tokens; they end by themselves.
     if (kind === "access_token" && codes.includes("unsupported_token_type")) return Option.none()
     return Option.some(AnswerDecoder.describe(answer, [token, ...Option.toArray(server.clientSecret)]))
-  }).pipe(Effect.catchAll(({ detail }) => Effect.succeedSome(detail)))
+  })
 
 /**
  * Asks the server to revoke both tokens, the refresh token first, since that ends what could make new ones. Never fails.

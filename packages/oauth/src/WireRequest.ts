@@ -1,13 +1,14 @@
 /**
- * A request that is ready to be sent. oauth4webapi builds it, since client authentication and form encoding have more
- * corners than lines; sending it, and reading what comes back, is ours: a strict reader throws away a rotated token in
- * an answer that it dislikes.
+ * A request that is ready to be sent. Those of a login are built by oauth4webapi, those of a refresh by a few lines: loading
+ * it, and the global `Headers` and `Response` that it touches, would cost a command more than everything else that it does.
+ * Sending, and reading what comes back, is ours: a strict reader throws away a rotated token in an answer that it dislikes.
  *
  * @since 0.1.0
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import type { ClientAuth } from "./ClientAuth.js"
 import type { BodyEncoding } from "./OAuthVendor.js"
 import * as Spelling from "./Spelling.js"
 
@@ -75,6 +76,38 @@ export const capture = (
     }),
     (taken) => taken === undefined ? new RequestNotBuilt({ detail: "invalid request" }) : Effect.succeed(taken)
   )
+
+/**
+ * Makes the form of RFC 6749 (appendix B) with a client's proof. The address is one that was checked.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const form = (options: {
+  readonly url: string
+  readonly parameters: Readonly<Record<string, string>>
+  readonly headers: Readonly<Record<string, string>>
+  readonly client: { readonly client_id: string }
+  readonly clientAuth: ClientAuth
+}): WireRequest => {
+  const headers: Record<string, string> = {
+    ...options.headers,
+    "accept": "application/json",
+    "content-type": "application/x-www-form-urlencoded;charset=UTF-8"
+  }
+  const body = new URLSearchParams(options.parameters)
+  options.clientAuth(undefined, options.client, body, {
+    set: (name, value) => {
+      headers[name] = value
+    }
+  })
+  return new WireRequest({
+    url: options.url,
+    method: "POST",
+    headers: Redacted.make(headers),
+    body: Redacted.make(body.toString())
+  })
+}
 
 /**
  * Writes the parameters as the vendor wants them. The spelling is that of JSON; a form is RFC 6749's.

@@ -47,6 +47,7 @@ const verdict = (decoded: RedeemAnswer): string => {
 
 describe("a grant", () => {
   const tokens = { access_token: AT, refresh_token: RT, token_type: "Bearer", expires_in: 3600 }
+  const FORM = String(new URLSearchParams({ access_token: AT, refresh_token: RT, expires_in: "3600" }))
 
   it.each(
     [
@@ -61,7 +62,15 @@ describe("a grant", () => {
       ],
       ["beside an error member", answer(200, { ...tokens, error: "none" })],
       ["beside members of wrong types", answer(200, { ...tokens, token_type: 7, scope: { a: 1 }, id_token: [] })],
-      ["whose connection was cut behind the last brace", answer(200, tokens, { end: "Cut" })]
+      ["whose connection was cut behind the last brace", answer(200, tokens, { end: "Cut" })],
+      ["whose connection did not end", answer(200, tokens, { end: "Open" })],
+      ...["text/plain", "text/html; charset=utf-8", "", "application/octet-stream", "application/json"].map((
+        contentType
+      ) => [`as a form labelled "${contentType}"`, answer(200, FORM, { contentType })] as const),
+      ["as a form whose connection did not end", answer(200, FORM, { contentType: "text/plain", end: "Open" })],
+      ["as a form with a line end behind it", answer(200, `${FORM}\r\n`, { contentType: "" })],
+      ["as JSON labelled as a form", answer(200, tokens, { contentType: "application/x-www-form-urlencoded" })],
+      ["as JSON between blank lines", answer(200, `\r\n ${JSON.stringify(tokens)}\n\n`, { contentType: "text/html" })]
     ] as const
   )("is taken %s", (_, exchange) => {
     const grant = granted(exchange)
@@ -195,6 +204,17 @@ const table: ReadonlyArray<[string, Exchange, string, OAuthVendor.OAuthVendor?]>
     answer(200, `access_token=${AT.slice(0, 20)}`, { contentType: "application/x-www-form-urlencoded", end: "Cut" }),
     "Unknown"
   ],
+  ["200 with a page that speaks of tokens", answer(200, `<p>access_token=${AT}</p>`, html), "Unknown"],
+  ["200 with a sentence", answer(200, `your access_token=${AT} is here`, { contentType: "text/plain" }), "Unknown"],
+  ["200 as a form without a token", answer(200, "a=b", { contentType: "text/plain" }), "Unknown"],
+  [
+    "200 as an error in a form",
+    answer(200, "error=invalid_grant", { contentType: "text/plain" }),
+    "Terminal InvalidGrant"
+  ],
+  ["400 as an error in a form", answer(400, "error=invalid_grant", { contentType: "" }), "Terminal InvalidGrant"],
+  ["400 that did not end", answer(400, "{\"error\":\"inv", { end: "Open" }), "Unknown"],
+  ["silence", Exchange.Silent({ detail: "no answer in time" }), "Unknown"],
   ["200 too long to read", answer(200, "{", { end: "TooLarge" }), "Unknown"],
   ["204", answer(204, ""), "Unknown"],
   ["400 cut short", answer(400, "{\"error\":\"inv", { end: "Cut" }), "Unknown"],
@@ -225,6 +245,23 @@ const table: ReadonlyArray<[string, Exchange, string, OAuthVendor.OAuthVendor?]>
     OAuthVendor.make({ id: "x", errors: new Map([["invalid_client", "RegistrationExpired"]]) })
   ]
 ]
+
+describe("an unknown outcome", () => {
+  it.each(
+    [
+      ["a page", answer(200, page, html), true],
+      ["nothing", answer(204, ""), true],
+      ["what is too long", answer(200, "{", { end: "TooLarge" }), true],
+      ["half of an answer", answer(200, "{", { end: "Cut" }), false],
+      ["half of an answer that may go on", answer(200, "{", { end: "Open" }), false],
+      ["a lost answer", Exchange.Lost({ detail: "reset" }), false],
+      ["silence", Exchange.Silent({ detail: "no answer in time" }), false]
+    ] as const
+  )("says of %s whether it was an answer", (_, exchange, answered) => {
+    const decoded = decode(exchange)
+    assert.strictEqual(decoded._tag === "Unknown" && decoded.answered === true, answered)
+  })
+})
 
 describe("an answer", () => {
   it.each(table)("%s", (_, exchange, expected, vendor) => {

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
 import * as Discovery from "@lockstep/oauth/Discovery"
-import { Fetch } from "@lockstep/oauth/Fetch"
+import { RoundTripper } from "@lockstep/oauth/RoundTripper"
 import * as ScriptedServer from "@lockstep/testkit/servers/ScriptedServer"
 import * as Behaviour from "@lockstep/testkit/servers/ServerBehaviour"
 import * as Deferred from "effect/Deferred"
@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
-import { credential, layer, layerFetch, redeem, tenant, verdict } from "./network.js"
+import { credential, layer, layerNetwork, redeem, tenant, verdict } from "./network.js"
 
 type Metadata = NonNullable<ScriptedServer.ScriptedServerOptions["metadata"]>
 
@@ -21,10 +21,10 @@ const absent = Behaviour.json(404, { error: "not_found" })
 const discover = (metadata: Metadata, path = "") =>
   Effect.gen(function*() {
     const server = yield* ScriptedServer.make({ metadata })
-    const network = yield* Fetch
+    const network = yield* RoundTripper
     const discovery = yield* Discovery.make
-    const ask = Effect.flatMap(Effect.orDie(network.load), (fetch) =>
-      discovery.metadata({ fetch, tenant, issuer: `${server.url}${path}` }))
+    const ask = Effect.flatMap(Effect.orDie(network.load), (roundTripper) =>
+      discovery.metadata({ roundTripper, tenant, issuer: `${server.url}${path}` }))
     return { server, ask }
   })
 
@@ -40,7 +40,7 @@ describe("discovery", () => {
       yield* TestClock.adjust("61 minutes")
       yield* ask
       deepStrictEqual(pathsOf(server), [OAUTH, OAUTH])
-    }).pipe(Effect.provide(layerFetch)))
+    }).pipe(Effect.provide(layerNetwork)))
 
   it.scoped("then asks as OpenID Connect says", () =>
     Effect.gen(function*() {
@@ -49,7 +49,7 @@ describe("discovery", () => {
       )
       assert.strictEqual((yield* ask).token_endpoint, server.tokenEndpoint)
       deepStrictEqual(pathsOf(server), [OAUTH, OIDC])
-    }).pipe(Effect.provide(layerFetch)))
+    }).pipe(Effect.provide(layerNetwork)))
 
   it.scoped("puts the path of an issuer where each standard wants it", () =>
     Effect.gen(function*() {
@@ -59,7 +59,7 @@ describe("discovery", () => {
           : absent, "/a/b")
       yield* ask
       deepStrictEqual(pathsOf(server), [`${OAUTH}/a/b`, `${OIDC}/a/b`, `/a/b${OIDC}`])
-    }).pipe(Effect.provide(layerFetch)))
+    }).pipe(Effect.provide(layerNetwork)))
 
   it.scoped("takes the document of OpenID Connect from where RFC 8414 puts its own", () =>
     Effect.gen(function*() {
@@ -69,27 +69,27 @@ describe("discovery", () => {
           : absent, "/a/b")
       yield* ask
       deepStrictEqual(pathsOf(server), [`${OAUTH}/a/b`, `${OIDC}/a/b`])
-    }).pipe(Effect.provide(layerFetch)))
+    }).pipe(Effect.provide(layerNetwork)))
 
   it.scoped("takes a slash at the end for the same issuer only where nobody asked for the very one", () =>
     Effect.gen(function*() {
       const server = yield* ScriptedServer.make()
-      const network = yield* Fetch
+      const network = yield* RoundTripper
       const discovery = yield* Discovery.make
-      const fetch = yield* Effect.orDie(network.load)
-      const ask = (issuer: string, isExact: boolean) => discovery.metadata({ fetch, tenant, issuer, isExact })
+      const roundTripper = yield* Effect.orDie(network.load)
+      const ask = (issuer: string, isExact: boolean) => discovery.metadata({ roundTripper, tenant, issuer, isExact })
       yield* ask(server.url, true)
       yield* ask(`${server.url}/`, false)
       // Also where the document is known already.
       for (const other of [Discovery.make, Effect.succeed(discovery)]) {
         const { metadata } = yield* other
-        const error = yield* Effect.flip(metadata({ fetch, tenant, issuer: `${server.url}/`, isExact: true }))
+        const error = yield* Effect.flip(metadata({ roundTripper, tenant, issuer: `${server.url}/`, isExact: true }))
         assert.strictEqual(
           error.detail,
           "the discovery document names another issuer: they differ in the slash at the end"
         )
       }
-    }).pipe(Effect.provide(layerFetch)))
+    }).pipe(Effect.provide(layerNetwork)))
 
   it.scoped("passes over a page, and believes a document that is mislabelled", () =>
     Effect.gen(function*() {
@@ -99,7 +99,7 @@ describe("discovery", () => {
           : { ...Behaviour.json(200, document), headers: { "content-type": "text/plain" } }
       )
       assert.strictEqual((yield* ask).token_endpoint, server.tokenEndpoint)
-    }).pipe(Effect.provide(layerFetch)))
+    }).pipe(Effect.provide(layerNetwork)))
 
   const failures: ReadonlyArray<[string, Metadata, string]> = [
     [
@@ -127,14 +127,14 @@ describe("discovery", () => {
       const { ask } = yield* discover(metadata)
       const error = yield* Effect.flip(ask)
       assert.strictEqual(`${error._tag} ${error.reason} ${error.detail}`, expected)
-    }).pipe(Effect.scoped, Effect.provide(layerFetch)))
+    }).pipe(Effect.scoped, Effect.provide(layerNetwork)))
 
   it.scoped("passes on how long a server wants to be left alone", () =>
     Effect.gen(function*() {
       const { ask } = yield* discover(() => Behaviour.json(429, {}, { "retry-after": "9" }))
       const error = yield* Effect.flip(ask)
       assert.strictEqual(error._tag === "ProviderUnavailable" && error.retryAfter, 9_000)
-    }).pipe(Effect.provide(layerFetch)))
+    }).pipe(Effect.provide(layerNetwork)))
 
   it.scoped("gives up on a server that stays silent", () =>
     Effect.gen(function*() {
@@ -149,7 +149,7 @@ describe("discovery", () => {
       const error = yield* Fiber.join(asking)
       assert.strictEqual(error._tag, "ProviderUnavailable")
       assert.strictEqual(error.detail, "discovery was not answered in time")
-    }).pipe(Effect.provide(layerFetch)))
+    }).pipe(Effect.provide(layerNetwork)))
 
   it.scoped("that failed is tried again", () =>
     Effect.gen(function*() {
@@ -157,7 +157,7 @@ describe("discovery", () => {
       const { ask } = yield* discover((_, document) => Behaviour.json(++calls > 1 ? 200 : 503, document))
       yield* Effect.flip(ask)
       yield* ask
-    }).pipe(Effect.provide(layerFetch)))
+    }).pipe(Effect.provide(layerNetwork)))
 })
 
 describe("a record without a token endpoint", () => {

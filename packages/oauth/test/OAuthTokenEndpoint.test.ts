@@ -1,21 +1,23 @@
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
 import * as ClientRegistrations from "@lockstep/core/ClientRegistrations"
-import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
-import type { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
+import { RedeemAnswer, TokenEndpoint } from "@lockstep/core/TokenEndpoint"
 import { BODY_LIMIT } from "@lockstep/oauth/Exchange"
 import * as Fetch from "@lockstep/oauth/Fetch"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
 import * as OAuthVendor from "@lockstep/oauth/OAuthVendor"
+import { RoundTripper } from "@lockstep/oauth/RoundTripper"
 import * as VendorRegistry from "@lockstep/oauth/VendorRegistry"
 import { codex } from "@lockstep/oauth/vendors/Codex"
 import * as VendorSettings from "@lockstep/oauth/VendorSettings"
 import * as FakeToken from "@lockstep/testkit/FakeToken"
 import * as LoopbackProxy from "@lockstep/testkit/servers/LoopbackProxy"
+import * as RawServer from "@lockstep/testkit/servers/RawServer"
 import * as ScriptedServer from "@lockstep/testkit/servers/ScriptedServer"
 import * as SelfSignedCertificate from "@lockstep/testkit/servers/SelfSignedCertificate"
 import * as Behaviour from "@lockstep/testkit/servers/ServerBehaviour"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -27,7 +29,7 @@ import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import * as Net from "node:net"
 import { inspect } from "node:util"
-import { credential, layer, redeem, tenant, verdict } from "./network.js"
+import { credential, layer, limit, redeem, tenant, verdict } from "./network.js"
 
 const granted = (answer: RedeemAnswer) =>
   answer._tag === "Granted" ? answer.grant : assert.fail(`${answer._tag}: ${answer.detail}`)
@@ -140,8 +142,8 @@ describe("a request", () => {
       yield* server.script(Behaviour.dropped)
       const endpoint = yield* TokenEndpoint
       const prepared = yield* endpoint.prepare(tenant, credential(server, server.issue()))
-      assert.strictEqual(verdict(yield* prepared.redeem), "Unknown")
-      assert.strictEqual(verdict(yield* prepared.redeem), "Granted")
+      assert.strictEqual(verdict(yield* prepared.redeem(limit)), "Unknown")
+      assert.strictEqual(verdict(yield* prepared.redeem(limit)), "Granted")
       assert.strictEqual(new Set(server.requests.map(({ connection }) => connection)).size, 2)
     }).pipe(Effect.provide(layer)))
 
@@ -269,6 +271,61 @@ describe("an answer over the wire", () => {
     }).pipe(Effect.provide(layer)))
 })
 
+describe("an answer whose connection does not end", () => {
+  const tokens = JSON.stringify({ access_token: FakeToken.make("at"), refresh_token: FakeToken.make("rt") })
+  const piece = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`
+  const form = new URLSearchParams(JSON.parse(tokens) as Record<string, string>).toString()
+  const cases: ReadonlyArray<[string, string, "Granted" | "Unknown"]> = [
+    ["in chunks without a last one", `transfer-encoding: chunked\r\n\r\n${piece(tokens)}`, "Granted"],
+    ["without a length", `\r\n${tokens}`, "Granted"],
+    ["at its length", `content-length: ${tokens.length}\r\n\r\n${tokens}`, "Granted"],
+    ["as a form without a length", `content-type: text/plain\r\n\r\n${form}`, "Granted"],
+    ["inside the tokens", `\r\n${tokens.slice(0, -5)}`, "Unknown"],
+    ["as a form short of its length", `content-length: ${form.length + 9}\r\n\r\n${form}`, "Unknown"]
+  ]
+  it.live.each(cases)("%s, counts for what was read of it", ([, rest, expected]) =>
+    Effect.gen(function*() {
+      const server = yield* RawServer.make(
+        RawServer.answering((socket) => void socket.write(`HTTP/1.1 200 OK\r\n${rest}`))
+      )
+      const endpoint = yield* TokenEndpoint
+      const issued = { accessToken: FakeToken.make("at"), refreshToken: FakeToken.make("rt") }
+      const prepared = yield* endpoint.prepare(
+        tenant,
+        credential({ tokenEndpoint: `http://127.0.0.1:${server.port}/token` }, issued)
+      )
+      assert.strictEqual(verdict(yield* prepared.redeem(Duration.seconds(2))), expected)
+      assert.lengthOf(server.received, 1)
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+})
+
+describe("through a fetch, an answer", () => {
+  it.scopedLive("whose connection does not end counts for what was read of it, and silence for none", () =>
+    Effect.gen(function*() {
+      const tokens = JSON.stringify({ access_token: FakeToken.make("at"), refresh_token: FakeToken.make("rt") })
+      const server = yield* RawServer.make(
+        RawServer.answering((socket, request) => {
+          if (request.startsWith("POST /token")) void socket.write(`HTTP/1.1 200 OK\r\n\r\n${tokens}`)
+        })
+      )
+      const endpoint = yield* TokenEndpoint
+      const at = (path: string) =>
+        Effect.flatMap(
+          endpoint.prepare(
+            tenant,
+            credential({ tokenEndpoint: `http://127.0.0.1:${server.port}${path}` }, {
+              accessToken: FakeToken.make("at"),
+              refreshToken: FakeToken.make("rt")
+            })
+          ),
+          ({ redeem }) => redeem(Duration.seconds(2))
+        )
+      assert.strictEqual(verdict(yield* at("/token")), "Granted")
+      assert.deepStrictEqual(yield* at("/silent"), RedeemAnswer.Unknown({ detail: "no answer in time" }))
+      assert.lengthOf(server.received.filter((text) => text !== ""), 2)
+    }).pipe(Effect.provide(Layer.provide(OAuthTokenEndpoint.layerBuiltIn, Fetch.layerGlobal))))
+})
+
 describe("a request that never left", () => {
   const gone = (tokenEndpoint: string) =>
     redeem(credential({ tokenEndpoint }, { accessToken: FakeToken.make("at"), refreshToken: FakeToken.make("rt") }))
@@ -331,7 +388,7 @@ describe("a request through a proxy", () => {
       deepStrictEqual(proxy.tunnels, ["as.invalid:443"])
       assert.deepInclude(yield* through(`http://127.0.0.1:${yield* closedPort}`), {
         _tag: "NeverSent",
-        detail: "no connection (ECONNREFUSED)"
+        detail: "no connection to the proxy (ECONNREFUSED)"
       })
     }).pipe(Effect.provide(layer)))
 
@@ -381,7 +438,7 @@ describe("preparing", () => {
       VendorRegistry.layerBuiltIn,
       VendorSettings.layerMemory,
       ClientRegistrations.layerMemory,
-      Layer.succeed(Fetch.Fetch, { load: Effect.fail({ detail: "not here" }) })
+      Layer.succeed(RoundTripper, { load: Effect.fail({ detail: "not here" }) })
     ])))))
 
   it.effect("knows what the transaction must know first", () =>
@@ -454,7 +511,7 @@ describe("no token", () => {
       const answers = Effect.gen(function*() {
         const prepared = yield* endpoint.prepare(tenant, record)
         seen.push(inspect(prepared, { depth: 9, showHidden: true }))
-        const answer = yield* prepared.redeem
+        const answer = yield* prepared.redeem(limit)
         yield* Effect.logInfo("answer", answer)
         const revoked = yield* endpoint.revoke(tenant, record)
         seen.push(inspect(answer, { depth: 9 }), JSON.stringify(answer), JSON.stringify(revoked))

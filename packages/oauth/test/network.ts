@@ -3,15 +3,16 @@ import * as Credential from "@lockstep/core/Credential"
 import * as TenantId from "@lockstep/core/TenantId"
 import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
 import type { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
-import * as NodeFetch from "@lockstep/node/NodeFetch"
-import * as Fetch from "@lockstep/oauth/Fetch"
+import * as NodeRoundTripper from "@lockstep/node/NodeRoundTripper"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
 import * as OAuthVendor from "@lockstep/oauth/OAuthVendor"
+import { RoundTripper } from "@lockstep/oauth/RoundTripper"
 import * as VendorRegistry from "@lockstep/oauth/VendorRegistry"
 import { codex } from "@lockstep/oauth/vendors/Codex"
 import * as VendorSettings from "@lockstep/oauth/VendorSettings"
 import type { ScriptedServer } from "@lockstep/testkit/servers/ScriptedServer"
 import type { IssuedTokens } from "@lockstep/testkit/servers/TokenFamilies"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -19,8 +20,8 @@ import * as Redacted from "effect/Redacted"
 
 export const tenant = TenantId.make("test")
 
-/** The `fetch` that the command uses, over real sockets. */
-export const layerFetch = Layer.effect(Fetch.Fetch, NodeFetch.make)
+/** What the command sends with, over real sockets. */
+export const layerNetwork = Layer.effect(RoundTripper, NodeRoundTripper.make)
 
 const vendors = [
   codex,
@@ -32,7 +33,7 @@ const vendors = [
 /** The token endpoint as the command wires it, with a few more vendors. */
 export const layer = OAuthTokenEndpoint.layer.pipe(
   Layer.provide([
-    layerFetch,
+    layerNetwork,
     VendorRegistry.layer(vendors),
     VendorSettings.layerMemory,
     ClientRegistrations.layerMemory
@@ -66,9 +67,15 @@ export const credential = (
     ...rest
   })
 
+/** The default of `redeemLimit`. */
+export const limit = Duration.seconds(15)
+
 /** Prepares and redeems. */
 export const redeem = (record: Credential.Credential) =>
-  Effect.flatMap(TokenEndpoint, (endpoint) => Effect.flatMap(endpoint.prepare(tenant, record), ({ redeem }) => redeem))
+  Effect.flatMap(
+    TokenEndpoint,
+    (endpoint) => Effect.flatMap(endpoint.prepare(tenant, record), ({ redeem }) => redeem(limit))
+  )
 
 /** Names an answer with what a table can compare. */
 export const verdict = (answer: RedeemAnswer): string =>

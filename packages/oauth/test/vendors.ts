@@ -5,9 +5,11 @@ import type { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
 import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
 import * as Fetch from "@lockstep/oauth/Fetch"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
+import type { RoundTripper } from "@lockstep/oauth/RoundTripper"
 import * as VendorRegistry from "@lockstep/oauth/VendorRegistry"
 import * as VendorSettings from "@lockstep/oauth/VendorSettings"
 import * as ConfigProvider from "effect/ConfigProvider"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -28,7 +30,7 @@ export interface Reply {
 }
 
 /** A network that answers everything with one reply and keeps what it was sent. */
-export const network = (reply: Reply): { readonly sent: Array<Sent>; readonly layer: Layer.Layer<Fetch.Fetch> } => {
+export const network = (reply: Reply): { readonly sent: Array<Sent>; readonly layer: Layer.Layer<RoundTripper> } => {
   const sent: Array<Sent> = []
   const layer = Fetch.layer(async (url, { body, headers, method }) => {
     sent.push({ method, url, headers, body: body === undefined ? "" : await new Response(body).text() })
@@ -76,7 +78,11 @@ export const record = (
 export const redeem = (credential: Credential.Credential) =>
   Effect.flatMap(
     TokenEndpoint,
-    (endpoint) => Effect.flatMap(endpoint.prepare(TenantId.make("tenant"), credential), ({ redeem }) => redeem)
+    (endpoint) =>
+      Effect.flatMap(
+        endpoint.prepare(TenantId.make("tenant"), credential),
+        ({ redeem }) => redeem(Duration.seconds(15))
+      )
   )
 
 /** Revokes. */

@@ -8,8 +8,8 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as fs from "node:fs/promises"
 import * as ImportRecord from "../ImportRecord.js"
+import * as InputFile from "../InputFile.js"
 import * as Output from "../Output.js"
 import { Stdin } from "../Stdin.js"
 import * as Style from "../Style.js"
@@ -49,13 +49,13 @@ const tooLarge = input(
 
 const readFile = (path: string) =>
   Effect.tryPromise({
-    try: () => fs.readFile(path),
+    try: () => InputFile.read(path, LIMIT),
     catch: (cause) => {
       const code = (cause as NodeJS.ErrnoException).code ?? "unreadable"
       return input(`the input file cannot be read (${code})`, "check the path and its permissions")
     }
   }).pipe(
-    Effect.flatMap((bytes) => bytes.length > LIMIT ? tooLarge : Effect.succeed(Redacted.make(bytes.toString("utf8"))))
+    Effect.flatMap((bytes) => bytes === undefined ? tooLarge : Effect.succeed(Redacted.make(bytes.toString("utf8"))))
   )
 
 const readStdin = Effect.gen(function*() {

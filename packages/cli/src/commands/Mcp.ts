@@ -17,6 +17,7 @@ import type { Words } from "../login/Beginning.js"
 import * as BridgeTarget from "../mcp/BridgeTarget.js"
 import * as HeaderFile from "../mcp/HeaderFile.js"
 import * as Output from "../Output.js"
+import * as Style from "../Style.js"
 import { UsageError } from "../UsageError.js"
 
 /**
@@ -59,7 +60,7 @@ const UNBOUNDED = { headersTimeout: 0, bodyTimeout: 0 }
 const tell = (text: string) =>
   Effect.flatMap(
     Output.Output,
-    (output) => output.isInteractive ? output.note(`${output.noteStyle.dim(text)}\n`) : Effect.void
+    (output) => output.isInteractive ? output.note(`${output.noteStyle.dim(Style.printable(text))}\n`) : Effect.void
   )
 
 /** Tells an error to the client, whose person reads what to do about it at a terminal. */

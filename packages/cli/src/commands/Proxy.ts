@@ -13,6 +13,7 @@ import * as Redacted from "effect/Redacted"
 import * as Output from "../Output.js"
 import * as Signals from "../Signals.js"
 import * as Sources from "../Sources.js"
+import * as Style from "../Style.js"
 import { UsageError } from "../UsageError.js"
 
 /**
@@ -65,7 +66,8 @@ const bound = (tenant: TenantId, target: ProxyTarget.ProxyTarget) =>
 const tell = (text: string) =>
   Effect.flatMap(
     Output.Output,
-    (output) => output.noteScreen.isTerminal ? output.note(`${output.noteStyle.dim(text)}\n`) : Effect.void
+    (output) =>
+      output.noteScreen.isTerminal ? output.note(`${output.noteStyle.dim(Style.printable(text))}\n`) : Effect.void
   )
 
 /**
@@ -100,8 +102,8 @@ export const run = (options: Options) =>
           Effect.provideService(Output.Output, output)
         )
     }).pipe(
-      Effect.catchTag("NodeFetchUnavailable", ({ detail }) =>
-        new UsageError({ reason: "Configuration", message: detail, advice: "correct or unset that setting" }))
+      Effect.catchTag("ProxyAddressInvalid", ({ advice, message }) =>
+        new UsageError({ reason: "Configuration", message, advice }))
     )
     const url = Redacted.value(proxy.url)
     yield* json ? Output.json({ url }) : Output.line(url)

@@ -7,6 +7,7 @@ import { SealingKeys } from "@lockstep/node/secrets/SealingKeys"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Output from "../Output.js"
+import * as Style from "../Style.js"
 import { UsageError } from "../UsageError.js"
 
 /**
@@ -59,6 +60,6 @@ export const run = (options: Options) =>
       const { isNew, key, left, location, sealed } = rotation
       return yield* Output.json({ key, new: isNew, location, sealed, left })
     }
-    yield* Output.line(words(rotation))
-    for (const note of notes(rotation)) yield* output.note(`${note}\n`)
+    yield* Output.line(Style.printable(words(rotation)))
+    for (const note of notes(rotation)) yield* output.note(`${Style.printable(note)}\n`)
   })

@@ -3,6 +3,7 @@
  */
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import type { Pending } from "@lockstep/core/PendingLogins"
+import * as Printable from "@lockstep/core/Printable"
 import type { TenantId } from "@lockstep/core/TenantId"
 import { StoreChoice } from "@lockstep/node/stores/StoreChoice"
 import * as Clock from "effect/Clock"
@@ -55,7 +56,7 @@ const overviewOf = (tenants: StatusView.Tenants, pending: ReadonlyArray<Pending>
     const style = output.dataStyle
     return {
       text: json
-        ? `${JSON.stringify(StatusView.json(tenants, pending, { store, kind, now }))}\n`
+        ? `${Printable.json(StatusView.json(tenants, pending, { store, kind, now }))}\n`
         : [StatusView.table(tenants, { style, kind, now }), PendingView.table(pending, { style, now })]
           .filter((table) => table !== "").join("\n"),
       facts: JSON.stringify(StatusView.json(tenants, pending, { store, kind, now: 0 }))
@@ -78,7 +79,7 @@ const history = (options: Options) =>
   Effect.gen(function*() {
     const output = yield* Output.Output
     const lineages = yield* Survey.each(options.tenant, Survey.lineage)
-    const facts = JSON.stringify(StatusView.historyJson(lineages))
+    const facts = Printable.json(StatusView.historyJson(lineages))
     return {
       text: options.json ? `${facts}\n` : StatusView.history(lineages, output.dataStyle),
       facts

@@ -14,6 +14,7 @@ import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Deadline from "../Deadline.js"
+import * as HandedOut from "../HandedOut.js"
 import * as Output from "../Output.js"
 import * as Sources from "../Sources.js"
 import * as Stdin from "../Stdin.js"
@@ -76,7 +77,8 @@ const peek = (options: Options) =>
   Effect.flatMap(RefreshCoordinator, (coordinator) => coordinator.peek(options.tenant, demandOf(options)))
 
 /**
- * Gets a usable access token from the variable that stands in for the tenant, else from the stored login.
+ * Gets a usable access token, for the environment of a program, from the variable that stands in for the tenant, else
+ * from the stored login.
  *
  * @since 0.1.0
  * @category combinators
@@ -84,9 +86,11 @@ const peek = (options: Options) =>
 export const fromAnySource = (options: Pick<Options, "tenant" | "minTtl" | "source">) =>
   Effect.gen(function*() {
     const source = yield* Sources.choose(options.tenant, options.source)
-    return Option.isSome(source)
+    const token = Option.isSome(source)
       ? yield* Sources.token(options.tenant, source.value, Option.none())
       : yield* get(options)
+    yield* HandedOut.check(token, { form: "exec", variable: Option.map(source, ({ name }) => name) })
+    return token
   })
 
 /**
@@ -106,6 +110,7 @@ export const run = (options: Options) =>
       : Option.isSome(options.maxWait)
       ? yield* Deadline.get({ ...options, rejected, maxWait: options.maxWait.value })
       : yield* get(options, rejected)
+    yield* HandedOut.check(token, { form: options.format, variable: Option.map(variable, ({ name }) => name) })
     const store = yield* CredentialStore
     yield* Output.line(TokenFormat.render(token, {
       format: options.format,

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Output from "../Output.js"
 import * as SecretInput from "../SecretInput.js"
+import * as Style from "../Style.js"
 import { UsageError } from "../UsageError.js"
 
 /**
@@ -51,5 +52,5 @@ export const run = (options: Options) =>
     if ((process.env[variable] ?? "") !== "") yield* Output.warn(`${variable} is set and comes before what was stored`)
     yield* options.json
       ? Output.json({ vendor: id, stored: true, home: home.directory })
-      : Output.line(`${id} client secret stored in ${home.directory}; every login of ${id} uses it`)
+      : Output.line(`${id} client secret stored in ${Style.printable(home.directory)}; every login of ${id} uses it`)
   })

@@ -8,8 +8,8 @@
  */
 import type { Credential, Stored } from "@lockstep/core/Credential"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
-import type { FetchFunction } from "@lockstep/core/FetchFunction"
-import { Fetch } from "@lockstep/oauth/Fetch"
+import * as RoundTrip from "@lockstep/core/RoundTrip"
+import { RoundTripper } from "@lockstep/oauth/RoundTripper"
 import { VendorRegistry } from "@lockstep/oauth/VendorRegistry"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -52,17 +52,19 @@ const origins = Effect.gen(function*() {
   ]
 })
 
-const ask = (fetch: FetchFunction, origin: string) =>
+const ask = (roundTripper: RoundTrip.RoundTripper, origin: string) =>
   Effect.gen(function*() {
     const before = yield* Clock.currentTimeMillis
-    const response = yield* Effect.tryPromise((signal) =>
-      fetch(`${origin}/`, { method: "HEAD", headers: { accept: "*/*" }, duplex: "half", redirect: "manual", signal })
+    const progress = yield* RoundTrip.within(
+      roundTripper,
+      { url: `${origin}/`, method: "HEAD", headers: { accept: "*/*" } },
+      { limit: BOUND, body: 0, headOnly: true }
     )
     const after = yield* Clock.currentTimeMillis
-    const date = Date.parse(response.headers.get("date") ?? "")
+    const date = Date.parse(progress._tag === "Answered" ? progress.head.headers["date"] ?? "" : "")
     // The answer was written some time between question and answer, and its second has begun by then.
     return Number.isNaN(date) ? Option.none() : Option.some((before + after) / 2 - (date + 500))
-  }).pipe(Effect.timeout(BOUND), Effect.orElseSucceed(() => Option.none<number>()))
+  })
 
 const judge = (origin: string, ahead: Option.Option<number>): ReadonlyArray<Finding.Finding> => {
   if (Option.isNone(ahead)) {
@@ -90,15 +92,15 @@ const judge = (origin: string, ahead: Option.Option<number>): ReadonlyArray<Find
  * @category checks
  */
 export const servers = Effect.gen(function*() {
-  const { load } = yield* Fetch
+  const { load } = yield* RoundTripper
   const found = yield* Effect.matchEffect(load, {
     // A proxy setting that is not an address is told by the network check.
     onFailure: () => Effect.succeed([]),
-    onSuccess: (fetch) =>
+    onSuccess: (roundTripper) =>
       Effect.flatMap(
         origins,
         (all) =>
-          Effect.forEach(all, (origin) => Effect.map(ask(fetch, origin), (ahead) => judge(origin, ahead)), {
+          Effect.forEach(all, (origin) => Effect.map(ask(roundTripper, origin), (ahead) => judge(origin, ahead)), {
             concurrency: "unbounded"
           })
       )

@@ -49,6 +49,12 @@ export const clock = Effect.gen(function*() {
 
 const PROXIES = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"]
 
+/** Where further certificate authorities come from, and what they cost. */
+const AUTHORITIES = [
+  ["NODE_EXTRA_CA_CERTS", "every start takes longer"],
+  ["SSL_CERT_FILE", "every request over TLS takes longer"]
+] as const
+
 const isProxy = (address: string): boolean =>
   URL.canParse(address) && ["http:", "https:"].includes(new URL(address).protocol)
 
@@ -77,18 +83,19 @@ export const network = Effect.sync((): Finding.Checked => {
         )
     )
   }
-  const certificates = process.env["NODE_EXTRA_CA_CERTS"]
-  if (certificates !== undefined && certificates !== "") {
+  for (const [name, cost] of AUTHORITIES) {
+    const path = process.env[name]
+    if (path === undefined || path === "") continue
     findings.push(
-      fs.existsSync(certificates)
+      fs.existsSync(path)
         ? Finding.remark(
           "network_setting",
-          "NODE_EXTRA_CA_CERTS is set: its certificates are trusted, and every start takes longer",
+          `${name} is set: its certificates are trusted, and ${cost}`,
           "unset it where no server needs them"
         )
         : Finding.problem(
           "network_setting_wrong",
-          "NODE_EXTRA_CA_CERTS names a file that does not exist",
+          `${name} names a file that does not exist`,
           "correct it, or unset it"
         )
     )

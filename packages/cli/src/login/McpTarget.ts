@@ -13,8 +13,8 @@ import type { McpError } from "@lockstep/mcp/McpError"
 import { type McpAddressRefused, McpServerUnavailable, nameOf } from "@lockstep/mcp/McpError"
 import * as McpServer from "@lockstep/mcp/McpServer"
 import * as McpTenant from "@lockstep/mcp/McpTenant"
-import { Fetch } from "@lockstep/oauth/Fetch"
 import { generic } from "@lockstep/oauth/OAuthVendor"
+import { RoundTripper } from "@lockstep/oauth/RoundTripper"
 import { VendorRegistry } from "@lockstep/oauth/VendorRegistry"
 import { mcp } from "@lockstep/oauth/vendors/Mcp"
 import * as Effect from "effect/Effect"
@@ -189,7 +189,7 @@ export const resolve = (
 ): Effect.Effect<
   McpTarget,
   UsageError | McpError | CredentialStoreError,
-  CredentialStore | PendingLogins | VendorRegistry | Fetch
+  CredentialStore | PendingLogins | VendorRegistry | RoundTripper
 > =>
   Effect.gen(function*() {
     if (Option.isSome(wishes.resource)) {
@@ -201,8 +201,8 @@ export const resolve = (
       : yield* Target.tenantOf(wishes)
     const store = yield* CredentialStore
     const record: Option.Option<Credential> = Option.map(yield* store.get(tenant), ({ credential }) => credential)
-    const network = yield* Fetch
-    const fetch = yield* Effect.mapError(
+    const network = yield* RoundTripper
+    const roundTripper = yield* Effect.mapError(
       network.load,
       ({ detail }) =>
         new McpServerUnavailable({
@@ -212,7 +212,7 @@ export const resolve = (
           advice: "correct the settings of the network; nothing was stored"
         })
     )
-    const server = yield* McpServer.discover({ fetch, url: url.href })
+    const server = yield* McpServer.discover({ roundTripper, url: url.href })
     const issuer = yield* chooseIssuer(server, wishes.issuer, Option.flatMap(record, (one) => one.issuer))
     const ofIssuer = Option.filter(record, (one) => Option.contains(one.issuer, issuer))
     const granted = Option.match(Option.filter(ofIssuer, (one) => Option.contains(one.resource, server.resource)), {

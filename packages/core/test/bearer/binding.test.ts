@@ -3,6 +3,7 @@ import type { BearerOptions } from "@lockstep/core/BearerOptions"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import * as Scenario from "../coordinator/scenario.js"
 import * as Stage from "./bearerStage.js"
 
@@ -84,6 +85,26 @@ describe.each(Stage.KINDS)("%s", (_name, make) => {
         assert.strictEqual(yield* Stage.outcome(call(Stage.API)), expected)
       })
   )
+
+  it.scoped.each(
+    [
+      ["a line break in the token", { accessToken: Option.some(Redacted.make("good\r\nX-Forged: 1")) }],
+      ["a tab in the token", { accessToken: Option.some(Redacted.make("a\tb")) }],
+      ["a letter beyond ASCII in the token", { accessToken: Option.some(Redacted.make("caf\u00e9")) }],
+      ["NUL in the token", { accessToken: Option.some(Redacted.make("a\0")) }],
+      ["a line break in its type", { tokenType: Option.some("Bearer\r\nX-Forged: 1") }],
+      ["a blank in its type", { tokenType: Option.some("Bearer x") }]
+    ] as const
+  )("%s: it is sent in no header field, and the error does not show it", ([, login]) =>
+    Effect.gen(function*() {
+      const { use } = yield* Stage.login(login)
+      const api = Stage.server(Stage.accepting("lockstep-at-0"))
+      const call = yield* use(make(api, { tenant }))
+      const error = yield* Effect.flip(call(Stage.API) as Effect.Effect<unknown, Error>)
+      assert.strictEqual(`${error.name}(${Reflect.get(error, "reason")})`, "RequestRefused(TokenSyntax)")
+      assert.notMatch(error.message, /good|Forged|caf/)
+      assert.deepStrictEqual(api.arrivals, [])
+    }))
 
   it.scoped("a login for another resource that came meanwhile is not sent in the replay", () =>
     Effect.gen(function*() {

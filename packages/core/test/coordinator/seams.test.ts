@@ -75,10 +75,11 @@ describe("a refusal for good", () => {
         ...machine.server.service,
         prepare: ((...args) =>
           Effect.map(machine.server.service.prepare(...args), ({ redeem }) => ({
-            redeem: (limit) => Effect.tap(redeem(limit), () =>
-              Effect.sync(() => {
-                isUnreadable = machine.server.requests.length === 1
-              }))
+            redeem: (limit) =>
+              Effect.tap(redeem(limit), () =>
+                Effect.sync(() => {
+                  isUnreadable = machine.server.requests.length === 1
+                }))
           }))) as typeof machine.server.service.prepare
       }
       const process = yield* MortalProcess.make({ ...machine, endpoint }, { pid: 1 })

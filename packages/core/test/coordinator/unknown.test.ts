@@ -7,6 +7,7 @@ import { Intent, JournalRecord, Retired } from "@lockstep/core/RefreshJournal"
 import { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
 import * as ControlledLock from "@lockstep/testkit/memory/ControlledLock"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
+import * as MortalProcess from "@lockstep/testkit/memory/MortalProcess"
 import * as WallClock from "@lockstep/testkit/memory/WallClock"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -57,6 +58,23 @@ const lostTwice = (options?: MemoryMachine.Options) =>
     return machine
   })
 
+describe("the quiet before a retry", () => {
+  it.scoped("is counted on the monotonic clock: a wall clock that is set back prolongs no hold", () =>
+    Effect.gen(function*() {
+      const machine = yield* Scenario.expiredLogin()
+      machine.server.next({ _tag: "Hang", consume: false })
+      const first = yield* Effect.fork(failing((yield* processOn(machine)).accessToken(tenant)))
+      yield* Queue.take(machine.server.arrivals)
+      yield* TestClock.adjust("15 seconds")
+      yield* Fiber.join(first)
+      const wall = yield* WallClock.make
+      machine.server.prepare = Effect.sync(() => wall.shift(-600_000))
+      const next = yield* Effect.fork((yield* processOn(machine, wall.clock)).accessToken(tenant))
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(valueOf(yield* Fiber.join(next)), "lockstep-at-1")
+    }))
+})
+
 describe("a request whose answer is lost early", () => {
   it.scoped("is sent again by the same holder after quietTime, and not before", () =>
     Effect.gen(function*() {
@@ -89,18 +107,63 @@ describe("a request whose answer is lost early", () => {
       yield* TestClock.adjust("20 seconds")
       assert.strictEqual(machine.server.requests.length, 1)
     }))
+})
 
-  it.scoped("is not sent again at once where a whole answer was read that holds no token, such as a page", () =>
+describe("a request whose answer was read and held no token", () => {
+  const PAGE = { _tag: "Answer", answer: RedeemAnswer.Unknown({ detail: "HTTP 200", answered: true }) } as const
+
+  it.scoped("is not sent again at once, by this process or another, and once more after a pause", () =>
     Effect.gen(function*() {
       const machine = yield* Scenario.expiredLogin()
-      machine.server.next({ _tag: "Answer", answer: RedeemAnswer.Unknown({ detail: "a page", answered: true }) })
-      const coordinator = yield* processOn(machine)
-      assert.strictEqual(yield* failing(coordinator.accessToken(tenant)), "ProviderTimeout(NoAnswer)")
+      machine.server.next(PAGE)
+      const first = yield* Effect.fork(Effect.flip((yield* processOn(machine)).accessToken(tenant)))
+      yield* TestClock.adjust(0)
+      const error = yield* Fiber.join(first)
+      assert.strictEqual(error._tag === "ProviderUnavailable" && error.reason, "ServerError")
+      assert.include(error.message, "HTTP 200")
+      const other = yield* processOn(machine)
+      assert.strictEqual(yield* failing(other.accessToken(tenant)), "ProviderUnavailable(Cooldown)")
       assert.strictEqual(machine.server.requests.length, 1)
-      const next = yield* Effect.fork(coordinator.accessToken(tenant))
-      yield* TestClock.adjust("2 seconds")
-      assert.strictEqual(valueOf(yield* Fiber.join(next)), "lockstep-at-1")
+      yield* TestClock.adjust("3 seconds")
+      assert.strictEqual(valueOf(yield* other.accessToken(tenant)), "lockstep-at-1")
       assert.strictEqual(machine.server.requests.length, 2)
+    }))
+
+  it.scoped("twice is an unknown outcome: the server may have taken the token", () =>
+    Effect.gen(function*() {
+      const machine = yield* Scenario.expiredLogin()
+      machine.server.next(PAGE)
+      machine.server.next(PAGE)
+      const process = yield* processOn(machine)
+      yield* Effect.flip(process.accessToken(tenant))
+      yield* TestClock.adjust("3 seconds")
+      assert.strictEqual(yield* failing(process.accessToken(tenant)), "ReauthorizationRequired(OutcomeUnknown)")
+    }))
+})
+
+describe("an endpoint that does not bound itself", () => {
+  it.scoped("is given up a moment after its limit, which begins to count when the limit is over", () =>
+    Effect.gen(function*() {
+      const machine = yield* Scenario.expiredLogin()
+      const service = machine.server.service
+      const endpoint = {
+        ...service,
+        prepare: ((...args) =>
+          Effect.map(service.prepare(...args), () => ({
+            redeem: () => Effect.never
+          }))) as typeof service.prepare
+      }
+      const process = yield* MortalProcess.make({ ...machine, endpoint }, { pid: 1 })
+      const caller = yield* Effect.fork(failing(process.coordinator.accessToken(tenant)))
+      yield* TestClock.adjust("15 seconds")
+      assert.strictEqual(yield* Fiber.join(caller), "ProviderTimeout(StillRunning)")
+      assert.isTrue(
+        Option.exists((yield* machine.journal.read(tenant)).intent, ({ endedAt }) => Option.isNone(endedAt))
+      )
+      yield* TestClock.adjust("1 seconds")
+      assert.isTrue(
+        Option.exists((yield* machine.journal.read(tenant)).intent, ({ endedAt }) => Option.isSome(endedAt))
+      )
     }))
 })
 

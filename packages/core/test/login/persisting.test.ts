@@ -19,7 +19,8 @@ import * as Scenario from "../coordinator/scenario.js"
 const { tenant, valueOf } = MemoryMachine
 const { failing, processOn } = Scenario
 const TENANT = LockTarget.Tenant({ tenant })
-const AGGREGATE = LockTarget.Aggregate()
+/** Stands for the lock that a store takes for one write. */
+const WRITE = LockTarget.RotationGroup({ group: "one write of the store" })
 
 const NEW = { replace: false }
 const REPLACE = { replace: true }
@@ -59,7 +60,7 @@ const behindAggregate = (lock: ControlledLock.ControlledLock): MemoryMachine.Opt
       ...store,
       modify: (one, decide) =>
         Effect.scoped(Effect.zipRight(
-          LockWait.acquire(lock.service, AGGREGATE, {
+          LockWait.acquire(lock.service, WRITE, {
             timeout: RefreshPolicy.defaults.aggregateLockTimeout,
             label: "auth.json"
           }),
@@ -156,11 +157,11 @@ describe("a busy aggregate lock", () => {
     Effect.gen(function*() {
       const lock = yield* ControlledLock.make
       const machine = yield* MemoryMachine.make(behindAggregate(lock))
-      lock.seize(AGGREGATE)
+      lock.seize(WRITE)
       const login = yield* Effect.fork(machine.writer.login(tenant, Effect.sync(() => machine.server.issue()), NEW))
       yield* TestClock.adjust("4 seconds")
       assert.isTrue(Option.isNone(yield* Fiber.poll(login)))
-      yield* lock.kill(AGGREGATE)
+      yield* lock.kill(WRITE)
       yield* Fiber.join(login)
       assert.deepStrictEqual(machine.server.revocations, [])
     }))
@@ -170,7 +171,7 @@ describe("a busy aggregate lock", () => {
       const lock = yield* ControlledLock.make
       const machine = yield* MemoryMachine.make(behindAggregate(lock))
       yield* machine.write(tenant, machine.server.issue(Scenario.EXPIRED))
-      lock.seize(AGGREGATE)
+      lock.seize(WRITE)
       const writes = [
         machine.writer.login(tenant, Effect.sync(() => machine.server.issue()), REPLACE),
         machine.writer.put(tenant, machine.server.issue(), { replace: true, note: "import" }),

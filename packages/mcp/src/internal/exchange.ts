@@ -1,5 +1,6 @@
 /** What the transports over HTTP have in common: one request, and one stream of events. */
 import * as EventParser from "@lockstep/core/EventParser"
+import * as WholeBody from "@lockstep/core/WholeBody"
 import * as Effect from "effect/Effect"
 import * as JsonRpc from "../JsonRpc.js"
 import { RemoteError } from "../RemoteError.js"
@@ -62,14 +63,12 @@ const forEachPiece = <E>(
     (reader) => Effect.sync(() => void reader?.cancel().catch(() => undefined))
   )
 
-export const readText = (response: Response): Effect.Effect<string, "broken"> => {
-  const decoder = new TextDecoder()
-  const pieces: Array<string> = []
-  return Effect.map(
-    forEachPiece(response, (bytes) => Effect.sync(() => pieces.push(decoder.decode(bytes, { stream: true })) > 0)),
-    () => pieces.join("") + decoder.decode()
+/** A whole message in a body; what is cut or too long is none. */
+export const readText = (response: Response): Effect.Effect<string, "Cut" | "TooLarge"> =>
+  Effect.flatMap(
+    Effect.promise(() => WholeBody.read(response.body, LONGEST)),
+    ({ end, text }) => end === "Whole" ? Effect.succeed(text) : Effect.fail(end)
   )
-}
 
 /** How far a stream was read. */
 export interface Cursor {
@@ -79,14 +78,14 @@ export interface Cursor {
   retry: number | undefined
 }
 
-/** Reads a stream of events to its end, however that comes. */
+/** Reads a stream of events to its end, however that comes, or to an event that is longer than any message may be. */
 export const forEachEvent = (
   response: Response,
   cursor: Cursor,
   handle: (event: EventParser.ParsedEvent) => Effect.Effect<void>
-): Effect.Effect<void> => {
+): Effect.Effect<"Ended" | "TooLarge"> => {
   const parser = EventParser.make(cursor.lastEventId)
-  return Effect.ignore(forEachPiece(response, (bytes) =>
+  const read = forEachPiece(response, (bytes) =>
     Effect.gen(function*() {
       const events = parser.feed(bytes)
       cursor.retry = parser.retry() ?? cursor.retry
@@ -98,7 +97,8 @@ export const forEachEvent = (
       // An event without data only says where to go on.
       cursor.lastEventId = parser.lastEventId()
       return parser.pending() <= LONGEST
-    })))
+    }))
+  return Effect.map(Effect.ignore(read), () => parser.pending() > LONGEST ? "TooLarge" : "Ended")
 }
 
 const rpcErrorOf = (text: string) => {
@@ -115,34 +115,42 @@ const rpcErrorOf = (text: string) => {
 /** An answer that is a refusal. */
 export interface Refusal {
   readonly error: RemoteError
-  /** Whether the server says that it does not know the session. */
-  readonly isSessionGone: boolean
-  /** Whether the refusal is about this very message, and not about what was posted or where. */
-  readonly isAnswer: boolean
+  /**
+   * What the server says of the session. `Gone`: it does not know it, and has read nothing of the message (a 404 of the
+   * endpoint itself, as the specification has it). `Doubtful`: the words say so, or an address does that a redirect led to;
+   * what became of the message is not known.
+   */
+  readonly session: "Known" | "Doubtful" | "Gone"
+}
+
+/** A `fetch` that says nothing of where it ended up has not been led elsewhere. */
+const isOf = (response: Response, url: URL): boolean => {
+  if (response.url === "") return true
+  const [reached, asked] = [new URL(response.url), new URL(url)]
+  reached.hash = asked.hash = ""
+  return !response.redirected && reached.href === asked.href
 }
 
 /** Reads why a message was refused. What comes with a 401 or 403 is not repeated: some quote the token. */
-export const refusal = (response: Response, origin: string, message?: JsonRpc.Message): Effect.Effect<Refusal> =>
+export const refusal = (response: Response, url: URL, message?: JsonRpc.Message): Effect.Effect<Refusal> =>
   Effect.gen(function*() {
     const { status } = response
+    const { origin } = url
     if (status === 401 || status === 403) {
       yield* release(response)
-      const error = new RemoteError({ reason: "Unauthorized", origin, status })
-      return { error, isSessionGone: false, isAnswer: false }
+      return { error: new RemoteError({ reason: "Unauthorized", origin, status }), session: "Known" }
     }
-    const decoder = new TextDecoder()
-    let text = ""
-    yield* Effect.ignore(forEachPiece(response, (bytes) =>
-      Effect.sync(() => {
-        text += decoder.decode(bytes, { stream: true })
-        return text.length < GLANCE
-      })))
+    const { text } = yield* Effect.promise(() => WholeBody.read(response.body, GLANCE))
     const rpc = rpcErrorOf(text)
     const isAnswer = rpc !== undefined && rpc.id !== null && rpc.id === message?.id
-    return {
-      error: new RemoteError({ reason: "Status", origin, status, ...(rpc === undefined ? {} : { rpc: rpc.error }) }),
-      isAnswer,
-      // 404 is what the specification says; servers that were made from the SDK's example say 400 and tell why.
-      isSessionGone: !isAnswer && (status === 404 || status === 400 && /session/i.test(text))
-    }
+    const error = new RemoteError({
+      reason: "Status",
+      origin,
+      status,
+      ...(rpc === undefined ? {} : { rpc: rpc.error })
+    })
+    if (isAnswer) return { error, session: "Known" }
+    if (status === 404) return { error, session: isOf(response, url) ? "Gone" : "Doubtful" }
+    // Servers that were made from the SDK's example say 400 and tell why.
+    return { error, session: status === 400 && /session/i.test(text) ? "Doubtful" : "Known" }
   })

@@ -1,3 +1,5 @@
+import * as WholeBody from "@lockstep/core/WholeBody"
+
 /** Cuts a text that comes in pieces into lines. A line of many pieces is put together once, when it is whole. */
 export interface Lines {
   /** The lines that this piece completes, without their ends: LF, CR LF or CR. */
@@ -7,7 +9,7 @@ export interface Lines {
 }
 
 /** No line may be longer than this, in UTF-16 units; a sender without line ends would fill the memory. */
-export const LONGEST = 256 * 1024 * 1024
+export const LONGEST = WholeBody.MESSAGE_LIMIT
 
 export class LineTooLong extends Error {
   override readonly name = "LineTooLong"

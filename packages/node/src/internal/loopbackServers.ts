@@ -9,13 +9,22 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
+import type { Duplex } from "node:stream"
 import { codeOf } from "./errno.js"
+
+/** Answers a request. `admit` says that who sends it is known here. */
+export type Handler = (request: Http.IncomingMessage, response: Http.ServerResponse, admit: () => void) => void
 
 export interface Settings {
   readonly http: Http.ServerOptions
+  /** On each address, of those that were admitted. */
   readonly maxConnections: number
+  /** On each address, of those that were not: when one more comes, the oldest is closed. */
+  readonly maxStrangers: number
   /** 0 is any number. */
   readonly maxRequestsPerSocket: number
+  /** Whether the handler is asked before a client that waits for 100 sends its body. */
+  readonly answersExpectation: boolean
 }
 
 /** Milliseconds within which a request must have arrived: who connects and says nothing takes no place for long. */
@@ -30,9 +39,14 @@ const BRIEF: Settings = {
     requestTimeout: HEADERS_TIMEOUT,
     connectionsCheckingInterval: 1_000
   },
-  maxConnections: 64,
-  maxRequestsPerSocket: 1
+  maxConnections: 32,
+  maxStrangers: 32,
+  maxRequestsPerSocket: 1,
+  answersExpectation: false
 }
+
+/** Header fields of a request. Node drops those that are more: what is looked at would not be what was sent. */
+const MAX_FIELDS = 1_000
 
 /** Of any free port one address may be taken by chance. */
 const ATTEMPTS = 10
@@ -54,17 +68,52 @@ const close = (server: Http.Server): Effect.Effect<void> =>
 export const closeAll = ({ servers }: OpenPort): Effect.Effect<void> =>
   Effect.forEach(servers, close, { discard: true, concurrency: "unbounded" })
 
+/**
+ * Every program and every page on this machine can connect, and needs to say nothing for as long as it likes. What it
+ * holds open so must not be the places of those that are known: strangers have a few of their own, and the one that has
+ * had the longest time to say what it wants makes room for the next.
+ */
+const shedding = (server: Http.Server, limit: number): (socket: Duplex) => void => {
+  const strangers = new Set<Duplex>()
+  server.on("connection", (socket) => {
+    strangers.add(socket)
+    socket.once("close", () => strangers.delete(socket))
+    if (strangers.size <= limit) return
+    const [oldest] = strangers
+    strangers.delete(oldest!)
+    oldest!.destroy()
+  })
+  return (socket) => void strangers.delete(socket)
+}
+
+const answering = (handle: Handler, admit: (socket: Duplex) => void): Http.RequestListener => (request, response) => {
+  if (request.rawHeaders.length > 2 * MAX_FIELDS) {
+    response.writeHead(431, ["Content-Length", "0", "Connection", "close"]).end()
+    return
+  }
+  // No request ends another: what goes wrong with one is its own.
+  try {
+    handle(request, response, () => admit(request.socket))
+  } catch {
+    response.destroy()
+  }
+}
+
 /** Fails with an errno. */
 const bind = (
   host: "127.0.0.1" | "::1",
   port: number,
-  handle: Http.RequestListener,
+  handle: Handler,
   settings: Settings
 ): Effect.Effect<Http.Server, string> =>
   Effect.async((resume) => {
-    const server = Http.createServer(settings.http, handle)
-    server.maxConnections = settings.maxConnections
+    const server = Http.createServer(settings.http)
+    server.maxConnections = settings.maxConnections + settings.maxStrangers
     server.maxRequestsPerSocket = settings.maxRequestsPerSocket
+    server.maxHeadersCount = MAX_FIELDS + 1
+    const answer = answering(handle, shedding(server, settings.maxStrangers))
+    server.on("request", answer)
+    if (settings.answersExpectation) server.on("checkContinue", answer)
     // For good: a connection that cannot be accepted is an error, too, and no reason to end the process.
     server.on("error", (cause) => resume(Effect.fail(codeOf(cause))))
     try {
@@ -77,7 +126,7 @@ const bind = (
 /** `None` where the port is taken on either address. */
 const openBoth = (
   port: number,
-  handle: Http.RequestListener,
+  handle: Handler,
   settings: Settings
 ): Effect.Effect<Option.Option<OpenPort>> =>
   Effect.matchEffect(bind("127.0.0.1", port, handle, settings), {
@@ -94,7 +143,7 @@ const openBoth = (
     }
   })
 
-const firstFree = (ports: ReadonlyArray<number>, handle: Http.RequestListener, settings: Settings) =>
+const firstFree = (ports: ReadonlyArray<number>, handle: Handler, settings: Settings) =>
   Effect.gen(function*() {
     for (const port of ports.flatMap((one) => one === 0 ? Array.from({ length: ATTEMPTS }, () => 0) : [one])) {
       const open = yield* openBoth(port, handle, settings)
@@ -106,7 +155,7 @@ const firstFree = (ports: ReadonlyArray<number>, handle: Http.RequestListener, s
 /** Opens the first port that is free until the scope ends; 0 is any. `None` where all are taken. */
 export const open = (
   ports: ReadonlyArray<number>,
-  handle: Http.RequestListener,
+  handle: Handler,
   beforeClose: Effect.Effect<void>,
   settings: Settings = BRIEF
 ): Effect.Effect<Option.Option<OpenPort>, never, Scope.Scope> =>

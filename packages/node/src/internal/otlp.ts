@@ -12,6 +12,7 @@ import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpBody from "@effect/platform/HttpBody"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
+import type * as RoundTrip from "@lockstep/core/RoundTrip"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
@@ -22,7 +23,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import { randomUUID } from "node:crypto"
-import * as NodeFetch from "../NodeFetch.js"
+import * as NodeRoundTripper from "../NodeRoundTripper.js"
 import * as Discreet from "./discreet.js"
 
 export interface Options {
@@ -38,15 +39,30 @@ const EXPORT_TIMEOUT = Duration.seconds(10)
 
 /**
  * Honours proxies like every other request, and loads what it needs with the first of them: a command has answered by
- * then. Nobody reads what is answered, and a body that nobody reads would keep its connection.
+ * then. Of an answer only the status counts.
  */
-const makeFetch = ({ load }: NodeFetch.NodeFetch): typeof globalThis.fetch => {
-  let loading: Promise<NodeFetch.NodeFetchFunction> | undefined
+const makeFetch = ({ load }: NodeRoundTripper.NodeRoundTripper): typeof globalThis.fetch => {
+  let loading: Promise<RoundTrip.RoundTripper> | undefined
   return async (input, init) => {
     const send = await (loading ??= Effect.runPromise(load))
-    const { body, headers, status } = await send(String(input), init as unknown as Parameters<typeof send>[1])
-    await body?.cancel()
-    return new Response(null, { status, headers: [...headers] })
+    const { body, headers, method, signal } = init as {
+      readonly method: string
+      readonly headers: Readonly<Record<string, string>>
+      readonly body?: Uint8Array
+      readonly signal?: AbortSignal
+    }
+    const request = { url: String(input), method, headers, body: body && new TextDecoder().decode(body) }
+    const trip = send(request, { connect: Duration.toMillis(EXPORT_TIMEOUT), body: 0 })
+    signal?.addEventListener("abort", trip.abort)
+    await trip.answering
+    const progress = trip.progress()
+    trip.abort()
+    if (progress._tag !== "Answered") throw new Error("no answer")
+    const retryAfter = progress.head.headers["retry-after"]
+    return new Response(null, {
+      status: progress.head.status,
+      headers: retryAfter === undefined ? {} : { "retry-after": retryAfter }
+    })
   }
 }
 
@@ -106,7 +122,7 @@ export const layer = (options: Options): Layer.Layer<never> =>
       const client = yield* HttpClient.HttpClient.pipe(
         Effect.provide(Layer.provide(
           FetchHttpClient.layer,
-          Layer.succeed(FetchHttpClient.Fetch, makeFetch(yield* NodeFetch.make))
+          Layer.succeed(FetchHttpClient.Fetch, makeFetch(yield* NodeRoundTripper.make))
         ))
       )
       const start = <A>(

@@ -160,7 +160,12 @@ const makeDesk = (path: string, accepts: (query: URLSearchParams) => boolean, on
   let held: Held | undefined
   let shown: Shown | undefined
 
-  const answer = (query: string, request: IncomingMessage, response: ServerResponse): Promise<void> | undefined => {
+  const answer = (
+    query: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+    admit: () => void
+  ): Promise<void> | undefined => {
     if (held === undefined) {
       if (!isAccepted(accepts, query)) return send(response, 400, REFUSED)
       held = { query, waiting: [] }
@@ -168,18 +173,20 @@ const makeDesk = (path: string, accepts: (query: URLSearchParams) => boolean, on
     }
     // The same once more is the same person, who grew impatient and loaded the page again.
     if (held.query !== query) return send(response, 409, ANSWERED)
+    admit()
     held.waiting.push({ request, response })
     return undefined
   }
 
-  const handle = (port: number, request: IncomingMessage, response: ServerResponse): void => {
+  const handle: LoopbackServers.Handler = (request, response, admit) => {
+    const port = request.socket.localPort ?? 0
     const [target = "", ...rest] = (request.url ?? "").split("?")
     if (!isOwnHost(request.headers.host, port)) return void send(response, 421, FOREIGN_HOST)
     if (isFromPage(request)) return void send(response, 403, NO_VISIT)
     if (request.method !== "GET") return void send(response, 405, NO_VISIT, { Allow: "GET" })
     if (shown !== undefined && target === shown.path) return void send(response, 200, shown.page).then(shown.served)
     if (target !== path) return void send(response, 404, NOTHING_HERE)
-    void answer(rest.join("?"), request, response)
+    void answer(rest.join("?"), request, response, admit)
   }
 
   const release = async (page: CallbackPage.CallbackPage): Promise<void> => {
@@ -205,7 +212,7 @@ const listen: LoopbackCallback["listen"] = ({ accepts, path, ports }) =>
     const desk = makeDesk(path, accepts, (query) => Deferred.unsafeDone(answered, Effect.succeed(query)))
     const open = yield* LoopbackServers.open(
       ports,
-      (request, response) => desk.handle(request.socket.localPort ?? 0, request, response),
+      desk.handle,
       Effect.promise(() => desk.release(GIVEN_UP))
     )
     if (Option.isNone(open)) return yield* new PortsTaken({ ports })

@@ -3,10 +3,9 @@
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
-import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type { IncomingMessage, ServerResponse } from "node:http"
+import type * as LoopbackServers from "../internal/loopbackServers.js"
 import * as ProxyExchange from "./ProxyExchange.js"
 import type * as ProxyGuard from "./ProxyGuard.js"
 import * as ProxyHeaders from "./ProxyHeaders.js"
@@ -41,23 +40,6 @@ const ENDING = new ProxyProblem.ProxyProblem({
   advice: "start it again"
 })
 
-const UNEXPECTED = new ProxyProblem.ProxyProblem({
-  status: 500,
-  kind: "unexpected",
-  title: "Something unexpected happened",
-  detail: "the proxy has a defect",
-  advice: "run `lockstep doctor`; if it finds nothing, report this"
-})
-
-/**
- * The answer to an exchange that failed.
- *
- * @since 0.1.0
- * @category getters
- */
-export const problemOf = (cause: Cause.Cause<ProxyProblem.ProxyProblem>): ProxyProblem.ProxyProblem =>
-  Option.getOrElse(Cause.failureOption(cause), () => UNEXPECTED)
-
 /**
  * Answers what comes in.
  *
@@ -65,11 +47,11 @@ export const problemOf = (cause: Cause.Cause<ProxyProblem.ProxyProblem>): ProxyP
  * @category models
  */
 export interface ProxyDesk {
-  readonly handle: (request: IncomingMessage, response: ServerResponse) => void
+  readonly handle: LoopbackServers.Handler
 }
 
 /**
- * Makes a desk. `begin` runs an exchange and answers with what interrupts it.
+ * Makes a desk. `begin` begins an exchange and answers with what ends it.
  *
  * @since 0.1.0
  * @category constructors
@@ -79,7 +61,7 @@ export const make = (options: {
   readonly workload: ProxyWorkload.ProxyWorkload
   readonly begin: (
     exchange: ProxyExchange.Exchange,
-    done: (exit: Exit.Exit<void, ProxyProblem.ProxyProblem>) => void
+    done: (problem: Option.Option<ProxyProblem.ProxyProblem>) => void
   ) => () => void
   readonly onEnd: (exchange: ProxyExchange.Exchange, bytes: number, millis: number) => void
 }): ProxyDesk => {
@@ -104,23 +86,37 @@ export const make = (options: {
         entry.touch()
       }
     }
-    let interrupt = () => {}
-    response.once("close", () => {
-      interrupt()
+    let end = () => {}
+    let hasLeft = false
+    const leave = () => {
+      if (hasLeft) return
+      hasLeft = true
+      end()
       entry.leave()
       onEnd(one, bytes, performance.now() - began)
-    })
-    interrupt = begin(one, (exit) => {
-      if (Exit.isSuccess(exit) || Cause.isInterruptedOnly(exit.cause) || response.destroyed) return
+    }
+    response.once("close", leave)
+    // An answer that waits behind another one on its connection has none yet, and is never told that it ended.
+    if (response.socket === null) request.socket.once("close", leave)
+    end = begin(one, (problem) => {
+      if (Option.isNone(problem) || response.destroyed) return
       if (response.headersSent) return ProxyExchange.cut(one)
-      answer(response, problemOf(exit.cause), [
+      const headers = [
         ...(origin === undefined ? [] : ProxyHeaders.cors(origin)),
         ...(workload.isEnding() ? ["Connection", "close"] : [])
-      ])
+      ]
+      // The last thing that can go wrong with this exchange goes wrong with this one alone.
+      try {
+        answer(response, problem.value, headers)
+      } catch {
+        ProxyExchange.cut(one)
+      }
     })
   }
 
-  const handle = (request: IncomingMessage, response: ServerResponse): void => {
+  const handle: LoopbackServers.Handler = (request, response, admit) => {
+    // A client that leaves is told of by `close`.
+    response.on("error", () => {})
     const verdict = guard(request)
     // A client that waits for 100 has not sent its body, and may never: where the next request begins is not known.
     const more = request.headers.expect === undefined ? [] : ["Connection", "close"]
@@ -132,10 +128,12 @@ export const make = (options: {
       case "Refused":
         return answer(response, verdict.problem, more)
       case "Preflight":
+        admit()
         response.writeHead(204, [...ProxyHeaders.preflight(request.rawHeaders, verdict.origin)])
         response.end()
         return
       case "Admitted": {
+        admit()
         if (workload.isEnding()) return answer(response, ENDING, ["Connection", "close"])
         if (workload.isFull()) return answer(response, BUSY, more)
         if (request.headers.expect !== undefined) response.writeContinue()

@@ -5,24 +5,26 @@
  * request is sent once more where its body was kept; never a third time. Everything else goes to the client as it comes:
  * what either side cannot take yet, the other one is not asked for.
  *
+ * What happens for every request is plain callbacks: a fiber per request, with its services and its span, costs more than
+ * all the rest of the exchange.
+ *
  * An answer that was begun cannot be taken back. If the upstream ends before its answer does, the client's connection is
  * cut: it must not take for whole what is not.
  *
  * @since 0.1.0
  */
 import type { AccessToken } from "@lockstep/core/AccessToken"
-import type { RefreshError } from "@lockstep/core/Errors"
-import type { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
 import type { TenantId } from "@lockstep/core/TenantId"
-import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type { IncomingMessage, ServerResponse } from "node:http"
-import type { Readable } from "node:stream"
-import type { Dispatcher } from "undici"
 import * as ProxyHeaders from "./ProxyHeaders.js"
 import * as ProxyProblem from "./ProxyProblem.js"
 import * as ProxyTarget from "./ProxyTarget.js"
+import type * as ProxyTokens from "./ProxyTokens.js"
 import * as ProxyUpload from "./ProxyUpload.js"
+import type * as ProxyUpstream from "./ProxyUpstream.js"
 
 /**
  * What all exchanges of a proxy share.
@@ -32,14 +34,15 @@ import * as ProxyUpload from "./ProxyUpload.js"
  */
 export interface Context {
   readonly tenant: TenantId
-  readonly coordinator: Pick<RefreshCoordinator["Type"], "accessToken" | "recover">
+  readonly tokens: ProxyTokens.ProxyTokens
   readonly target: ProxyTarget.ProxyTarget
   /** The path of the proxy, with the secret and a slash. */
   readonly base: string
-  readonly dispatcher: Dispatcher
+  readonly upstream: ProxyUpstream.ProxyUpstream
   /** Bytes of a body that are kept, so that it can be sent again. */
   readonly keep: number
   readonly isEnding: () => boolean
+  readonly run: ProxyTokens.Run
 }
 
 /**
@@ -58,24 +61,14 @@ export interface Exchange {
   readonly onBytes: (count: number) => void
 }
 
-/** The upstream refused the token: its challenge. */
-interface Rejected {
-  readonly _tag: "Rejected"
-  readonly challenge: string | undefined
-}
-
-interface Relayed {
-  readonly _tag: "Relayed"
-}
-
 /** Bytes of a refusal's body that are read, so that its connection can be used again. */
 const MAX_REFUSAL = 65_536
 
+/** Answers before the one that counts which are passed on: they are written whether or not the client reads. */
+const MAX_INFORMATION = 8
+
 const authorization = ({ token, tokenType }: AccessToken): string =>
   `${/^bearer$/i.test(tokenType) ? "Bearer" : tokenType} ${Redacted.value(token)}`
-
-const rawOf = (headers: Dispatcher.DispatchController["rawHeaders"]): ReadonlyArray<string> =>
-  Array.isArray(headers) ? headers.map((part) => typeof part === "string" ? part : part.toString("latin1")) : []
 
 /** Answers from 100 to 199 come before the one that counts. */
 const inform = ({ request, response }: Exchange, status: number, headers: ReadonlyArray<string>): void => {
@@ -88,7 +81,7 @@ const inform = ({ request, response }: Exchange, status: number, headers: Readon
 }
 
 /**
- * Ends an answer that was begun so that nobody takes it for whole. A client of HTTP/1.0 knows the end of a body by the
+ * Ends an answer that was begun so that nothing takes it for whole. A client of HTTP/1.0 knows the end of a body by the
  * end of the connection: for it only a reset is an error.
  *
  * @since 0.1.0
@@ -99,126 +92,155 @@ export const cut = ({ request, response }: Pick<Exchange, "request" | "response"
   response.destroy()
 }
 
-const send = (
+/**
+ * Passes a request on and its answer back, and says once how it ended: with a problem, which is to be answered or, where
+ * an answer was begun, tells that this one is to be cut. Answers with what ends it from outside; then nothing is said.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const begin = (
   context: Context,
   exchange: Exchange,
-  token: AccessToken,
-  body: Readable | Buffer | null,
-  onAnswer: () => void
-): Effect.Effect<Rejected | Relayed, ProxyProblem.ProxyProblem> =>
-  Effect.async((resume) => {
-    const { onBytes, request, response } = exchange
-    const { dispatcher, target } = context
-    const method = request.method ?? "GET"
-    const path = ProxyTarget.outward(target, exchange.path)
-    let controller: Dispatcher.DispatchController | undefined
-    let isAbandoned = false
-    let refusal: number | undefined
-    let isBodyBegun = false
-    const onDrain = () => controller?.resume()
+  done: (problem: Option.Option<ProxyProblem.ProxyProblem>) => void
+): () => void => {
+  const { onBytes, request, response } = exchange
+  const { keep, run, target, tenant, tokens, upstream } = context
+  const method = request.method ?? "GET"
+  const path = ProxyTarget.outward(target, exchange.path)
+  const upload = ProxyUpload.hasBody(request) ? ProxyUpload.make(request, { keep, onBytes }) : undefined
+  let cancel = () => {}
+  let isOver = false
 
-    const relayHead = (status: number, headers: ReadonlyArray<string>, message: string | undefined) => {
+  const finish = (problem: Option.Option<ProxyProblem.ProxyProblem>): void => {
+    if (isOver) return
+    isOver = true
+    upload?.discard()
+    done(problem)
+  }
+  const fail = (problem: ProxyProblem.ProxyProblem): void => finish(Option.some(problem))
+
+  const withToken = (
+    ask: (done: (answer: ProxyTokens.Answer) => void) => () => void,
+    then: (token: AccessToken) => void
+  ): void => {
+    let isAnswered = false
+    const interrupt = ask((answer) => {
+      isAnswered = true
+      if (isOver) return
+      if (Either.isRight(answer)) then(answer.right)
+      else fail(answer.left)
+    })
+    // What was answered at once has gone on to something else that can be ended.
+    if (!isAnswered) cancel = interrupt
+  }
+
+  const send = (
+    token: AccessToken,
+    body: ProxyUpstream.Outgoing["body"],
+    onRejected: (challenge: string | undefined) => void
+  ): void => {
+    let sent: ProxyUpstream.Sent | undefined
+    let informed = 0
+    let refused: number | undefined
+    let isBodyBegun = false
+
+    const head = (status: number, headers: ProxyHeaders.RawHeaders): void => {
+      upload?.forget()
       const kept = ProxyHeaders.toClient(headers, {
         location: (location) => ProxyTarget.inward(target, location, { from: path, base: context.base }),
         origin: exchange.origin,
         bodiless: status === 204
       })
       if (context.isEnding()) kept.push("Connection", "close")
-      response.writeHead(status, message ?? "", kept)
-      response.on("drain", onDrain)
+      // The words of the status line are the upstream's, and no client needs them.
+      response.writeHead(status, kept)
+      response.on("drain", () => sent?.resume())
       // The first event of a stream may be long in coming. What comes at the same time goes in the same packet.
-      process.nextTick(() => isBodyBegun || response.destroyed || response.flushHeaders())
+      setImmediate(() => isBodyBegun || response.destroyed || response.flushHeaders())
     }
 
-    dispatcher.dispatch({
-      origin: target.origin,
-      path: `${path}${exchange.query}`,
-      method: method as Dispatcher.HttpMethod,
-      headers: ProxyHeaders.toUpstream(request.rawHeaders, authorization(token)),
-      body
-    }, {
-      onRequestStart: (started) => {
-        controller = started
-        if (isAbandoned) started.abort(new Error("nobody waits for the answer"))
-      },
-      onResponseStart: (started, status, _, message) => {
-        const headers = rawOf(started.rawHeaders)
-        if (status < 200) return inform(exchange, status, headers)
-        if (status === 401) {
-          refusal = 0
-          return resume(Effect.succeed({ _tag: "Rejected", challenge: ProxyHeaders.challenge(headers) }))
-        }
-        onAnswer()
-        relayHead(status, headers, message)
-      },
-      onResponseData: (started, chunk) => {
-        if (refusal !== undefined) {
-          refusal += chunk.length
-          if (refusal > MAX_REFUSAL) started.abort(new Error("the refusal is long"))
-          return
-        }
-        isBodyBegun = true
-        onBytes(chunk.length)
-        if (!response.write(chunk)) started.pause()
-      },
-      onResponseEnd: (ended) => {
-        if (refusal !== undefined) return
-        isBodyBegun = true
-        const trailers = ProxyHeaders.trailers(rawOf(ended.rawTrailers))
-        if (trailers.length > 0) response.addTrailers(trailers)
-        response.end()
-        resume(Effect.succeed({ _tag: "Relayed" }))
-      },
-      onResponseError: (_, cause) => {
-        if (refusal === undefined) resume(ProxyProblem.fromUpstream(cause))
-      }
-    })
-    return Effect.sync(() => {
-      isAbandoned = true
-      controller?.abort(new Error("nobody waits for the answer"))
-    })
-  })
+    try {
+      sent = upstream.send({
+        method,
+        path: `${path}${exchange.query}`,
+        headers: ProxyHeaders.toUpstream(request.rawHeaders, {
+          host: upstream.host,
+          method,
+          authorization: authorization(token),
+          body: typeof body === "object" ? body.byteLength : body
+        }),
+        body
+      }, {
+        onInformation: (status, headers) => {
+          if (++informed > MAX_INFORMATION) return
+          try {
+            inform(exchange, status, headers)
+          } catch {
+            // A hint that is none.
+          }
+        },
+        onHead: (status, headers) => {
+          if (status !== 401) return head(status, headers)
+          refused = 0
+          // A body that is still on its way goes with the request that is repeated.
+          if (body === "streamed" && !upload!.isEnded()) sent?.abort()
+          onRejected(ProxyHeaders.challenge(headers))
+        },
+        onData: (chunk) => {
+          if (refused !== undefined) {
+            refused += chunk.length
+            if (refused > MAX_REFUSAL) sent?.abort()
+            return true
+          }
+          isBodyBegun = true
+          onBytes(chunk.length)
+          return response.write(chunk)
+        },
+        onEnd: (raw) => {
+          if (refused !== undefined) return
+          isBodyBegun = true
+          const trailers = ProxyHeaders.trailers(raw)
+          if (trailers.length > 0) response.addTrailers(trailers)
+          response.end()
+          finish(Option.none())
+        },
+        onError: (cause) => {
+          if (refused === undefined) fail(ProxyProblem.fromUpstream(cause))
+        },
+        onDrain: () => upload?.resume()
+      })
+    } catch (cause) {
+      return fail(ProxyProblem.fromUpstream(cause))
+    }
+    cancel = sent.abort
+    if (body === "streamed") upload!.passTo(sent)
+  }
 
-/** The login may be another one than it was when the proxy began. */
-const checked = (context: Context) =>
-(
-  obtain: Effect.Effect<AccessToken, RefreshError>
-): Effect.Effect<AccessToken, ProxyProblem.ProxyProblem> =>
-  obtain.pipe(
-    Effect.mapError(ProxyProblem.fromRefreshError),
-    Effect.filterOrFail(
-      (token) => ProxyTarget.isFor(context.target, token.resource),
-      () => ProxyProblem.otherOrigin(context.tenant)
-    )
+  const again = (renewed: AccessToken): void => {
+    const repeat = (body: Buffer | undefined) =>
+      send(renewed, body, (challenge) => fail(ProxyProblem.tokenRejected(tenant, challenge)))
+    if (upload === undefined) return repeat(undefined)
+    upload.whole((body) => {
+      if (isOver) return
+      if (body === undefined) fail(ProxyProblem.notReplayed(tenant, keep))
+      else repeat(body)
+    })
+  }
+
+  withToken(
+    (done) => tokens.current(run, done),
+    (token) =>
+      send(
+        token,
+        upload === undefined ? undefined : "streamed",
+        () => withToken((done) => tokens.renewed(run, token.token, done), again)
+      )
   )
 
-/**
- * Passes a request on and its answer back. Fails as long as no answer was begun; one that was is cut.
- *
- * @since 0.1.0
- * @category constructors
- */
-export const run = (context: Context, exchange: Exchange): Effect.Effect<void, ProxyProblem.ProxyProblem> =>
-  Effect.gen(function*() {
-    const { request, response } = exchange
-    const { coordinator, keep, tenant } = context
-    const token = yield* checked(context)(coordinator.accessToken(tenant))
-    const upload = ProxyUpload.hasBody(request)
-      ? ProxyUpload.make(request, { keep, onBytes: exchange.onBytes })
-      : undefined
-    const forget = () => upload?.forget()
-
-    const attempts = Effect.gen(function*() {
-      const first = yield* send(context, exchange, token, upload?.stream() ?? null, forget)
-      if (first._tag === "Relayed") return
-      const renewed = yield* checked(context)(coordinator.recover(tenant, token.token))
-      const body = upload === undefined ? null : yield* Effect.promise(() => upload.whole())
-      if (body === undefined) return yield* ProxyProblem.notReplayed(tenant, keep)
-      const second = yield* send(context, exchange, renewed, body, forget)
-      if (second._tag === "Rejected") return yield* ProxyProblem.tokenRejected(tenant, second.challenge)
-    })
-    yield* attempts.pipe(
-      Effect.ensuring(Effect.sync(() => upload?.discard())),
-      Effect.catchAll((problem) => response.headersSent ? Effect.sync(() => cut(exchange)) : problem)
-    )
-  })
+  return () => {
+    isOver = true
+    cancel()
+    upload?.discard()
+  }
+}

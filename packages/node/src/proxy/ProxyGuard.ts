@@ -11,6 +11,8 @@ import * as Data from "effect/Data"
 import * as Redacted from "effect/Redacted"
 import * as Crypto from "node:crypto"
 import type { IncomingMessage } from "node:http"
+import * as ProxyHeaders from "./ProxyHeaders.js"
+import * as ProxyPath from "./ProxyPath.js"
 import { ProxyProblem } from "./ProxyProblem.js"
 
 /**
@@ -62,8 +64,6 @@ const SECRET_BYTES = 24
  */
 export const makeSecret = (): Redacted.Redacted => Redacted.make(Crypto.randomBytes(SECRET_BYTES).toString("base64url"))
 
-const digest = (text: string): Buffer => Crypto.createHash("sha256").update(text).digest()
-
 const refused = (status: number, kind: string, title: string, detail: string, advice: string): Verdict =>
   Verdict.Refused({ problem: new ProxyProblem({ status, kind, title, detail, advice }) })
 
@@ -92,8 +92,15 @@ const TRAVERSAL = refused(
   400,
   "path-outside",
   "The path leads out of the target",
-  "the path has a segment . or .., written out or encoded",
-  "send the path that is meant"
+  "the path has a segment . or .., written out or encoded, or a header field names another path",
+  "send the path that is meant, and no field like X-Original-URL"
+)
+const FRAMING = refused(
+  400,
+  "bad-request",
+  "Not a request to this proxy",
+  "the Transfer-Encoding is another one than chunked, alone",
+  "send the body in chunks, or with its length"
 )
 const TRACED = refused(
   405,
@@ -110,28 +117,6 @@ const UPGRADE = refused(
   "use the HTTP transport of the service, or `lockstep token TENANT`"
 )
 
-const ESCAPES: Readonly<Record<string, string>> = {
-  "%25": "%",
-  "%2e": ".",
-  "%2f": "/",
-  "%5c": "\\",
-  "%c0%ae": ".",
-  "%c0%af": "/"
-}
-
-/** Takes off every layer of escapes: a server behind a server may decode twice. */
-const unescaped = (path: string): string => {
-  let text = path
-  for (;;) {
-    const next = text.replace(/%(?:25|2e|2f|5c|c0%a[ef])/gi, (escape) => ESCAPES[escape.toLowerCase()]!)
-    if (next === text) return text
-    text = next
-  }
-}
-
-const leadsOut = (path: string): boolean =>
-  path.includes("#") || unescaped(path).split(/[/\\]/).some((segment) => /^\.\.?(?:;|$)/.test(segment))
-
 /** A name without port, in lower case, and the port; a port that is left out is that of http. */
 const splitHost = (host: string): readonly [name: string, port: string] | undefined => {
   const match = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(\d{1,5}))?$/.exec(host.toLowerCase())
@@ -147,13 +132,17 @@ const LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
  * @category constructors
  */
 export const make = (options: Options): (request: IncomingMessage) => Verdict => {
-  const secret = digest(Redacted.value(options.secret))
+  const secret = Buffer.from(Redacted.value(options.secret), "latin1")
   const hosts = new Set(options.hosts.map((host) => host.toLowerCase()))
   const origins = new Set(options.origins)
 
+  /** How long a secret is can be read in the source; what it is takes the same time to refuse, whatever was sent. */
+  const isSecret = (text: string): boolean =>
+    text.length === secret.length && Crypto.timingSafeEqual(Buffer.from(text, "latin1"), secret)
+
   const isOwnHost = (request: IncomingMessage): boolean => {
     // Node keeps the first of several; the upstream's own parser might not.
-    const [host, ...more] = request.headersDistinct["host"] ?? []
+    const [host, ...more] = ProxyHeaders.named(request.rawHeaders, "host")
     const split = host === undefined || more.length > 0 ? undefined : splitHost(host)
     if (split === undefined) return false
     const [name, port] = split
@@ -164,17 +153,18 @@ export const make = (options: Options): (request: IncomingMessage) => Verdict =>
     const url = request.url ?? ""
     const query = url.includes("?") ? url.slice(url.indexOf("?")) : ""
     const [, segment = "", path = ""] = /^\/([^/]*)\/?(.*)$/s.exec(url.slice(0, url.length - query.length)) ?? []
-    // Digests are of one length, whatever was sent.
-    if (!Crypto.timingSafeEqual(digest(segment), secret)) return Verdict.Unknown()
+    if (!isSecret(segment)) return Verdict.Unknown()
     if (!isOwnHost(request)) return request.headers.host === undefined ? FORM : HOST
     const { headers, method } = request
+    // The parser finds out only where the body begins, after we are asked: by then the head would have gone on.
+    if (headers["transfer-encoding"] !== undefined && !/^chunked$/i.test(headers["transfer-encoding"])) return FRAMING
     if (method === "TRACE" || method === "TRACK") return TRACED
     const origin = headers.origin
     if (origin !== undefined && !origins.has(origin)) return ORIGIN
     // Some of what a page sends across sites has no Origin: images, links, plain navigation.
     const site = headers["sec-fetch-site"]
-    if (origin === undefined && (site === "cross-site" || site === "same-site")) return ORIGIN
-    if (leadsOut(path)) return TRAVERSAL
+    if (origin === undefined && site !== undefined && /(?:cross|same)-site/i.test(String(site))) return ORIGIN
+    if (ProxyPath.leadsOut(path) || ProxyHeaders.namesPath(request.rawHeaders)) return TRAVERSAL
     if (origin !== undefined && method === "OPTIONS" && headers["access-control-request-method"] !== undefined) {
       return Verdict.Preflight({ origin })
     }

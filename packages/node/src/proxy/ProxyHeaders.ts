@@ -34,6 +34,9 @@ const CONNECTION = [
 const TO_UPSTREAM = new Set([
   ...CONNECTION,
   "host",
+  "x-host",
+  "x-original-host",
+  "x-http-host-override",
   "authorization",
   "cookie",
   "cookie2",
@@ -48,6 +51,7 @@ const TO_UPSTREAM = new Set([
   "x-forwarded-port",
   "x-forwarded-proto",
   "x-forwarded-prefix",
+  "x-forwarded-server",
   "x-real-ip",
   "access-control-request-method",
   "access-control-request-headers",
@@ -80,7 +84,37 @@ const NO_TRAILER = new Set([
   "trailer"
 ])
 
-const named = (headers: RawHeaders, name: string): ReadonlyArray<string> => {
+/**
+ * Names by which servers behind a server are told of another path than that of the request. None of them has a meaning
+ * here, and leaving them out would hide from the client that it does not get what it asks for: they are refused.
+ */
+const PATHS = new Set([
+  "x-original-url",
+  "x-original-uri",
+  "x-original-path",
+  "x-rewrite-url",
+  "x-rewrite-uri",
+  "x-rewrite-path",
+  "x-override-url",
+  "x-forwarded-url",
+  "x-forwarded-uri",
+  "x-forwarded-path",
+  "x-envoy-original-path"
+])
+
+/** CGI and what came after it read `_` and `-` as one. */
+const canonical = (name: string): string => {
+  const lower = name.toLowerCase()
+  return lower.includes("_") ? lower.replaceAll("_", "-") : lower
+}
+
+/**
+ * The values of a field, each as it came.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const named = (headers: RawHeaders, name: string): ReadonlyArray<string> => {
   const values: Array<string> = []
   for (let at = 0; at + 1 < headers.length; at += 2) {
     if (headers[at]!.toLowerCase() === name) values.push(headers[at + 1]!)
@@ -88,8 +122,30 @@ const named = (headers: RawHeaders, name: string): ReadonlyArray<string> => {
   return values
 }
 
-const connectionOptions = (headers: RawHeaders): ReadonlySet<string> =>
-  new Set(named(headers, "connection").flatMap((value) => value.toLowerCase().split(",").map((one) => one.trim())))
+/**
+ * Whether a field names another path than the request does.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const namesPath = (headers: RawHeaders): boolean =>
+  headers.some((name, at) => at % 2 === 0 && /^x/i.test(name) && PATHS.has(canonical(name)))
+
+/** Says nothing about other fields. */
+const IDLE_OPTION = /^(?:keep-alive|close)$/i
+
+const NO_OPTIONS: ReadonlySet<string> = new Set()
+
+const connectionOptions = (headers: RawHeaders): ReadonlySet<string> => {
+  let options: Set<string> | undefined
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    if (headers[at]!.length !== 10 || headers[at]!.toLowerCase() !== "connection") continue
+    if (IDLE_OPTION.test(headers[at + 1]!)) continue
+    options ??= new Set()
+    for (const one of headers[at + 1]!.split(",")) options.add(one.trim().toLowerCase())
+  }
+  return options ?? NO_OPTIONS
+}
 
 /** Keeps what `rename` gives a name. */
 const map = (
@@ -106,16 +162,43 @@ const map = (
   return kept
 }
 
+/** Methods whose request has no body unless it says so (RFC 9110 §8.6). */
+const BODILESS = new Set(["GET", "HEAD", "DELETE", "OPTIONS"])
+
 /**
- * What the upstream is sent, with the token.
+ * What the upstream is sent, with the token, and with the one word about the body that the client's own fields do not say
+ * (RFC 9112 §6): in chunks, or how long it is.
  *
  * @since 0.1.0
  * @category getters
  */
-export const toUpstream = (headers: RawHeaders, authorization: string): Array<string> => {
-  const options = connectionOptions(headers)
-  const kept = map(headers, (lower, name) => TO_UPSTREAM.has(lower) || options.has(lower) ? undefined : name)
-  kept.push("Authorization", authorization, "Via", "1.1 lockstep")
+export const toUpstream = (headers: RawHeaders, options: {
+  readonly host: string
+  readonly method: string
+  readonly authorization: string
+  /** Bytes of the body, where they are known. */
+  readonly body: number | "streamed" | undefined
+}): Array<string> => {
+  const { body } = options
+  const dropped = connectionOptions(headers)
+  const kept = ["Host", options.host]
+  let isFramed = false
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    const name = headers[at]!
+    const known = canonical(name)
+    if (TO_UPSTREAM.has(known) || dropped.has(name.toLowerCase())) continue
+    if (known === "content-length") {
+      // A server that reads `_` as `-` would read the second one.
+      if (name.includes("_")) continue
+      isFramed = true
+    }
+    kept.push(name, headers[at + 1]!)
+  }
+  kept.push("Authorization", options.authorization, "Via", "1.1 lockstep")
+  if (!isFramed) {
+    if (body === "streamed") kept.push("Transfer-Encoding", "chunked")
+    else if (body !== undefined || !BODILESS.has(options.method)) kept.push("Content-Length", String(body ?? 0))
+  }
   return kept
 }
 

@@ -7,6 +7,7 @@
  * @since 0.1.0
  */
 import type { RefreshError } from "@lockstep/core/Errors"
+import type * as TokenSyntax from "@lockstep/core/TokenSyntax"
 import * as Data from "effect/Data"
 
 /**
@@ -149,12 +150,44 @@ export const notReplayed = (tenant: string, limit: number): ProxyProblem =>
     members: { upstream_status: 401 }
   })
 
+/**
+ * The answer where the authorization server issued what no header field can carry.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const tokenMalformed = (tenant: string, fault: TokenSyntax.Fault): ProxyProblem =>
+  new ProxyProblem({
+    status: 502,
+    kind: "token-malformed",
+    title: "The token is none that can be sent",
+    detail: `the ${fault} of ${tenant} has characters that no header field can carry; it was not sent`,
+    advice: "report it to the operator of the authorization server; a new login gets another token"
+  })
+
+/**
+ * The answer where the fault is ours.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const UNEXPECTED = new ProxyProblem({
+  status: 500,
+  kind: "unexpected",
+  title: "Something unexpected happened",
+  detail: "the proxy has a defect",
+  advice: "run `lockstep doctor`; if it finds nothing, report this"
+})
+
+const LATE = [504, "upstream-timeout", "The upstream takes too long"] as const
+const UNWRITABLE = [400, "bad-request", "The request cannot be passed on"] as const
+
 const UPSTREAM = {
-  UND_ERR_HEADERS_TIMEOUT: [504, "upstream-timeout", "The upstream takes too long"],
-  UND_ERR_CONNECT_TIMEOUT: [504, "upstream-timeout", "The upstream takes too long"],
-  UND_ERR_INVALID_ARG: [400, "bad-request", "The request cannot be passed on"],
-  UND_ERR_NOT_SUPPORTED: [400, "bad-request", "The request cannot be passed on"],
-  UND_ERR_REQ_CONTENT_LENGTH_MISMATCH: [400, "bad-request", "The request cannot be passed on"]
+  HEADERS_TIMEOUT: LATE,
+  CONNECT_TIMEOUT: LATE,
+  ERR_INVALID_CHAR: UNWRITABLE,
+  ERR_INVALID_HTTP_TOKEN: UNWRITABLE,
+  ERR_UNESCAPED_CHARACTERS: UNWRITABLE
 } as const
 
 const codeOf = (cause: unknown): string => {

@@ -6,7 +6,7 @@
 import * as Data from "effect/Data"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import { isLoopback } from "../NodeFetch.js"
+import { isLoopback } from "../network/ProxyEnvironment.js"
 
 const MESSAGES = {
   Address: "the address is none that a proxy can lead to",

@@ -1,13 +1,25 @@
 /**
- * The body of a request, streamed on as it comes and kept as far as it can be sent again.
+ * The body of a request, passed on as it comes and kept as far as it can be sent again.
  *
  * The upstream may answer before it has read everything, and its connection then ends: that must not end the client's
- * connection, on which the answer is still to be written. So what the upstream reads is a stream of its own.
+ * connection, on which the answer is still to be written. So the body is read here, and whoever takes it can be done
+ * without.
  *
  * @since 0.1.0
  */
 import type { IncomingMessage } from "node:http"
-import { Readable } from "node:stream"
+
+/**
+ * Takes a body.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Taker {
+  /** Says whether more may come at once; else it comes after `resume`. */
+  readonly write: (chunk: Buffer) => boolean
+  readonly end: () => void
+}
 
 /**
  * The body of a request.
@@ -16,10 +28,13 @@ import { Readable } from "node:stream"
  * @category models
  */
 export interface ProxyUpload {
-  /** Streams the body, once. Reads from the client no faster than it is read. */
-  readonly stream: () => Readable
-  /** Reads the body to its end, and answers with all of it; with `undefined` where it is longer than what is kept. */
-  readonly whole: () => Promise<Buffer | undefined>
+  /** Passes the body on, once, and reads from the client no faster than it is taken. */
+  readonly passTo: (taker: Taker) => void
+  readonly resume: () => void
+  /** Whether all of it has been read. */
+  readonly isEnded: () => boolean
+  /** Reads the body to its end and answers with all of it; with `undefined` where it is longer than what is kept. */
+  readonly whole: (done: (body: Buffer | undefined) => void) => void
   /** Forgets what was kept: it is not sent again. */
   readonly forget: () => void
   /** Reads the rest and forgets it, so that the client comes to reading its answer. */
@@ -49,7 +64,7 @@ export const make = (request: IncomingMessage, options: {
   let kept: Array<Buffer> | undefined = []
   let size = 0
   let ended = false
-  let reader: Readable | undefined
+  let taker: Taker | undefined
   let wake: () => void = () => {}
 
   const forget = () => {
@@ -57,48 +72,43 @@ export const make = (request: IncomingMessage, options: {
     wake()
   }
 
-  request.pause()
   request.on("data", (chunk: Buffer) => {
     options.onBytes(chunk.length)
     size += chunk.length
     if (size > options.keep) forget()
     else kept?.push(chunk)
-    if (reader !== undefined && !reader.push(chunk)) request.pause()
+    if (taker?.write(chunk) === false) request.pause()
   })
   request.on("end", () => {
     ended = true
-    reader?.push(null)
+    taker?.end()
     wake()
   })
-  // Told to whoever waits for the end of the exchange.
+  // Told by the end of the exchange.
   request.on("error", () => {})
+  request.pause()
 
   return {
-    stream: () => {
-      reader = new Readable({
-        read: () => {
-          request.resume()
-        },
-        destroy: (error, done) => {
-          reader = undefined
-          done(error)
-        }
-      })
-      return reader
+    passTo: (one) => {
+      taker = one
+      request.resume()
     },
-    whole: async () => {
-      reader = undefined
-      if (!ended && kept !== undefined) {
-        await new Promise<void>((resolve) => {
-          wake = resolve
-          request.resume()
-        })
+    resume: () => {
+      if (taker !== undefined) request.resume()
+    },
+    isEnded: () => ended,
+    whole: (done) => {
+      taker = undefined
+      wake = () => {
+        wake = () => {}
+        done(kept === undefined ? undefined : Buffer.concat(kept))
       }
-      return kept === undefined ? undefined : Buffer.concat(kept)
+      if (ended || kept === undefined) wake()
+      else request.resume()
     },
     forget,
     discard: () => {
-      reader = undefined
+      taker = undefined
       forget()
       request.resume()
     }

@@ -43,6 +43,8 @@ export interface ProxyWorkload {
 interface Underway {
   readonly cut: () => void
   movedAt: number
+  /** Where it stands among the others. */
+  at: number
 }
 
 /** Milliseconds between two looks at what is idle, where that is a matter of hours. */
@@ -59,7 +61,9 @@ export const make = (options: {
   readonly idle: number
 }): Effect.Effect<ProxyWorkload, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const underway = new Set<Underway>()
+    // No set: the tables that one grows out of hold on to what was deleted from them, and to the next table, until the old
+    // generation is collected. With an entry per request that is every request.
+    const underway: Array<Underway> = []
     let isEnding = false
     let onLeft = () => {}
 
@@ -68,25 +72,29 @@ export const make = (options: {
       Effect.sync(() =>
         setInterval(() => {
           const limit = performance.now() - options.idle
-          for (const one of underway) if (one.movedAt < limit) one.cut()
+          for (const one of underway.slice()) if (one.movedAt < limit) one.cut()
         }, Math.min(MAX_INTERVAL, options.idle / 4)).unref()
       ),
       (timer) => Effect.sync(() => clearInterval(timer))
     )
 
     return {
-      size: () => underway.size,
-      isFull: () => underway.size >= options.limit,
+      size: () => underway.length,
+      isFull: () => underway.length >= options.limit,
       isEnding: () => isEnding,
       enter: (cut) => {
-        const one: Underway = { cut, movedAt: performance.now() }
-        underway.add(one)
+        const one: Underway = { cut, movedAt: performance.now(), at: underway.length }
+        underway.push(one)
         return {
           touch: () => {
             one.movedAt = performance.now()
           },
           leave: () => {
-            underway.delete(one)
+            const last = underway.pop()!
+            if (last !== one) {
+              underway[one.at] = last
+              last.at = one.at
+            }
             onLeft()
           }
         }
@@ -95,19 +103,19 @@ export const make = (options: {
         Effect.gen(function*() {
           isEnding = true
           drain.stop()
-          if (underway.size === 0) return
+          if (underway.length === 0) return
           let hurry = () => {}
           const left = new Promise<void>((resolve) => {
             hurry = resolve
             onLeft = () => {
               drain.onLeft()
-              if (underway.size === 0) resolve()
+              if (underway.length === 0) resolve()
             }
           })
           const timer = setTimeout(hurry, drain.grace)
           yield* drain.onDrain(hurry)
           yield* Effect.promise(() => left.finally(() => clearTimeout(timer)))
-          for (const one of underway) one.cut()
+          for (const one of underway.slice()) one.cut()
         }).pipe(Effect.scoped)
     }
   })

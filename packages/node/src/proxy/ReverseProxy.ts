@@ -11,7 +11,6 @@
  */
 import { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
 import type { TenantId } from "@lockstep/core/TenantId"
-import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -19,11 +18,14 @@ import * as Redacted from "effect/Redacted"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as LoopbackServers from "../internal/loopbackServers.js"
-import * as NodeFetch from "../NodeFetch.js"
 import * as ProxyDesk from "./ProxyDesk.js"
-import * as ProxyExchange from "./ProxyExchange.js"
+import type * as ProxyExchange from "./ProxyExchange.js"
 import * as ProxyGuard from "./ProxyGuard.js"
+import * as ProxyLog from "./ProxyLog.js"
 import type * as ProxyTarget from "./ProxyTarget.js"
+import * as ProxyTokens from "./ProxyTokens.js"
+import type * as ProxyTunnel from "./ProxyTunnel.js"
+import * as ProxyUpstream from "./ProxyUpstream.js"
 import * as ProxyWorkload from "./ProxyWorkload.js"
 
 /**
@@ -50,8 +52,10 @@ export class ProxyPortTaken extends Data.TaggedError("ProxyPortTaken")<{ readonl
 export interface Limits {
   /** Exchanges at one time; one more is answered 503. 256. */
   readonly streams: number
-  /** Connections on each of the two addresses; one more is closed. 512. */
+  /** Connections on each of the two addresses that have shown the secret; one more is closed. 512. */
   readonly connections: number
+  /** Connections beside them that have not, on each; when one more comes, the oldest is closed. 64. */
+  readonly strangers: number
   /** Of request line and header fields, and of those of the upstream. 64 KiB. */
   readonly header: number
   /** Of a request's body, kept so that it can be sent again after a 401. 256 KiB. */
@@ -77,6 +81,7 @@ export interface Limits {
 export const LIMITS: Limits = {
   streams: 256,
   connections: 512,
+  strangers: 64,
   header: 65_536,
   keep: 262_144,
   headersTimeout: 10_000,
@@ -123,9 +128,6 @@ export interface ReverseProxy {
 /** Milliseconds that a client's connection may be idle between two requests. */
 const KEEP_ALIVE = 60_000
 
-/** Shorter than servers keep theirs: a connection that they just close looks like a lost answer. Milliseconds. */
-const UPSTREAM_KEEP_ALIVE = 4_000
-
 /**
  * Listens on 127.0.0.1, and on ::1 where there is one: whoever had the other address of the same port would get what is
  * sent to `localhost`.
@@ -137,67 +139,37 @@ export const listen = (
   options: Options
 ): Effect.Effect<
   ReverseProxy,
-  ProxyPortTaken | NodeFetch.NodeFetchUnavailable,
+  ProxyPortTaken | ProxyTunnel.ProxyAddressInvalid,
   RefreshCoordinator | Scope.Scope
 > =>
   Effect.gen(function*() {
     const { port = 0, target, tenant } = options
     const limits = { ...LIMITS, ...options.limits }
-    const coordinator = yield* RefreshCoordinator
-    const runtime = yield* Effect.runtime<never>()
-    const fork = Runtime.runFork(runtime)
+    const fork = Runtime.runFork(yield* Effect.runtime<never>())
     const secret = ProxyGuard.makeSecret()
     const base = `/${Redacted.value(secret)}/`
     const workload = yield* ProxyWorkload.make({ limit: limits.streams, idle: limits.idle })
-    const dispatcher = yield* NodeFetch.dispatcher(target.origin, {
-      connectTimeout: limits.connectTimeout,
-      headersTimeout: limits.responseTimeout,
-      // What is idle is the workload's to say: it knows both directions.
-      bodyTimeout: 0,
-      keepAliveTimeout: UPSTREAM_KEEP_ALIVE,
-      maxHeaderSize: limits.header
-    })
+    const upstream = yield* ProxyUpstream.make(target.origin, limits)
     const context: ProxyExchange.Context = {
       tenant,
-      coordinator,
+      tokens: ProxyTokens.make({ tenant, target, coordinator: yield* RefreshCoordinator }),
       target,
       base,
-      dispatcher,
+      upstream,
       keep: limits.keep,
-      isEnding: workload.isEnding
+      isEnding: workload.isEnding,
+      run: (effect, done) => {
+        const fiber = fork(effect)
+        fiber.addObserver(done)
+        return () => fiber.unsafeInterruptAsFork(fiber.id())
+      }
     }
+    const { begin, onEnd } = yield* ProxyLog.make(tenant)
     const desk = ProxyDesk.make({
       guard: ProxyGuard.make({ secret, hosts: options.hosts ?? [], origins: options.origins ?? [] }),
       workload,
-      begin: (exchange, done) => {
-        const fiber = fork(
-          ProxyExchange.run(context, exchange).pipe(
-            Effect.tapErrorCause((cause) => {
-              const { advice, detail, kind } = ProxyDesk.problemOf(cause)
-              return Cause.isInterruptedOnly(cause)
-                ? Effect.void
-                : Effect.annotateLogs(Effect.logWarning(detail), { tenant, reason: kind, advice })
-            }),
-            Effect.withSpan("lockstep.proxy.exchange", {
-              root: true,
-              kind: "server",
-              attributes: { tenant },
-              captureStackTrace: false
-            })
-          )
-        )
-        fiber.addObserver(done)
-        return () => fiber.unsafeInterruptAsFork(fiber.id())
-      },
-      // Neither the secret nor the query: both open doors.
-      onEnd: ({ path, request, response }, bytes, millis) =>
-        void fork(Effect.annotateLogs(Effect.logDebug(`${request.method} /${path}`), {
-          tenant,
-          status: response.headersSent ? response.statusCode : "none",
-          whole: response.writableFinished,
-          bytes,
-          millis: Math.round(millis)
-        }))
+      begin: begin(context),
+      onEnd
     })
 
     const opened = yield* LoopbackServers.open([port], desk.handle, Effect.void, {
@@ -209,12 +181,13 @@ export const listen = (
         connectionsCheckingInterval: 1_000
       },
       maxConnections: limits.connections,
-      maxRequestsPerSocket: 0
+      maxStrangers: limits.strangers,
+      maxRequestsPerSocket: 0,
+      // A client that waits for 100 before it sends a body is looked at first.
+      answersExpectation: true
     })
     if (Option.isNone(opened)) return yield* new ProxyPortTaken({ port })
     const { port: bound, servers } = opened.value
-    // Who waits for 100 before sending a body is let in first.
-    for (const server of servers) server.on("checkContinue", desk.handle)
     yield* Effect.addFinalizer(() =>
       workload.drain({
         grace: limits.grace,

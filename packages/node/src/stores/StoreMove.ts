@@ -229,7 +229,7 @@ const writeNote = (from: StoreKind, to: StoreKind) =>
     yield* AtomicFile.replace(noteOf(home), `${encodeNote(note)}\n`)
   }).pipe(Effect.withSpan("lockstep.move.note"))
 
-const removeNote = Effect.flatMap(Home, (home) => AnswerFile.drop(noteOf(home))).pipe(
+const removeNote = Effect.flatMap(Home, (home) => AtomicFile.remove(noteOf(home))).pipe(
   Effect.withSpan("lockstep.move.end")
 )
 

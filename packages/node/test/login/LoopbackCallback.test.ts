@@ -242,3 +242,67 @@ describe("a port", () => {
       assert.strictEqual(yield* unanswered({ port, target: "/" }), "ECONNREFUSED")
     }))
 })
+
+describe("a program that means harm", () => {
+  it.scopedLive("holds connections open: the answer still finds its place", () =>
+    Effect.gen(function*() {
+      const listener = yield* open()
+      yield* Effect.forEach(
+        Array.from({ length: 70 }),
+        () =>
+          Effect.acquireRelease(
+            Effect.async<Net.Socket>((resume) => {
+              const socket = Net.connect(listener.port, "127.0.0.1", () => {
+                socket.write(`GET ${PATH}?code=x HTTP/1.1\r\nHost: localh`)
+                resume(Effect.succeed(socket))
+              })
+              socket.on("error", () => {})
+            }),
+            (socket) => Effect.sync(() => socket.destroy())
+          ),
+        { discard: true }
+      )
+      const { answer, browser } = yield* bring(listener)
+      assert.strictEqual(Redacted.value(answer.query), QUERY)
+      const responding = yield* Effect.fork(answer.respond(DONE))
+      const { headers } = yield* Fiber.join(browser)
+      yield* browse({ port: listener.port, target: headers.location ?? "" })
+      yield* Fiber.join(responding)
+    }))
+
+  it.scopedLive("cannot close the connection of a browser that waits for its page", () =>
+    Effect.gen(function*() {
+      const listener = yield* open()
+      const { answer, browser } = yield* bring(listener, { accept: "*/*" })
+      yield* Effect.forEach(
+        Array.from({ length: 70 }),
+        () => Effect.fork(Effect.ignore(send({ port: listener.port, target: "/", headers: { "x-a": "b" } }))),
+        { discard: true }
+      )
+      yield* Effect.forEach(Array.from({ length: 70 }), () =>
+        Effect.async<void>((resume) => {
+          const socket = Net.connect(listener.port, "127.0.0.1", () => resume(Effect.void))
+          socket.on("error", () => resume(Effect.void))
+        }), { discard: true })
+      yield* Effect.fork(answer.respond(DONE))
+      assert.strictEqual((yield* Fiber.join(browser)).status, 200)
+    }))
+
+  it.scopedLive("hides an origin behind more header fields than are looked at", () =>
+    Effect.gen(function*() {
+      const listener = yield* open()
+      const said = yield* Effect.async<string>((resume) => {
+        const socket = Net.connect(listener.port, "127.0.0.1", () => {
+          socket.write(
+            `GET ${PATH}?${QUERY} HTTP/1.1\r\nHost: localhost:${listener.port}\r\n${
+              "a: b\r\n".repeat(1_000)
+            }Origin: https://evil.example\r\n\r\n`
+          )
+        })
+        let text = ""
+        socket.on("data", (chunk) => void (text += chunk.toString()))
+        socket.on("close", () => resume(Effect.succeed(text)))
+      })
+      assert.match(said, /^HTTP\/1\.1 431 /)
+    }))
+})

@@ -4,6 +4,7 @@ import * as LoopbackProxy from "@lockstep/testkit/servers/LoopbackProxy"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import * as Tracer from "effect/Tracer"
 import * as Http from "node:http"
 import * as Stage from "./support/stage.js"
 import * as Upstream from "./support/upstream.js"
@@ -203,7 +204,7 @@ describe("what the client is sent", () => {
       assert.strictEqual(yield* fits, 48_000)
       const answer = yield* stage.ask("longer")
       assert.strictEqual(answer.status, 502)
-      assert.strictEqual(Stage.problem(answer)["code"], "UND_ERR_HEADERS_OVERFLOW")
+      assert.strictEqual(Stage.problem(answer)["code"], "HPE_HEADER_OVERFLOW")
     }))
 
   it.scopedLive("problems, where the upstream does not answer", () =>
@@ -227,6 +228,39 @@ describe("what the client is sent", () => {
         assert.strictEqual(Stage.problem(answer).status, status)
         assert.isNotEmpty(Stage.problem(answer).advice)
       }
+    }))
+})
+
+describe("what is told", () => {
+  it.scopedLive("a span of each exchange where spans are collected, with the tenant and how it ended", () =>
+    Effect.gen(function*() {
+      const spans: Array<Tracer.Span> = []
+      const native = yield* Effect.tracer
+      const tracer = Tracer.make({
+        context: native.context.bind(native),
+        span: (...how) => {
+          const span = native.span(...how)
+          if (span.name === "lockstep.proxy.exchange") spans.push(span)
+          // Whoever collects makes spans of its own kind.
+          return new Proxy(span, {
+            get: (target, member) => {
+              if (member === "constructor") return Proxy
+              const value = Reflect.get(target, member) as unknown
+              return typeof value === "function" ? value.bind(target) : value
+            }
+          })
+        }
+      })
+      const upstream = yield* Upstream.make((request, response) =>
+        void (request.url === "/gone" ? response.destroy() : response.end("ok"))
+      )
+      const stage = yield* Effect.withTracer(Stage.make({ to: upstream.url }), tracer)
+      yield* stage.ask("fine")
+      yield* stage.ask("gone")
+      const told = spans.flatMap((span) =>
+        span.status._tag === "Ended" ? [[span.kind, span.attributes.get("tenant"), span.status.exit._tag]] : []
+      )
+      assert.deepStrictEqual(told, [["server", "codex", "Success"], ["server", "codex", "Failure"]])
     }))
 })
 

@@ -3,6 +3,7 @@ import { Credential } from "@lockstep/core/Credential"
 import type { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
 import { Treatment } from "@lockstep/testkit/vendors/AnswerScript"
 import { json, type Reply } from "@lockstep/testkit/vendors/VendorServer"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -13,7 +14,7 @@ import type { Stage } from "./Stage.js"
 const later = (stage: Stage, seconds: number) => stage.clock.advanceTo(stage.clock.now() + seconds * 1_000)
 
 const redeem = (stage: Stage, facts: Facts, record: Credential) =>
-  Effect.flatMap(stage.endpoint.prepare(facts.tenant, record), (prepared) => prepared.redeem)
+  Effect.flatMap(stage.endpoint.prepare(facts.tenant, record), (prepared) => prepared.redeem(Duration.seconds(15)))
 
 /** Names an answer with what a table can compare. Waiting times are in milliseconds. */
 const verdict = (answer: RedeemAnswer): string =>

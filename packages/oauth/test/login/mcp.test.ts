@@ -10,7 +10,6 @@ import * as Fingerprint from "@lockstep/core/Fingerprint"
 import { JournalRecord, Mark } from "@lockstep/core/RefreshJournal"
 import type { LoginRequest } from "@lockstep/oauth/Login"
 import { mcp } from "@lockstep/oauth/vendors/Mcp"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
@@ -112,7 +111,7 @@ describe("a server of MCP", () => {
         ["mcp", ISSUER, RESOURCE]
       )
       const { redeem } = yield* stage.endpoint.prepare(tenant, record)
-      yield* redeem(Duration.seconds(10))
+      yield* redeem(Stage.minute)
       server.token = ({ url: at }) =>
         at.endsWith("/device")
           ? ok({
@@ -317,13 +316,13 @@ describe("the client", () => {
       const record = (yield* stage.stored)!
       server.token = () => no("invalid_client", 401)
       const { redeem } = yield* stage.endpoint.prepare(tenant, record)
-      const answer = yield* redeem(Duration.seconds(10))
+      const answer = yield* redeem(Stage.minute)
       deepStrictEqual("reason" in answer && answer.reason, "RegistrationExpired")
       // Brought by a person, it would be for the person to correct.
       const brought = Credential.make({ ...record, clientId: Option.some("mine") })
       const other = yield* Effect.flatMap(
         stage.endpoint.prepare(tenant, brought),
-        ({ redeem: send }) => send(Duration.seconds(10))
+        ({ redeem: send }) => send(Stage.minute)
       )
       deepStrictEqual("reason" in other && other.reason, "InvalidClient")
       // What the transaction makes of it.

@@ -28,7 +28,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import { layerFetch } from "../network.js"
+import { layerNetwork } from "../network.js"
 import * as Stage from "./stage.js"
 
 const { key, refusal, request, tenant } = Stage
@@ -43,7 +43,7 @@ const machine = Layer.mergeAll(
   ClientRegistrations.layerMemory,
   VendorSettings.layerMemory,
   VendorRegistry.layerBuiltIn,
-  layerFetch,
+  layerNetwork,
   Layer.effect(
     Callback,
     Effect.map(LoopbackCallback.make, ({ listen }) => ({

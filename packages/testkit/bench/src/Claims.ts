@@ -155,11 +155,21 @@ const cost = (results: Results): ReadonlyArray<Claim> => {
 
 const proxy = ({ proxy: measured }: Results): ReadonlyArray<Claim> => {
   const own = measured?.passages.find(({ name }) => name === Proxy.LOCKSTEP)
-  return measured === undefined || own?.held === undefined ? [] : [{
-    goal: `the proxy holds ${measured.streams} streams both ways`,
-    measured: `each says something and hears it within ${show(own.held.median)} ms, ${own.held.n} times`,
-    met: own.held.n > 0
-  }]
+  if (measured === undefined || own?.held === undefined || own.rateShare === undefined) return []
+  return [
+    {
+      goal: `the proxy holds ${measured.streams} streams both ways`,
+      measured: `each says something and hears it within ${show(own.held.median)} ms, ${own.held.n} times`,
+      met: own.held.n > 0
+    },
+    {
+      goal: "the proxy: at least 0.8 of the requests a second of a proxy of twenty lines",
+      measured: `${own.rateShare.median.toFixed(2)} in the middle of ${own.rateShare.n} rounds (${
+        own.rateShare.min.toFixed(2)
+      } to ${own.rateShare.max.toFixed(2)})`,
+      met: own.rateShare.median >= 0.8
+    }
+  ]
 }
 
 const cold = ({ cold: measured, surroundings }: Results): ReadonlyArray<Claim> =>

@@ -130,6 +130,7 @@ const hold = (url: string) =>
 
 const handlers = {
   upstream: () => listen(upstream),
+  pid: () => Effect.succeed(process.pid),
   passThrough: ({ to }: { readonly to: string }) => listen(passThrough(to)),
 
   /** Milliseconds of each of so many requests, one after the other. */

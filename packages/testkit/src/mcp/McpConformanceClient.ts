@@ -18,12 +18,12 @@ import * as McpServer from "@lockstep/mcp/McpServer"
 import * as FileHome from "@lockstep/node/FileHome"
 import * as FileVendorSettings from "@lockstep/node/FileVendorSettings"
 import * as LoopbackCallback from "@lockstep/node/login/LoopbackCallback"
-import * as NodeFetch from "@lockstep/node/NodeFetch"
+import * as NodeRoundTripper from "@lockstep/node/NodeRoundTripper"
 import * as Callback from "@lockstep/oauth/Callback"
-import * as Fetch from "@lockstep/oauth/Fetch"
 import { Login } from "@lockstep/oauth/Login"
 import * as LoginDriver from "@lockstep/oauth/LoginDriver"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
+import { RoundTripper } from "@lockstep/oauth/RoundTripper"
 import * as VendorRegistry from "@lockstep/oauth/VendorRegistry"
 import { mcp } from "@lockstep/oauth/vendors/Mcp"
 import { VendorSettings } from "@lockstep/oauth/VendorSettings"
@@ -55,7 +55,7 @@ const services = LoginDriver.layer.pipe(
   Layer.provideMerge(Layer.mergeAll(RefreshCoordinator.layer, CredentialWriter.layer)),
   Layer.provideMerge(OAuthTokenEndpoint.layer),
   Layer.provideMerge(Layer.mergeAll(
-    Layer.effect(Fetch.Fetch, Effect.map(NodeFetch.make, ({ load }) => Fetch.Fetch.of({ load }))),
+    Layer.effect(RoundTripper, Effect.map(NodeRoundTripper.make, ({ load }) => RoundTripper.of({ load }))),
     Layer.effect(VendorSettings, Effect.map(FileVendorSettings.make, (made) => VendorSettings.of(made))),
     Layer.effect(
       Callback.Callback,
@@ -89,13 +89,13 @@ const wanted = (error: unknown): ReadonlyArray<string> | undefined => {
 const ours = (url: string, context: Context) =>
   Effect.gen(function*() {
     const login = yield* Login
-    const network = yield* Fetch.Fetch
+    const network = yield* RoundTripper
     const tenant = TenantId.make(TENANT)
     const key = { tenant, user: "local" }
 
     const logIn = (more: ReadonlyArray<string>) =>
       Effect.gen(function*() {
-        const server = yield* McpServer.discover({ fetch: yield* network.load, url })
+        const server = yield* McpServer.discover({ roundTripper: yield* network.load, url })
         const invitation = yield* login.begin({
           ...key,
           vendor: mcp,

@@ -135,7 +135,7 @@ export const make: Effect.Effect<ScriptedTokenEndpoint> = Effect.gen(function*()
   const consume = (token: string, now: number, grant?: Partial<TokenGrant>): RedeemAnswer =>
     Option.match(rotate(token), { onNone: () => refused, onSome: (tokens) => granted(tokens, now, grant) })
 
-  const redeem = (credential: Credential): Effect.Effect<RedeemAnswer> =>
+  const redeem = (credential: Credential) => (limit: Duration.Duration): Effect.Effect<RedeemAnswer> =>
     Effect.clockWith((clock) =>
       Effect.suspend(() => {
         const now = clock.unsafeCurrentTimeMillis()
@@ -172,6 +172,12 @@ export const make: Effect.Effect<ScriptedTokenEndpoint> = Effect.gen(function*()
         })
         return Effect.zipRight(Queue.offer(arrivals, token), answer)
       })
+    ).pipe(
+      Effect.timeoutTo({
+        duration: limit,
+        onSuccess: (one): RedeemAnswer => one,
+        onTimeout: () => Answer.Unknown({ detail: "no answer in time" })
+      })
     )
 
   const self: ScriptedTokenEndpoint = {
@@ -179,16 +185,7 @@ export const make: Effect.Effect<ScriptedTokenEndpoint> = Effect.gen(function*()
       traits: () => self.traits,
       prepare: (_tenant, credential) =>
         Effect.as(Effect.suspend(() => self.prepare), {
-          redeem: (limit: Duration.Duration) =>
-            redeem(credential).pipe(
-              Effect.disconnect,
-              Effect.timeoutTo({
-                duration: limit,
-                onSuccess: (answer): RedeemAnswer => answer,
-                onTimeout: () =>
-                  Answer.Unknown({ detail: "no answer within the limit of a redemption", answered: false })
-              })
-            )
+          redeem: redeem(credential)
         }),
       revoke: (_tenant, credential) =>
         Effect.suspend(() => {

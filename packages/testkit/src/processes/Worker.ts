@@ -18,11 +18,11 @@ import * as Keyring from "@lockstep/node/keyring/Keyring"
 import * as KeyringHome from "@lockstep/node/keyring/KeyringHome"
 import * as KeyringTimeout from "@lockstep/node/keyring/KeyringTimeout"
 import * as NativeKeyring from "@lockstep/node/keyring/NativeKeyring"
-import * as NodeFetch from "@lockstep/node/NodeFetch"
+import * as NodeRoundTripper from "@lockstep/node/NodeRoundTripper"
 import * as SecretsHome from "@lockstep/node/secrets/SecretsHome"
 import * as Stores from "@lockstep/node/stores/Stores"
-import * as Fetch from "@lockstep/oauth/Fetch"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
+import { RoundTripper } from "@lockstep/oauth/RoundTripper"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -220,7 +220,7 @@ const services = Layer.mergeAll(RefreshCoordinator.layer, CredentialWriter.layer
     home(),
     Layer.provide(
       OAuthTokenEndpoint.layerBuiltIn,
-      Layer.effect(Fetch.Fetch, Effect.map(NodeFetch.make, ({ load }) => Fetch.Fetch.of({ load })))
+      Layer.effect(RoundTripper, Effect.map(NodeRoundTripper.make, ({ load }) => RoundTripper.of({ load })))
     )
   )),
   Layer.provideMerge(Layer.unwrapEffect(Effect.map(Stores.find(store)!.limits, RefreshPolicy.layerFromEnvFor))),

@@ -1,8 +1,10 @@
 /** Which token may go where. */
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import type { AccessToken } from "../../AccessToken.js"
 import { RequestRefused } from "../../BearerError.js"
 import type { BearerOptions, Target } from "../../BearerOptions.js"
+import * as TokenSyntax from "../../TokenSyntax.js"
 
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
 
@@ -39,6 +41,8 @@ export const make = ({ origins, tenant }: BearerOptions) => {
 
     /** What stands against this very token in the request. */
     ofToken: (target: Target, token: AccessToken): Option.Option<RequestRefused> => {
+      const fault = TokenSyntax.faultOf(Redacted.value(token.token), token.tokenType)
+      if (fault !== undefined) return refuse("TokenSyntax", target, `its ${fault}`)
       if (PROVEN.has(token.tokenType.toLowerCase())) return refuse("TokenType", target, token.tokenType)
       if (Option.isSome(named)) return outside(target, named.value)
       return Option.match(Option.flatMap(token.resource, originOf), {

@@ -65,7 +65,8 @@ export const conclude = (
         tenant,
         reason,
         retryAfter: Option.match(waiting.cooldown, { onNone: () => 0, onSome: ({ until }) => until - now }),
-        detail: answer.detail
+        detail: answer.detail,
+        ...(answer._tag === "NeverSent" && answer.remedy !== undefined ? { remedy: answer.remedy } : {})
       })
 
     switch (answer._tag) {
@@ -135,12 +136,19 @@ export const conclude = (
 
       case "Unknown": {
         yield* Metrics.unknown(tenant)
-        const error = new ProviderTimeout({ tenant, reason: "NoAnswer", waited: took })
+        const isAnswered = answer.answered === true
+        const errorOf = (changed: JournalRecord) =>
+          isAnswered
+            ? unavailable("ServerError", changed)
+            : new ProviderTimeout({ tenant, reason: "NoAnswer", waited: took })
         if (!rotates) {
-          yield* noted(cooled(journal), "Unknown", answer.detail)
-          return yield* error
+          const waiting = cooled(journal)
+          yield* noted(waiting, "Unknown", answer.detail)
+          return yield* errorOf(waiting)
         }
-        const open = JournalChange.note(withIntent(ended), host.self, {
+        // A page that was read whole is what the server has to say for now: the one retry waits, in every process.
+        const changed = isAnswered ? cooled(withIntent(ended)) : withIntent(ended)
+        const open = JournalChange.note(changed, host.self, {
           at: now,
           outcome: "Unknown",
           detail: answer.detail,
@@ -149,9 +157,8 @@ export const conclude = (
         })
         yield* noteBestEffort(tenant, held, open)
         if (intent.sends > 1) return yield* new ReauthorizationRequired({ tenant, reason: "OutcomeUnknown" })
-        // A page that was read whole is what the server has to say for now: the same again would be no better.
-        if (answer.answered) return yield* error
-        return Conclusion.Retry({ previous: ended, journal: open, error })
+        if (isAnswered) return yield* errorOf(open)
+        return Conclusion.Retry({ previous: ended, journal: open, error: errorOf(open) })
       }
     }
   })

@@ -19,7 +19,8 @@ import * as Metrics from "../../Metrics.js"
 import { CapturedAnswer, Intent, type JournalRecord } from "../../RefreshJournal.js"
 import { RedeemAnswer } from "../../TokenEndpoint.js"
 import type * as Verdict from "../../Verdict.js"
-import { remaining } from "../deadline.js"
+import * as Answer from "../answer.js"
+import { deadlineIn, remaining } from "../deadline.js"
 import { detached } from "../detached.js"
 import * as JournalChange from "../journalChange.js"
 import * as NotGranted from "./notGranted.js"
@@ -29,8 +30,8 @@ import type { Obtained, Redemption, Request, Transaction } from "./services.js"
 /** The kept answer must hold the coming record and what servers like to add. */
 const ROOM_TO_SPARE = 16 * 1024
 
-/** The endpoint keeps the limit of a request itself. One that does not is cut off so many milliseconds later. */
-const LIMIT_SPARE = 2_000
+/** What an endpoint may take beyond its limit to look at what has arrived. Milliseconds. */
+const OVERTIME = 1_000
 
 const encodeCredential = Schema.encodeSync(Credential.Credential)
 const roomFor = (credential: Credential.Credential): number =>
@@ -87,15 +88,17 @@ export const make = (transaction: Transaction) => {
       const budget = Math.max(0, yield* remaining(deadline))
       const answer = yield* prepared.redeem(Duration.millis(budget)).pipe(
         Effect.catchAllDefect(() =>
-          Effect.succeed(RedeemAnswer.Unknown({ detail: "the request failed in this process", answered: false }))
+          Effect.succeed(RedeemAnswer.Unknown({ detail: "the request failed in this process" }))
         ),
         Effect.disconnect,
-        Effect.timeoutTo({
-          duration: Duration.millis(budget + LIMIT_SPARE),
-          onSuccess: (one): RedeemAnswer => one,
-          onTimeout: () =>
-            RedeemAnswer.Unknown({ detail: "no answer within the limit of a redemption", answered: false })
-        }),
+        // The endpoint bounds itself; this is for one that does not. Its time begins when the endpoint's is over: after a
+        // stop of the process both would be past at once, and the endpoint could not look at what has arrived.
+        Effect.raceFirst(
+          Effect.sleep(budget).pipe(
+            Effect.zipRight(Effect.sleep(OVERTIME)),
+            Effect.as(RedeemAnswer.Unknown({ detail: "no answer within the limit of a redemption" }))
+          )
+        ),
         Effect.withSpan("lockstep.refresh.redeem")
       )
       return Option.some({ intent, answer, took: Number((yield* Clock.currentTimeNanos) - began) / 1_000_000 })
@@ -111,7 +114,7 @@ export const make = (transaction: Transaction) => {
       const captured = CapturedAnswer.make({
         attempt: intent.attempt,
         fingerprint,
-        over: stored.credential.lastRedeem,
+        over: Answer.writer(stored.credential, journal),
         obtainedAt: seconds(yield* Clock.currentTimeMillis),
         grant: answer.grant
       })
@@ -201,14 +204,12 @@ export const make = (transaction: Transaction) => {
   const prepareStore = (
     { tenant }: Request,
     { deadline, held, rotates, stored }: Redemption,
-    notBefore: Option.Option<number>
+    quietUntil: bigint
   ) =>
     Effect.gen(function*() {
       yield* held.reserve(rotates ? Option.some(roomFor(stored.credential)) : Option.none())
-      if (Option.isSome(notBefore)) {
-        const now = yield* Clock.currentTimeMillis
-        yield* Effect.sleep(Duration.millis(Math.max(0, notBefore.value - now)))
-      }
+      const quiet = yield* remaining(quietUntil)
+      if (quiet > 0) yield* Effect.sleep(Duration.millis(quiet))
       // Sent now, the request would be cut before it can be answered, and its outcome would be unknown.
       if ((yield* remaining(deadline)) < timeToAnswer) {
         return yield* new ProviderUnavailable({
@@ -224,10 +225,13 @@ export const make = (transaction: Transaction) => {
   const prepare = (
     request: Request,
     next: Data.TaggedEnum.Value<Verdict.Next, "Redeem">,
-    context: Pick<Redemption, "journal" | "held" | "deadline">
+    { now, ...context }: Pick<Redemption, "journal" | "held" | "deadline"> & { readonly now: number }
   ): Effect.Effect<Redemption, RefreshError> =>
     Effect.gen(function*() {
       const { credential } = next.stored
+      // Counted from the judgement on the monotonic clock: a wall clock that is set back must not prolong the hold.
+      const quiet = Option.match(next.notBefore, { onNone: () => 0, onSome: (at) => Math.max(0, at - now) })
+      const quietUntil = yield* deadlineIn(Duration.millis(quiet))
       const { rotates } = endpoint.traits(request.tenant, credential)
       const prepared = yield* prepareEndpoint(request, context.held, credential, context.journal)
       const redemption: Redemption = {
@@ -238,7 +242,7 @@ export const make = (transaction: Transaction) => {
         rotates,
         prepared
       }
-      yield* prepareStore(request, redemption, next.notBefore)
+      yield* prepareStore(request, redemption, quietUntil)
       return redemption
     })
 

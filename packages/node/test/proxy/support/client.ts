@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Http from "node:http"
+import * as Net from "node:net"
 
 export interface Held {
   readonly request: Http.ClientRequest
@@ -75,6 +76,16 @@ export const open = (
       else request.write(FIRST)
     }),
     ({ leave }) => leave
+  )
+
+/** A connection on which nothing is said until the test does. */
+export const connect = (port: number) =>
+  Effect.acquireRelease(
+    Effect.async<Net.Socket>((resume) => {
+      const socket = Net.connect(port, "127.0.0.1", () => resume(Effect.succeed(socket)))
+      socket.on("error", () => {})
+    }),
+    (socket) => Effect.sync(() => socket.destroy())
   )
 
 /** One turn of the event loop. */

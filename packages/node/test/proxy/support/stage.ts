@@ -98,10 +98,12 @@ export interface Setup extends Omit<Partial<ReverseProxy.Options>, "target" | "t
   readonly resource?: string
   /** Seconds that the stored token has left. */
   readonly left?: number
+  /** What the authorization server issued, where it is no token that a server should issue. */
+  readonly token?: string
 }
 
 /** A proxy, the machine that holds its login, and everything that it logged. */
-export const make = ({ left = 3600, resource, to, ...options }: Setup) =>
+export const make = ({ left = 3600, resource, to, token, ...options }: Setup) =>
   Effect.gen(function*() {
     const machine = yield* MemoryMachine.make()
     const now = Math.floor(Date.now() / 1000)
@@ -110,7 +112,8 @@ export const make = ({ left = 3600, resource, to, ...options }: Setup) =>
       machine.server.issue({
         expiresAt: Option.some(now + left),
         obtainedAt: Option.some(now - 60),
-        resource: Option.fromNullable(resource)
+        resource: Option.fromNullable(resource),
+        ...(token === undefined ? {} : { accessToken: Option.some(Redacted.make(token)) })
       })
     )
     const coordinator = yield* machine.process

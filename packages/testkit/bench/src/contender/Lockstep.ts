@@ -8,9 +8,9 @@ import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as FileHome from "@lockstep/node/FileHome"
-import * as NodeFetch from "@lockstep/node/NodeFetch"
-import * as Fetch from "@lockstep/oauth/Fetch"
+import * as NodeRoundTripper from "@lockstep/node/NodeRoundTripper"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
+import { RoundTripper } from "@lockstep/oauth/RoundTripper"
 import * as SeededHome from "@lockstep/testkit/processes/SeededHome"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -25,7 +25,10 @@ import { TENANT } from "../Contender.js"
  * @since 0.1.0
  * @category layers
  */
-export const fetch = Layer.effect(Fetch.Fetch, Effect.map(NodeFetch.make, ({ load }) => Fetch.Fetch.of({ load })))
+export const fetch = Layer.effect(
+  RoundTripper,
+  Effect.map(NodeRoundTripper.make, ({ load }) => RoundTripper.of({ load }))
+)
 
 /**
  * Everything over one home, with the real network.

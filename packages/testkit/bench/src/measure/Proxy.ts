@@ -31,6 +31,10 @@ export interface Passage {
   /** Requests per second. */
   readonly rate: Statistics.Summary | undefined
   readonly rateRatio: Statistics.Summary | undefined
+  /** Requests per second, over those of the proxy of twenty lines in the same round. */
+  readonly rateShare: Statistics.Summary | undefined
+  /** Microseconds of processor time that a request costs the process in between. Linux only. */
+  readonly processor: Statistics.Summary | undefined
   /** MiB per second of an answer, and of a request. */
   readonly down: Statistics.Summary | undefined
   readonly downRatio: Statistics.Summary | undefined
@@ -79,6 +83,17 @@ const peak = (pid: number): number | undefined => {
   }
 }
 
+/** Microseconds of processor time that a process has used, to a hundredth of a second. */
+const used = (pid: number | undefined): number | undefined => {
+  if (pid === undefined) return undefined
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)!.split(" ")
+    return (Number(fields[11]) + Number(fields[12])) * 10_000
+  } catch {
+    return undefined
+  }
+}
+
 /**
  * Measures all ways in rounds that take turns.
  *
@@ -101,14 +116,23 @@ export const measure = ({ quick }: Options) =>
       env: { LOCKSTEP_HOME: home }
     })
     const { url } = yield* proxy.message((message) => typeof message["url"] === "string")
-    const ways = [[BARE, bare], [THROUGH, through], [LOCKSTEP, String(url)]] as const
+    const ways = [
+      [BARE, bare, undefined],
+      [THROUGH, through, yield* between.call("pid")],
+      [LOCKSTEP, String(url), proxy.pid]
+    ] as const
 
-    const load = (url: string, share: number) =>
+    const load = (url: string, pid: number | undefined, share: number) =>
       Effect.gen(function*() {
         const requests = Math.ceil((quick ? 300 : 1_000) * share)
+        const latency = Statistics.median(yield* client.call("latency", { url, requests }))
+        const before = used(pid)
+        const rate = yield* client.call("rate", { url, requests: requests * 5, clients: CLIENTS })
+        const after = used(pid)
         return {
-          latency: Statistics.median(yield* client.call("latency", { url, requests })),
-          rate: yield* client.call("rate", { url, requests: requests * 3, clients: CLIENTS }),
+          latency,
+          rate,
+          processor: before === undefined || after === undefined ? [] : [(after - before) / (requests * 5)],
           down: yield* client.call("down", { url, mebibytes: Math.ceil(256 * share) }),
           up: yield* client.call("up", { url, mebibytes: Math.ceil(256 * share) })
         }
@@ -117,9 +141,9 @@ export const measure = ({ quick }: Options) =>
     const measured = new Map(
       ways.map(([name]) => [name as string, [] as Array<Effect.Effect.Success<ReturnType<typeof load>>>])
     )
-    for (const [, way] of ways) yield* load(way, 0.3)
+    for (const [, way, pid] of ways) yield* load(way, pid, 1)
     for (let round = 0; round < rounds; round++) {
-      for (const [name, way] of ways) measured.get(name)!.push(yield* load(way, 1))
+      for (const [name, way, pid] of ways) measured.get(name)!.push(yield* load(way, pid, 1))
     }
     const before = peak(proxy.pid)
     const held = new Map<string, ReadonlyArray<number>>()
@@ -129,6 +153,7 @@ export const measure = ({ quick }: Options) =>
     const after = peak(proxy.pid)
 
     const floor = measured.get(BARE)!
+    const plain = measured.get(THROUGH)!
     const passages = ways.map(([name]): Passage => {
       const own = measured.get(name)!
       const of = (part: "latency" | "rate" | "down" | "up") => Statistics.summarise(own.map((one) => one[part]))
@@ -140,6 +165,8 @@ export const measure = ({ quick }: Options) =>
         added: Statistics.summarise(own.map((one, round) => one.latency - floor[round]!.latency)),
         rate: of("rate"),
         rateRatio: ratio("rate"),
+        rateShare: Statistics.summarise(own.map((one, round) => one.rate / plain[round]!.rate)),
+        processor: Statistics.summarise(own.flatMap((one) => one.processor)),
         down: of("down"),
         downRatio: ratio("down"),
         up: of("up"),

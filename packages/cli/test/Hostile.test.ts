@@ -1,0 +1,162 @@
+/** What servers, files and variables chose, shown and handed out by the command as a process. */
+import { assert, describe, it } from "@effect/vitest"
+import * as SeededHome from "@lockstep/testkit/processes/SeededHome"
+import * as Effect from "effect/Effect"
+import * as Stage from "./support/Stage.js"
+
+const NOW = Math.floor(Date.now() / 1000)
+
+/** Steers a terminal, turns a line round, hides itself, and begins a line of its own, each in its own way. */
+const EVIL = "x\u001b[2J\u001b]0;t\u0007\u009b1m\u202e\u2066\u200b\u00ad\u2028\u2029\u{e0041}\r\nFORGED: all is well"
+
+/** What may be written: lines, and what has no category that steers. */
+const clean = (text: string): void => {
+  assert.notMatch(text.replaceAll("\n", ""), /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u)
+  assert.notMatch(text, /^\W*FORGED/m, "no line is forged")
+}
+
+const login = (more: Record<string, unknown>) => ({
+  tenant: "codex",
+  access_token: "lockstep-at-00000000-0",
+  refresh_token: "lockstep-rt-00000000-0",
+  token_endpoint: "http://127.0.0.1:9/token",
+  client_id: "c",
+  expires_at: NOW + 3_600,
+  ...more
+})
+
+const home = (...logins: ReadonlyArray<Record<string, unknown>>) =>
+  Effect.gen(function*() {
+    const stage = yield* Stage.make()
+    yield* SeededHome.write(stage.harness.home, logins as never)
+    return stage
+  })
+
+describe("what is shown", () => {
+  it.scopedLive("forges no line and steers no terminal, whatever a login holds", () =>
+    Effect.gen(function*() {
+      const evil = {
+        account: { id: EVIL, label: EVIL },
+        issuer: `https://issuer.example/${EVIL}`,
+        resource: `https://server.example/${EVIL}`,
+        scope: EVIL,
+        vendor: EVIL
+      }
+      const stage = yield* home(
+        login({ ...evil, tenant: "evil" }),
+        login({ ...evil, tenant: "mcp:\u202eturned\u2028FORGED" }),
+        login({ ...evil, tenant: "damaged", expires_at: EVIL })
+      )
+      const commands = [
+        [],
+        ["status"],
+        ["status", "--history"],
+        ["status", "evil"],
+        ["status", "--json"],
+        ["status", "--history", "--json"],
+        ["doctor", "--offline"],
+        ["doctor", "--offline", "--json"],
+        ["token", `no-such-${EVIL}`],
+        ["token", "evil", "--source", EVIL],
+        ["token", "damaged"],
+        ["refresh", "evil"],
+        ["refresh", "evil", "--json"],
+        ["refresh", "mcp:\u202eturned\u2028FORGED"],
+        ["logout", "evil"],
+        ["login", `https://127.0.0.1:9/${EVIL}`],
+        [EVIL],
+        ["status", `--${EVIL}`]
+      ]
+      for (const args of commands) {
+        const { stderr, stdout } = yield* stage.run(args, {
+          env: { LOCKSTEP_NO_INPUT: "1" },
+          // The arguments hold what the output may not.
+          coloured: true
+        })
+        for (const text of [stdout, stderr]) clean(text)
+        assert.isNotEmpty(stdout + stderr, args.join(" "))
+      }
+    }))
+
+  it.scopedLive("is the same value in JSON, escaped", () =>
+    Effect.gen(function*() {
+      const stage = yield* home(login({ account: { id: "1", label: EVIL } }))
+      const { stdout } = yield* stage.run(["status", "--json"])
+      clean(stdout)
+      const { tenants } = JSON.parse(stdout) as { readonly tenants: ReadonlyArray<{ account: { label: string } }> }
+      assert.strictEqual(tenants[0]!.account.label, EVIL)
+    }))
+})
+
+describe("a token that is none", () => {
+  const BAD = "lockstep-at-bad\nhost=bank.example\npassword=stolen"
+  const forms = ["raw", "header", "git", "env", "kubernetes"]
+
+  it.scopedLive("is handed out in no form, and shown in no error", () =>
+    Effect.gen(function*() {
+      const stage = yield* home(login({ access_token: BAD }))
+      for (const args of [["token", "codex"], ...forms.map((form) => ["token", "codex", "--format", form])]) {
+        const { code, stderr, stdout } = yield* stage.run(args)
+        assert.deepStrictEqual([code, stdout], [5, ""], args.join(" "))
+        assert.match(stderr, /^lockstep: the access token of codex .*\n→ .*`lockstep login codex`.*\n$/)
+        assert.notInclude(stderr, "bank.example")
+      }
+      const exec = yield* stage.run(["exec", "codex", "--", "printenv"])
+      assert.deepStrictEqual([exec.code, exec.stdout], [5, ""])
+    }))
+
+  it.scopedLive("is stored as it came, and JSON tells it", () =>
+    Effect.gen(function*() {
+      const stage = yield* home(login({ access_token: BAD }))
+      const { code, stdout } = yield* stage.run(["token", "codex", "--format", "json"], { prints: true })
+      assert.strictEqual(code, 0)
+      assert.lengthOf(stdout.split("\n"), 2)
+      assert.strictEqual((JSON.parse(stdout) as { access_token: string }).access_token, BAD)
+      assert.strictEqual((yield* stage.stored())!["access_token"], BAD)
+    }))
+
+  it.scopedLive("of a type that is none goes into no header field", () =>
+    Effect.gen(function*() {
+      const stage = yield* home(login({ token_type: "Bearer\r\nX-Forged: 1" }))
+      const { code, stderr, stdout } = yield* stage.run(["token", "codex", "--format", "header"])
+      assert.deepStrictEqual([code, stdout], [5, ""])
+      assert.include(stderr, "the token type of codex")
+      assert.strictEqual((yield* stage.run(["token", "codex"], { prints: true })).code, 0)
+    }))
+
+  it.scopedLive("from a variable is not handed out either", () =>
+    Effect.gen(function*() {
+      const stage = yield* home(login({}))
+      const env = { OPENAI_API_KEY: "a\u0007b" }
+      const { code, stderr, stdout } = yield* stage.run(["token", "codex"], { env })
+      assert.deepStrictEqual([code, stdout], [5, ""])
+      assert.include(stderr, "correct or unset OPENAI_API_KEY")
+    }))
+
+  it.scopedLive("gives git no password for another host", () =>
+    Effect.gen(function*() {
+      const stage = yield* home(login({ access_token: BAD }))
+      const ran = yield* stage.shell(
+        "printf 'protocol=https\\nhost=git.example\\n\\n' | git -c credential.helper= " +
+          "-c credential.helper='!f() { $LOCKSTEP token codex --format git; }; f' credential fill",
+        { env: { GIT_TERMINAL_PROMPT: "0", GIT_CONFIG_NOSYSTEM: "1" } }
+      )
+      assert.notStrictEqual(ran.code, 0)
+      assert.notInclude(`${ran.stdout}${ran.stderr}`, "bank.example")
+    }))
+})
+
+describe("input without an end", () => {
+  it.scopedLive("is read to the limit, from a device and from a pipe of the shell", () =>
+    Effect.gen(function*() {
+      const stage = yield* home(login({}))
+      for (const from of ["/dev/zero", "<(yes)"]) {
+        const imported = yield* stage.shell(`$LOCKSTEP import other --from ${from}`)
+        assert.deepStrictEqual([imported.code, imported.stdout], [2, ""], from)
+        assert.include(imported.stderr, "larger than 1 MiB")
+        const headers = yield* stage.shell(`$LOCKSTEP mcp codex --to http://127.0.0.1:9/ --header-from ${from}`)
+        assert.deepStrictEqual([headers.code, headers.stdout], [2, ""], from)
+        assert.include(headers.stderr, "longer than 64 KiB")
+      }
+    }))
+})
