@@ -6,7 +6,7 @@
  * CommonJS, and what V8 made of those that a kind of command uses is kept in one file beside them.
  *
  * Kept code is run without being looked at, so it is believed exactly as far as the bundle is: it lies in the bundle's
- * folder, belongs to the bundle's owner, and nobody else may write it. It names the version of V8, and its folder the
+ * folder, belongs to the bundle's owner, and no other user may write it. It names the version of V8, and its folder the
  * content of the bundle, because V8 itself compares no more than the length of the source. Whatever does not fit is
  * ignored, and made anew by the next command that ends well, where it may write there.
  *

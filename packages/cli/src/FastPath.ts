@@ -4,7 +4,7 @@
  *
  * Hooks ask before every request, so start-up is what they pay for; and of many that find one expired token all but one
  * only wait. So the judgement is made here wherever the program would make the very same. Whatever it does not know, be
- * it a member of the wrong type, a name that is there twice or a file that somebody else may write, it leaves to the
+ * it a member of the wrong type, a name that is there twice or a time that no calendar knows, it leaves to the
  * program by saying that it doubts.
  *
  * @since 0.1.0

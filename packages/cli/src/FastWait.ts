@@ -40,17 +40,25 @@ const BURST = [1, 1, 2, 2, 4, 4, 8] as const
 const FIRST = 2
 const LAST = 25
 
+/** A wait of so many milliseconds is for something slow, and asks more seldom: still soon enough after a holder's death. */
+const LONG = 1_000
+const LAST_OF_LONG = 45
+
+/** Where no hint came, the store is looked at once in so many tries of the lock: hints can be lost. */
+const LOOK_EVERY = 4
+
 /** The share of the timeout after which the holder is asked for, to see later whether it changed. */
 const HOLDER_AFTER = 0.1
 
 /** Milliseconds on the monotonic clock: a wall clock that is set back must not prolong a wait. */
 const elapsed = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000
 
-const watch = (store: string, onChange: () => void): () => void => {
-  const file = Path.basename(store)
+const watch = (store: string, lock: string, onChange: () => void): () => void => {
+  // What else happens here, temporary files, journals and the lock of the writes, frees nothing and stores nothing.
+  const names: ReadonlySet<string | null> = new Set([null, Path.basename(store), Path.basename(lock)])
   try {
     const watcher = Fs.watch(Path.dirname(store), { persistent: false }, (_, name) => {
-      if (name === null || name === file || name.endsWith(".lock")) onChange()
+      if (names.has(name)) onChange()
     })
     watcher.on("error", () => {})
     return () => watcher.close()
@@ -85,6 +93,7 @@ export const wait = (options: {
     let deadline = began + timeout
     let firstHolder: string | undefined
     let restarted = false
+    let turns = 0
     let burst: number = BURST.length
     let quiet = FIRST
     let timer: NodeJS.Timeout | undefined
@@ -95,6 +104,7 @@ export const wait = (options: {
       timer = undefined
       close()
       close = () => {}
+      lock.forget()
       resolve(ending)
       return true
     }
@@ -136,8 +146,9 @@ export const wait = (options: {
       return false
     }
 
-    const turn = (): void => {
-      if (home.hasChanged() && look() || attempt()) return
+    const turn = (isHinted: boolean): void => {
+      const isLooking = isHinted || ++turns % LOOK_EVERY === 0
+      if (isLooking && home.hasChanged() && look() || attempt()) return
       const now = elapsed()
       if (now >= settleAt) {
         settleAt = Infinity
@@ -149,18 +160,18 @@ export const wait = (options: {
       if (burst < BURST.length) delay = BURST[burst++]!
       else {
         delay = quiet * (0.5 + Math.random() / 2)
-        quiet = Math.min(quiet * 2, LAST)
+        quiet = Math.min(quiet * 2, now - began < LONG ? LAST : LAST_OF_LONG)
       }
-      timer = setTimeout(turn, Math.min(delay, deadline - now, settleAt - now, leaveAt - now))
+      timer = setTimeout(turn, Math.min(delay, deadline - now, settleAt - now, leaveAt - now), false)
     }
 
     if (attempt()) return
-    close = watch(home.store, () => {
+    close = watch(home.store, lock.path, () => {
       if (timer === undefined) return
       clearTimeout(timer)
       burst = 0
       quiet = FIRST
-      turn()
+      turn(true)
     })
-    turn()
+    turn(true)
   })

@@ -8,6 +8,7 @@ import * as EarlyLock from "@lockstep/node/locks/EarlyLock"
 import * as SourceVariables from "@lockstep/oauth/SourceVariables"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
+import type * as Stream from "node:stream"
 import * as CodeCache from "./CodeCache.js"
 import * as FastHome from "./FastHome.js"
 import * as FastLine from "./FastLine.js"
@@ -16,6 +17,9 @@ import * as FastSettings from "./FastSettings.js"
 import * as FastWait from "./FastWait.js"
 import type { HandOver } from "./HandOver.js"
 import type { HelpBook } from "./HelpPage.js"
+import type * as HelpProgram from "./HelpProgram.js"
+import type * as Program from "./Program.js"
+import type * as RefreshProgram from "./RefreshProgram.js"
 import * as TokenText from "./TokenText.js"
 
 /** Names the content of the bundle; set when it is built. */
@@ -43,15 +47,14 @@ const write = (text: string): void => {
 
 const program = (args: ReadonlyArray<string>): void => {
   const help = args.some((arg) => HELP.has(arg))
-    ? (require("./help.js") as typeof import("./HelpProgram.js")).main(require("./help.json") as HelpBook, args)
+    ? (require("./help.js") as typeof HelpProgram).main(require("./help.json") as HelpBook, args)
     : undefined
   if (help !== undefined) return write(help)
   const kind = args.length === 0 ? "status" : KINDS.find((one) => args.includes(one)) ?? "other"
-  ;(load(kind, "program.js") as typeof import("./Program.js")).main()
+  ;(load(kind, "program.js") as typeof Program).main()
 }
 
-const handOver = (work: HandOver): void =>
-  (load("refresh", "refresh.js") as typeof import("./RefreshProgram.js")).main(work)
+const handOver = (work: HandOver): void => (load("refresh", "refresh.js") as typeof RefreshProgram).main(work)
 
 /** A variable that is set may come before the stored token; whether it counts is the program's to say. */
 const isFromEnvironment = (tenant: string): boolean =>
@@ -78,7 +81,7 @@ const readRejected = async (): Promise<string | undefined> => {
     return undefined
   }
   const bytes = Buffer.concat(chunks)
-  const { Readable } = require("node:stream") as typeof import("node:stream")
+  const { Readable } = require("node:stream") as typeof Stream
   Object.defineProperty(process, "stdin", { value: Readable.from([bytes]), configurable: true })
   const rejected = bytes.toString("utf8").replace(/\r?\n$/, "")
   return size > SECRET_LIMIT || rejected === "" ? undefined : rejected
@@ -138,7 +141,7 @@ const token = async (line: FastLine.FastLine, settings: FastSettings.FastSetting
     tenant: FastPath.tenantId(line.tenant),
     lockDirectory: settings.lockDirectory ?? Path.dirname(home.store),
     trustRemote: settings.trustLocks,
-    require
+    from: __filename
   })
   if (lock === undefined) return leave()
 

@@ -275,5 +275,5 @@ describe("the two paths of the command", () => {
       // A search that finds only silence has looked at nothing.
       assert.isAbove(counts.spoke, 0)
       assert.isAbove(counts.waited, 0)
-    }))
+    }), SEARCH + 120_000)
 })

@@ -73,7 +73,8 @@ describe("RaceReport", () => {
     })
     assert.deepStrictEqual(RaceReport.verdict({ locked: result(), unlocked: lost }, plain).trim().split("\n"), [
       "✔ With lockstep:    1 redemption, 0 logins revoked, 3 of 3 processes have a token that works.",
-      "✘ Without any lock: 1 redemption, 1 login revoked, 0 of 3 processes have a token that works."
+      "✘ Without any lock: 1 redemption, 1 login revoked, 0 of 3 processes have a token that works.",
+      "✔ The last was done: after 103 ms with lockstep, after 103 ms without any lock."
     ])
   })
 
@@ -92,5 +93,19 @@ describe("RaceReport", () => {
         [{ FORCE_COLOR: "1", NO_COLOR: "1" }, false, true]
       ] as const
     ) assert.strictEqual(TerminalStyle.isWanted(env, isTerminal), wanted, JSON.stringify(env))
+  })
+
+  it("says which crowd was over sooner", () => {
+    const slow = result({ runners: [runner(900)] })
+    const both = (locked: Race.Result, unlocked: Race.Result) => RaceReport.verdict({ locked, unlocked }, plain)
+    assert.include(
+      both(result(), slow),
+      "✔ The last was done: after 103 ms with lockstep, after 1000 ms without any lock."
+    )
+    assert.include(
+      both(slow, result()),
+      "✘ The last was done: after 1000 ms with lockstep, after 103 ms without any lock."
+    )
+    assert.notInclude(RaceReport.verdict({ unlocked: slow }, plain), "The last was done")
   })
 })

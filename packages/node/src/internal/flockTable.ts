@@ -10,7 +10,7 @@ export interface Line {
 // 1: FLOCK  ADVISORY  WRITE 4711 fe:00:123456 0 EOF
 const LINE = /^\d+: FLOCK +\S+ +WRITE (\d+) ([0-9a-f]+:[0-9a-f]+):(\d+) /
 
-/** Reads `/proc/locks`. A line of somebody who waits has an arrow and is none of a holder. */
+/** Reads `/proc/locks`. A line with an arrow belongs to a process that waits, and not to a holder. */
 export const parse = (text: string): ReadonlyArray<Line> =>
   text.split("\n").flatMap((line) => {
     const [, pid, dev, ino] = LINE.exec(line) ?? []

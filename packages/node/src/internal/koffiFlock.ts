@@ -1,6 +1,8 @@
 import type Koffi from "koffi"
+import * as Fs from "node:fs"
 import { createRequire } from "node:module"
 import * as Path from "node:path"
+import { fileURLToPath } from "node:url"
 import * as KernelLock from "./kernelLock.js"
 import { codeOf, lockFailure } from "./lockFailure.js"
 
@@ -63,33 +65,38 @@ const windows = (koffi: Koffi): KernelLock.KernelLock => {
 
 const ofPlatform = (koffi: Koffi): KernelLock.KernelLock => process.platform === "win32" ? windows(koffi) : posix(koffi)
 
+/** The folder of a package as Node would find it from a file, links resolved; `undefined` where it would look elsewhere. */
+const folderOf = (name: string, from: string): string | undefined => {
+  for (let directory = Path.dirname(from);; directory = Path.dirname(directory)) {
+    const folder = Path.join(directory, "node_modules", name)
+    if (Fs.existsSync(folder)) return Fs.realpathSync(folder)
+    if (Path.dirname(directory) === directory) return undefined
+  }
+}
+
 /**
  * koffi's native part, without the part that finds out which one suits this machine: that reads the C library's name
- * out of Node's own binary and costs a fifth of a start of Node. A binary for another C library does not load, and what
- * does not load, or lies elsewhere, is left to koffi itself. Throws.
+ * out of Node's own binary, and together with Node's search for the package costs a fifth of a start of Node. A binary
+ * for another C library does not load, and what does not load, or lies elsewhere, is left to koffi itself. Throws.
  */
-const loadNative = (require: NodeRequire): Koffi => {
+const loadNative = (from: string): Koffi => {
+  const folder = folderOf("koffi", from)
   const target = `${process.platform}_${process.arch}`
-  const binary = Path.join(
-    Path.dirname(require.resolve("koffi")),
-    "..",
-    "@koromix",
-    `koffi-${target.replace("_", "-")}`,
-    target,
-    "koffi.node"
-  )
   const module = { exports: {} as Koffi }
-  process.dlopen(module, binary)
+  process.dlopen(
+    module,
+    Path.join(folder!, "..", "@koromix", `koffi-${target.replace("_", "-")}`, target, "koffi.node")
+  )
   return module.exports
 }
 
-/** Loads koffi at once, for the start of the command; says why where that does not work. */
-export const loadNow = (require: NodeRequire): KernelLock.KernelLock | string => {
+/** Loads koffi at once, as a file would find it; says why where that does not work. */
+export const loadNow = (from: string): KernelLock.KernelLock | string => {
   try {
-    return ofPlatform(loadNative(require))
+    return ofPlatform(loadNative(from))
   } catch {
     try {
-      return ofPlatform(require("koffi") as Koffi)
+      return ofPlatform(createRequire(from)("koffi") as Koffi)
     } catch (cause) {
       return codeOf(cause)
     }
@@ -102,5 +109,5 @@ export const loadNow = (require: NodeRequire): KernelLock.KernelLock | string =>
  */
 export const provider: KernelLock.Provider = {
   name: "koffi",
-  load: async () => loadNow(createRequire(import.meta.url))
+  load: async () => loadNow(fileURLToPath(import.meta.url))
 }

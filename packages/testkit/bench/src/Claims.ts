@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as ColdCrowd from "./measure/ColdCrowd.js"
 import type * as Contention from "./measure/Contention.js"
 import * as Proxy from "./measure/Proxy.js"
 import type { Results } from "./Results.js"
@@ -171,6 +172,47 @@ const proxy = ({ proxy: measured }: Results): ReadonlyArray<Claim> => {
   ]
 }
 
+const cold = ({ cold: measured, surroundings }: Results): ReadonlyArray<Claim> =>
+  (measured?.crowds ?? []).flatMap((own) => {
+    const beside = (name: string) =>
+      measured!.crowds.find((one) => one.name === name && one.processes === own.processes)
+    const nothing = beside(ColdCrowd.NOTHING)
+    const unlocked = beside(ColdCrowd.UNLOCKED)
+    if (
+      own.name !== ColdCrowd.LOCKSTEP || own.wall === undefined || nothing?.wall === undefined ||
+      own.cpu === undefined || nothing.cpu === undefined || unlocked?.wall === undefined
+    ) return []
+    const { processes } = own
+    const once = own.redemptions === measured!.rounds && own.reuses === 0 && own.failed === 0
+    // What the machine gave to processes that do nothing is what a busy machine gives to these.
+    const busy = Math.max(1, nothing.wall.median * surroundings.cores / nothing.cpu.median)
+    const bound = nothing.cpu.median * busy / surroundings.cores + measured!.latency
+    return [
+      {
+        goal:
+          `${processes} cold commands on one expired login: 1 redemption, and the last has a token before the last of ` +
+          "as many scripts without a lock",
+        measured:
+          `${show(own.wall.median)} ms against ${show(unlocked.wall.median)} ms; ${own.redemptions} redemptions in ` +
+          `${measured!.rounds} rounds, ${own.failed} without a token`,
+        met: once && own.wall.median < unlocked.wall.median
+      },
+      {
+        goal:
+          `${processes} cold commands: within 1.5 times of starting as many processes that do nothing, and the latency`,
+        measured: `${show(own.wall.median)} ms against ${show(bound)} ms: ${show(own.wall.median / bound)} times`,
+        met: own.wall.median <= 1.5 * bound
+      },
+      ...processes === 1
+        ? [{
+          goal: "one cold command that redeems: at most 4 times the processor time of node -e 0",
+          measured: `${show(own.cpu.median / nothing.cpu.median)} times`,
+          met: own.cpu.median <= 4 * nothing.cpu.median
+        }]
+        : []
+    ]
+  })
+
 /**
  * Judges what was measured; what was not is left out.
  *
@@ -178,4 +220,6 @@ const proxy = ({ proxy: measured }: Results): ReadonlyArray<Claim> => {
  * @category constructors
  */
 export const judge = (results: Results): ReadonlyArray<Claim> =>
-  [oneRedemption, adoption, reading, rotation, startUp, recovery, cost, proxy].flatMap((claims) => claims(results))
+  [oneRedemption, adoption, reading, rotation, startUp, cold, recovery, cost, proxy].flatMap((claims) =>
+    claims(results)
+  )

@@ -11,7 +11,17 @@ import { parseArgs } from "node:util"
  * @since 0.1.0
  * @category constants
  */
-export const PARTS = ["contention", "cost", "read", "handoff", "recovery", "startup", "proxy", "bridge"] as const
+export const PARTS = [
+  "contention",
+  "cost",
+  "read",
+  "handoff",
+  "recovery",
+  "startup",
+  "cold",
+  "proxy",
+  "bridge"
+] as const
 
 /**
  * A part of the benchmark.
@@ -33,6 +43,8 @@ export interface Options {
   /** How many processes share the login. */
   readonly processes: ReadonlyArray<number>
   readonly rounds: number
+  /** How many commands start at one moment. */
+  readonly crowds: ReadonlyArray<number>
   /** The names of those who race; all of them when none is named. */
   readonly among: ReadonlyArray<string>
   /** Milliseconds that the authorization server takes. */
@@ -49,7 +61,7 @@ export const USAGE = `npm run bench -- [options]
 
   --quick        fewer rounds, smaller fields
   --only PART    one of ${PARTS.join(", ")}; may be repeated
-  --n N[,N…]     processes that share the login (2,8,32,64; up to 200)
+  --n N[,N…]     processes that share the login (2,8,32,64; cold 1,8,24,64; up to 200)
   --among NAME   lets only these race (lockstep, flock-poll-50, …); may be repeated
   --rounds R     interleaved rounds of the contended refresh (3)
   --latency MS   what the authorization server takes (300)`
@@ -88,6 +100,7 @@ export const parse = (args: ReadonlyArray<string>): Options | "help" => {
     quick: values.quick,
     parts: values.only?.filter(isPart) ?? PARTS,
     processes: (values.n ?? (values.quick ? "2,8,32" : "2,8,32,64")).split(",").map((text) => whole("n", text, 200)),
+    crowds: (values.n ?? (values.quick ? "1,8" : "1,8,24,64")).split(",").map((text) => whole("n", text, 200)),
     rounds: whole("rounds", values.rounds ?? (values.quick ? "1" : "3"), 20),
     among: values.among,
     latency: whole("latency", values.latency, 5000)

@@ -148,6 +148,34 @@ const others = (results: Results): ReadonlyArray<string> => [
       )
     }`
   ],
+  ...results.cold === undefined ? [] : [
+    `## Cold crowds\n\nN processes that start at one moment and find one expired login; the server takes ${results.cold.latency} ms. Milliseconds from the start of the first to the end of the last, and of processor time of all. Ratios are to as many processes that do nothing, in the same round; medians of ${results.cold.rounds} rounds, in which the kinds take turns, and both ends.\n\n${
+      table(
+        [
+          "",
+          "processes",
+          "wall, ms",
+          "processor, ms",
+          "wall, ratio",
+          "processor, ratio",
+          "redemptions",
+          "reuse",
+          "failed"
+        ],
+        results.cold.crowds.map((one) => [
+          one.name,
+          one.processes,
+          range(one.wall),
+          range(one.cpu),
+          range(one.wallRatio),
+          range(one.cpuRatio),
+          one.redemptions,
+          one.reuses,
+          one.failed
+        ])
+      )
+    }`
+  ],
   ...results.proxy === undefined ? [] : [
     `## The proxy\n\nSmall requests one after the other (milliseconds) and from 32 clients at one time (per second), one long answer and one long request (MiB per second), and the milliseconds in which each of ${results.proxy.streams} streams that are held at one time says something and hears it. In brackets both ends; "of bare" are ratios to the upstream without anything in between, in the same round.\n\n${
       table(

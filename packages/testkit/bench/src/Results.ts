@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type * as Bridge from "./measure/Bridge.js"
+import type * as ColdCrowd from "./measure/ColdCrowd.js"
 import type * as Contention from "./measure/Contention.js"
 import type * as FreshRead from "./measure/FreshRead.js"
 import type * as HandOff from "./measure/HandOff.js"
@@ -52,6 +53,7 @@ export interface Results {
   readonly rotation?: Statistics.Summary | undefined
   readonly recovery?: ReadonlyArray<Recovery.Recovery>
   readonly inFlight?: Recovery.InFlight
+  readonly cold?: ColdCrowd.Measured
   readonly startUp?: ReadonlyArray<StartUp.Started>
   readonly proxy?: Proxy.Measured
   readonly bridge?: Bridge.Measured

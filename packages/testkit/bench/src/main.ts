@@ -16,6 +16,7 @@ import { join } from "node:path"
 import * as Bench from "./Bench.js"
 import * as Claims from "./Claims.js"
 import * as Bridge from "./measure/Bridge.js"
+import * as ColdCrowd from "./measure/ColdCrowd.js"
 import * as Contention from "./measure/Contention.js"
 import * as FreshRead from "./measure/FreshRead.js"
 import * as HandOff from "./measure/HandOff.js"
@@ -50,6 +51,7 @@ const measure = (options: Options.Options) =>
     return {
       // What is fast and alone comes first: the many processes of the races stay until the end.
       ...yield* part("startup", Effect.map(StartUp.measure(options), (startUp) => ({ startUp }))),
+      ...yield* part("cold", Effect.map(ColdCrowd.measure(options), (cold) => ({ cold }))),
       ...yield* part("proxy", Effect.map(Proxy.measure(options), (proxy) => ({ proxy }))),
       ...yield* part("bridge", Effect.map(Bridge.measure(options), (bridge) => ({ bridge }))),
       ...yield* part("read", Effect.map(FreshRead.measure(options), (read) => ({ read }))),

@@ -132,8 +132,25 @@ const summary = (result: Result): string =>
     plural(result.server.revocations, "login revoked", "logins revoked")
   }, ${result.survivors} of ${result.processes} processes have a token that works.`
 
+const last = ({ runners }: Result): number => Math.max(...runners.map(({ took }) => took))
+
+/** Which crowd was over sooner: both start cold, and nothing of either runs before. */
+const compared = (
+  { locked, unlocked }: { readonly locked?: Result; readonly unlocked?: Result },
+  style: TerminalStyle
+): ReadonlyArray<string> => {
+  if (locked === undefined || unlocked === undefined) return []
+  const [own, theirs] = [last(locked), last(unlocked)]
+  return [
+    `${own <= theirs ? style.good("✔") : style.bad("✘")} ${style.bold("The last was done:")} after ${
+      ms(own)
+    } ms with lockstep, ` +
+    `after ${ms(theirs)} ms without any lock.`
+  ]
+}
+
 /**
- * The end of the show: one line per race.
+ * The end of the show: one line per race, and which of them was over sooner.
  *
  * @since 0.1.0
  * @category rendering
@@ -146,5 +163,10 @@ export const verdict = (
     result === undefined
       ? []
       : [`${isClean(result) ? style.good("✔") : style.bad("✘")} ${style.bold(name)} ${summary(result)}`]
-  return [...line("With lockstep:   ", results.locked), ...line("Without any lock:", results.unlocked), ""].join("\n")
+  return [
+    ...line("With lockstep:   ", results.locked),
+    ...line("Without any lock:", results.unlocked),
+    ...compared(results, style),
+    ""
+  ].join("\n")
 }

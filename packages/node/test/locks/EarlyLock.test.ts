@@ -1,0 +1,77 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as TenantId from "@lockstep/core/TenantId"
+import * as EarlyLock from "@lockstep/node/locks/EarlyLock"
+import { LockTarget } from "@lockstep/node/locks/LockTarget"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import { fileURLToPath } from "node:url"
+import * as LockDirectory from "../support/lockDirectory.js"
+import { isFree } from "../support/processes.js"
+
+const CODEX = TenantId.make("codex")
+const TARGET = LockTarget.Tenant({ tenant: CODEX })
+
+const earlyIn = (directory: string): EarlyLock.EarlyLock => {
+  const lock = EarlyLock.make({
+    store: Path.join(directory, "auth.json"),
+    tenant: CODEX,
+    lockDirectory: directory,
+    trustRemote: false,
+    from: fileURLToPath(import.meta.url)
+  })
+  assert.isDefined(lock)
+  return lock!
+}
+
+describe("EarlyLock", () => {
+  it.scoped("locks the file that FileLock locks, and each finds it busy while the other has it", () =>
+    Effect.gen(function*() {
+      const directory = yield* LockDirectory.make
+      const lock = yield* LockDirectory.lock(directory)
+      const early = earlyIn(directory)
+      assert.strictEqual(early.path, lock.plan(TARGET)[0])
+      const fd = early.tryLock()
+      assert.isNumber(fd)
+      assert.isFalse(isFree(early.path))
+      assert.isTrue(Option.isNone(yield* lock.tryAcquire(TARGET)))
+      early.unlock(fd as number)
+      const lease = Option.getOrThrow(yield* lock.tryAcquire(TARGET))
+      // Asked by an open file, and again by a new one.
+      assert.deepStrictEqual([early.tryLock(), early.tryLock(), early.tryLock()], ["busy", "busy", "busy"])
+      yield* lease.release({ changed: false })
+      assert.isNumber(early.tryLock())
+    }))
+
+  it.scoped("is excluded by a sidecar that took the place of the one that it asked", () =>
+    Effect.gen(function*() {
+      const directory = yield* LockDirectory.make
+      const lock = yield* LockDirectory.lock(directory)
+      const early = earlyIn(directory)
+      const first = Option.getOrThrow(yield* lock.tryAcquire(TARGET))
+      assert.strictEqual(early.tryLock(), "busy")
+      Fs.renameSync(early.path, `${early.path}.old`)
+      const second = yield* LockDirectory.lock(directory)
+      assert.isTrue(Option.isSome(yield* second.tryAcquire(TARGET)))
+      yield* first.release({ changed: false })
+      // What it has open is free now, and is not the lock any more.
+      assert.strictEqual(early.tryLock(), "busy")
+    }))
+
+  it.scoped("is handed over without a gap: the first try takes it, the second finds it busy, the release frees it", () =>
+    Effect.gen(function*() {
+      const directory = yield* LockDirectory.make
+      const early = earlyIn(directory)
+      const fd = early.tryLock() as number
+      const lock = yield* LockDirectory.lock(directory, { inherited: { path: early.path, fd } })
+      const other = yield* LockDirectory.lock(directory)
+      assert.isTrue(Option.isNone(yield* other.tryAcquire(TARGET)))
+      const lease = Option.getOrThrow(yield* lock.tryAcquire(TARGET))
+      assert.isFalse(isFree(early.path))
+      assert.isTrue(Option.isNone(yield* lock.tryAcquire(TARGET)))
+      yield* lease.release({ changed: false })
+      assert.isTrue(isFree(early.path))
+      assert.isTrue(Option.isSome(yield* lock.tryAcquire(TARGET)))
+    }))
+})
