@@ -1,17 +1,39 @@
 /**
- * Bundles the command: a tiny entry, the command behind one dynamic import, and what is heavy behind further ones.
+ * Bundles the command: a tiny start, the program behind it in chunks, and what is heavy behind further ones.
+ *
+ * The chunks are CommonJS, because the start loads them with the code that V8 made of them before, and Node 20 offers
+ * that for no other kind of module. esbuild shares code among chunks of ES modules only, so it makes those, and each is
+ * turned into CommonJS afterwards.
  *
  * Only koffi stays outside: it is native code, and there are machines without it.
  */
 import { build } from "esbuild"
-import { rm } from "node:fs/promises"
+import { createHash } from "node:crypto"
+import { mkdir, rm, writeFile } from "node:fs/promises"
+import { createRequire } from "node:module"
+import { dirname, join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 
-/** CommonJS dependencies inside an ES module still ask for `require`. */
-const banner = "import{createRequire as __createRequire}from\"node:module\";" +
-  "const require=__createRequire(import.meta.url);"
+/** What a module says of its own place. */
+const URL_OF_CHUNK = "__url"
+
+const options = {
+  absWorkingDir: here("."),
+  bundle: true,
+  format: "esm",
+  platform: "node",
+  target: "node20.19",
+  conditions: ["@lockstep/source"],
+  external: ["koffi", "@parcel/watcher", "./help.js", "./help.json"],
+  define: { "import.meta.url": URL_OF_CHUNK },
+  minify: true,
+  keepNames: false,
+  legalComments: "none",
+  logLevel: "warning",
+  write: false
+}
 
 /**
  * A dynamic import of a CommonJS package becomes a chunk with nothing but a default export, while Node finds its names,
@@ -32,36 +54,115 @@ const namedUndici = {
   }
 }
 
-/** Writes the bundle into a folder below this package, where koffi can be found. */
-export const bundle = async (outdir) => {
-  const options = {
-    outdir,
-    absWorkingDir: here("."),
-    bundle: true,
-    format: "esm",
-    platform: "node",
-    target: "node20.19",
-    conditions: ["@lockstep/source"],
-    external: ["koffi", "@parcel/watcher"],
-    minify: true,
-    keepNames: false,
-    legalComments: "none",
-    logLevel: "warning"
-  }
-  // The entry has a build of its own: shared with the rest it would load a chunk for the few lines they have in common.
-  await build({ ...options, entryPoints: ["src/main.ts"], external: [...options.external, "./Program.js"] })
-  await build({
-    ...options,
-    entryPoints: ["src/Program.ts", "src/probe.ts"],
-    plugins: [namedUndici],
-    splitting: true,
-    chunkNames: "chunks/[name]-[hash]",
-    banner: { js: banner }
+const place = `const ${URL_OF_CHUNK}=require("node:url").pathToFileURL(__filename).href;`
+
+/** Chunks are imported first, and what is Node's own wherever a module did. */
+const IMPORT = /(?<=^|[;}\n])import(?:\s*(?:([\w$]+)\s*,?)?\s*(?:\*as ([\w$]+)|\{([^}]*)\})?\s*from)?"([^"]+)";/g
+const EXPORT = /export\{([^}]*)\};\s*$/
+
+/** `a as b` in an import is `a:b` in a pattern, and `b:a` in the object of what is exported. */
+const names = (list, [from, to]) =>
+  list.split(",").filter((one) => one !== "").map((one) => {
+    const parts = one.split(" as ")
+    return `${parts[from] ?? parts[0]}:${parts[to] ?? parts[0]}`
+  }).join(",")
+
+/**
+ * Turns a chunk of esbuild's into CommonJS.
+ *
+ * esbuild's own way keeps every import live, by a getter for each of some thousand names, and that alone costs as much as
+ * a start of Node. Chunks do not import each other in circles, and none of their names changes once its chunk has run, so
+ * plain constants do. What is written here reads exactly what esbuild writes, and fails on anything else.
+ */
+const toCommonJs = (code, { exports, imports }) => {
+  const kind = (name) => imports.filter((one) => one.kind === name).map(({ path }) => path)
+  const read = new Set()
+  let head = ""
+  const body = code.replace(IMPORT, (_, byDefault, whole, list, from) => {
+    const module = `require(${JSON.stringify(from)})`
+    read.add(from)
+    if (byDefault !== undefined) head += `const ${byDefault}=${module};`
+    if (whole !== undefined) head += `const ${whole}=${module};`
+    if (list !== undefined) head += `const {${names(list, [0, 1])}}=${module};`
+    if (byDefault === undefined && whole === undefined && list === undefined) head += `${module};`
+    return ""
   })
+  const exported = EXPORT.exec(body)
+  const given = exported === null ? [] : exported[1].split(",")
+  let loaded = 0
+  const inner = (exported === null ? body : body.slice(0, exported.index)).replace(/\bimport\("(?=\.)/g, () => {
+    loaded++
+    return "__import(\""
+  })
+  const isWhole = read.size === new Set(kind("import-statement")).size && given.length === exports.length &&
+    loaded === kind("dynamic-import").length
+  if (!isWhole) throw new Error("a chunk is not as it was expected")
+  return exported === null ? head + inner : `${head}${inner}module.exports={${names(exported[1], [1, 0])}};`
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const outdir = here("dist")
-  await rm(here("dist/chunks"), { recursive: true, force: true })
-  await bundle(outdir)
+/** A chunk is a function of what Node gives to a module, so that it is compiled as it is read. */
+const wrapped = (code) =>
+  `(function(module,require,__import,__filename){${code.includes(URL_OF_CHUNK) ? place : ""}${code}})`
+
+/** Every page of help, as the parser knows them now. */
+const helpBook = async (outdir) => {
+  const { outputFiles: [{ text }] } = await build({
+    ...options,
+    format: "cjs",
+    outdir,
+    entryPoints: { manual: "src/Manual.ts" }
+  })
+  const module = { exports: {} }
+  const require = createRequire(import.meta.url)
+  new Function("module", "exports", "require", URL_OF_CHUNK, text)(module, module.exports, require, import.meta.url)
+  return module.exports.book()
 }
+
+/** Writes the bundle into a folder below this package, where koffi can be found. */
+export const bundle = async (outdir) => {
+  const { metafile, outputFiles } = await build({
+    ...options,
+    outdir,
+    metafile: true,
+    entryPoints: { program: "src/Program.ts", refresh: "src/RefreshProgram.ts" },
+    plugins: [namedUndici],
+    splitting: true,
+    chunkNames: "chunks/[name]-[hash]"
+  })
+  const outputs = new Map(Object.entries(metafile.outputs).map(([path, output]) => [here(path), output]))
+  const chunks = outputFiles.map(({ path, text }) => ({
+    path,
+    text: wrapped(toCommonJs(text, outputs.get(path)))
+  }))
+  const hash = createHash("sha256")
+  for (const { path, text } of chunks) hash.update(`${relative(outdir, path)}\0${text}\0`)
+  const id = hash.digest("hex").slice(0, 16)
+
+  const alone = async (entry, name = entry, define = {}) => {
+    const { outputFiles: [file] } = await build({
+      ...options,
+      format: "cjs",
+      outdir,
+      entryPoints: { [name]: entry },
+      define: { ...options.define, ...define },
+      banner: { js: place }
+    })
+    return file
+  }
+  const files = [
+    ...chunks,
+    // The start has a build of its own: shared with the rest it would load a chunk for the few lines they have in common.
+    await alone("src/main.ts", "main", { BUNDLE: JSON.stringify(id) }),
+    await alone("src/probe.ts", "probe"),
+    await alone("src/HelpProgram.ts", "help"),
+    { path: join(outdir, "help.json"), text: `${JSON.stringify(await helpBook(outdir))}\n` },
+    { path: join(outdir, "package.json"), text: "{\"type\":\"commonjs\"}\n" }
+  ]
+  for (const stale of ["chunks", "cache"]) await rm(join(outdir, stale), { recursive: true, force: true })
+  for (const { path, text } of files) {
+    await mkdir(dirname(path), { recursive: true })
+    await writeFile(path, text)
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await bundle(here("dist"))

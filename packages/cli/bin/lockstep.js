@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-process.getBuiltinModule?.("node:module").enableCompileCache?.()
-import("../dist/main.js").catch((error) => {
-  if (error?.code !== "ERR_MODULE_NOT_FOUND" || !String(error.message).includes("main.js")) throw error
+try {
+  require("../dist/main.js")
+} catch (error) {
+  if (error?.code !== "MODULE_NOT_FOUND" || !String(error.message).includes("main.js")) throw error
   process.stderr.write("lockstep: the command is not built yet\n→ run `npm run build` in the repository\n")
   process.exitCode = 1
-})
+}

@@ -4,7 +4,7 @@
  * `@effect/cli` wants the options of a command before its subcommand, and looks for `--help` and `--version` in the
  * whole line, also behind `--`. So the global options are moved to the front from wherever they stand, options that were
  * written before the subcommand are moved behind it, and what follows `--` is shielded: an argument can never contain a
- * NUL, which therefore marks what belongs to somebody else.
+ * NUL, which therefore marks what belongs to the command behind `--`.
  *
  * @since 0.1.0
  */
@@ -13,6 +13,9 @@ const SHIELD = "\u0000"
 
 /** Global options that take a value. */
 const GLOBAL = ["--home", "--store", "--completions"]
+
+/** Those of them that say where a command acts. */
+const PLACES = ["--home", "--store"]
 
 const LOG_LEVEL = "--log-level"
 
@@ -30,12 +33,22 @@ export interface Argv {
   readonly args: ReadonlyArray<string>
   /** The subcommand, if one is named; with its own subcommand, in two words. */
   readonly command: string | undefined
+  /** Home and store as they were named: what another command needs to act on the same logins. */
+  readonly globals: ReadonlyArray<string>
   /** As it was named. The parser would take a name that it does not know for a command. */
   readonly logLevel: string | undefined
   readonly wantsHelp: boolean
   /** Whether errors are wanted as JSON. */
   readonly wantsJson: boolean
 }
+
+/** The global options that say where a command acts. */
+const placesOf = (own: ReadonlyArray<string>): ReadonlyArray<string> =>
+  own.flatMap((arg, i) => {
+    const named = PLACES.find((name) => arg === name || arg.startsWith(`${name}=`))
+    if (named === undefined) return []
+    return arg !== named ? [named, arg.slice(named.length + 1)] : i + 1 < own.length ? [named, own[i + 1]!] : []
+  })
 
 /**
  * Puts a command line in order.
@@ -79,6 +92,7 @@ export const make = (
   if (names.length > 0) take(subcommands[names[0]!] ?? [])
   return {
     args: [...globals, ...names, ...rest, ...theirs],
+    globals: placesOf(own),
     command: names.length === 0 ? undefined : names.join(" "),
     logLevel,
     wantsHelp: asksForHelp || rest.includes("--help") || rest.includes("-h"),

@@ -7,10 +7,11 @@ import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import { LOCAL_USER } from "@lockstep/core/PendingLogins"
-import { STORE_KINDS } from "@lockstep/node/Home"
 import * as StoreDrift from "@lockstep/node/stores/StoreDrift"
+import * as Stores from "@lockstep/node/stores/Stores"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Advised from "./Advised.js"
 import * as Argv from "./Argv.js"
 import * as Exec from "./commands/Exec.js"
 import * as Import from "./commands/Import.js"
@@ -28,7 +29,7 @@ const { duration, flag, json, port, tenant, text, texts } = Parameters
 const lockstep = Command.make(
   "lockstep",
   { ...Parameters.globals, json },
-  (options) => Effect.provide(Status.overview(options), Wiring.layer(options))
+  (options) => Effect.provide(Advised.worded()(Status.overview(options)), Wiring.layer(options))
 ).pipe(
   Command.withDescription(
     "Hands out OAuth access tokens to many processes and refreshes each login at most once among them."
@@ -37,7 +38,7 @@ const lockstep = Command.make(
 
 /** Runs a command over the home that the global options name. */
 const wired = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.flatMap(lockstep, (options) => Effect.provide(effect, Wiring.layer(options)))
+  Effect.flatMap(lockstep, (options) => Effect.provide(Advised.worded()(effect), Wiring.layer(options)))
 
 /** A command that is nothing without the one behind it. */
 const nothingAsked = (command: string) =>
@@ -94,7 +95,7 @@ const login = Command.make(
     code: text("code", "CODE|URL", "the second step: what the browser ended at, or - for standard input"),
     poll: flag("poll", "the second step of --device --no-browser: ask once"),
     cancel: flag("cancel", "drop the unfinished login"),
-    user: text("user", "ID", "who logs in, where several people do so through one relay").pipe(
+    user: text("user", "ID", "the person who logs in, where several people do so through one relay").pipe(
       Options.map(Option.getOrElse(() => LOCAL_USER))
     ),
     issuer: text("issuer", "URL", "any OAuth or OpenID Connect server; a vendor's other domain or region"),
@@ -159,7 +160,7 @@ const status = Command.make(
     tenant: Args.optional(tenant),
     watch: flag("watch", "show again at every change"),
     history: flag("history", "show what happened to each login"),
-    check: flag("check", "answer with the exit code alone: 0 healthy, 3 login needed, 6 damaged"),
+    check: flag("check", "answer with the exit code alone: 0 no person is needed, 3 login needed, 6 damaged"),
     json
   },
   (options) => wired(Status.run(options))
@@ -243,7 +244,11 @@ const mcp = Command.make(
     ),
     headerFrom: text("header-from", "FILE", "a file with further headers, one `Name: value` on a line")
   },
-  (options) => Effect.flatMap(onDemand, ({ Mcp }) => wired(Mcp.run(options)))
+  (options) =>
+    Effect.flatMap(
+      lockstep,
+      (root) => Effect.flatMap(onDemand, ({ Mcp }) => wired(Mcp.run({ ...options, globals: Wiring.toArguments(root) })))
+    )
 ).pipe(Command.withDescription("Speaks MCP on standard input and output for a server that wants a login."))
 
 const storeMove = Command.make(
@@ -253,7 +258,7 @@ const storeMove = Command.make(
       Options.withPseudoName("KIND"),
       Options.withDescription("file, keyring or secrets"),
       Options.filterMap(
-        (text) => Option.fromNullable(STORE_KINDS.find((kind) => kind === text)),
+        (text) => Option.fromNullable(Stores.names.find((name) => name === text)),
         "--to: file, keyring or secrets is expected"
       )
     ),
@@ -285,7 +290,12 @@ const secrets = Command.make("secrets", {}, () => nothingAsked("secrets rotate-k
 const doctor = Command.make(
   "doctor",
   { offline: flag("offline", "ask no server what time it is"), json },
-  (options) => Effect.flatMap(onDemand, ({ Doctor }) => wired(Doctor.run(options)))
+  (options) =>
+    Effect.flatMap(
+      lockstep,
+      (root) =>
+        Effect.flatMap(onDemand, ({ Doctor }) => wired(Doctor.run({ ...options, globals: Wiring.toArguments(root) })))
+    )
 ).pipe(Command.withDescription("Checks home, store, locks, journals and clock, and says how to repair what it finds."))
 
 /**

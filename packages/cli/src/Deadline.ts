@@ -4,11 +4,11 @@
  * @since 0.1.0
  */
 import * as AccessToken from "@lockstep/core/AccessToken"
-import * as Credential from "@lockstep/core/Credential"
-import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
+import type * as Credential from "@lockstep/core/Credential"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { Custody } from "@lockstep/core/Custody"
+import * as Demand from "@lockstep/core/Demand"
 import { LockTimeout, ProviderTimeout, ReauthorizationRequired } from "@lockstep/core/Errors"
-import * as Freshness from "@lockstep/core/Freshness"
 import { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type { TenantId } from "@lockstep/core/TenantId"
 import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
@@ -18,7 +18,6 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type * as Redacted from "effect/Redacted"
-import * as Advised from "./Advised.js"
 import { Background } from "./Background.js"
 import type { ErrorReport } from "./ErrorReport.js"
 import * as Output from "./Output.js"
@@ -26,7 +25,7 @@ import { Relayed } from "./Relayed.js"
 import * as Sources from "./Sources.js"
 
 /**
- * What is wanted, and by when.
+ * What is asked for, and by when.
  *
  * @since 0.1.0
  * @category models
@@ -55,38 +54,36 @@ type Stop =
 export const get = (options: Options) =>
   Effect.gen(function*() {
     const store = yield* CredentialStore
-    const lock = yield* CredentialLock
+    const custody = yield* Custody
     const policy = yield* RefreshPolicy
     const endpoint = yield* TokenEndpoint
     const background = yield* Background
     const { tenant } = options
-    const minTtl = Option.match(options.minTtl, { onNone: () => 0, onSome: Duration.toMillis })
+    const demand = {
+      ...Demand.make(Option.match(options.minTtl, { onNone: () => ({}), onSome: (minTtl) => ({ minTtl }) })),
+      otherThan: options.rejected
+    }
     const began = yield* Clock.currentTimeMillis
 
-    /** The stored token, if it has what a demand asks for and is not the rejected one. */
+    /** The stored token, if it is good enough. */
     const stored = (isGoodEnough: (credential: Credential.Credential, now: number) => boolean) =>
       Effect.gen(function*() {
         const found = yield* store.get(tenant)
         if (Option.isNone(found)) return yield* new ReauthorizationRequired({ tenant, reason: "NotFound" })
         const { credential } = found.value
         const now = yield* Clock.currentTimeMillis
-        const isRejected = Option.isSome(options.rejected) &&
-          Credential.isSameSecret(options.rejected, credential.accessToken)
-        return isRejected || !isGoodEnough(credential, now)
-          ? Option.none()
-          : AccessToken.fromCredential(tenant, credential)
+        return isGoodEnough(credential, now) ? AccessToken.fromCredential(tenant, credential) : Option.none()
       })
-    const fresh = stored((credential, now) => {
-      const margin = Option.getOrElse(
-        endpoint.traits(tenant, credential).margin,
-        () => Duration.toMillis(policy.margin)
-      )
-      return Freshness.isFresh(Credential.lifetime(credential), { now, margin, minTtl })
-    })
-    const unexpired = stored((credential, now) => Freshness.isUnexpired(Credential.lifetime(credential), now, minTtl))
+    const fresh = stored((credential, now) =>
+      Demand.isMetBy(demand, credential, {
+        now,
+        margin: Demand.margin(demand, endpoint.traits(tenant, credential), policy)
+      })
+    )
+    const unexpired = stored((credential, now) => Demand.maySettleFor(demand, credential, now))
 
     const wait = Effect.scoped(Effect.gen(function*() {
-      const changes = yield* store.changes
+      const changes = yield* store.changes(tenant)
       const atOnce = yield* fresh
       if (Option.isSome(atOnce)) return { stop: { _tag: "Fresh", token: atOnce.value } as Stop, pid: Option.none() }
       const refresh = yield* background.start(
@@ -105,7 +102,7 @@ export const get = (options: Options) =>
         ],
         options.rejected
       )
-      // Others refresh too: whoever stores a fresh token first ends the wait.
+      // Other processes refresh, too: the first that stores a fresh token ends the wait.
       const appeared = Effect.repeat(Effect.zipRight(Queue.take(changes), fresh), { until: Option.isSome }).pipe(
         Effect.map((token): Stop => Option.isSome(token) ? { _tag: "Fresh", token: token.value } : { _tag: "Deadline" })
       )
@@ -116,7 +113,7 @@ export const get = (options: Options) =>
           onSome: (report): Stop => ({ _tag: "Failed", report })
         })
       )
-      // Whoever waits for us has waited since this process was started.
+      // The caller has waited since this process was started.
       const left = Duration.subtract(options.maxWait, Duration.millis(performance.now()))
       const deadline = Effect.as(Effect.sleep(left), { _tag: "Deadline" } as Stop)
       return { stop: yield* Effect.raceFirst(Effect.raceFirst(appeared, ended), deadline), pid: refresh.pid }
@@ -135,8 +132,8 @@ export const get = (options: Options) =>
     if (stop._tag === "Failed") return yield* new Relayed({ report: stop.report })
 
     const waited = (yield* Clock.currentTimeMillis) - began
-    const holder = yield* lock.holder(LockTarget.Tenant({ tenant }))
+    const holder = yield* custody.holder(tenant)
     return yield* Option.isSome(holder) && !Option.contains(pid, holder.value.pid)
       ? new LockTimeout({ lock: tenant, waited, holder })
       : new ProviderTimeout({ tenant, reason: "StillRunning", waited })
-  }).pipe(Advised.withNearest(options.tenant))
+  })

@@ -144,7 +144,7 @@ export const fromError = (error: unknown): ErrorReport => {
   return {
     tag: "Unexpected",
     reason: Predicate.hasProperty(error, "name") && Predicate.isString(error.name) ? error.name : null,
-    // Not the error's own words: whoever could not parse something likes to quote it.
+    // Not the error's own words: a parser that fails may quote what it read.
     message: `something unexpected happened${
       Predicate.hasProperty(error, "name") && Predicate.isString(error.name) ? ` (${error.name})` : ""
     }`,

@@ -1,67 +1,61 @@
 /**
- * The answer to `lockstep token TENANT` while the stored token is good, without loading anything.
+ * What the stored record of a tenant means for a command that wants its token: judged out of the text of the files,
+ * without loading anything.
  *
- * Hooks ask before every request, so start-up is what they pay for. This path may only say *yes*, and only where the
- * full command would say the very same: whatever it does not know, be it an option, a variable, a member of the wrong
- * type or a name that is there twice, it leaves to the full command by answering nothing.
+ * Hooks ask before every request, so start-up is what they pay for; and of many that find one expired token all but one
+ * only wait. So the judgement is made here wherever the program would make the very same. Whatever it does not know, be
+ * it a member of the wrong type, a name that is there twice or a file that somebody else may write, it leaves to the
+ * program by saying that it doubts.
  *
  * @since 0.1.0
  */
 import * as Freshness from "@lockstep/core/Freshness"
-import * as SourceVariables from "@lockstep/oauth/SourceVariables"
-import * as fs from "node:fs"
+import type { TenantId } from "@lockstep/core/TenantId"
+import * as VendorMargins from "@lockstep/oauth/VendorMargins"
+import type { TokenText } from "./TokenText.js"
 
 /**
- * What an answer depends on. `now` is milliseconds since the epoch.
+ * What a judgement depends on. Times are milliseconds, `now` since the epoch.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Question {
-  readonly args: ReadonlyArray<string>
-  readonly env: Readonly<Record<string, string | undefined>>
+  readonly tenant: string
+  readonly minTtl: number
+  /** Any token but this one. */
+  readonly rejected: string | undefined
+  /** What `RefreshPolicy` says; a vendor may have a margin of its own. */
+  readonly margin: number
+  /** The account that the command set out with; another one's token is not for it. */
+  readonly account: string | undefined
   readonly now: number
-  readonly platform: string
-  /** Reads a regular file; `undefined` is one that does not exist. Throws on anything else. */
-  readonly read: (path: string) => string | undefined
+  /** The text of `auth.json`. */
+  readonly text: string
 }
 
-/** The margin that is used where neither vendor nor environment names one. Milliseconds. */
-const MARGIN = 120_000
-
 /**
- * No vendor's own margin is larger. Milliseconds.
+ * What is to be done. `Serve`: the token is the answer. `Refresh`: it is not, or only where no better comes (`settle`).
+ * `Gone`: there is no record. `OtherAccount`: it is of another account than the one that the command set out with.
+ * `Doubt`: the program has to judge.
  *
  * @since 0.1.0
- * @category constants
+ * @category models
  */
-export const VENDOR_MARGIN = 300_000
+export type Judgement =
+  | { readonly _tag: "Serve"; readonly token: TokenText }
+  | { readonly _tag: "Refresh"; readonly settle: TokenText | undefined; readonly account: string | undefined }
+  | { readonly _tag: "Gone" }
+  | { readonly _tag: "OtherAccount"; readonly account: string }
+  | { readonly _tag: "Doubt" }
+
+const DOUBT: Judgement = { _tag: "Doubt" }
 
 type Json = Readonly<Record<string, unknown>>
 
 const isObject = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value)
 
 const own = (object: Json, name: string): unknown => Object.hasOwn(object, name) ? object[name] : undefined
-
-const tenantOf = (args: ReadonlyArray<string>): string | undefined => {
-  const [command, tenant = "", ...rest] = args
-  const isPlain = rest.length === 0 || rest.length === 2 && rest[0] === "--format" && rest[1] === "raw"
-  return command === "token" && isPlain && /^[A-Za-z0-9][\w.:@/-]{0,99}$/.test(tenant) ? tenant : undefined
-}
-
-const homeOf = ({ env, platform }: Question): string | undefined => {
-  for (const name in env) {
-    if (name.startsWith("LOCKSTEP_") && name !== "LOCKSTEP_HOME") return undefined
-  }
-  const named = env["LOCKSTEP_HOME"]
-  if (named !== undefined) return platform !== "win32" && named.startsWith("/") ? named : undefined
-  const user = env["HOME"]
-  return platform !== "win32" && user !== undefined && user.startsWith("/") ? `${user}/.lockstep` : undefined
-}
-
-/** A variable that is set may come before the stored token; whether it counts is the full command's to say. */
-const isFromEnvironment = ({ env }: Question, tenant: string): boolean =>
-  SourceVariables.of(tenant).some(({ name }) => env[name] !== undefined)
 
 const isOptional = (value: unknown, type: "string" | "object"): boolean =>
   value === undefined || value === null || (type === "string" ? typeof value === "string" : isObject(value))
@@ -84,8 +78,11 @@ const TEXTS = [
 ]
 const TIMES = ["expires_at", "obtained_at", "login_expires_at", "client_secret_expires_at"]
 
+/** The last second that a date can name: a time beyond it is for the program to make sense of. */
+const LAST_DATE = 8.64e12
+
 const isTime = (value: unknown): boolean =>
-  value === undefined || value === null || typeof value === "number" && value > 0 && Number.isFinite(value)
+  value === undefined || value === null || typeof value === "number" && value > 0 && value <= LAST_DATE
 
 const isSound = (entry: Json): boolean => {
   const generation = own(entry, "generation")
@@ -98,87 +95,135 @@ const isSound = (entry: Json): boolean => {
       isObject(account) && isOptional(own(account, "id"), "string") && isOptional(own(account, "label"), "string"))
 }
 
-const countNames = (value: unknown): number =>
-  Array.isArray(value)
-    ? value.reduce((sum: number, element: unknown) => sum + countNames(element), 0)
-    : isObject(value)
-    ? Object.values(value).reduce((sum: number, element) => sum + 1 + countNames(element), 0)
-    : 0
+/** Deeper documents are refused by the parser that knows positions. */
+const MAX_DEPTH = 1_000
+
+/** Counts the names in a value; not a number where it is too deep. */
+const countNames = (value: unknown, depth: number): number => {
+  if (depth > MAX_DEPTH) return NaN
+  if (typeof value !== "object" || value === null) return 0
+  let names = 0
+  if (Array.isArray(value)) { for (const element of value) names += countNames(element, depth + 1) }
+  else for (const name of Object.keys(value)) names += 1 + countNames((value as Json)[name], depth + 1)
+  return names
+}
 
 // JSON.parse keeps the last of two members of one name and says nothing. In text that is known to be JSON, a string
-// before a colon is a name; if there are as many as the value has, none is there twice.
-const hasDuplicates = (text: string, value: unknown): boolean => {
+// before a colon is a name; if there are as many as the value has, none is there twice. An escaped name is written in
+// another way than it reads, and `__proto__` is a member of a literal, not of what it inherits.
+const isPlain = (text: string, value: unknown): boolean => {
   let names = 0
-  for (const [match] of text.matchAll(/"(?:[^"\\]|\\.)*"\s*:?/g)) if (match.endsWith(":")) names++
-  return names !== countNames(value)
+  for (const [match] of text.matchAll(/"(?:[^"\\]|\\.)*"\s*:?/gs)) if (match.endsWith(":")) names++
+  return names === countNames(value, 0)
 }
 
-const isPinnedElsewhere = (text: string | undefined): boolean => {
-  if (text === undefined) return false
-  const pin: unknown = JSON.parse(text)
-  return !isObject(pin) || pin["store"] !== "file" || typeof pin["host"] !== "string" ||
-    !isOptional(own(pin, "lock_dir"), "string")
+/** A token that goes into a line, a header or a shell as it is, and a type beside it. */
+const VISIBLE = /^[\x21-\x7e]+$/
+
+const tokenOf = (tenant: string, entry: Json): TokenText | undefined => {
+  const token = own(entry, "access_token")
+  if (typeof token !== "string") return undefined
+  const account = own(entry, "account") as Json | null | undefined
+  return {
+    tenant,
+    token,
+    tokenType: own(entry, "token_type") as string | null | undefined ?? "Bearer",
+    expiresAt: own(entry, "expires_at") as number | null | undefined ?? null,
+    account: account === null || account === undefined ? null : {
+      id: own(account, "id") as string | null | undefined ?? null,
+      label: own(account, "label") as string | null | undefined ?? null
+    },
+    generation: own(entry, "generation") as number | undefined ?? 0
+  }
 }
 
-const find = (question: Question): string | undefined => {
-  const tenant = tenantOf(question.args)
-  const home = tenant === undefined ? undefined : homeOf(question)
-  if (tenant === undefined || home === undefined || isFromEnvironment(question, tenant)) return undefined
-  const text = question.read(`${home}/auth.json`)
-  if (text === undefined || isPinnedElsewhere(question.read(`${home}/store.json`))) return undefined
-
+const find = (question: Question): Judgement => {
+  const { now, tenant, text } = question
   const file: unknown = JSON.parse(text)
-  if (!isObject(file) || own(file, "version") !== 1 || Object.hasOwn(file, "moved_to")) return undefined
+  if (!isObject(file) || own(file, "version") !== 1 || Object.hasOwn(file, "moved_to")) return DOUBT
   const tenants = own(file, "tenants")
-  if (!isObject(tenants)) return undefined
+  if (!isObject(tenants)) return DOUBT
   // U+212A is another way to write K.
-  if (Object.keys(tenants).some((name) => name !== tenant && name.normalize("NFC") === tenant)) return undefined
+  if (Object.keys(tenants).some((name) => name !== tenant && name.normalize("NFC") === tenant)) return DOUBT
   const entry = own(tenants, tenant)
-  if (!isObject(entry) || !isSound(entry) || hasDuplicates(text, file)) return undefined
+  if (!isPlain(text, file)) return DOUBT
+  if (entry === undefined) return { _tag: "Gone" }
+  if (!isObject(entry) || !isSound(entry)) return DOUBT
 
-  const accessToken = own(entry, "access_token")
+  const token = tokenOf(tenant, entry)
+  if (token === undefined) {
+    // Without a refresh token it is no record of ours.
+    return typeof own(entry, "refresh_token") === "string"
+      ? { _tag: "Refresh", settle: undefined, account: undefined }
+      : DOUBT
+  }
+  if (!VISIBLE.test(token.token) || !VISIBLE.test(token.tokenType)) return DOUBT
+  const account = token.account?.id ?? undefined
+  if (question.account !== undefined && account !== undefined && account !== question.account) {
+    return { _tag: "OtherAccount", account }
+  }
+
   const lifetime: Freshness.Lifetime = {
-    expiresAt: own(entry, "expires_at") as number | undefined ?? null,
+    expiresAt: token.expiresAt,
     obtainedAt: own(entry, "obtained_at") as number | undefined ?? null
   }
-  const margin = typeof own(entry, "vendor") === "string" ? VENDOR_MARGIN : MARGIN
-  return typeof accessToken === "string" && Freshness.isFresh(lifetime, { now: question.now, margin, minTtl: 0 })
-    ? accessToken
-    : undefined
+  const margin = VendorMargins.of(own(entry, "vendor")) ?? question.margin
+  if (token.token !== question.rejected) {
+    if (Freshness.isFresh(lifetime, { now, margin, minTtl: question.minTtl })) return { _tag: "Serve", token }
+    if (Freshness.isUnexpired(lifetime, now, question.minTtl)) return { _tag: "Refresh", settle: token, account }
+  }
+  return { _tag: "Refresh", settle: undefined, account }
 }
 
 /**
- * The token, where it is beyond doubt the answer; else nothing, and never an error.
+ * Judges a record. Never throws.
  *
  * @since 0.1.0
  * @category getters
  */
-export const answer = (question: Question): string | undefined => {
+export const judge = (question: Question): Judgement => {
   try {
     return find(question)
+  } catch {
+    return DOUBT
+  }
+}
+
+/**
+ * What a home was pinned to: where its locks lie, or beside the store. A home without a pin has the file beside its locks,
+ * and is pinned by its first write.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Pin {
+  readonly lockDirectory: string | undefined
+}
+
+/**
+ * Reads the text of `store.json`; nothing where the store is another one, or the text is not understood.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const pinOf = (text: string | undefined): Pin | undefined => {
+  if (text === undefined) return { lockDirectory: undefined }
+  try {
+    const pin: unknown = JSON.parse(text)
+    if (!isObject(pin) || !isPlain(text, pin) || own(pin, "store") !== "file") return undefined
+    const lockDirectory = own(pin, "lock_dir") ?? undefined
+    return typeof own(pin, "host") === "string" && (lockDirectory === undefined || typeof lockDirectory === "string")
+      ? { lockDirectory }
+      : undefined
   } catch {
     return undefined
   }
 }
 
 /**
- * Reads a regular file as strict UTF-8; `undefined` where there is none. A FIFO in its place throws instead of hanging.
+ * Brands the name of a tenant that `FastLine` has read.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const readFile = (path: string): string | undefined => {
-  let fd: number
-  try {
-    fd = fs.openSync(path, fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0))
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined
-    throw error
-  }
-  try {
-    if (!fs.fstatSync(fd).isFile()) throw new Error("not a regular file")
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(fs.readFileSync(fd))
-  } finally {
-    fs.closeSync(fd)
-  }
-}
+export const tenantId = (tenant: string): TenantId => tenant as TenantId

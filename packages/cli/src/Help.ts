@@ -1,12 +1,11 @@
 /**
- * Help as one screen: usage, one line per option, and what to know. The parser's own rendering takes five lines per
- * option and colours pipes.
+ * What the parser knows of a command, as a page of help. Its own rendering takes five lines per option and colours pipes.
  *
  * @since 0.1.0
  */
 import * as HelpDoc from "@effect/cli/HelpDoc"
+import type { HelpPage } from "./HelpPage.js"
 import * as Style from "./Style.js"
-import * as Table from "./Table.js"
 
 /** What the parser adds to every option and that a type in the usage line says already. */
 const NOISE =
@@ -76,69 +75,27 @@ export const summary = (doc: HelpDoc.HelpDoc): string => {
   return describe(blocks).join(" ")
 }
 
-const wrap = (text: string, columns: number): ReadonlyArray<string> => {
-  const lines: Array<string> = [""]
-  for (const word of text.split(" ")) {
-    const last = lines[lines.length - 1]!
-    if (last !== "" && Table.width(last) + 1 + Table.width(word) > columns) lines.push(word)
-    else lines[lines.length - 1] = last === "" ? word : `${last} ${word}`
-  }
-  return lines
-}
-
 /**
- * Renders items as two columns, the second one wrapped.
+ * Reads the page of one command.
  *
  * @since 0.1.0
- * @category rendering
+ * @category constructors
  */
-export const columns = (
-  items: ReadonlyArray<readonly [string, string]>,
-  style: Style.Style,
-  width: number
-): string => {
-  const left = Math.min(26, Math.max(...items.map(([name]) => Table.width(name))))
-  return items.map(([name, text]) => {
-    const lines = [...wrap(text, Math.max(30, Math.min(width, 100) - left - 4))]
-    const first = Table.width(name) <= left
-      ? `  ${style.cyan(name)}${" ".repeat(left - Table.width(name))}  ${lines.shift() ?? ""}`.trimEnd()
-      : `  ${style.cyan(name)}`
-    return [first, ...lines.map((line) => " ".repeat(left + 4) + line)].join("\n") + "\n"
-  }).join("")
-}
-
-/**
- * Renders the documentation of one command.
- *
- * @since 0.1.0
- * @category rendering
- */
-export const render = (doc: HelpDoc.HelpDoc, options: {
+export const page = (doc: HelpDoc.HelpDoc, options: {
   /** In place of the description of the documentation. */
   readonly about?: string
   readonly usage: string
   /** Sections that the parser knows nothing of. */
-  readonly more: ReadonlyArray<readonly [title: string, items: ReadonlyArray<readonly [string, string]>]>
-  readonly style: Style.Style
-  readonly columns: number
-}): string => {
-  const { style } = options
+  readonly more: HelpPage["lists"]
+}): HelpPage => {
   const blocks: Array<Block> = []
   collect(doc, blocks)
-  const about = options.about === undefined ? describe(blocks) : [options.about]
-  const lists = [
-    ...blocks.filter((block) => block.items.length > 0).map((block) => [block.title, block.items] as const),
-    ...options.more
-  ]
-  const width = Math.min(options.columns, 100)
-  return [
-    ...about.flatMap((text) => wrap(text, width)).map((line) => `${line}\n`),
-    about.length > 0 ? "\n" : "",
-    `${style.bold("Usage")}\n  ${options.usage}\n`,
-    ...lists.map(([title, items]) =>
-      `\n${style.bold(title.slice(0, 1).toUpperCase() + title.slice(1).toLowerCase())}\n${
-        columns(items, style, options.columns)
-      }`
-    )
-  ].join("")
+  return {
+    about: options.about === undefined ? describe(blocks) : [options.about],
+    usage: options.usage,
+    lists: [
+      ...blocks.filter((block) => block.items.length > 0).map((block) => [block.title, block.items] as const),
+      ...options.more
+    ]
+  }
 }

@@ -13,7 +13,7 @@ const text = (value: unknown): string => {
   return Object.entries(value).map(([key, member]) => `${key}=${Inspectable.toStringUnknown(member, 0)}`).join(" ")
 }
 
-/** Fields for whoever collects logs. To a person the message has said the same. */
+/** Fields for programs that collect logs. To a person the message has said the same. */
 const SAID = new Set(["tenant", "error", "reason", "generation", "from", "to", "path"])
 
 /**

@@ -8,6 +8,8 @@ import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Cli from "./Cli.js"
 import * as Help from "./Help.js"
+import * as Page from "./HelpPage.js"
+import type { HelpBook, HelpPage } from "./HelpPage.js"
 import type * as Style from "./Style.js"
 
 type Items = ReadonlyArray<readonly [string, string]>
@@ -112,7 +114,7 @@ const SOURCES: Section = ["sources", [
 ]]
 
 const PROXY: Section = ["what to know", [
-  ["the address", "printed once it listens, and again by nobody: whoever knows it uses the login"],
+  ["the address", "printed once, when it listens, and never again: a program that knows it uses the login"],
   ["the login", "always the stored one; refreshed by the request that needs it, and once after a 401"],
   ["never passed on", "the client's own Authorization and cookies; the token to another origin"],
   ["its own answers", "application/problem+json with advice, and never a 401"],
@@ -160,6 +162,35 @@ const USAGE: Readonly<Record<keyof typeof Cli.commands, string>> = {
 const isCommand = (name: string | undefined): name is keyof typeof Cli.commands =>
   name !== undefined && Object.hasOwn(Cli.commands, name)
 
+const pageOf = (command: string | undefined): HelpPage => {
+  if (isCommand(command)) {
+    return Help.page(
+      Command.getHelp(Cli.commands[command] as Command.Command<string, never, never, unknown>, config),
+      { usage: USAGE[command], more: MORE[command] ?? [] }
+    )
+  }
+  const summaries = Object.entries(Cli.commands).map(([name, one]) =>
+    [name, Help.summary(Command.getHelp(one as Command.Command<string, never, never, unknown>, config))] as const
+  )
+  return Help.page(HelpDoc.empty, {
+    about: Help.summary(Command.getHelp(Cli.root, config)),
+    usage: "lockstep [COMMAND] [options]",
+    more: [["commands", summaries], GLOBAL, EXIT_CODES]
+  })
+}
+
+/**
+ * Every page, written down when the command is bundled: the start of the command answers `--help` out of it.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const book = (): HelpBook => ({
+  commands: Object.keys(Cli.commands),
+  subcommands: Cli.subcommands,
+  pages: Object.fromEntries(["", ...Object.keys(Cli.commands)].map((name) => [name, pageOf(name)]))
+})
+
 /**
  * Renders the help of one command, or of the whole.
  *
@@ -169,24 +200,4 @@ const isCommand = (name: string | undefined): name is keyof typeof Cli.commands 
 export const render = (command: string | undefined, options: {
   readonly style: Style.Style
   readonly columns: number
-}): string => {
-  if (isCommand(command)) {
-    return Help.render(
-      Command.getHelp(Cli.commands[command] as Command.Command<string, never, never, unknown>, config),
-      {
-        ...options,
-        usage: USAGE[command],
-        more: MORE[command] ?? []
-      }
-    )
-  }
-  const summaries = Object.entries(Cli.commands).map(([name, one]) =>
-    [name, Help.summary(Command.getHelp(one as Command.Command<string, never, never, unknown>, config))] as const
-  )
-  return Help.render(HelpDoc.empty, {
-    ...options,
-    about: Help.summary(Command.getHelp(Cli.root, config)),
-    usage: "lockstep [COMMAND] [options]",
-    more: [["commands", summaries], GLOBAL, EXIT_CODES]
-  })
-}
+}): string => Page.render(pageOf(command), options)

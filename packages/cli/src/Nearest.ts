@@ -1,5 +1,5 @@
 /**
- * The names that somebody may have meant.
+ * The names that may have been meant.
  *
  * @since 0.1.0
  */
@@ -29,13 +29,13 @@ const distance = (a: string, b: string): number => {
  * @category getters
  */
 export const find = (word: string, names: ReadonlyArray<string>): ReadonlyArray<string> => {
-  const wanted = word.toLowerCase()
-  const limit = Math.max(1, Math.min(3, Math.floor(wanted.length / 3)))
+  const typed = word.toLowerCase()
+  const limit = Math.max(1, Math.min(3, Math.floor(typed.length / 3)))
   return names
     .map((name) => {
       const lower = name.toLowerCase()
-      const related = wanted.length >= 2 && (lower.startsWith(wanted) || wanted.startsWith(lower))
-      return { name, far: Math.min(related ? limit : Infinity, distance(wanted, lower)) }
+      const related = typed.length >= 2 && (lower.startsWith(typed) || typed.startsWith(lower))
+      return { name, far: Math.min(related ? limit : Infinity, distance(typed, lower)) }
     })
     .filter(({ far }) => far <= limit)
     .sort((a, b) => a.far - b.far || (a.name < b.name ? -1 : 1))

@@ -25,7 +25,7 @@ const terminal = Layer.succeed(
 )
 
 /**
- * A platform without files and with nobody to ask.
+ * A platform without files, on which no person can be asked.
  *
  * @since 0.1.0
  * @category layers

@@ -23,7 +23,7 @@ export const endOf = ({ createdAt, expiresAt }: PendingLogins.PendingLogin): num
   )
 
 /**
- * Renders the table; nothing where nobody is in the middle of a login. `now` is milliseconds since the epoch.
+ * Renders the table; nothing where no login is unfinished. `now` is milliseconds since the epoch.
  *
  * @since 0.1.0
  * @category rendering

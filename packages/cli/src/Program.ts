@@ -5,22 +5,20 @@
  */
 import * as CliConfig from "@effect/cli/CliConfig"
 import * as Command from "@effect/cli/Command"
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
-import * as Option from "effect/Option"
+import * as Advice from "./Advice.js"
 import * as Argv from "./Argv.js"
 import * as Cli from "./Cli.js"
-import { Ended } from "./Ended.js"
-import * as ErrorReport from "./ErrorReport.js"
 import * as ExitCode from "./ExitCode.js"
 import * as Manual from "./Manual.js"
 import * as Output from "./Output.js"
 import * as ParserEnvironment from "./ParserEnvironment.js"
 import * as Run from "./Run.js"
 import type { Signals } from "./Signals.js"
+import * as Telling from "./Telling.js"
 import { UsageError } from "./UsageError.js"
 import { VERSION } from "./Version.js"
 
@@ -29,7 +27,7 @@ const execute = Command.run(Cli.root, { name: "lockstep", version: VERSION, exec
 /** Checks what the parser would take for something else, and answers with the level of the log. */
 const checked = ({ args, logLevel }: Argv.Argv): Effect.Effect<LogLevel.LogLevel, UsageError> => {
   if (args.includes("--wizard")) {
-    // The parser's own, which asks whether or not anybody is there.
+    // The parser's own, which asks its questions without a terminal, too.
     return new UsageError({
       reason: "Arguments",
       message: "there is no option --wizard",
@@ -47,20 +45,6 @@ const checked = ({ args, logLevel }: Argv.Argv): Effect.Effect<LogLevel.LogLevel
     })
     : Effect.succeed(level)
 }
-
-/** Tells a failure and answers with its exit code; an interruption is passed on. */
-const tell = (cause: Cause.Cause<unknown>, argv: Argv.Argv) =>
-  Effect.gen(function*() {
-    const error = Cause.failureOption(cause)
-    if (Option.isSome(error) && error.value instanceof Ended) return error.value.code
-    const report = ErrorReport.fromCause(cause, argv.command)
-    if (Option.isNone(report)) return yield* Effect.interrupt
-    if (report.value.tag === "Unexpected") {
-      yield* Effect.logDebug(ErrorReport.frames(cause).join("\n  "))
-    }
-    yield* ErrorReport.print(report.value, { json: argv.wantsJson })
-    return report.value.exitCode
-  })
 
 /**
  * Runs one command line and answers with its exit code.
@@ -81,17 +65,21 @@ export const run = (line: ReadonlyArray<string>): Effect.Effect<number, never, O
   }
   const attempt = execute(["node", "lockstep", ...argv.args]).pipe(
     Effect.as(ExitCode.Done),
-    Effect.catchAllCause((cause) => tell(cause, argv))
+    Effect.catchAllCause((cause) => Telling.tell(cause, argv))
   )
   return checked(argv).pipe(
     Effect.flatMap((level) => Logger.withMinimumLogLevel(attempt, level)),
-    Effect.catchAllCause((cause) => tell(cause, argv)),
+    Effect.catchAllCause((cause) => Telling.tell(cause, argv)),
     Effect.tap((code) => Effect.annotateCurrentSpan("exit_code", code)),
     // Only a name that we gave ourselves: a mistyped line may hold anything.
     Effect.withSpan("lockstep.command", {
       attributes: { command: Object.keys(Cli.commands).find((name) => name === argv.command) ?? "none" }
     }),
-    Effect.provide(Layer.merge(ParserEnvironment.layer, CliConfig.layer({ showBuiltIns: false })))
+    Effect.provide(Layer.merge(ParserEnvironment.layer, CliConfig.layer({ showBuiltIns: false }))),
+    Effect.updateService(
+      Output.Output,
+      (output) => Output.Output.of({ ...output, note: (text) => output.note(Advice.withGlobals(text, argv.globals)) })
+    )
   )
 }
 

@@ -8,7 +8,7 @@ import * as readline from "node:readline"
 import * as Output from "./Output.js"
 
 /**
- * Asks a person. Nobody is asked where there is no terminal, or where `LOCKSTEP_NO_INPUT` says so.
+ * Asks a person. Without a terminal, or where `LOCKSTEP_NO_INPUT` says so, nothing is asked.
  *
  * @since 0.1.0
  * @category services

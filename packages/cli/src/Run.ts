@@ -3,24 +3,22 @@
  *
  * @since 0.1.0
  */
+import type * as UnderWay from "@lockstep/core/UnderWay"
 import * as Telemetry from "@lockstep/node/Telemetry"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as ExitCode from "./ExitCode.js"
-import * as Flights from "./Flights.js"
 import * as Signals from "./Signals.js"
 import { VERSION } from "./Version.js"
+import * as Waiting from "./Waiting.js"
 
 /** After a signal a person is told what the command still waits for, unless it is over sooner than that. */
 const PATIENCE = 200
 
-const tell = (flights: Flights.Flights): void => {
-  const holding = flights.holding()
-  if (holding.length === 0 || process.stderr.isTTY !== true) return
-  process.stderr.write(
-    `lockstep: finishing ${holding.join(", ")}: its new token is stored first\n`
-  )
+const tell = (underWay: UnderWay.UnderWay): void => {
+  const text = Waiting.render(underWay.acts())
+  if (text !== "" && process.stderr.isTTY === true) process.stderr.write(`lockstep: ${text}\n`)
 }
 
 // Node may still hold output for a slow reader; leaving before it is gone would cut it.
@@ -34,8 +32,8 @@ const leave = (code: number): void => {
   for (const stream of pending) stream.once("drain", done).once("error", done)
 }
 
-// Around everything else, so that flights are watched on its tracer and drained before it ends. What the environment says
-// wrong about it is no reason to keep a token back.
+// Around everything else, so that it still hears of a refresh that is waited for at the end. What the environment says wrong
+// about it is no reason to keep a token back.
 const telemetry = Layer.catchAll(Telemetry.layerFromEnv({ serviceVersion: VERSION }), () => Layer.empty)
 
 /**
@@ -46,21 +44,19 @@ const telemetry = Layer.catchAll(Telemetry.layerFromEnv({ serviceVersion: VERSIO
  * @category execution
  */
 export const main = (program: Effect.Effect<number, never, Signals.Signals>): void => {
-  const flights = Flights.make()
   let ending: Signals.Ending | undefined
   let closedPipe = false
   const interrupt = () => fiber.unsafeInterruptAsFork(fiber.id())
 
   const signals = Signals.listen({
-    flights,
-    onEnding: (signal, earlier) => {
-      if (earlier > 0) return tell(flights)
+    onEnding: (signal, earlier, underWay) => {
+      if (earlier > 0) return tell(underWay)
       ending = signal
-      setTimeout(() => tell(flights), PATIENCE).unref()
+      setTimeout(() => tell(underWay), PATIENCE).unref()
       interrupt()
     }
   })
-  // `lockstep status | head -1` is no error. A running flight is drained all the same.
+  // `lockstep status | head -1` is no error. A running refresh is waited for all the same.
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", () => {
       if (stream !== process.stdout) return
@@ -72,7 +68,6 @@ export const main = (program: Effect.Effect<number, never, Signals.Signals>): vo
   const fiber = Effect.runFork(
     program.pipe(
       Effect.provideService(Signals.Signals, signals),
-      Effect.provide(flights.layer),
       Effect.provide(telemetry)
     )
   )

@@ -1,5 +1,5 @@
 /**
- * Secrets that a person hands over in a file or through a pipe, and never as an argument: arguments are seen by everybody.
+ * Secrets that a person hands over in a file or through a pipe, and never as an argument: every process of the machine sees arguments.
  *
  * @since 0.1.0
  */

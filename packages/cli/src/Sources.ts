@@ -42,7 +42,7 @@ const isStored = (tenant: TenantId) =>
  */
 export const choose = (
   tenant: TenantId,
-  wanted: Option.Option<string>
+  named: Option.Option<string>
 ): Effect.Effect<
   Option.Option<EnvironmentSource>,
   UsageError,
@@ -50,9 +50,9 @@ export const choose = (
 > =>
   Effect.gen(function*() {
     const sources = yield* CredentialSources
-    if (Option.contains(wanted, STORED)) return Option.none()
+    if (Option.contains(named, STORED)) return Option.none()
     const set = yield* sources.environment(tenant)
-    if (Option.isNone(wanted)) {
+    if (Option.isNone(named)) {
       const winner = Option.fromNullable(set[0])
       if (Option.isSome(winner) && (yield* isStored(tenant))) {
         yield* Output.warn(
@@ -62,13 +62,13 @@ export const choose = (
       }
       return winner
     }
-    const named = set.find(({ name }) => name === wanted.value)
-    if (named !== undefined) return Option.some(named)
-    const isKnown = sources.variables(tenant).some(({ name }) => name === wanted.value)
+    const found = set.find(({ name }) => name === named.value)
+    if (found !== undefined) return Option.some(found)
+    const isKnown = sources.variables(tenant).some(({ name }) => name === named.value)
     return yield* new UsageError({
       reason: "Arguments",
       // What is no variable's name may be a token in the wrong place.
-      message: isKnown ? `--source: ${wanted.value} is not set` : `--source: ${tenant} has no such source`,
+      message: isKnown ? `--source: ${named.value} is not set` : `--source: ${tenant} has no such source`,
       advice: isKnown ? `set it, or say --source ${STORED}` : `use one of ${choices(tenant, sources)}`
     })
   })

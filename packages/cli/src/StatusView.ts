@@ -3,13 +3,16 @@
  *
  * @since 0.1.0
  */
-import { type LockHolder, loginAdvice } from "@lockstep/core/Errors"
+import type { LockHolder } from "@lockstep/core/Errors"
 import type { Pending } from "@lockstep/core/PendingLogins"
 import type { Outcome } from "@lockstep/core/RefreshJournal"
+import * as ShellWord from "@lockstep/core/ShellWord"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import * as Advice from "./Advice.js"
+import * as Beginning from "./login/Beginning.js"
 import * as PendingView from "./PendingView.js"
-import type * as Standing from "./Standing.js"
+import * as State from "./State.js"
 import * as Style from "./Style.js"
 import type * as Survey from "./Survey.js"
 import * as Table from "./Table.js"
@@ -31,7 +34,7 @@ export type Tenants = ReadonlyArray<Either.Either<Survey.Tenant, Survey.Damaged>
  */
 export type Lineages = ReadonlyArray<Either.Either<Survey.Lineage, Survey.Damaged>>
 
-const WORDS: Record<Standing.State, string> = {
+const WORDS: Record<State.State, string> = {
   fresh: "fresh",
   expiring: "expiring",
   expired: "expired",
@@ -40,7 +43,7 @@ const WORDS: Record<Standing.State, string> = {
   needs_login: "needs login"
 }
 
-const paint = (state: Standing.State, style: Style.Style): (text: string) => string => {
+const paint = (state: State.State, style: Style.Style): (text: string) => string => {
   switch (state) {
     case "fresh":
       return style.green
@@ -53,19 +56,20 @@ const paint = (state: Standing.State, style: Style.Style): (text: string) => str
   }
 }
 
-const obstacle = (standing: Standing.Standing, now: number): string =>
-  Option.match(standing.obstacle, {
+/** What the next refresh runs into, behind the state. */
+const obstacle = (tenant: Survey.Tenant, now: number): string => {
+  const reason = State.loginReason(tenant, tenant.credential.expiresAt)
+  if (Option.isSome(reason)) {
+    return tenant.state === "needs_login" ? ` (${reason.value})` : `, then needs login (${reason.value})`
+  }
+  return tenant.state === "fresh" || tenant.state === "refreshing" ? "" : Option.match(State.waitsUntil(tenant), {
     onNone: () => "",
-    onSome: (found) =>
-      found._tag === "Cooldown"
-        ? standing.state === "cooldown" ? ` (asks again ${Times.relative(found.until, now)})` : ""
-        : standing.state === "needs_login"
-        ? ` (${found.reason})`
-        : `, then needs login (${found.reason})`
+    onSome: (until) => ` (asks again ${Times.relative(until, now)})`
   })
+}
 
-const accountOf = (tenant: Survey.Tenant): string =>
-  Option.getOrElse(Option.flatMap(tenant.account, ({ id, label }) => Option.orElse(label, () => id)), () => "")
+const accountOf = ({ credential: { account } }: Survey.Tenant): string =>
+  Option.getOrElse(Option.flatMap(account, ({ id, label }) => Option.orElse(label, () => id)), () => "")
 
 const holderOf = (holder: Option.Option<LockHolder>): string =>
   Option.match(holder, {
@@ -74,12 +78,13 @@ const holderOf = (holder: Option.Option<LockHolder>): string =>
       `${Option.match(command, { onNone: () => "", onSome: (name) => `${name} ` })}${pid}${stopped ? " (stopped)" : ""}`
   })
 
-const lastRefresh = (tenant: Survey.Tenant, now: number): string => {
-  return Option.match(tenant.lastOutcome, {
+const lastOutcome = ({ journal }: Survey.Tenant): Option.Option<Outcome> => Option.fromNullable(journal.outcomes[0])
+
+const lastRefresh = (tenant: Survey.Tenant, now: number): string =>
+  Option.match(lastOutcome(tenant), {
     onNone: () => "",
     onSome: ({ at, outcome }) => `${outcome} ${Times.relative(at, now)}`
   })
-}
 
 const HEADER = ["TENANT", "STATE", "EXPIRY", "ACCOUNT", "STORE", "SHADOWED BY", "HOLDER", "LAST REFRESH", "SERVER"]
 
@@ -106,17 +111,17 @@ export const table = (tenants: Tenants, options: {
         return [style.bold(Style.printable(tenant)), style.red(`damaged (${Style.printable(what)})`)]
       }
       const tenant = found.right
-      const { standing } = tenant
+      const { credential, state } = tenant
       return [
         style.bold(Style.printable(tenant.tenant)),
-        paint(standing.state, style)(WORDS[standing.state]) + obstacle(standing, now),
-        Option.match(tenant.expiresAt, { onNone: () => "unknown", onSome: (at) => Times.relative(at * 1000, now) }),
+        paint(state, style)(WORDS[state]) + obstacle(tenant, now),
+        Option.match(credential.expiresAt, { onNone: () => "unknown", onSome: (at) => Times.relative(at * 1000, now) }),
         Style.printable(accountOf(tenant)),
         options.kind,
         tenant.shadowedBy.join(", "),
         Style.printable(holderOf(tenant.holder)),
         Style.printable(lastRefresh(tenant, now)),
-        Style.printable(Option.getOrElse(tenant.resource, () => ""))
+        Style.printable(Option.getOrElse(credential.resource, () => ""))
       ]
     }),
     style
@@ -136,34 +141,30 @@ const outcomeJson = (outcome: Outcome) => ({
 })
 
 const tenantJson = (tenant: Survey.Tenant, { kind, now }: { readonly kind: string; readonly now: number }) => {
-  const { obstacle: found, state } = tenant.standing
+  const { credential } = tenant
   return {
     tenant: tenant.tenant,
-    state,
-    reason: Option.getOrNull(
-      Option.flatMap(found, (one) => one._tag === "Login" ? Option.some(one.reason) : Option.none())
-    ),
-    cooldown_until: Option.getOrNull(
-      Option.flatMap(found, (one) => one._tag === "Cooldown" ? Option.some(one.until / 1000) : Option.none())
-    ),
-    expires_at: Option.getOrNull(tenant.expiresAt),
-    expires_in: Option.getOrNull(Option.map(tenant.expiresAt, (at) => Math.floor(at - now / 1000))),
-    login_expires_at: Option.getOrNull(tenant.loginExpiresAt),
-    account: Option.getOrNull(Option.map(tenant.account, ({ id, label }) => ({
+    state: tenant.state,
+    reason: Option.getOrNull(State.loginReason(tenant, credential.expiresAt)),
+    cooldown_until: Option.getOrNull(Option.map(State.waitsUntil(tenant), (until) => until / 1000)),
+    expires_at: Option.getOrNull(credential.expiresAt),
+    expires_in: Option.getOrNull(Option.map(credential.expiresAt, (at) => Math.floor(at - now / 1000))),
+    login_expires_at: Option.getOrNull(credential.loginExpiresAt),
+    account: Option.getOrNull(Option.map(credential.account, ({ id, label }) => ({
       id: Option.getOrNull(id),
       label: Option.getOrNull(label)
     }))),
-    vendor: Option.getOrNull(tenant.vendor),
-    issuer: Option.getOrNull(tenant.issuer),
-    resource: Option.getOrNull(tenant.resource),
+    vendor: Option.getOrNull(credential.vendor),
+    issuer: Option.getOrNull(credential.issuer),
+    resource: Option.getOrNull(credential.resource),
     store: kind,
-    generation: tenant.generation,
+    generation: credential.generation,
     holder: Option.getOrNull(Option.map(tenant.holder, ({ command, pid, stopped }) => ({
       pid,
       command: Option.getOrNull(command),
       stopped
     }))),
-    last_refresh: Option.getOrNull(Option.map(tenant.lastOutcome, outcomeJson)),
+    last_refresh: Option.getOrNull(Option.map(lastOutcome(tenant), outcomeJson)),
     shadowed_by: tenant.shadowedBy
   }
 }
@@ -243,12 +244,16 @@ export const nextStep = (tenants: Tenants): string => {
   const damaged = tenants.find(Either.isLeft)
   if (damaged !== undefined) return "Run `lockstep doctor`: it says what is damaged and how to repair it."
   for (const found of tenants) {
-    if (Either.isRight(found) && found.right.standing.state === "needs_login") {
-      return `To renew ${found.right.tenant}, ${loginAdvice(found.right.tenant)}.`
+    if (Either.isRight(found) && found.right.state === "needs_login") {
+      const { credential, refresh, tenant } = found.right
+      const reason = refresh._tag === "Login" ? refresh.reason : "InvalidGrant"
+      return `To renew ${tenant}, ${
+        Advice.reauthorization({ tenant, reason }, Beginning.ofRecord(tenant, credential))
+      }.`
     }
   }
   const first = tenants.find(Either.isRight)
   return `Print a token with \`lockstep token ${
-    first === undefined ? "TENANT" : first.right.tenant
+    first === undefined ? "TENANT" : ShellWord.quote(first.right.tenant)
   }\`; see \`lockstep --help\`.`
 }

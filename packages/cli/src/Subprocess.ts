@@ -14,7 +14,7 @@ import { UsageError } from "./UsageError.js"
 /** What is forwarded beside the signals that would end this command. */
 const FORWARDED: ReadonlyArray<NodeJS.Signals> = ["SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGCONT"]
 
-// A terminal sends these to everybody in its foreground, the child included: forwarding would say them twice.
+// A terminal sends these to every process in its foreground, the child included: forwarding would say them twice.
 const FROM_TERMINAL: ReadonlyArray<string> = ["SIGINT", "SIGQUIT", "SIGTSTP", "SIGWINCH"]
 
 const notStarted = (code: string | undefined) =>

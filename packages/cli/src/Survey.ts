@@ -3,43 +3,42 @@
  *
  * @since 0.1.0
  */
-import type { Account } from "@lockstep/core/Credential"
-import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
+import type { Credential } from "@lockstep/core/Credential"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { Custody } from "@lockstep/core/Custody"
+import * as Demand from "@lockstep/core/Demand"
 import { type CredentialStoreError, type LockHolder, ReauthorizationRequired } from "@lockstep/core/Errors"
+import * as Fingerprint from "@lockstep/core/Fingerprint"
 import * as Host from "@lockstep/core/Host"
 import { nameOf, type Pending, PendingLogins } from "@lockstep/core/PendingLogins"
-import { type Outcome, RefreshJournal } from "@lockstep/core/RefreshJournal"
+import type { JournalRecord, Outcome } from "@lockstep/core/RefreshJournal"
 import { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type { TenantId } from "@lockstep/core/TenantId"
 import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
+import * as Verdict from "@lockstep/core/Verdict"
 import { CredentialSources } from "@lockstep/oauth/CredentialSources"
-import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as Standing from "./Standing.js"
+import * as State from "./State.js"
 
 /**
- * What is known of one tenant. Times are as stored: seconds in the credential, milliseconds in the journal.
+ * What is known of one tenant, and how it is judged. Times are as stored: seconds in the credential, milliseconds in the
+ * journal.
  *
  * @since 0.1.0
  * @category models
  */
-export interface Tenant {
+export interface Tenant extends State.Judged {
   readonly tenant: TenantId
-  readonly standing: Standing.Standing
-  readonly account: Option.Option<Account>
-  readonly vendor: Option.Option<string>
-  readonly issuer: Option.Option<string>
-  /** RFC 8707: what its tokens are for. */
-  readonly resource: Option.Option<string>
-  readonly expiresAt: Option.Option<number>
-  readonly loginExpiresAt: Option.Option<number>
-  readonly generation: number
+  readonly state: State.State
+  /** What was judged, for questions of a further kind. */
+  readonly question: Omit<Verdict.Question, "demand">
+  readonly credential: Credential
+  readonly journal: JournalRecord
+  /** Of the stored refresh token. */
+  readonly fingerprint: Option.Option<string>
   readonly holder: Option.Option<LockHolder>
-  readonly lastOutcome: Option.Option<Outcome>
   /** The variables that come before this login, the winner first. */
   readonly shadowedBy: ReadonlyArray<string>
 }
@@ -74,8 +73,7 @@ export interface Damaged {
  */
 export type Services =
   | CredentialStore
-  | CredentialLock
-  | RefreshJournal
+  | Custody
   | Host.Host
   | RefreshPolicy
   | TokenEndpoint
@@ -91,49 +89,37 @@ export const one = (
   tenant: TenantId
 ): Effect.Effect<Tenant, CredentialStoreError | ReauthorizationRequired, Services> =>
   Effect.gen(function*() {
-    const store = yield* CredentialStore
-    const lock = yield* CredentialLock
-    const journals = yield* RefreshJournal
+    const custody = yield* Custody
     const host = yield* Host.Host
     const policy = yield* RefreshPolicy
     const endpoint = yield* TokenEndpoint
     const sources = yield* CredentialSources
 
-    const stored = yield* store.get(tenant)
-    if (Option.isNone(stored)) return yield* new ReauthorizationRequired({ tenant, reason: "NotFound" })
-    const { credential } = stored.value
-    const journal = yield* journals.read(tenant)
-    const kept = yield* journals.keptAnswer(tenant)
-    const holder = yield* lock.holder(LockTarget.Tenant({ tenant }))
-    const now = yield* Clock.currentTimeMillis
-    const fingerprint = Option.map(credential.refreshToken, (token) => Host.fingerprint(host, token))
+    const evidence = yield* custody.read(tenant)
+    if (Option.isNone(evidence.stored)) return yield* new ReauthorizationRequired({ tenant, reason: "NotFound" })
+    const { credential } = evidence.stored.value
+    const question: Tenant["question"] = {
+      evidence,
+      policy,
+      fingerprint: (one) => Fingerprint.ofCredential(host, one),
+      traits: (one) => endpoint.traits(tenant, one)
+    }
+    const holder = yield* custody.holder(tenant)
     const variables = yield* sources.environment(tenant)
-    const traits = endpoint.traits(tenant, credential)
-    const standing = Standing.judge({
-      credential,
-      journal,
-      fingerprint,
-      keptAttempt: kept.pipe(
-        Option.filter((answer) => Option.contains(fingerprint, answer.fingerprint)),
-        Option.map((answer) => answer.attempt)
-      ),
-      holder,
-      rotates: traits.rotates,
-      margin: Option.getOrElse(traits.margin, () => Duration.toMillis(policy.margin)),
-      now
-    })
+    const judged: State.Judged = {
+      access: Verdict.of({ ...question, demand: Demand.make() }).access,
+      refresh: Verdict.ofRefresh(question),
+      isHeld: Option.isSome(holder)
+    }
     return {
+      ...judged,
       tenant,
-      standing,
-      account: credential.account,
-      vendor: credential.vendor,
-      issuer: credential.issuer,
-      resource: credential.resource,
-      expiresAt: credential.expiresAt,
-      loginExpiresAt: credential.loginExpiresAt,
-      generation: credential.generation,
+      state: State.of(judged),
+      question,
+      credential,
+      journal: evidence.journal,
+      fingerprint: question.fingerprint(credential),
       holder,
-      lastOutcome: Option.fromNullable(journal.outcomes[0]),
       shadowedBy: variables.map(({ name }) => name)
     }
   })
@@ -146,20 +132,17 @@ export const one = (
  */
 export const lineage = (
   tenant: TenantId
-): Effect.Effect<Lineage, CredentialStoreError | ReauthorizationRequired, RefreshJournal | CredentialStore> =>
+): Effect.Effect<Lineage, CredentialStoreError | ReauthorizationRequired, Custody> =>
   Effect.gen(function*() {
-    const journals = yield* RefreshJournal
-    const { outcomes } = yield* journals.read(tenant)
-    if (outcomes.length > 0) return { tenant, outcomes }
-    const store = yield* CredentialStore
-    const stored = yield* store.get(tenant)
-    return Option.isSome(stored)
+    const custody = yield* Custody
+    const { journal: { outcomes }, stored } = yield* custody.read(tenant)
+    return outcomes.length > 0 || Option.isSome(stored)
       ? { tenant, outcomes }
       : yield* new ReauthorizationRequired({ tenant, reason: "NotFound" })
   })
 
 /**
- * Reads who is in the middle of a login, in the order of their names. A damaged store is told by its tenants.
+ * Reads which logins are unfinished, in the order of their names. A damaged store is told by its tenants.
  *
  * @since 0.1.0
  * @category combinators

@@ -5,7 +5,7 @@
  */
 import type { VendorRow } from "@lockstep/oauth/VendorMatrix"
 import * as Option from "effect/Option"
-import * as Help from "./Help.js"
+import * as HelpPage from "./HelpPage.js"
 import type * as Style from "./Style.js"
 import * as Table from "./Table.js"
 
@@ -58,9 +58,9 @@ export const text = (rows: ReadonlyArray<VendorRow>, options: {
       style
     ),
     `\n${style.bold("What to know")}\n`,
-    Help.columns(offered.map((row) => [row.id, details(row)] as const), style, columns),
+    HelpPage.columns(offered.map((row) => [row.id, details(row)] as const), style, columns),
     `\n${style.bold("Not offered")}\n`,
-    Help.columns(refused, style, columns)
+    HelpPage.columns(refused, style, columns)
   ].join("")
 }
 

@@ -4,18 +4,19 @@
  * @since 0.1.0
  */
 import type { ClientRegistrations } from "@lockstep/core/ClientRegistrations"
-import { CredentialLock } from "@lockstep/core/CredentialLock"
 import type { CredentialStore } from "@lockstep/core/CredentialStore"
 import * as CredentialWriter from "@lockstep/core/CredentialWriter"
+import type { Custody } from "@lockstep/core/Custody"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
 import type { Host } from "@lockstep/core/Host"
 import type { PendingLogins } from "@lockstep/core/PendingLogins"
 import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
-import type { RefreshJournal } from "@lockstep/core/RefreshJournal"
 import type * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import type { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
+import * as UnderWay from "@lockstep/core/UnderWay"
 import * as FileVendorSettings from "@lockstep/node/FileVendorSettings"
 import { Home } from "@lockstep/node/Home"
+import { FileLock } from "@lockstep/node/locks/FileLock"
 import * as NodeFetch from "@lockstep/node/NodeFetch"
 import * as ResolvedHome from "@lockstep/node/stores/ResolvedHome"
 import type * as StoreChoice from "@lockstep/node/stores/StoreChoice"
@@ -31,6 +32,7 @@ import * as Option from "effect/Option"
 import * as Background from "./Background.js"
 import type { Output } from "./Output.js"
 import * as Question from "./Question.js"
+import { Signals } from "./Signals.js"
 import * as Stdin from "./Stdin.js"
 
 /**
@@ -55,8 +57,8 @@ export type Services =
   | ResolvedHome.NativeHome
   | StoreChoice.StoreChoice
   | CredentialStore
-  | CredentialLock
-  | RefreshJournal
+  | Custody
+  | FileLock
   | Host
   | RefreshPolicy.RefreshPolicy
   | TokenEndpoint
@@ -82,7 +84,7 @@ const settings: Layer.Layer<
   Effect.flatMap(ResolvedHome.NativeHome, ({ home, lock }) =>
     FileVendorSettings.make.pipe(
       Effect.provideService(Home, home),
-      Effect.provideService(CredentialLock, lock),
+      Effect.provideService(FileLock, lock),
       Effect.map((made) => VendorSettings.VendorSettings.of(made))
     ))
 )
@@ -91,6 +93,18 @@ const settings: Layer.Layer<
 const fetch: Layer.Layer<Fetch.Fetch> = Layer.effect(
   Fetch.Fetch,
   Effect.map(NodeFetch.make, ({ load }) => Fetch.Fetch.of({ load }))
+)
+
+/** Signals wait for what these services do with a tenant in their hands. */
+const watched: Layer.Layer<
+  never,
+  never,
+  RefreshCoordinator.RefreshCoordinator | CredentialWriter.CredentialWriter | Signals
+> = Layer.effectDiscard(
+  Effect.flatMap(
+    Effect.all([Signals, RefreshCoordinator.RefreshCoordinator, CredentialWriter.CredentialWriter]),
+    ([signals, coordinator, writer]) => signals.watch(UnderWay.all([coordinator.underWay, writer.underWay]))
+  )
 )
 
 // A store may need longer bounds than another, so it is chosen before they are read.
@@ -103,11 +117,10 @@ const fetch: Layer.Layer<Fetch.Fetch> = Layer.effect(
  */
 export const layer = (
   globals: Globals
-): Layer.Layer<Services, ConfigError.ConfigError | CredentialStoreError, Output> => {
+): Layer.Layer<Services, ConfigError.ConfigError | CredentialStoreError, Output | Signals> => {
   const home = { directory: Option.getOrUndefined(globals.home) }
   return Layer.mergeAll(
-    RefreshCoordinator.layer,
-    CredentialWriter.layer,
+    Layer.provideMerge(watched, Layer.merge(RefreshCoordinator.layer, CredentialWriter.layer)),
     Background.layer,
     Question.layer,
     Stdin.layer

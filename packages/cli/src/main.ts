@@ -1,16 +1,38 @@
 /**
- * The entry: a usable stored token is answered by a few lines that need nothing but a file, everything else by the
- * bundle.
+ * The start of the command: answers a usable stored token, waits for another process's refresh, or takes the tenant's lock
+ * and hands it to the program; everything else is the program's from the first.
  *
  * @since 0.1.0
  */
-import * as fs from "node:fs"
+import * as EarlyLock from "@lockstep/node/locks/EarlyLock"
+import * as SourceVariables from "@lockstep/oauth/SourceVariables"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import * as CodeCache from "./CodeCache.js"
+import * as FastHome from "./FastHome.js"
+import * as FastLine from "./FastLine.js"
 import * as FastPath from "./FastPath.js"
+import * as FastSettings from "./FastSettings.js"
+import * as FastWait from "./FastWait.js"
+import type { HandOver } from "./HandOver.js"
+import type { HelpBook } from "./HelpPage.js"
+import * as TokenText from "./TokenText.js"
+
+/** Names the content of the bundle; set when it is built. */
+declare const BUNDLE: string
+
+/** What `lockstep` does behind these words is worth code of its own. */
+const KINDS = ["status", "doctor", "token"]
+
+const HELP = new Set(["--help", "-h", "help"])
+
+const load = (kind: string, chunk: string): unknown =>
+  CodeCache.make({ directory: __dirname, id: BUNDLE, kind, require })(chunk)
 
 const write = (text: string): void => {
   let bytes = Buffer.from(text)
   try {
-    while (bytes.length > 0) bytes = bytes.subarray(fs.writeSync(1, bytes))
+    while (bytes.length > 0) bytes = bytes.subarray(Fs.writeSync(1, bytes))
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code
     // A full pipe that does not block: Node's own stream waits for its reader.
@@ -19,17 +41,167 @@ const write = (text: string): void => {
   }
 }
 
-const answer = FastPath.answer({
-  args: process.argv.slice(2),
-  env: process.env,
-  now: Date.now(),
-  platform: process.platform,
-  read: FastPath.readFile
-})
-
-if (answer === undefined) {
-  const { main } = await import("./Program.js")
-  main()
-} else {
-  write(`${answer}\n`)
+const program = (args: ReadonlyArray<string>): void => {
+  const help = args.some((arg) => HELP.has(arg))
+    ? (require("./help.js") as typeof import("./HelpProgram.js")).main(require("./help.json") as HelpBook, args)
+    : undefined
+  if (help !== undefined) return write(help)
+  const kind = args.length === 0 ? "status" : KINDS.find((one) => args.includes(one)) ?? "other"
+  ;(load(kind, "program.js") as typeof import("./Program.js")).main()
 }
+
+const handOver = (work: HandOver): void =>
+  (load("refresh", "refresh.js") as typeof import("./RefreshProgram.js")).main(work)
+
+/** A variable that is set may come before the stored token; whether it counts is the program's to say. */
+const isFromEnvironment = (tenant: string): boolean =>
+  SourceVariables.of(tenant).some(({ name }) => process.env[name] !== undefined)
+
+const SECRET_LIMIT = 64 * 1024
+
+/**
+ * The rejected token out of standard input; nothing where the program has to say what is wrong with it. The program finds
+ * there what was read here.
+ */
+const readRejected = async (): Promise<string | undefined> => {
+  const { stdin } = process
+  if (stdin.isTTY) return undefined
+  const chunks: Array<Buffer> = []
+  let size = 0
+  try {
+    for await (const chunk of stdin) {
+      chunks.push(chunk as Buffer)
+      size += (chunk as Buffer).length
+      if (size > SECRET_LIMIT) break
+    }
+  } catch {
+    return undefined
+  }
+  const bytes = Buffer.concat(chunks)
+  const { Readable } = require("node:stream") as typeof import("node:stream")
+  Object.defineProperty(process, "stdin", { value: Readable.from([bytes]), configurable: true })
+  const rejected = bytes.toString("utf8").replace(/\r?\n$/, "")
+  return size > SECRET_LIMIT || rejected === "" ? undefined : rejected
+}
+
+/** Whether the home has its locks where this process was told. A pin names a directory by its real path. */
+const agreesOnLocks = (pinned: string | undefined, told: string | undefined): boolean => {
+  try {
+    return pinned === (told === undefined ? undefined : Fs.realpathSync(told))
+  } catch {
+    return false
+  }
+}
+
+const ENDING = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
+
+/** While it waits, a signal ends the process as it ends the program. It holds nothing. */
+const listen = (): () => void => {
+  const listeners = Object.entries(ENDING).map(([signal, code]) => {
+    const listener = () => process.exit(code)
+    process.on(signal, listener)
+    return () => process.off(signal, listener)
+  })
+  return () => listeners.forEach((stop) => stop())
+}
+
+/** What the program keeps back of `--max-wait` for its own start. */
+const START = 500
+
+const token = async (line: FastLine.FastLine, settings: FastSettings.FastSettings): Promise<void> => {
+  const args = process.argv.slice(2)
+  let home: FastHome.FastHome
+  try {
+    home = FastHome.make(settings.home)
+  } catch {
+    return program(args)
+  }
+  const rejected = line.rejectedStdin ? await readRejected() : undefined
+  if (line.rejectedStdin && rejected === undefined) return program(args)
+
+  const demand = {
+    tenant: line.tenant,
+    minTtl: line.minTtl ?? 0,
+    rejected,
+    margin: settings.margin,
+    account: undefined
+  }
+  const print = (found: TokenText.TokenText): void =>
+    write(`${TokenText.render(found, { format: line.format, source: "stored", store: home.store, now: Date.now() })}\n`)
+  const leave = (): void => program(args)
+
+  const first = home.judge(demand)
+  if (first._tag === "Serve") return print(first.token)
+  if (first._tag !== "Refresh" || !agreesOnLocks(home.lockDirectory(), settings.lockDirectory)) return leave()
+  const lock = EarlyLock.make({
+    store: home.store,
+    tenant: FastPath.tenantId(line.tenant),
+    lockDirectory: settings.lockDirectory ?? Path.dirname(home.store),
+    trustRemote: settings.trustLocks,
+    require
+  })
+  if (lock === undefined) return leave()
+
+  const expected = { ...demand, account: first.account }
+  const stop = listen()
+  const ending = await FastWait.wait({
+    home,
+    demand: expected,
+    lock,
+    staleWait: first.settle === undefined ? undefined : settings.staleWait,
+    timeout: settings.lockTimeout,
+    leaveAfter: line.maxWait === undefined ? undefined : Math.max(0, line.maxWait - performance.now() - START)
+  })
+  const refuse = (refusal: HandOver["refusal"]): void => handOver({ line, rejected, refusal, lock: undefined })
+  const onOtherAccount = (account: string): void =>
+    refuse({ _tag: "OtherAccount", from: first.account ?? "?", to: account })
+
+  // The program listens as soon as it is called; what it is called with is held until then.
+  try {
+    switch (ending._tag) {
+      case "Served":
+      case "Settled":
+        return print(ending.token)
+      case "Gone":
+        return refuse({ _tag: "Removed" })
+      case "OtherAccount":
+        return onOtherAccount(ending.account)
+      case "TimedOut":
+        return refuse({ _tag: "LockTimeout", waited: ending.waited })
+      case "Left":
+        return leave()
+      case "Held": {
+        const { fd } = ending
+        // I2: the locked read decides.
+        const found = home.judge(expected)
+        if (found._tag === "Serve") {
+          lock.unlock(fd)
+          return print(found.token)
+        }
+        if (found._tag === "Gone" || found._tag === "OtherAccount") {
+          lock.unlock(fd)
+          return found._tag === "Gone" ? refuse({ _tag: "Removed" }) : onOtherAccount(found.account)
+        }
+        // A refresh that may outlast this process is made by another one.
+        if (line.maxWait !== undefined) {
+          lock.unlock(fd)
+          return leave()
+        }
+        return handOver({ line, rejected, refusal: undefined, lock: { path: lock.path, fd } })
+      }
+    }
+  } finally {
+    stop()
+  }
+}
+
+const main = async (): Promise<void> => {
+  const args = process.argv.slice(2)
+  const line = process.platform === "win32" ? undefined : FastLine.parse(args)
+  const settings = line === undefined ? undefined : FastSettings.read(line, process.env)
+  return line === undefined || settings === undefined || !line.storedOnly && isFromEnvironment(line.tenant)
+    ? program(args)
+    : token(line, settings)
+}
+
+void main()

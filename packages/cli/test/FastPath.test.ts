@@ -1,43 +1,27 @@
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
-import { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
-import * as Core from "@lockstep/core/RefreshCoordinator"
-import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
-import * as TenantId from "@lockstep/core/TenantId"
-import * as FileHome from "@lockstep/node/FileHome"
-import * as CredentialSources from "@lockstep/oauth/CredentialSources"
-import * as Fetch from "@lockstep/oauth/Fetch"
-import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
 import * as SourceVariables from "@lockstep/oauth/SourceVariables"
+import * as VendorMargins from "@lockstep/oauth/VendorMargins"
 import * as VendorRegistry from "@lockstep/oauth/VendorRegistry"
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
 import { execFileSync } from "node:child_process"
-import { closeSync, constants, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs"
+import { closeSync, constants, mkdirSync, mkdtempSync, openSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
-import * as FastPath from "../src/FastPath.js"
-import * as Output from "../src/Output.js"
-import * as Sources from "../src/Sources.js"
-import * as FixedClock from "./support/FixedClock.js"
+import { join, relative } from "node:path"
+import type * as InProcess from "./support/InProcess.js"
+import { full, judged } from "./support/TwoPaths.js"
 
 const NOW = 1_800_000_000_000
 const SECONDS = NOW / 1000
 const TOKEN = "lockstep-at-FastPathTest"
 
-const ask = (home: string, now: number, change: Partial<FastPath.Question> = {}): string | undefined =>
-  FastPath.answer({
-    args: ["token", "codex"],
-    env: { LOCKSTEP_HOME: home },
-    now,
-    platform: "linux",
-    read: FastPath.readFile,
-    ...change
-  })
+const ask = (
+  home: string,
+  now: number,
+  change: { readonly args?: ReadonlyArray<string>; readonly env?: Readonly<Record<string, string | undefined>> } = {}
+): string | undefined => judged(change.args ?? ["token", "codex"], change.env ?? { LOCKSTEP_HOME: home }, now).text
 
 const inHome = <A>(use: (home: string) => A): A => {
   const home = mkdtempSync(join(tmpdir(), "lockstep-fast-"))
@@ -49,7 +33,7 @@ const inHome = <A>(use: (home: string) => A): A => {
 }
 
 const entry = (members: Record<string, unknown> = {}) => ({
-  token_endpoint: "https://auth.invalid/token",
+  token_endpoint: "http://127.0.0.1:1/token",
   client_id: "client",
   access_token: TOKEN,
   refresh_token: "lockstep-rt-FastPathTest",
@@ -65,6 +49,9 @@ const file = (members: Record<string, unknown>, root: Record<string, unknown> = 
     tenants: { other: entry({ access_token: "lockstep-at-other" }), codex: members },
     ...root
   })
+
+/** A file with a member so deep: its own depth, below the root. */
+const deep = (depth: number): string => file(entry()).replace(/}$/, `,"deep":${"[".repeat(depth)}${"]".repeat(depth)}}`)
 
 /** Files that the full command answers, refuses, or refreshes; at clocks around the bounds of each. */
 const files: ReadonlyArray<readonly [name: string, text: string]> = [
@@ -96,6 +83,9 @@ const files: ReadonlyArray<readonly [name: string, text: string]> = [
   ["a way to prove itself that is a number", file(entry({ token_endpoint_auth_method: 1 }))],
   ["an end of the login", file(entry({ login_expires_at: SECONDS - 1 }))],
   ["unknown members", file(entry({ extra: { big: 1, list: [{ a: 1 }] } }), { note: "x" })],
+  ["members a thousand deep", deep(999)],
+  ["a member a thousand and one deep", deep(1_001)],
+  ["an expiry beyond the calendar", file(entry({ expires_at: 1e300 }))],
   ["a damaged sibling", file(entry(), { tenants: { codex: entry(), other: entry({ access_token: 1 }) } })],
   ["a foreign entry", file({ api_key: "lockstep-cs-foreign" })],
   ["no such tenant", JSON.stringify({ version: 1, tenants: { other: entry() } })],
@@ -129,40 +119,34 @@ const files: ReadonlyArray<readonly [name: string, text: string]> = [
 
 const clocks = [NOW, NOW - 3_600_000, NOW + 3_479_999, NOW + 3_480_001, NOW + 3_600_001]
 
-/** The full path, to which the clock says `now` and whose every request would be noticed. */
-const full = (home: string, now: number, name = "codex", env: Readonly<Record<string, string>> = {}) =>
-  Effect.gen(function*() {
-    let requests = 0
-    const fetch = Layer.succeed(Fetch.Fetch, {
-      load: Effect.suspend(() => {
-        requests++
-        return Effect.fail({ detail: "no network in this test" })
-      })
-    })
-    const tenant = TenantId.make(name)
-    const layer = Core.layer.pipe(
-      Layer.provideMerge(Layer.mergeAll(
-        FileHome.layer({ directory: home }),
-        Layer.provide(OAuthTokenEndpoint.layerBuiltIn, fetch),
-        Layer.provide(CredentialSources.layer, VendorRegistry.layerBuiltIn),
-        Layer.succeed(Output.Output, { ...Output.makeProcess(), note: () => Effect.void })
-      )),
-      Layer.provide(RefreshPolicy.layerDefaults),
-      Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(env)))))
-    )
-    const token = yield* Effect.gen(function*() {
-      const source = yield* Sources.choose(tenant, Option.none())
-      return Option.isSome(source)
-        ? yield* Sources.token(tenant, source.value, Option.none())
-        : yield* Effect.flatMap(RefreshCoordinator, (coordinator) => coordinator.accessToken(tenant))
-    }).pipe(
-      Effect.map((one) => Redacted.value(one.token)),
-      Effect.option,
-      Effect.provide(layer),
-      Effect.withClock(FixedClock.make(now))
-    )
-    return { token, requests }
-  })
+const answer = (text: string): InProcess.Ran => ({ code: 0, stdout: `${text}\n`, stderr: "" })
+
+/** Lines and environments in which a hook may ask, beside the plainest. `HOME_` stands for the home. */
+const ways: ReadonlyArray<readonly [args: ReadonlyArray<string>, env: Readonly<Record<string, string>>]> = [
+  [["token", "codex"], {}],
+  [["token", "codex", "--format", "json"], {}],
+  [["token", "codex", "--json"], { LOCKSTEP_NO_INPUT: "1", LOCKSTEP_SOMETHING_NEW: "x" }],
+  [["token", "--format=header", "codex"], {}],
+  [["token", "codex", "--format", "env"], {}],
+  [["token", "codex", "--format", "git"], {}],
+  [["token", "codex", "--format", "kubernetes"], {}],
+  [["token", "codex", "--min-ttl", "30m"], {}],
+  [["token", "codex", "--min-ttl=90", "--source", "stored"], { CODEX_API_KEY: "lockstep-cs-elsewhere" }],
+  [["token", "codex", "--max-wait", "5s"], { LOCKSTEP_MARGIN: "0" }],
+  [["--home", "HOME_", "token", "codex"], { LOCKSTEP_HOME: "/nowhere" }],
+  [["token", "codex", "--store", "file"], { LOCKSTEP_MARGIN: "30m", LOCKSTEP_STORE: " " }],
+  [["token", "codex"], { LOCKSTEP_LOCK_TIMEOUT: "40s", LOCKSTEP_STALE_WAIT: "1s", LOCKSTEP_TRUST_LOCKS: "true" }]
+]
+
+const filled = (words: ReadonlyArray<string>, home: string): ReadonlyArray<string> =>
+  words.map((word) => word.replace("HOME_", home))
+
+const within = <A, E>(use: (home: string) => Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "lockstep-fast-"))),
+    use,
+    (home) => Effect.sync(() => rmSync(home, { recursive: true, force: true }))
+  )
 
 describe("FastPath", () => {
   it.live("says nothing that the full command would not say, on the same files at the same clocks", () =>
@@ -170,15 +154,16 @@ describe("FastPath", () => {
       const said = new Map<string, number>()
       for (const [name, text] of files) {
         for (const now of clocks) {
-          const home = mkdtempSync(join(tmpdir(), "lockstep-fast-"))
-          yield* Effect.gen(function*() {
-            writeFileSync(join(home, "auth.json"), text, { mode: 0o600 })
-            const fast = ask(home, now)
-            if (fast === undefined) return
-            said.set(name, (said.get(name) ?? 0) + 1)
-            const slow = yield* full(home, now)
-            deepStrictEqual(slow, { token: Option.some(fast), requests: 0 }, `${name} at ${now}`)
-          }).pipe(Effect.ensuring(Effect.sync(() => rmSync(home, { recursive: true, force: true }))))
+          yield* within((home) =>
+            Effect.gen(function*() {
+              writeFileSync(join(home, "auth.json"), text, { mode: 0o600 })
+              const fast = ask(home, now)
+              if (fast === undefined) return
+              said.set(name, (said.get(name) ?? 0) + 1)
+              const slow = yield* full(["token", "codex"], { LOCKSTEP_HOME: home }, now)
+              deepStrictEqual(slow, answer(fast), `${name} at ${now}`)
+            })
+          )
         }
       }
       // And it does speak where a hook asks: a table of silence would prove nothing.
@@ -193,6 +178,7 @@ describe("FastPath", () => {
         "a way to prove itself": 2,
         "an end of the login": 2,
         "unknown members": 2,
+        "members a thousand deep": 2,
         "a damaged sibling": 2,
         "a short lifetime": 1,
         "a vendor with a margin of its own": 1,
@@ -200,67 +186,166 @@ describe("FastPath", () => {
       })
     }))
 
-  it.live("leaves a tenant to the full command for which a variable is set", () =>
+  it.live("answers in every form, with every option and variable that hooks use, as the full command does", () =>
+    within((home) =>
+      Effect.gen(function*() {
+        const spoken: Array<number> = []
+        const members = { account: { id: "1", label: "a \"b\"" }, token_type: "DPoP", generation: 7 }
+        writeFileSync(join(home, "auth.json"), file(entry(members)), { mode: 0o600 })
+        for (const [at, [args, env]] of ways.entries()) {
+          const [line, variables] = [filled(args, home), { LOCKSTEP_HOME: home, ...env }]
+          const fast = ask(home, NOW, { args: line, env: variables })
+          if (fast === undefined) continue
+          spoken.push(at)
+          deepStrictEqual(yield* full(line, variables, NOW), answer(fast), args.join(" "))
+        }
+        deepStrictEqual(spoken, [...ways.keys()])
+      })
+    ))
+
+  it.live("settles for what the full command settles for, and refreshes what it would", () =>
     Effect.gen(function*() {
-      const home = yield* Effect.acquireRelease(
-        Effect.sync(() => mkdtempSync(join(tmpdir(), "lockstep-fast-"))),
-        (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-      )
-      const names = Object.entries(SourceVariables.table)
-      const tenants = Object.fromEntries(names.flatMap(([vendor]) => [[vendor, entry()], [`${vendor}@work`, entry()]]))
-      writeFileSync(join(home, "auth.json"), JSON.stringify({ version: 1, tenants }), { mode: 0o600 })
-      for (const [vendor, variables] of names) {
-        for (const { name } of variables) {
-          for (const [value, expected] of [["from-the-environment", "from-the-environment"], [" ", TOKEN]] as const) {
-            const env = { [name]: value }
-            const fast = (tenant: string) =>
-              ask(home, NOW, { args: ["token", tenant], env: { LOCKSTEP_HOME: home, ...env } })
-            const slow = (tenant: string) => Effect.map(full(home, NOW, tenant, env), ({ token }) => token)
-            assert.isUndefined(fast(vendor), name)
-            deepStrictEqual(yield* slow(vendor), Option.some(expected), name)
-            assert.strictEqual(fast(`${vendor}@work`), TOKEN, name)
-            deepStrictEqual(yield* slow(`${vendor}@work`), Option.some(TOKEN), name)
-          }
+      const counts = { settled: 0, ended: 0 }
+      for (const [name, text] of files) {
+        for (const now of clocks) {
+          yield* within((home) =>
+            Effect.gen(function*() {
+              writeFileSync(join(home, "auth.json"), text, { mode: 0o600 })
+              const { judgement } = judged(["token", "codex"], { LOCKSTEP_HOME: home }, now)
+              if (judgement._tag !== "Refresh") return
+              const peeked = yield* full(["token", "codex", "--no-refresh"], { LOCKSTEP_HOME: home }, now)
+              if (judgement.settle === undefined) {
+                counts.ended++
+                assert.notStrictEqual(peeked.code, 0, `${name} at ${now}`)
+              } else {
+                counts.settled++
+                assert.strictEqual(peeked.stdout, `${judgement.settle.token}\n`, `${name} at ${now}`)
+              }
+            })
+          )
         }
       }
-    }).pipe(Effect.scoped))
+      assert.isAbove(counts.settled, 5)
+      assert.isAbove(counts.ended, 5)
+    }))
+
+  it.live("leaves a tenant to the full command for which a variable is set", () =>
+    within((home) =>
+      Effect.gen(function*() {
+        const names = Object.entries(SourceVariables.table)
+        const tenants = Object.fromEntries(
+          names.flatMap(([vendor]) => [[vendor, entry()], [`${vendor}@work`, entry()]])
+        )
+        writeFileSync(join(home, "auth.json"), JSON.stringify({ version: 1, tenants }), { mode: 0o600 })
+        for (const [vendor, variables] of names) {
+          for (const { name } of variables) {
+            for (const [value, expected] of [["from-the-environment", "from-the-environment"], [" ", TOKEN]] as const) {
+              const env = { LOCKSTEP_HOME: home, [name]: value }
+              const fast = (tenant: string) => ask(home, NOW, { args: ["token", tenant], env })
+              const slow = (tenant: string) => Effect.map(full(["token", tenant], env, NOW), ({ stdout }) => stdout)
+              assert.isUndefined(fast(vendor), name)
+              assert.strictEqual(yield* slow(vendor), `${expected}\n`, name)
+              assert.strictEqual(fast(`${vendor}@work`), TOKEN, name)
+              assert.strictEqual(yield* slow(`${vendor}@work`), `${TOKEN}\n`, name)
+            }
+          }
+        }
+      })
+    ))
 
   it("leaves options, variables and tenants that it does not know to the full command", () => {
     inHome((home) => {
       writeFileSync(join(home, "auth.json"), file(entry()))
       assert.strictEqual(ask(home, NOW), TOKEN)
-      assert.strictEqual(ask(home, NOW, { args: ["token", "codex", "--format", "raw"] }), TOKEN)
       for (
         const args of [
           [],
           ["token"],
           ["status", "codex"],
-          ["token", "codex", "--format", "json"],
-          ["token", "codex", "--format", "git"],
-          ["token", "codex", "--format", "kubernetes"],
-          ["token", "codex", "--min-ttl", "5m"],
+          ["token", "codex", "more"],
+          ["token", "codex", "--format", "xml"],
+          ["token", "codex", "--format", "json", "--format", "json"],
+          ["token", "codex", "--min-ttl", "5 minutes"],
+          ["token", "codex", "--min-ttl"],
+          ["token", "codex", "--min-ttl", "-5"],
           ["token", "codex", "--no-refresh"],
+          ["token", "codex", "--source", "CODEX_API_KEY"],
+          ["token", "codex", "--store", "keyring"],
+          ["token", "codex", "--log-level", "debug"],
           ["token", "--", "codex"],
           ["token", "--home", home],
-          ["--json", "token", "codex"]
+          ["token", "codex", "--home", " "],
+          ["token", "codex", "--help"]
         ]
       ) assert.isUndefined(ask(home, NOW, { args }), args.join(" "))
-      for (const name of ["LOCKSTEP_STORE", "LOCKSTEP_MARGIN", "LOCKSTEP_LOCK_DIR", "LOCKSTEP_SOMETHING_NEW"]) {
-        assert.isUndefined(ask(home, NOW, { env: { LOCKSTEP_HOME: home, [name]: "" } }), name)
-      }
-      assert.isUndefined(ask(home, NOW, { env: { LOCKSTEP_HOME: "relative" } }))
+      for (
+        const [name, value] of [
+          ["LOCKSTEP_STORE", "keyring"],
+          ["LOCKSTEP_MARGIN", ""],
+          ["LOCKSTEP_MARGIN", "soon"],
+          ["LOCKSTEP_PROVIDER_TIMEOUT", "0"],
+          ["LOCKSTEP_LOCK_TIMEOUT", "20s"],
+          ["LOCKSTEP_QUIET_TIME", "8s"],
+          ["LOCKSTEP_TRUST_LOCKS", "perhaps"],
+          ["LOCKSTEP_SERVE_UNPERSISTED", "2"]
+        ] as const
+      ) assert.isUndefined(ask(home, NOW, { env: { LOCKSTEP_HOME: home, [name]: value } }), `${name}=${value}`)
       assert.isUndefined(ask(home, NOW, { env: {} }))
-      assert.isUndefined(ask(home, NOW, { platform: "win32" }))
     })
   })
 
-  it("finds the home of the user", () => {
-    inHome((user) => {
-      mkdirSync(join(user, ".lockstep"))
-      writeFileSync(join(user, ".lockstep", "auth.json"), file(entry()))
-      assert.strictEqual(ask("", NOW, { env: { HOME: user } }), TOKEN)
-    })
-  })
+  it.live("takes every bound for what the full command takes it for, and refuses none that it would take", () =>
+    within((home) =>
+      Effect.gen(function*() {
+        writeFileSync(join(home, "auth.json"), file(entry()), { mode: 0o600 })
+        for (const name of ["MARGIN", "STALE_WAIT", "REDEEM_LIMIT", "LOCK_TIMEOUT", "QUIET_TIME", "RETURN_WAIT"]) {
+          for (const value of ["0", "1", "23s", "22.5s", "1h", "7500ms", "", "x", "1e3"]) {
+            const env = { LOCKSTEP_HOME: home, [`LOCKSTEP_${name}`]: value }
+            const fast = ask(home, NOW, { env })
+            if (fast !== undefined) {
+              deepStrictEqual(yield* full(["token", "codex"], env, NOW), answer(fast), `${name}=${value}`)
+            }
+          }
+        }
+      })
+    ))
+
+  it.live("finds the home that the full command finds, however it is written", () =>
+    within((user) =>
+      Effect.gen(function*() {
+        const home = join(user, ".lockstep")
+        mkdirSync(home)
+        mkdirSync(join(user, "elsewhere", "deep"), { recursive: true })
+        mkdirSync(join(user, "elsewhere", ".lockstep"))
+        writeFileSync(join(home, "auth.json"), file(entry()))
+        writeFileSync(
+          join(user, "elsewhere", ".lockstep", "auth.json"),
+          file(entry({ access_token: "lockstep-at-deep" }))
+        )
+        symlinkSync(join(user, "elsewhere", "deep"), join(user, "link"))
+        symlinkSync(home, join(user, "home"))
+        mkdirSync(join(user, "linked"))
+        symlinkSync(join(home, "auth.json"), join(user, "linked", "auth.json"))
+        const here = relative(process.cwd(), home)
+        for (
+          const env of [
+            { HOME: user },
+            { HOME: user, LOCKSTEP_HOME: "" },
+            { LOCKSTEP_HOME: home },
+            { LOCKSTEP_HOME: `${home}/` },
+            { LOCKSTEP_HOME: here },
+            { LOCKSTEP_HOME: `${user}/link/../.lockstep` },
+            { LOCKSTEP_HOME: `${user}//elsewhere/./../.lockstep` },
+            { LOCKSTEP_HOME: `${user}/home` },
+            { LOCKSTEP_HOME: `${user}/linked` }
+          ]
+        ) {
+          const line = ["token", "codex", "--json"]
+          const fast = ask("", NOW, { args: line, env })
+          deepStrictEqual(yield* full(line, env, NOW), answer(fast ?? "nothing"), JSON.stringify(env))
+        }
+      })
+    ))
 
   it("leaves a home that is pinned to another store, or whose pin it does not understand", () => {
     inHome((home) => {
@@ -299,15 +384,21 @@ describe("FastPath", () => {
     })
   })
 
-  it("knows no vendor with a larger margin", () =>
+  it("knows the margin of every vendor, and none whose logins revoke each other", () =>
     Effect.gen(function*() {
       const { all } = yield* VendorRegistry.VendorRegistry
-      for (const { id, margin } of all) {
-        assert.isAtMost(
-          Option.match(margin, { onNone: () => 0, onSome: Duration.toMillis }),
-          FastPath.VENDOR_MARGIN,
-          id
-        )
-      }
+      deepStrictEqual(
+        Object.fromEntries(all.flatMap(({ id, margin }) =>
+          Option.match(margin, { onNone: () => [], onSome: (one) => [[id, Duration.toMillis(one)] as const] })
+        )),
+        VendorMargins.table
+      )
+      // Their group's lock comes before the tenant's, which the start of the command takes first.
+      deepStrictEqual(
+        all.filter(({ siblingsRevoke }) =>
+          siblingsRevoke
+        ).map(({ id }) => id),
+        []
+      )
     }).pipe(Effect.provide(VendorRegistry.layerBuiltIn), Effect.runPromise))
 })

@@ -129,7 +129,7 @@ describe("lockstep logout", () => {
       assert.isUndefined(yield* stage.stored())
       const again = yield* stage.run(["logout", "codex"])
       assert.deepStrictEqual(again, { code: 0, stdout: "codex was not logged in\n", stderr: "" })
-      assert.strictEqual((yield* stage.run(["logout", "--all"])).stdout, "nobody was logged in\n")
+      assert.strictEqual((yield* stage.run(["logout", "--all"])).stdout, "there was no login to end\n")
     }))
 
   it.scopedLive("removes the login also where revoking fails, and warns", () =>

@@ -8,6 +8,7 @@ import * as Output from "../src/Output.js"
 import * as Program from "../src/Program.js"
 import { Signals } from "../src/Signals.js"
 import * as Style from "../src/Style.js"
+import * as InProcess from "./support/InProcess.js"
 
 const SECRET = "lockstep-at-ProgramTest0123456789"
 
@@ -31,7 +32,7 @@ const run = (...line: ReadonlyArray<string>) =>
     const code = yield* Program.run(["--home", home, ...line]).pipe(
       Effect.provide(Layer.merge(
         Output.layer(output),
-        Layer.succeed(Signals, { redirect: () => Effect.void })
+        Layer.succeed(Signals, InProcess.signals)
       ))
     )
     return { code, told: notes.join("") }

@@ -87,6 +87,29 @@ describe("lockstep store", () => {
       Stage.assertTold(yield* stage.run(["secrets", "rotate-key"]), 2, /only the secrets store has a key/)
     }))
 
+  it.scopedLive("an encrypted home without its key file asks for that file, and speaks of no keyring that it never had", () =>
+    Effect.gen(function*() {
+      const stage = yield* Stage.make()
+      yield* stage.seed({ left: 3600 })
+      const keyFile = join(stage.harness.home, "..", "lockstep.key")
+      fs.writeFileSync(keyFile, `${Buffer.alloc(32, 7).toString("base64")}\n`, { mode: 0o600 })
+      const moved = yield* stage.run(["store", "move", "--to", "secrets"], {
+        env: { LOCKSTEP_SECRETS_KEY_FILE: keyFile }
+      })
+      assert.strictEqual(moved.code, 0, moved.stderr)
+      const ran = yield* stage.run(["token", "codex"])
+      Stage.assertTold(
+        ran,
+        6,
+        /is locked \(it is sealed with key [0-9a-f]{16}, which no key file and no keyring gives\)/
+      )
+      assert.include(ran.stderr, "set LOCKSTEP_SECRETS_KEY_FILE to the key that it was sealed with")
+      assert.notMatch(ran.stderr, /D-Bus|dbus|session bus/i)
+      // After a move the pin is the move's, and no first write's.
+      const shown = yield* stage.run(["store"], { env: { LOCKSTEP_SECRETS_KEY_FILE: keyFile } })
+      assert.match(shown.stdout, /^secrets: .*auth\.json\.sealed, as this home is pinned\n$/)
+    }))
+
   it.scopedLive("the other kind than the home's stops every command", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()

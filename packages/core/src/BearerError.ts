@@ -7,7 +7,6 @@
 import * as Schema from "effect/Schema"
 import type { RefreshError } from "./Errors.js"
 import * as Scopes from "./internal/bearer/scopes.js"
-import * as ShellWord from "./ShellWord.js"
 
 const seconds = (millis: number): string => `${Math.max(1, Math.ceil(millis / 1000))} s`
 
@@ -97,8 +96,9 @@ export class InsufficientScope extends Schema.TaggedError<InsufficientScope>()("
     }`
   }
   get advice(): string {
-    const scopes = this.scope.map((scope) => ` --scope ${ShellWord.quote(scope)}`).join("")
-    return `log in with \`lockstep login ${ShellWord.quote(this.tenant)}${scopes === "" ? " --scope SCOPE" : scopes}\``
+    return this.scope.length === 0
+      ? "log in again and ask for more scope"
+      : `log in again and ask for this scope: ${this.scope.join(" ")}`
   }
 }
 

@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -52,6 +53,19 @@ export const isOver = ({ clientSecretExpiresAt, ended }: RegisteredClient, now: 
   ended || Option.exists(clientSecretExpiresAt, (end) => end * 1_000 <= now)
 
 /**
+ * Whether a registration is kept on, where another one was made at the same time: it can still be used, and is not the one
+ * that the other was made to replace. `now` is milliseconds since the epoch.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const stands = (
+  present: Option.Option<RegisteredClient>,
+  { instead, now }: { readonly instead: Option.Option<string>; readonly now: number }
+): Option.Option<RegisteredClient> =>
+  Option.filter(present, (client) => !isOver(client, now) && !Option.contains(instead, client.clientId))
+
+/**
  * Registrations by issuer. Readers take no lock; no write touches a credential.
  *
  * @since 0.1.0
@@ -69,6 +83,17 @@ export class ClientRegistrations extends Context.Tag("@lockstep/core/ClientRegis
     issuer: string,
     client: RegisteredClient
   ) => Effect.Effect<void, CredentialStoreError | LockTimeout | LockUnavailable>
+
+  /**
+   * Keeps a registration, unless the issuer has one by now that can be used, and answers with the one that is kept: of
+   * several processes that register at once, the first one's stays. `instead` names the client that this one was
+   * registered in place of, whatever that is worth. Durable when it returns.
+   */
+  readonly putIfAbsent: (
+    issuer: string,
+    client: RegisteredClient,
+    instead: Option.Option<string>
+  ) => Effect.Effect<RegisteredClient, CredentialStoreError | LockTimeout | LockUnavailable>
 
   /**
    * Notes that the server knows this client no more, unless another one was registered meanwhile. Answers whether it is
@@ -92,6 +117,12 @@ export const makeMemory: Effect.Effect<ClientRegistrations["Type"]> = Effect.syn
     get: (issuer) => Effect.sync(() => Option.fromNullable(clients.get(issuer))),
     list: Effect.sync(() => [...clients].map(([issuer, client]) => ({ issuer, client }))),
     put: (issuer, client) => Effect.sync(() => void clients.set(issuer, client)),
+    putIfAbsent: (issuer, client, instead) =>
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        const kept = Option.getOrElse(stands(Option.fromNullable(clients.get(issuer)), { instead, now }), () => client)
+        clients.set(issuer, kept)
+        return kept
+      }),
     end: (issuer, clientId) =>
       Effect.sync(() => {
         const found = clients.get(issuer)

@@ -8,30 +8,28 @@ import * as Schema from "effect/Schema"
 
 const seconds = (millis: number): string => `${Math.max(1, Math.ceil(millis / 1000))} s`
 
-/**
- * How to start a new login of a tenant, as part of a sentence.
- *
- * @since 0.1.0
- * @category getters
- */
-export const loginAdvice = (tenant: string): string => `log in with \`lockstep login ${tenant}\``
-
-/** Of an MCP server nothing is known but what a record of its login says. */
-const firstLoginAdvice = (tenant: string): string =>
-  tenant.startsWith("mcp:")
-    ? `log in with \`lockstep login URL --tenant ${tenant}\`, where URL is the address of the MCP server`
-    : loginAdvice(tenant)
-
 const OUTCOMES = {
   NotFound: "is not logged in",
   Removed: "was logged out",
-  NoRefreshToken: "has no refresh token and its access token has ended",
+  NoRefreshToken: "has no refresh token, and only a login brings another access token",
   InvalidGrant: "was refused by the authorization server: its refresh token is no longer valid",
   LoginExpired: "has reached the end of its login, which no refresh extends",
-  RegistrationExpired: "is registered with the authorization server no longer",
+  RegistrationExpired: "logged in with a client that is no longer registered with the authorization server",
   Stale: "holds a refresh token that was already exchanged for a newer one (a restored or copied file?)",
-  OutcomeUnknown: "sent its refresh token twice and read no answer; the token may have been consumed",
+  OutcomeUnknown: "sent its refresh token twice and got no new one; the token may have been consumed",
   RotationLost: "had its refresh token exchanged, and the answer was lost before it could be stored"
+} as const
+
+const LOGIN_ADVICE = {
+  NotFound: "log in first",
+  Removed: "log in again",
+  NoRefreshToken: "log in again",
+  InvalidGrant: "log in again",
+  LoginExpired: "log in again",
+  RegistrationExpired: "log in again: a new login registers a new client",
+  Stale: "log in again",
+  OutcomeUnknown: "risk one more attempt, or log in again",
+  RotationLost: "log in again"
 } as const
 
 /**
@@ -60,20 +58,12 @@ export class ReauthorizationRequired extends Schema.TaggedError<ReauthorizationR
     return `${this.tenant} ${OUTCOMES[this.reason]}${this.detail === undefined ? "" : ` (${this.detail})`}`
   }
   get advice(): string {
-    switch (this.reason) {
-      case "OutcomeUnknown":
-        return `run \`lockstep refresh ${this.tenant}\` to risk one more attempt, or ${loginAdvice(this.tenant)}`
-      case "NotFound":
-      case "Removed":
-        return firstLoginAdvice(this.tenant)
-      default:
-        return loginAdvice(this.tenant)
-    }
+    return LOGIN_ADVICE[this.reason]
   }
 }
 
 /**
- * Who holds a lock, as far as the system tells.
+ * The process that holds a lock, as far as the system tells.
  *
  * @since 0.1.0
  * @category models
@@ -111,7 +101,7 @@ export class LockTimeout extends Schema.TaggedError<LockTimeout>()("LockTimeout"
   get advice(): string {
     return this.holder._tag === "Some" && this.holder.value.stopped
       ? `continue it with \`kill -CONT ${this.holder.value.pid}\`, or end it; then try again`
-      : "try again; `lockstep status` shows who is refreshing"
+      : "try again: the holder releases it when its refresh has ended"
   }
 }
 
@@ -123,6 +113,16 @@ const LOCK_REASONS = {
   OtherDomain: "other processes lock this store elsewhere",
   NoBinding: "no way to call the system's file lock was found",
   Exhausted: "the disk or a table of the system is full"
+} as const
+
+const LOCK_ADVICE = {
+  Unsupported: "keep the locks in a directory on a local disk",
+  Remote: "keep the locks in a directory on a local disk, or say that the locks of this file system can be trusted",
+  ReadOnly: "make the directory writable, or let the process that owns it refresh",
+  Permission: "run as the owner of the directory, or repair its owner and mode",
+  OtherDomain: "use the same lock directory and the same host for every process of this store",
+  NoBinding: "install the optional dependencies of this package, or util-linux",
+  Exhausted: "free disk space or file descriptors, then try again; nothing was spent"
 } as const
 
 /**
@@ -147,22 +147,7 @@ export class LockUnavailable extends Schema.TaggedError<LockUnavailable>()("Lock
   }
   get advice(): string {
     if (this.remedy !== undefined) return this.remedy
-    switch (this.reason) {
-      case "Remote":
-        return "set LOCKSTEP_LOCK_DIR to a directory on a local disk, or LOCKSTEP_TRUST_LOCKS=1 if this one's locks really work"
-      case "Unsupported":
-        return "set LOCKSTEP_LOCK_DIR to a directory on a local disk"
-      case "ReadOnly":
-        return "make the directory writable, or let the process that owns it refresh"
-      case "Permission":
-        return "run as the owner of the directory, or repair its owner and mode"
-      case "OtherDomain":
-        return "use the same LOCKSTEP_LOCK_DIR and host for every process of this store"
-      case "Exhausted":
-        return "free disk space or file descriptors, then try again; nothing was spent"
-      case "NoBinding":
-        return "reinstall lockstep with its optional dependencies, or install util-linux"
-    }
+    return LOCK_ADVICE[this.reason]
   }
 }
 
@@ -180,8 +165,8 @@ export class ProviderTimeout extends Schema.TaggedError<ProviderTimeout>()("Prov
 }) {
   override get message(): string {
     return this.reason === "StillRunning"
-      ? `the token endpoint of ${this.tenant} has not answered for ${seconds(this.waited)}; the request goes on`
-      : `the token endpoint of ${this.tenant} did not answer within ${seconds(this.waited)}`
+      ? `the authorization server of ${this.tenant} has not answered for ${seconds(this.waited)}; the request goes on`
+      : `the authorization server of ${this.tenant} did not answer within ${seconds(this.waited)}`
   }
   get advice(): string {
     return "call again: it joins the running request, or makes the one retry that is safe"
@@ -193,7 +178,7 @@ const UNAVAILABLE_REASONS = {
   RateLimited: "asks for fewer requests",
   ServerError: "has an error of its own",
   Cooldown: "failed a moment ago, and every process waits before it is asked again",
-  Offline: "would have to be asked for a new token, and refreshing was not allowed"
+  Offline: "would have to be asked for a new token, and a refresh was not allowed"
 } as const
 
 /**
@@ -210,14 +195,14 @@ export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>
   detail: Schema.optional(Schema.String)
 }) {
   override get message(): string {
-    return `the token endpoint of ${this.tenant} ${UNAVAILABLE_REASONS[this.reason]}${
+    return `the authorization server of ${this.tenant} ${UNAVAILABLE_REASONS[this.reason]}${
       this.detail === undefined ? "" : ` (${this.detail})`
     }`
   }
   get advice(): string {
     return this.reason === "Offline"
-      ? "allow refreshing, or ask again after another process has refreshed"
-      : `try again in ${seconds(this.retryAfter)}; the login is kept`
+      ? "allow a refresh, or ask again after another process has refreshed"
+      : `try again in ${seconds(this.retryAfter)}; what is stored stays as it is`
   }
 }
 
@@ -338,7 +323,7 @@ export class CredentialExists extends Schema.TaggedError<CredentialExists>()("Cr
     return `${this.tenant} is logged in already${this.account._tag === "Some" ? ` as ${this.account.value}` : ""}`
   }
   get advice(): string {
-    return "repeat with --replace to replace it, or choose another tenant or profile"
+    return "say that it may be replaced, or choose another tenant or profile"
   }
 }
 

@@ -51,7 +51,8 @@ export const fromParts = ({ journal, lock, store }: Parts): Custody["Type"] => {
         stored: yield* store.get(tenant),
         journal: yield* journalRecord,
         kept: yield* kept,
-        now: yield* Clock.currentTimeMillis
+        now: yield* Clock.currentTimeMillis,
+        senderMayLive: false
       }
     })
 

@@ -79,10 +79,10 @@ export const make: Effect.Effect<MemoryCustody> = Effect.gen(function*() {
     return made
   }
 
-  const read = (tenant: TenantId): Effect.Effect<Evidence> =>
+  const read = (tenant: TenantId, senderMayLive: boolean): Effect.Effect<Evidence> =>
     Effect.map(Clock.currentTimeMillis, (now) => {
       const { journal, kept, stored } = entryOf(tenant)
-      return { stored, journal, kept, now }
+      return { stored, journal, kept, now, senderMayLive }
     })
 
   const overtaken = (tenant: TenantId) =>
@@ -118,7 +118,7 @@ export const make: Effect.Effect<MemoryCustody> = Effect.gen(function*() {
     return {
       taken,
       since,
-      read: () => read(tenant),
+      read: () => read(tenant, taken !== "dead"),
       reserve: () => Effect.void,
       begin: (journal, over) =>
         fenced(Effect.sync(() => {
@@ -214,7 +214,7 @@ export const make: Effect.Effect<MemoryCustody> = Effect.gen(function*() {
     custody: Custody.of({
       location: "memory",
       hold,
-      read,
+      read: (tenant) => read(tenant, true),
       holder: () => Effect.succeedNone,
       journalOf: (tenant) => `memory:${tenant}`
     }),

@@ -65,7 +65,7 @@ export const make = (services: Services.Services) => {
         demand,
         policy,
         expected: hint,
-        held,
+        since: held.since,
         fingerprint: fingerprintOf,
         traits: (credential) => endpoint.traits(tenant, credential)
       })
@@ -82,7 +82,12 @@ export const make = (services: Services.Services) => {
             outcome: "recovered"
           }))
         case "Redeem": {
-          const redemption = yield* prepare(request, next, { journal: evidence.journal, held, deadline })
+          const redemption = yield* prepare(request, next, {
+            journal: evidence.journal,
+            now: evidence.now,
+            held,
+            deadline
+          })
           return yield* orBeginAgain(redeemAndPersist(request, redemption))
         }
         default:

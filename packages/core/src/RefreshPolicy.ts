@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as DurationText from "./DurationText.js"
 
 /**
  * How long each step of a refresh may take.
@@ -187,8 +188,6 @@ export const layer = (
  */
 export const layerDefaults: Layer.Layer<RefreshPolicy> = Layer.succeed(RefreshPolicy, defaults)
 
-const UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
-
 /**
  * Parses a duration as people write it: `5 minutes`, `300`, `300s`, `5m`, `2h`. A bare number is seconds.
  *
@@ -196,10 +195,8 @@ const UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000
  * @category constructors
  */
 export const parseDuration = (text: string): Option.Option<Duration.Duration> => {
-  const trimmed = text.trim()
-  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?$/.exec(trimmed)
-  if (match !== null) return Option.some(Duration.millis(Number(match[1]) * UNITS[match[2] ?? "s"]!))
-  return Duration.decodeUnknown(trimmed)
+  const millis = DurationText.millis(text)
+  return millis === undefined ? Duration.decodeUnknown(text.trim()) : Option.some(Duration.millis(millis))
 }
 
 const bound = (key: string, fallback: Duration.Duration, description: string) =>

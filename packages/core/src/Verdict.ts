@@ -21,7 +21,7 @@ import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Credential from "./Credential.js"
-import type { Evidence, Taken } from "./Custody.js"
+import type { Evidence } from "./Custody.js"
 import * as Demand from "./Demand.js"
 import {
   CredentialStoreError,
@@ -121,8 +121,8 @@ export interface Question {
   readonly fingerprint: (credential: Credential.Credential) => Option.Option<string>
   /** The credential that the caller set out with: another account than its is not served. */
   readonly expected?: Credential.Credential
-  /** How and when the tenant was taken, in milliseconds; a reader without the lock judges as if it took it now. */
-  readonly held?: { readonly taken: Taken; readonly since: number }
+  /** When the tenant was taken, in milliseconds; a reader without the lock judges as if it took it now. */
+  readonly since?: number
 }
 
 const hasPassed = (at: Option.Option<number>, now: number): boolean => Option.exists(at, (time) => time * 1_000 <= now)
@@ -146,24 +146,21 @@ const accessOf = (
 
 /**
  * The latest moment at which an unanswered request can have been alive. Its process noted the end, or no request
- * outlives `redeemLimit`. Where the lock dies with its holder, the lock tells, too: the process released it, or died,
- * before it was taken from it. An intent from the future tells nothing, because the clock went back.
+ * outlives `redeemLimit`. Where a lock dies with its holder, the lock tells, too: the process released it, or died,
+ * before it was taken. An intent from the future tells nothing, because the clock went back.
  */
-const requestEnd = (intent: Intent, { evidence, held, policy }: Question): number => {
+const requestEnd = (intent: Intent, { evidence, policy, since }: Question): number => {
   const limit = Duration.toMillis(policy.redeemLimit)
   const noted = Option.getOrElse(intent.endedAt, () => intent.at + limit)
-  const since = held?.since ?? evidence.now
-  return diesWithHolder(held) ? Math.min(since, noted) : Math.min(since + limit, noted)
+  const held = since ?? evidence.now
+  return evidence.senderMayLive ? Math.min(held + limit, noted) : Math.min(held, noted)
 }
 
-const diesWithHolder = (held: Question["held"]): boolean =>
-  held === undefined || held.taken === "free" || held.taken === "dead"
-
-/** A process that was cut off from the store may still bring the answer: the longer a token is valid, the longer we can wait. */
-const mayComeBack = ({ held, policy }: Question, intent: Intent, access: Access): number =>
-  diesWithHolder(held) || Option.isSome(intent.endedAt) || access === "Ended"
-    ? 0
-    : intent.at + Duration.toMillis(policy.returnWait)
+/** Until when a process that was cut off from the store may bring its answer; zero where none can come. */
+const returnsUntil = ({ evidence, policy }: Question, intent: Intent): number =>
+  evidence.senderMayLive && Option.isNone(intent.endedAt)
+    ? intent.at + Math.max(Duration.toMillis(policy.returnWait), Duration.toMillis(policy.redeemLimit))
+    : 0
 
 /**
  * Whether an answer that was kept belongs to the stored record: it came of its refresh token, or that token is known to
@@ -179,7 +176,7 @@ export const belongs = (answer: CapturedAnswer, { credential, fingerprint, journ
   readonly fingerprint: Question["fingerprint"]
 }): boolean => {
   const present = fingerprint(credential)
-  if (Option.contains(present, answer.fingerprint)) return !Answer.isOutdated(answer, credential)
+  if (Option.contains(present, answer.fingerprint)) return !Answer.isOutdated(answer, credential, journal)
   return Option.exists(present, (one) => JournalChange.isRetired(journal, one)) && !isStored(answer, credential, journal)
 }
 
@@ -206,7 +203,11 @@ const nextOf = (question: Question, stored: Credential.Stored, access: Access, t
     (Option.isSome(intent) || !Answer.wrote(kept, credential)))
   if (Option.isSome(answer)) return Next.Store({ stored, answer: answer.value })
   if (demand.purpose === "storage") return Next.Serve({ stored })
-  if (Option.exists(intent, (one) => one.state === "consumed")) return login("RotationLost")
+  const consumed = Option.filter(intent, (one) => one.state === "consumed")
+  if (Option.isSome(consumed)) {
+    const until = returnsUntil(question, consumed.value)
+    return now < until ? Next.Wait({ until, why: "EarlierRequest" }) : login("RotationLost")
+  }
 
   if (JournalChange.isRetired(journal, fingerprint)) return login("Stale")
   const mark = JournalChange.marked(journal, fingerprint)
@@ -232,10 +233,11 @@ const nextOf = (question: Question, stored: Credential.Stored, access: Access, t
   const quiet = Duration.toMillis(question.policy.quietTime)
   const notBefore = Option.map(
     Option.filter(intent, (one) => one.sends > 0),
-    (one) => Math.max(requestEnd(one, question) + quiet, mayComeBack(question, one, access))
+    // While the access token is valid, there is time to wait for the answer itself.
+    (one) => Math.max(requestEnd(one, question) + quiet, access === "Ended" ? 0 : returnsUntil(question, one))
   )
-  // A holder that may live is waited for without holding what it may come back for.
-  return Option.exists(notBefore, (at) => !diesWithHolder(question.held) && at > now + quiet)
+  // A sender that may live is waited for without holding what it may come back for.
+  return Option.exists(notBefore, (at) => evidence.senderMayLive && at > now + quiet)
     ? Next.Wait({ until: Option.getOrElse(notBefore, () => now), why: "EarlierRequest" })
     : Next.Redeem({ stored, fingerprint, previous: intent, notBefore })
 }

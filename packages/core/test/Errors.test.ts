@@ -146,9 +146,20 @@ describe("words that matter", () => {
   it("an unknown outcome is a person's decision, every other ended login needs a new one", () => {
     for (const reason of Errors.ReauthorizationRequired.fields.reason.literals) {
       const { advice } = new Errors.ReauthorizationRequired({ tenant: "codex@work", reason })
-      assert.include(advice, Errors.loginAdvice("codex@work"))
-      assert.strictEqual(advice.includes("lockstep refresh codex@work"), reason === "OutcomeUnknown")
+      assert.include(advice, "log in")
+      assert.strictEqual(advice.includes("risk one more attempt"), reason === "OutcomeUnknown")
     }
+  })
+
+  it("name no command and no variable: a library does not know by which program it is used", () => {
+    for (const { advice, message } of all) assert.notMatch(`${message}\n${advice}`, /`lockstep|LOCKSTEP_|--[a-z]/)
+  })
+
+  it("are true of a login that is not stored yet, and of an access token that still works", () => {
+    const unreachable = new Errors.ProviderUnavailable({ tenant: "acme", reason: "Transport", retryAfter: 1_000 })
+    assert.notMatch(`${unreachable.message} ${unreachable.advice}`, /token endpoint|login is kept/)
+    const endless = new Errors.ReauthorizationRequired({ tenant: "codex", reason: "NoRefreshToken" })
+    assert.notMatch(endless.message, /ended|expired/)
   })
 
   it("a stopped holder is continued, and no lock file is ever deleted", () => {
@@ -167,16 +178,5 @@ describe("words that matter", () => {
       new Errors.ProviderUnavailable({ tenant: "codex", reason: "Cooldown", retryAfter }).advice
     assert.include(after(0), "in 1 s")
     assert.include(after(1_001), "in 2 s")
-  })
-})
-
-describe("the advice to log in", () => {
-  it("names an MCP server by its address where no record tells it", () => {
-    const advice = (tenant: string, reason: "NotFound" | "Removed" | "InvalidGrant") =>
-      new Errors.ReauthorizationRequired({ tenant, reason }).advice
-    assert.include(advice("mcp:linear", "NotFound"), "`lockstep login URL --tenant mcp:linear`")
-    assert.include(advice("mcp:linear", "Removed"), "`lockstep login URL --tenant mcp:linear`")
-    assert.include(advice("mcp:linear", "InvalidGrant"), "`lockstep login mcp:linear`")
-    assert.include(advice("codex", "NotFound"), "`lockstep login codex`")
   })
 })

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Credential, Version } from "@lockstep/core/Credential"
-import type { Evidence, Taken } from "@lockstep/core/Custody"
+import type { Evidence } from "@lockstep/core/Custody"
 import * as Demand from "@lockstep/core/Demand"
 import { ProcessIdentity } from "@lockstep/core/Host"
 import * as RefreshJournal from "@lockstep/core/RefreshJournal"
@@ -58,17 +58,16 @@ interface Scene extends Partial<Evidence> {
   readonly demand?: Demand.Demand
   readonly expected?: Credential
   readonly since?: number
-  readonly taken?: Taken
 }
 
-const questionOf = ({ demand, expected, rotates, since, taken, ...evidence }: Scene = {}): Verdict.Question => ({
-  evidence: { stored: storedOf(expired), journal: empty, kept: Option.none(), now: NOW, ...evidence },
+const questionOf = ({ demand, expected, rotates, since, ...evidence }: Scene = {}): Verdict.Question => ({
+  evidence: { stored: storedOf(expired), journal: empty, kept: Option.none(), now: NOW, senderMayLive: false, ...evidence },
   demand: demand ?? Demand.make(),
   policy: RefreshPolicy.defaults,
   traits: () => ({ rotates: rotates ?? true, margin: Option.none(), rotationGroup: Option.none() }),
   fingerprint: (one) => Option.map(one.refreshToken, Redacted.value),
   expected: expected ?? expired,
-  held: { taken: taken ?? "free", since: since ?? NOW }
+  since: since ?? NOW
 })
 
 const judge = (scene?: Scene) => Verdict.of(questionOf(scene)).next
@@ -160,26 +159,34 @@ describe("what happens next", () => {
   }
 })
 
-describe("a holder that was overtaken", () => {
-  const open = having({ at: NOW - 5_000 })
+describe("a sender that may live although it holds the tenant no more", () => {
+  const senderMayLive = true
 
   it("may still be at work: its retry waits for as long as its request can last", () => {
-    for (const taken of ["lost", "overdue", "stranded"] as const) {
-      assert.strictEqual(told(judge({ journal: open, taken })), "EarlierRequest", taken)
-      const later = { journal: having({ at: NOW - 15_000 }), taken }
-      assert.strictEqual(told(judge(later)), "Redeem", taken)
-    }
-    for (const taken of ["free", "dead"] as const) {
-      assert.strictEqual(told(judge({ journal: open, taken })), "Redeem", taken)
-    }
+    const open = having({ at: NOW - 5_000 })
+    assert.strictEqual(told(judge({ journal: open, senderMayLive })), "EarlierRequest")
+    assert.strictEqual(told(judge({ journal: having({ at: NOW - 15_000 }), senderMayLive })), "Redeem")
+    assert.strictEqual(told(judge({ journal: open })), "Redeem")
+  })
+
+  it("is waited for no longer where the end of its request is known", () => {
+    const ended = having({ at: NOW - 5_000, endedAt: Option.some(NOW - 1_000) })
+    assert.strictEqual(told(judge({ journal: ended, senderMayLive })), "Redeem")
   })
 
   it("may come back with its answer: while the access token is valid that is waited for", () => {
     const aging = storedOf(credential({ expires_at: NOW / 1_000 + 60, obtained_at: NOW / 1_000 - 3_540 }))
     const scene = { journal: having({ at: NOW - 60_000 }), stored: aging }
-    assert.strictEqual(told(judge({ ...scene, taken: "lost" })), "EarlierRequest")
-    assert.strictEqual(told(judge({ ...scene, taken: "dead" })), "Redeem")
-    assert.strictEqual(told(judge({ ...scene, taken: "lost", journal: having({ at: NOW - 300_000 }) })), "Redeem")
+    assert.strictEqual(told(judge({ ...scene, senderMayLive })), "EarlierRequest")
+    assert.strictEqual(told(judge(scene)), "Redeem")
+    assert.strictEqual(told(judge({ ...scene, journal: having({ at: NOW - 300_000 }), senderMayLive })), "Redeem")
+  })
+
+  it("may hold the answer to a token that is known to be consumed: no person is asked for before that is over", () => {
+    const consumed = (ago: number) => having({ state: "consumed", at: NOW - ago })
+    assert.strictEqual(told(judge({ journal: consumed(5_000), senderMayLive })), "EarlierRequest")
+    assert.strictEqual(told(judge({ journal: consumed(300_000), senderMayLive })), "RotationLost")
+    assert.strictEqual(told(judge({ journal: consumed(5_000) })), "RotationLost")
   })
 })
 
@@ -210,6 +217,13 @@ describe("an answer that left its refresh token as it was", () => {
   it("is stored over an older record, and over no newer one", () => {
     assert.strictEqual(told(judge({ kept: keeping(at + 1) })), "Store")
     assert.strictEqual(told(judge({ kept: keeping(at - 1) })), "Redeem")
+  })
+
+  it("is told from another attempt's record where the store keeps no times and the journal tells", () => {
+    const stored = storedOf(credential({ obtained_at: null }))
+    const journal = JournalChange.update(empty, { lastRedeem: Option.some("attempt-2") })
+    assert.strictEqual(told(judge({ stored, journal, kept: keeping(at) })), "Redeem")
+    assert.strictEqual(told(judge({ stored, journal, kept: keeping(at, Option.some("attempt-2")) })), "Store")
   })
 
   it("is told from another attempt's record of the same second", () => {

@@ -12,10 +12,13 @@ import * as AccessToken from "@lockstep/core/AccessToken"
 import type { Credential } from "@lockstep/core/Credential"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import { CredentialWriter } from "@lockstep/core/CredentialWriter"
+import { Custody } from "@lockstep/core/Custody"
 import type { ReauthorizationRequired, RefreshError } from "@lockstep/core/Errors"
 import * as Host from "@lockstep/core/Host"
+import * as Lineage from "@lockstep/core/Lineage"
 import { PendingLogins } from "@lockstep/core/PendingLogins"
 import { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
+import * as RefreshJournal from "@lockstep/core/RefreshJournal"
 import { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type { TenantId } from "@lockstep/core/TenantId"
 import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
@@ -83,6 +86,7 @@ export type Services =
   | RefreshCoordinator
   | CredentialStore
   | CredentialWriter
+  | Custody
   | PendingLogins
   | TokenEndpoint
   | RefreshPolicy
@@ -108,6 +112,7 @@ export const make = (options: Options): Effect.Effect<OAuthClientProvider, never
   Effect.gen(function*() {
     const coordinator = yield* RefreshCoordinator
     const store = yield* CredentialStore
+    const custody = yield* Custody
     const host = yield* Host.Host
     const run = Promised.make(yield* Effect.runtime<never>())
     const pending = yield* PendingLogins
@@ -140,6 +145,16 @@ export const make = (options: Options): Effect.Effect<OAuthClientProvider, never
       onFailure: () => Option.none(),
       onSuccess: Option.map(({ credential }) => credential)
     })
+
+    /** The login that the new one takes the place of. A damaged journal explains nothing, and keeps no person from it. */
+    const present = Effect.map(
+      Effect.catchIf(
+        custody.read(tenant),
+        (error) => error.reason === "Decode",
+        () => Effect.map(store.get(tenant), (found) => ({ stored: found, journal: RefreshJournal.empty(tenant) }))
+      ),
+      ({ journal, stored }) => Option.map(stored, (one) => Lineage.of(host, one, journal))
+    )
 
     const current: Effect.Effect<Option.Option<AccessToken.AccessToken>, TokenError> = Effect.gen(function*() {
       const token = yield* options.refreshedBy === "fetch"
@@ -268,7 +283,7 @@ export const make = (options: Options): Effect.Effect<OAuthClientProvider, never
         await run(Effect.zipRight(
           interactive,
           Effect.gen(function*() {
-            yield* flow.begin(url, yield* store.get(tenant), yield* clientInformation())
+            yield* flow.begin(url, yield* present, yield* clientInformation())
           })
         ))
         await invite?.(url)

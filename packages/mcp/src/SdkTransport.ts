@@ -101,7 +101,7 @@ export const makeFetch = (
     const newer = (than: string | undefined) =>
       Effect.scoped(Effect.gen(function*() {
         // Subscribed before it is read: what is stored in between is not missed.
-        const changes = yield* store.changes
+        const changes = yield* store.changes(tenant)
         while (true) {
           const now = yield* present
           if (now._tag === "Some" && now.value !== than) return

@@ -1,12 +1,16 @@
 /**
  * Room for one secret that must not be lost, reserved while there still is some.
  *
- * A disk that is full refuses new files and new blocks, but lets a file be overwritten in place. So the file is filled
- * before the refresh token is sent, and what comes back is written over it, without truncation and without a rename.
- * Such a write can be torn; a header with length and SHA-256 tells, and a torn one counts as none.
+ * A disk that is full refuses new files and new blocks, and a process with a full table of descriptors opens nothing any
+ * more. So the file is made, filled and opened before the refresh token is sent, and stays open: what comes back is
+ * written over it through that descriptor, without truncation and without a rename. Such a write can be torn; a header
+ * with length and SHA-256 tells, and a torn one counts as none.
  *
  * It is filled with random bytes: a file system that compresses keeps no room for zeros. Where blocks are never
- * overwritten in place (btrfs, ZFS) the room is not assured.
+ * overwritten in place (btrfs, ZFS) the room is of no use as it is: it is given back, and taken again.
+ *
+ * The file is made exclusively, or it is a regular file of the expected owner with one name: a process of root writes in
+ * the homes of others, and a link that was planted there would lead the secret, or the owner's rights, elsewhere.
  *
  * @since 0.1.0
  */
@@ -28,15 +32,26 @@ const MAGIC = "lockstep-answer-1"
 const HEADER_LENGTH = MAGIC.length + 1 + 10 + 1 + 64 + 1
 
 // No O_TRUNC: truncation gives back the blocks that were reserved. O_NONBLOCK: a FIFO in its place must not hang.
-const OPEN = Fs.constants.O_CREAT | Fs.constants.O_WRONLY | (Fs.constants.O_NOFOLLOW ?? 0) |
-  (Fs.constants.O_NONBLOCK ?? 0)
+const SAFE = Fs.constants.O_WRONLY | (Fs.constants.O_NOFOLLOW ?? 0) | (Fs.constants.O_NONBLOCK ?? 0)
+const CREATE = SAFE | Fs.constants.O_CREAT | Fs.constants.O_EXCL
 
 const sha256 = (bytes: Uint8Array): string => Crypto.createHash("sha256").update(bytes).digest("hex")
 
-const open = (path: string): number => {
-  const fd = Fs.openSync(path, OPEN, 0o600)
+const refused = (detail: string): Error => Object.assign(new Error(detail), { code: detail })
+
+/** Refuses what is not a file of ours alone. Throws. */
+const judge = (stat: Fs.BigIntStats, directory: string): void => {
+  if (!stat.isFile()) throw refused("not a regular file")
+  if (stat.nlink !== 1n) throw refused("it has more than one name")
+  const user = process.geteuid?.()
+  if (user !== undefined && Number(stat.uid) !== user && Number(stat.uid) !== Fs.statSync(directory).uid) {
+    throw refused("it belongs to another user")
+  }
+}
+
+const create = (path: string): number => {
+  const fd = Fs.openSync(path, CREATE, 0o600)
   try {
-    if (!Fs.fstatSync(fd).isFile()) throw Object.assign(new Error("not a regular file"), { code: "EEXIST" })
     Fs.fchmodSync(fd, 0o600)
     Ownership.give(fd, Fs.statSync(Path.dirname(path)))
     return fd
@@ -46,31 +61,138 @@ const open = (path: string): number => {
   }
 }
 
-const overwrite = (path: string, bytes: Uint8Array): Effect.Effect<void, CredentialStoreError> =>
-  Effect.acquireUseRelease(
-    Effect.try({ try: () => open(path), catch: (cause) => writeError(path, cause) }),
-    (fd) =>
-      step("write", path, () => {
-        let written = 0
-        while (written < bytes.length) written += Fs.writeSync(fd, bytes, written, bytes.length - written, written)
-      }).pipe(Effect.zipRight(step("sync", path, () => {
-        Fs.fsyncSync(fd)
-        AtomicFile.syncDirectory(Path.dirname(path))
-      }))),
-    (fd) => Effect.ignore(Effect.try(() => Fs.closeSync(fd)))
-  ).pipe(Effect.uninterruptible)
+/** Opens the file that is there, or makes it. */
+const open = (path: string): number => {
+  let fd: number
+  try {
+    fd = Fs.openSync(path, SAFE)
+  } catch (cause) {
+    if (codeOf(cause) === "ENOENT") return create(path)
+    throw cause
+  }
+  try {
+    judge(Fs.fstatSync(fd, { bigint: true }), Path.dirname(path))
+    Fs.fchmodSync(fd, 0o600)
+    return fd
+  } catch (cause) {
+    Fs.closeSync(fd)
+    throw cause
+  }
+}
+
+/** Makes the file anew; a text that was kept there is gone. */
+const renew = (path: string): number => {
+  const present = Fs.lstatSync(path, { bigint: true, throwIfNoEntry: false })
+  if (present !== undefined) {
+    judge(present, Path.dirname(path))
+    Fs.unlinkSync(path)
+  }
+  return create(path)
+}
+
+const writeAll = (fd: number, bytes: Uint8Array): void => {
+  let written = 0
+  while (written < bytes.length) written += Fs.writeSync(fd, bytes, written, bytes.length - written, written)
+}
+
+const NO_ROOM = new Set(["ENOSPC", "EDQUOT"])
 
 /**
- * Reserves room for a text of so many bytes. A text that was kept there is gone.
+ * Room that is reserved and open.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Room {
+  readonly path: string
+  readonly fd: number
+}
+
+/**
+ * Writes over what is there, durably: from here on a crash loses nothing. Where that takes new blocks, and there are
+ * none, the old ones are given back first.
+ */
+const overwrite = ({ fd, path }: Room, bytes: Uint8Array): Effect.Effect<void, CredentialStoreError> => {
+  const durably = (write: () => void) =>
+    Effect.zipRight(step("write", path, write), step("sync", path, () => Fs.fsyncSync(fd)))
+  return Effect.catchIf(
+    durably(() => writeAll(fd, bytes)),
+    ({ detail }) => NO_ROOM.has(detail ?? ""),
+    () =>
+      durably(() => {
+        Fs.ftruncateSync(fd, 0)
+        Fs.fsyncSync(fd)
+        writeAll(fd, bytes)
+      })
+  )
+}
+
+/**
+ * Closes a room. What was kept in it stays.
  *
  * @since 0.1.0
  * @category combinators
  */
-export const reserve = (path: string, bytes: number): Effect.Effect<void, CredentialStoreError> =>
+export const close = ({ fd }: Room): void => {
+  try {
+    Fs.closeSync(fd)
+  } catch {
+    // It is closed.
+  }
+}
+
+/** Whether the room is still the file of that name, and of no other. Needs no descriptor. */
+const isCurrent = ({ fd, path }: Room): boolean => {
+  try {
+    const mine = Fs.fstatSync(fd, { bigint: true })
+    const named = Fs.lstatSync(path, { bigint: true })
+    return mine.nlink === 1n && mine.ino === named.ino && (process.platform === "win32" || mine.dev === named.dev)
+  } catch {
+    return false
+  }
+}
+
+/**
+ * Reserves room for a text of so many bytes. A text that was kept there is gone. The caller closes it.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const reserve = (path: string, bytes: number): Effect.Effect<Room, CredentialStoreError> =>
   Effect.suspend(() => {
-    const room = Crypto.randomBytes(HEADER_LENGTH + Math.max(0, Math.ceil(bytes)))
-    return overwrite(path, room.fill(0, 0, HEADER_LENGTH))
-  })
+    const room = Crypto.randomBytes(HEADER_LENGTH + Math.max(0, Math.ceil(bytes))).fill(0, 0, HEADER_LENGTH)
+    return Effect.flatMap(
+      Effect.try({ try: () => renew(path), catch: (cause) => writeError(path, cause) }),
+      (fd) =>
+        step("write", path, () => writeAll(fd, room)).pipe(
+          // Blocks that are only promised may be refused when they are wanted.
+          Effect.zipRight(step("sync", path, () => {
+            Fs.fsyncSync(fd)
+            // The name, too: what is written in the room later is found only under it.
+            AtomicFile.syncDirectory(Path.dirname(path))
+          })),
+          Effect.as({ path, fd }),
+          Effect.onError(() => Effect.sync(() => close({ path, fd })))
+        )
+    )
+  }).pipe(Effect.uninterruptible)
+
+const framed = (text: string): Uint8Array => {
+  const body = Buffer.from(text, "utf8")
+  const header = `${MAGIC} ${String(body.length).padStart(10, "0")} ${sha256(body)}\n`
+  return Buffer.concat([Buffer.from(header, "latin1"), body])
+}
+
+const keepAnew = (path: string, bytes: Uint8Array): Effect.Effect<void, CredentialStoreError> =>
+  Effect.acquireUseRelease(
+    Effect.try({ try: () => open(path), catch: (cause) => writeError(path, cause) }),
+    (fd) =>
+      Effect.zipRight(
+        overwrite({ path, fd }, bytes),
+        step("sync", path, () => AtomicFile.syncDirectory(Path.dirname(path)))
+      ),
+    (fd) => Effect.sync(() => close({ path, fd }))
+  )
 
 /**
  * Keeps a text, durably, in the room that was reserved or without it.
@@ -78,12 +200,16 @@ export const reserve = (path: string, bytes: number): Effect.Effect<void, Creden
  * @since 0.1.0
  * @category combinators
  */
-export const keep = (path: string, text: string): Effect.Effect<void, CredentialStoreError> =>
+export const keep = (path: string, text: string, room?: Room): Effect.Effect<void, CredentialStoreError> =>
   Effect.suspend(() => {
-    const body = Buffer.from(text, "utf8")
-    const header = `${MAGIC} ${String(body.length).padStart(10, "0")} ${sha256(body)}\n`
-    return overwrite(path, Buffer.concat([Buffer.from(header, "latin1"), body]))
-  })
+    const bytes = framed(text)
+    if (room === undefined || !isCurrent(room)) return keepAnew(path, bytes)
+    // The name is durable since the reservation; the mode may have been widened since.
+    return Effect.try({ try: () => Fs.fchmodSync(room.fd, 0o600), catch: (cause) => writeError(path, cause) }).pipe(
+      Effect.zipRight(overwrite(room, bytes)),
+      Effect.orElse(() => keepAnew(path, bytes))
+    )
+  }).pipe(Effect.uninterruptible)
 
 const bodyOf = (bytes: Uint8Array): Option.Option<Uint8Array> => {
   const header = Buffer.from(bytes.subarray(0, HEADER_LENGTH)).toString("latin1")
@@ -109,18 +235,11 @@ export const read = (path: string): Effect.Effect<Option.Option<string>, Credent
       })
   )
 
-const unlink = (path: string): boolean => {
-  try {
-    Fs.unlinkSync(path)
-    return true
-  } catch (cause) {
-    if (codeOf(cause) === "ENOENT") return false
-    throw cause
-  }
-}
-
 /**
- * Removes the file, durably; absent is fine.
+ * Removes the file; absent is fine.
+ *
+ * Nothing is synced. A file that a power loss brings back belongs to no record any more: the journal, which is durable
+ * by then, says that it is stored.
  *
  * @since 0.1.0
  * @category combinators
@@ -128,7 +247,11 @@ const unlink = (path: string): boolean => {
 export const drop = (path: string): Effect.Effect<void, CredentialStoreError> =>
   Effect.try({
     try: () => {
-      if (unlink(path)) AtomicFile.syncDirectory(Path.dirname(path))
+      try {
+        Fs.unlinkSync(path)
+      } catch (cause) {
+        if (codeOf(cause) !== "ENOENT") throw cause
+      }
     },
     catch: (cause) => writeError(path, cause)
   })

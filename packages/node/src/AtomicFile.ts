@@ -45,7 +45,13 @@ const isLink = (path: string): boolean => {
   }
 }
 
-const follow = (path: string): string => {
+/**
+ * Finds the file that a path names through any links, whether it exists or not. Throws.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const follow = (path: string): string => {
   let current = path
   for (let links = 0; links < MAX_LINKS; links++) {
     // The directory first: `..` in a link counts from where the link really lies.
@@ -91,9 +97,11 @@ export const syncDirectory = (path: string): void => {
 interface Temporary {
   readonly path: string
   readonly fd: number
+  /** Whether the name is gone, because the file got another one. */
+  isRenamed: boolean
 }
 
-/** Opens a file that nobody else has, private whatever the umask, and of the directory's owner if this is root. */
+/** Opens a file that no other process has, private whatever the umask, and of the directory's owner if this is root. */
 const openTemporary = (target: string): Temporary => {
   const directory = Path.dirname(target)
   for (;;) {
@@ -109,7 +117,7 @@ const openTemporary = (target: string): Temporary => {
     try {
       Fs.fchmodSync(fd, 0o600)
       Ownership.give(fd, Fs.statSync(directory))
-      return { path, fd }
+      return { path, fd, isRenamed: false }
     } catch (cause) {
       Fs.closeSync(fd)
       Fs.unlinkSync(path)
@@ -118,27 +126,31 @@ const openTemporary = (target: string): Temporary => {
   }
 }
 
-/**
- * Writes a temporary file beside `path`, synced, and hands it to `use`. It is gone afterwards, unless it was renamed.
- */
+/** Writes a temporary file beside `path` and hands it to `use`. It is gone afterwards, unless it was renamed. */
 const withTemporary = <A>(
   path: string,
   text: string,
-  use: (temporary: string) => Effect.Effect<A, CredentialStoreError>
+  use: (temporary: Temporary) => Effect.Effect<A, CredentialStoreError>
 ): Effect.Effect<A, CredentialStoreError> =>
   Effect.acquireUseRelease(
     Effect.try({ try: () => openTemporary(path), catch: (cause) => writeError(path, cause) }),
     (temporary) =>
-      step("write", path, () => Fs.writeFileSync(temporary.fd, text)).pipe(
-        Effect.zipRight(step("sync", path, () => Fs.fsyncSync(temporary.fd))),
-        Effect.zipRight(Effect.suspend(() => use(temporary.path)))
+      Effect.zipRight(
+        step("write", path, () => Fs.writeFileSync(temporary.fd, text)),
+        Effect.suspend(() => use(temporary))
       ),
-    (temporary) =>
+    ({ fd, isRenamed, path }) =>
       Effect.ignore(Effect.try(() => {
-        Fs.closeSync(temporary.fd)
-        Fs.rmSync(temporary.path, { force: true })
+        Fs.closeSync(fd)
+        if (!isRenamed) Fs.unlinkSync(path)
       }))
   ).pipe(Effect.uninterruptible)
+
+/** The data is durable before the name is: a file system may make a name durable first. */
+const syncData = (path: string, { fd }: Temporary) => step("sync", path, () => Fs.fsyncSync(fd))
+
+/** Until the directory is synced, a power loss may undo the new name. */
+const syncName = (path: string) => step("sync", path, () => syncDirectory(Path.dirname(path)))
 
 /**
  * Replaces the text of a file, atomically and durably. Fails with `CredentialStoreError(Write)`, and the file is what
@@ -148,35 +160,51 @@ const withTemporary = <A>(
  * @category combinators
  */
 export const replace = (path: string, text: string): Effect.Effect<void, CredentialStoreError> =>
-  Effect.flatMap(resolve(path), (target) =>
-    withTemporary(target, text, (temporary) =>
-      Effect.zipRight(
-        step("rename", target, () => Fs.renameSync(temporary, target)),
-        step("sync", target, () => syncDirectory(Path.dirname(target)))
-      )))
+  Effect.flatMap(resolve(path), (target) => replaceResolved(target, text))
 
 /**
- * Creates a file with its whole text, or finds out that somebody else was first. Answers whether it was created.
+ * The same for a path whose links are resolved already. A link in its last place is replaced, and not followed.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const replaceResolved = (path: string, text: string): Effect.Effect<void, CredentialStoreError> =>
+  withTemporary(path, text, (temporary) =>
+    syncData(path, temporary).pipe(
+      Effect.zipRight(step("rename", path, () => {
+        Fs.renameSync(temporary.path, path)
+        temporary.isRenamed = true
+      })),
+      Effect.zipRight(syncName(path))
+    ))
+
+/**
+ * Creates a file with its whole text, or finds out that another process was first. Answers whether it was created.
  *
  * @since 0.1.0
  * @category combinators
  */
 export const create = (path: string, text: string): Effect.Effect<boolean, CredentialStoreError> =>
   withTemporary(path, text, (temporary) =>
-    step("rename", path, () => {
-      try {
-        // Unlike a rename, a link never replaces: of two first writers one wins, and nobody sees half a file.
-        Fs.linkSync(temporary, path)
-      } catch (cause) {
-        if (codeOf(cause) === "EEXIST") return false
-        throw cause
-      }
-      syncDirectory(Path.dirname(path))
-      return true
-    }))
+    Effect.zipRight(
+      syncData(path, temporary),
+      step("rename", path, () => {
+        try {
+          // Unlike a rename, a link never replaces: of two first writers one wins, and no reader sees half a file.
+          Fs.linkSync(temporary.path, path)
+        } catch (cause) {
+          if (codeOf(cause) === "EEXIST") return false
+          throw cause
+        }
+        syncDirectory(Path.dirname(path))
+        return true
+      })
+    ))
 
 /**
  * Finds out whether a file could be replaced by one of so many bytes: writes a temporary file beside it and removes it.
+ *
+ * Nothing is synced, for nothing of it is to last: a local file system takes the space at the write and not later.
  *
  * @since 0.1.0
  * @category combinators
@@ -185,8 +213,28 @@ export const probe = (path: string, bytes: number): Effect.Effect<void, Credenti
   withTemporary(path, "\0".repeat(bytes), () => Effect.void)
 
 /**
- * Removes what killed writers of this file left behind: it may hold live tokens. Only whoever holds the lock under
- * which the file is written may do so, because nobody else can be writing then.
+ * Removes a file, durably; absent is fine.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const remove = (path: string): Effect.Effect<void, CredentialStoreError> =>
+  Effect.try({
+    try: () => {
+      try {
+        Fs.unlinkSync(path)
+      } catch (cause) {
+        if (codeOf(cause) === "ENOENT") return
+        throw cause
+      }
+      syncDirectory(Path.dirname(path))
+    },
+    catch: (cause) => writeError(path, cause)
+  })
+
+/**
+ * Removes what killed writers of this file left behind: it may hold live tokens. Only the holder of the lock under which
+ * the file is written may do so, because no other process can be writing then.
  *
  * @since 0.1.0
  * @category combinators

@@ -4,7 +4,6 @@
  *
  * @since 0.1.0
  */
-import type { CredentialLock } from "@lockstep/core/CredentialLock"
 import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -12,6 +11,7 @@ import * as Layer from "effect/Layer"
 import * as AuthJson from "./AuthJson.js"
 import * as Envelope from "./Envelope.js"
 import { Home } from "./Home.js"
+import type { FileLock } from "./locks/FileLock.js"
 import * as SharedFile from "./SharedFile.js"
 
 /**
@@ -33,7 +33,7 @@ export class AuthFile extends Context.Tag("@lockstep/node/AuthFile")<
  */
 export const layerOf = (
   path: (home: Home["Type"]) => string
-): Layer.Layer<AuthFile, never, Home | CredentialLock | RefreshPolicy | Envelope.Envelope> =>
+): Layer.Layer<AuthFile, never, Home | FileLock | RefreshPolicy | Envelope.Envelope> =>
   Layer.effect(AuthFile, Effect.flatMap(Home, (home) => SharedFile.make(path(home), AuthJson.codec)))
 
 /**
@@ -42,7 +42,7 @@ export const layerOf = (
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<AuthFile, never, Home | CredentialLock | RefreshPolicy> = Layer.provide(
+export const layer: Layer.Layer<AuthFile, never, Home | FileLock | RefreshPolicy> = Layer.provide(
   layerOf((home) => home.file),
   Envelope.layerPlain
 )

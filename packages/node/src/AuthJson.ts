@@ -104,6 +104,15 @@ export const get = (
 }
 
 /**
+ * The text of a tenant's entries, with a duplicate and what is foreign.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const sourceOf = (document: Document, tenant: TenantId.TenantId): string =>
+  (document.entries.get(tenant) ?? []).map(({ value }) => document.text.slice(value.start, value.end)).join(",")
+
+/**
  * Names the tenants that have a record, sound or damaged.
  *
  * @since 0.1.0
@@ -242,6 +251,7 @@ export const codec: StoreCodec<Document> = {
   movedTo: (document) => document.movedTo,
   findDamage,
   get,
+  sourceOf,
   list,
   put,
   remove

@@ -4,8 +4,7 @@
  *
  * @since 0.1.0
  */
-import { ClientRegistrations, RegisteredClient } from "@lockstep/core/ClientRegistrations"
-import type { CredentialLock } from "@lockstep/core/CredentialLock"
+import { ClientRegistrations, RegisteredClient, stands } from "@lockstep/core/ClientRegistrations"
 import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -14,6 +13,7 @@ import * as Option from "effect/Option"
 import * as AuthFile from "./AuthFile.js"
 import * as ClientsJson from "./ClientsJson.js"
 import type { Home } from "./Home.js"
+import type { FileLock } from "./locks/FileLock.js"
 
 /**
  * Makes the registrations of a home.
@@ -32,6 +32,19 @@ export const make: Effect.Effect<ClientRegistrations["Type"], never, AuthFile.Au
           file.modify((document, now) =>
             Either.right({ text: Option.some(ClientsJson.put(document, issuer, client, now)), value: undefined })
           ),
+          "lockstep.clients.put"
+        ),
+      putIfAbsent: (issuer, client, instead) =>
+        Effect.withSpan(
+          file.modify((document, now) => {
+            const kept = stands(ClientsJson.get(document, issuer), { instead, now })
+            return Either.right({
+              text: Option.isSome(kept)
+                ? Option.none()
+                : Option.some(ClientsJson.put(document, issuer, client, now)),
+              value: Option.getOrElse(kept, () => client)
+            })
+          }),
           "lockstep.clients.put"
         ),
       end: (issuer, clientId) =>
@@ -69,7 +82,7 @@ export const layerOfAuthFile: Layer.Layer<ClientRegistrations, never, AuthFile.A
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<ClientRegistrations, never, Home | CredentialLock | RefreshPolicy> = Layer.provide(
+export const layer: Layer.Layer<ClientRegistrations, never, Home | FileLock | RefreshPolicy> = Layer.provide(
   layerOfAuthFile,
   AuthFile.layer
 )

@@ -4,12 +4,10 @@
  * @since 0.1.0
  */
 import type * as Credential from "@lockstep/core/Credential"
-import { CredentialLock } from "@lockstep/core/CredentialLock"
-import { CredentialStore } from "@lockstep/core/CredentialStore"
-import type { Change } from "@lockstep/core/CredentialStore"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
 import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type { TenantId } from "@lockstep/core/TenantId"
+import { type Change, WritableStore } from "@lockstep/core/WritableStore"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
@@ -19,10 +17,12 @@ import * as AtomicFile from "./AtomicFile.js"
 import * as AuthFile from "./AuthFile.js"
 import * as AuthJson from "./AuthJson.js"
 import * as Envelope from "./Envelope.js"
-import * as FileSignals from "./FileSignals.js"
 import { Home } from "./Home.js"
 import { proveLock } from "./internal/lockProof.js"
+import * as Signature from "./internal/signature.js"
 import { regression, storedOf } from "./internal/version.js"
+import { FileLock } from "./locks/FileLock.js"
+import * as RecordSignals from "./RecordSignals.js"
 import type { Edit, SharedFile } from "./SharedFile.js"
 import type { StoreCodec } from "./StoreCodec.js"
 
@@ -38,12 +38,11 @@ const ROOM = 16_384
 export const make = <Document>(
   file: SharedFile<Document>,
   codec: StoreCodec<Document>
-): Effect.Effect<CredentialStore["Type"], never, Home | CredentialLock | Envelope.Envelope | Scope.Scope> =>
+): Effect.Effect<WritableStore["Type"], never, Home | FileLock | Envelope.Envelope | Scope.Scope> =>
   Effect.gen(function*() {
     const home = yield* Home
-    const lock = yield* CredentialLock
+    const lock = yield* FileLock
     const envelope = yield* Envelope.Envelope
-    const signals = yield* FileSignals.make(file)
     let known: {
       readonly document: Document
       readonly records: Map<TenantId, Effect.Effect<Option.Option<Credential.Stored>, CredentialStoreError>>
@@ -55,8 +54,18 @@ export const make = <Document>(
         onRight: Option.map(storedOf)
       })
 
+    const { changes, epoch, found } = yield* RecordSignals.make({
+      file,
+      read: file.read,
+      signatureOf: (document, tenant) =>
+        codec.sourceOf === undefined
+          ? Signature.ofRead(record(document, tenant))
+          : Signature.ofText(codec.sourceOf(document, tenant))
+    })
+
     const get = (tenant: TenantId) =>
       Effect.flatMap(file.read, (document) => {
+        found(tenant, document)
         if (known.document !== document) known = { document, records: new Map() }
         const answered = known.records.get(tenant)
         if (answered !== undefined) return answered
@@ -100,34 +109,35 @@ export const make = <Document>(
       }
     }
 
-    const modify: CredentialStore["Type"]["modify"] = (tenant, decide) =>
+    const modify: WritableStore["Type"]["modify"] = (tenant, decide, options) =>
       Effect.withSpan(
         file.modify((document, now) =>
           Either.flatMap(
             record(document, tenant),
             (current) => carryOut(document, tenant, current, decide(current), now)
-          )
-        ),
+          ), options),
         "lockstep.store.modify"
       )
 
-    const prepare = home.open.pipe(
-      Effect.zipRight(envelope.ready),
-      Effect.zipRight(proveLock(lock)),
-      Effect.zipRight(file.readToWrite),
-      Effect.flatMap((document) =>
-        AtomicFile.probe(file.path, envelope.sizeOf(Buffer.byteLength(codec.text(document)) + ROOM))
-      ),
-      Effect.withSpan("lockstep.store.prepare")
-    )
+    const prepare: WritableStore["Type"]["prepare"] = (_, options) =>
+      home.open.pipe(
+        Effect.zipRight(envelope.ready),
+        Effect.zipRight(proveLock(lock, options)),
+        Effect.zipRight(file.readToWrite),
+        Effect.flatMap((document) =>
+          AtomicFile.probe(file.path, envelope.sizeOf(Buffer.byteLength(codec.text(document)) + ROOM))
+        ),
+        Effect.withSpan("lockstep.store.prepare")
+      )
 
-    return CredentialStore.of({
+    return WritableStore.of({
       location: file.path,
       get,
       list: Effect.map(file.read, codec.list),
       modify,
-      prepare: () => prepare,
-      ...signals
+      prepare,
+      epoch,
+      changes
     })
   })
 
@@ -138,10 +148,10 @@ export const make = <Document>(
  * @category layers
  */
 export const layerOfAuthFile: Layer.Layer<
-  CredentialStore,
+  WritableStore,
   never,
-  AuthFile.AuthFile | Home | CredentialLock | Envelope.Envelope
-> = Layer.scoped(CredentialStore, Effect.flatMap(AuthFile.AuthFile, (file) => make(file, AuthJson.codec)))
+  AuthFile.AuthFile | Home | FileLock | Envelope.Envelope
+> = Layer.scoped(WritableStore, Effect.flatMap(AuthFile.AuthFile, (file) => make(file, AuthJson.codec)))
 
 /**
  * The credentials in the plain `auth.json` of a home.
@@ -149,7 +159,7 @@ export const layerOfAuthFile: Layer.Layer<
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<CredentialStore, never, Home | CredentialLock | RefreshPolicy> = layerOfAuthFile.pipe(
+export const layer: Layer.Layer<WritableStore, never, Home | FileLock | RefreshPolicy> = layerOfAuthFile.pipe(
   Layer.provide(AuthFile.layer),
   Layer.provide(Envelope.layerPlain)
 )

@@ -4,12 +4,8 @@
  * @since 0.1.0
  */
 import type { ClientRegistrations } from "@lockstep/core/ClientRegistrations"
-import type { CredentialLock } from "@lockstep/core/CredentialLock"
-import type { CredentialStore } from "@lockstep/core/CredentialStore"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
-import type { Host } from "@lockstep/core/Host"
 import type { PendingLogins } from "@lockstep/core/PendingLogins"
-import type { RefreshJournal } from "@lockstep/core/RefreshJournal"
 import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type * as ConfigError from "effect/ConfigError"
 import * as Layer from "effect/Layer"
@@ -18,9 +14,23 @@ import * as FileCredentialStore from "./FileCredentialStore.js"
 import * as FilePendingLogins from "./FilePendingLogins.js"
 import * as FileRefreshJournal from "./FileRefreshJournal.js"
 import * as Home from "./Home.js"
-import * as FileCredentialLock from "./locks/FileCredentialLock.js"
+import * as LockedPorts from "./LockedPorts.js"
+import * as FileLock from "./locks/FileLock.js"
 import * as HomeLockPaths from "./locks/HomeLockPaths.js"
 import * as NodeHost from "./NodeHost.js"
+
+type Options = Omit<Home.Options, "store">
+
+const parts = (options: Options, inherited?: FileLock.Inherited) =>
+  Layer.mergeAll(
+    FileCredentialStore.layer,
+    FileClientRegistrations.layer,
+    FileRefreshJournal.layer,
+    NodeHost.layer
+  ).pipe(
+    Layer.provideMerge(Layer.provide(FileLock.layer(options.trustLocks, inherited), HomeLockPaths.layer)),
+    Layer.provideMerge(Home.layer({ ...options, store: "file" }))
+  )
 
 /**
  * The ports of the refresh transaction on this machine: `auth.json` with credentials and unfinished logins, its kernel locks
@@ -32,21 +42,25 @@ import * as NodeHost from "./NodeHost.js"
  * @category layers
  */
 export const layer = (
-  options: Omit<Home.Options, "store"> = {}
+  options: Options = {}
 ): Layer.Layer<
-  Home.Home | CredentialStore | CredentialLock | RefreshJournal | PendingLogins | ClientRegistrations | Host,
+  LockedPorts.Ports | PendingLogins | ClientRegistrations,
   ConfigError.ConfigError | CredentialStoreError,
   RefreshPolicy
-> => {
-  const lock = FileCredentialLock.layerTrusting(options.trustLocks)
-  return Layer.mergeAll(
-    FileCredentialStore.layer,
-    FilePendingLogins.layer,
-    FileClientRegistrations.layer,
-    FileRefreshJournal.layer,
-    NodeHost.layer
-  ).pipe(
-    Layer.provideMerge(Layer.provide(lock, HomeLockPaths.layer)),
-    Layer.provideMerge(Home.layer({ ...options, store: "file" }))
-  )
-}
+> => Layer.provideMerge(LockedPorts.custody, Layer.provideMerge(FilePendingLogins.layer, parts(options)))
+
+/**
+ * The same without unfinished logins, for a process that only refreshes. A lock that it holds already is taken over by
+ * its first hold of that tenant.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerOfRefresh = (
+  options: Options,
+  inherited: FileLock.Inherited | undefined
+): Layer.Layer<
+  LockedPorts.Ports | ClientRegistrations,
+  ConfigError.ConfigError | CredentialStoreError,
+  RefreshPolicy
+> => Layer.provideMerge(LockedPorts.custody, parts(options, inherited))

@@ -4,7 +4,6 @@
  *
  * @since 0.1.0
  */
-import type { CredentialLock } from "@lockstep/core/CredentialLock"
 import * as PendingLogins from "@lockstep/core/PendingLogins"
 import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import * as Clock from "effect/Clock"
@@ -14,6 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as AuthFile from "./AuthFile.js"
 import type { Home } from "./Home.js"
+import type { FileLock } from "./locks/FileLock.js"
 import * as PendingJson from "./PendingJson.js"
 import type { Damage } from "./StoreCodec.js"
 
@@ -76,5 +76,5 @@ export const layerOfAuthFile: Layer.Layer<PendingLogins.PendingLogins, never, Au
 export const layer: Layer.Layer<
   PendingLogins.PendingLogins,
   never,
-  Home | CredentialLock | RefreshPolicy
+  Home | FileLock | RefreshPolicy
 > = Layer.provide(layerOfAuthFile, AuthFile.layer)

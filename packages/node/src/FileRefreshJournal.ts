@@ -42,6 +42,25 @@ export const make: Effect.Effect<
   const journalOf = (tenant: TenantId) => Path.join(directory, SidecarNames.journal(store, tenant))
   const answerOf = (tenant: TenantId) => Path.join(directory, SidecarNames.answer(store, tenant))
 
+  /** A home that is gone is made anew first. */
+  const madeAnew = <A>(write: Effect.Effect<A, CredentialStoreError>) =>
+    Effect.catchIf(write, ({ detail }) => detail === "ENOENT", () => Effect.zipRight(open, write))
+
+  /**
+   * The home is opened before the first write. Later ones are made while the tenant is held, whose lock was taken in that
+   * home, and no process moves a store while a tenant is held.
+   */
+  const inHome = <A>(write: Effect.Effect<A, CredentialStoreError>) =>
+    Effect.suspend(() => opened ? madeAnew(write) : Effect.zipRight(open, write))
+
+  /** Open from the reservation on: a descriptor that is had is not refused when it is needed. */
+  const rooms = new Map<TenantId, AnswerFile.Room>()
+  const leave = (tenant: TenantId): void => {
+    const room = rooms.get(tenant)
+    rooms.delete(tenant)
+    if (room !== undefined) AnswerFile.close(room)
+  }
+
   // An answer holds tokens, so it is sealed like the store itself. The journal holds none.
   const placeOf = (tenant: TenantId): Envelope.Place => ({
     location: answerOf(tenant),
@@ -52,11 +71,17 @@ export const make: Effect.Effect<
   const damaged = (location: string, detail?: string) => () =>
     new CredentialStoreError({ reason: "Decode", location, ...(detail === undefined ? {} : { detail }) })
 
-  const open = Effect.catchTag(
-    home.open,
-    "LockUnavailable",
-    ({ detail, path, reason }) =>
-      new CredentialStoreError({ reason: "Write", location: path, detail: detail ?? reason })
+  let opened = false
+  const open = Effect.tap(
+    Effect.catchTag(
+      home.open,
+      "LockUnavailable",
+      ({ detail, path, reason }) =>
+        new CredentialStoreError({ reason: "Write", location: path, detail: detail ?? reason })
+    ),
+    () => {
+      opened = true
+    }
   )
 
   return RefreshJournal.RefreshJournal.of({
@@ -80,22 +105,24 @@ export const make: Effect.Effect<
         )
       }),
     write: (tenant, record) =>
-      Effect.zipRight(open, Effect.suspend(() => AtomicFile.replace(journalOf(tenant), `${encodeJournal(record)}\n`))),
+      inHome(Effect.suspend(() => AtomicFile.replaceResolved(journalOf(tenant), `${encodeJournal(record)}\n`))),
     reserveAnswer: (tenant, bytes) =>
-      open.pipe(
-        // Once per redemption, under the tenant lock: nobody else is writing this journal.
+      Effect.suspend(() => opened ? Effect.void : open).pipe(
+        // Once per redemption, under the tenant lock: no other process is writing this journal.
         Effect.zipRight(Effect.suspend(() => AtomicFile.sweep(journalOf(tenant)))),
         Effect.zipRight(envelope.ready),
-        Effect.zipRight(Effect.suspend(() => AnswerFile.reserve(answerOf(tenant), envelope.sizeOf(bytes))))
+        Effect.zipRight(Effect.sync(() => leave(tenant))),
+        Effect.zipRight(Effect.suspend(() => AnswerFile.reserve(answerOf(tenant), envelope.sizeOf(bytes)))),
+        Effect.map((room) => void rooms.set(tenant, room))
       ),
     keepAnswer: (tenant, answer) =>
       Effect.suspend(() => {
         const keep = Effect.flatMap(
           envelope.seal(placeOf(tenant), encodeAnswer(answer)),
-          (sealed) => AnswerFile.keep(answerOf(tenant), sealed)
+          (sealed) => AnswerFile.keep(answerOf(tenant), sealed, rooms.get(tenant))
         )
-        // At once, whatever has become of the home: only a home that is gone is made anew first.
-        return Effect.catchIf(keep, ({ detail }) => detail === "ENOENT", () => Effect.zipRight(open, keep))
+        // At once, whatever has become of the home.
+        return madeAnew(keep)
       }),
     keptAnswer: (tenant) =>
       Effect.suspend(() => {
@@ -113,7 +140,11 @@ export const make: Effect.Effect<
           })
         )
       }),
-    dropAnswer: (tenant) => Effect.suspend(() => AnswerFile.drop(answerOf(tenant)))
+    dropAnswer: (tenant) =>
+      Effect.suspend(() => {
+        leave(tenant)
+        return AnswerFile.drop(answerOf(tenant))
+      })
   })
 })
 

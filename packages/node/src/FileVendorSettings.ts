@@ -3,7 +3,6 @@
  *
  * @since 0.1.0
  */
-import type { CredentialLock } from "@lockstep/core/CredentialLock"
 import { CredentialStoreError } from "@lockstep/core/Errors"
 import type { LockTimeout, LockUnavailable } from "@lockstep/core/Errors"
 import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
@@ -17,6 +16,7 @@ import * as Path from "node:path"
 import * as AtomicFile from "./AtomicFile.js"
 import { Home } from "./Home.js"
 import * as Aggregate from "./internal/aggregate.js"
+import type { FileLock } from "./locks/FileLock.js"
 import * as VendorsJson from "./VendorsJson.js"
 import * as WholeFile from "./WholeFile.js"
 
@@ -52,7 +52,7 @@ export interface FileVendorSettings {
  * @since 0.1.0
  * @category constructors
  */
-export const make: Effect.Effect<FileVendorSettings, never, Home | CredentialLock | RefreshPolicy> = Effect.gen(
+export const make: Effect.Effect<FileVendorSettings, never, Home | FileLock | RefreshPolicy> = Effect.gen(
   function*() {
     const home = yield* Home
     const exclusively = yield* Aggregate.make

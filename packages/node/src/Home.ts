@@ -24,7 +24,7 @@ import * as Ownership from "./Ownership.js"
 import * as WholeFile from "./WholeFile.js"
 
 /**
- * The kinds of store that a home can have.
+ * The kind of store that a home has: the name of one in `stores/Stores`.
  *
  * @since 0.1.0
  * @category models
@@ -32,20 +32,12 @@ import * as WholeFile from "./WholeFile.js"
 export type StoreKind = typeof StoreKind.Type
 
 /**
- * One of the kinds of store.
+ * The name of a kind of store. A home may have been pinned by a version that knows more of them than this one.
  *
  * @since 0.1.0
  * @category schemas
  */
-export const StoreKind = Schema.Literal("file", "keyring", "secrets")
-
-/**
- * All of them.
- *
- * @since 0.1.0
- * @category constants
- */
-export const STORE_KINDS: ReadonlyArray<StoreKind> = StoreKind.literals
+export const StoreKind = Schema.String.pipe(Schema.pattern(/^[a-z][a-z0-9-]{0,31}$/))
 
 /**
  * What the first write of a home records.
@@ -111,8 +103,15 @@ export class Home extends Context.Tag("@lockstep/node/Home")<Home, {
   readonly check: Effect.Effect<void, CredentialStoreError>
 
   /**
-   * Makes ready for a write: creates and pins the home, or finds out that this process must not write it, since the
-   * home belongs to somebody else or was pinned to other settings.
+   * Makes ready for a lock: creates the directories, and finds out that this process must not write the home, since it
+   * belongs to another user or was pinned to other settings. Pins nothing: a process that is refused its lock, or that
+   * only waits for it, leaves no settings behind for all others.
+   */
+  readonly agree: Effect.Effect<void, CredentialStoreError | LockUnavailable>
+
+  /**
+   * Makes ready for a write: agrees, and pins the home where no write has done so. Each write does it, a refresh before
+   * it sends anything; so of two processes that lock in different places, one at most gets to write.
    */
   readonly open: Effect.Effect<void, CredentialStoreError | LockUnavailable>
 }>() {}
@@ -236,10 +235,12 @@ export const make = (
         : otherDomain(`it belongs to host ${pinned.host}, and this is ${own.host}`)
     }
 
+    const agreeOn = (pinned: Pin, own: Pin) => Effect.zipRight(checkStore(pinned), checkLocks(pinned, own))
+
     const realpath = (path: string) =>
       Effect.try({ try: () => Fs.realpathSync(path), catch: (cause) => lockUnavailable(path, codeOf(cause)) })
 
-    const open = Effect.gen(function*() {
+    const ready = Effect.gen(function*() {
       yield* Ownership.makeDirectory(directory)
       yield* Ownership.claim(directory)
       if (Path.dirname(file) !== directory) yield* Ownership.claim(Path.dirname(file))
@@ -258,21 +259,23 @@ export const make = (
         lockDirectory: Option.isSome(movedLocks) ? Option.some(yield* realpath(movedLocks.value)) : Option.none(),
         host: hostId()
       })
-      let pinned = yield* pin
-      if (Option.isNone(pinned)) {
-        yield* unpinned
-        yield* Effect.catchIf(
-          AtomicFile.create(pinFile, textOf(own)),
-          ({ detail }) => detail === "EROFS" || detail === "EACCES" || detail === "EPERM",
-          ({ detail }) => lockUnavailable(directory, detail!)
-        )
-        // Whoever was first, what was recorded counts.
-        pinned = yield* pin
-      }
-      if (Option.isSome(pinned)) {
-        yield* checkStore(pinned.value)
-        yield* checkLocks(pinned.value, own)
-      }
+      const pinned = yield* pin
+      if (Option.isNone(pinned)) yield* unpinned
+      else yield* agreeOn(pinned.value, own)
+      return { own, isPinned: Option.isSome(pinned) }
+    })
+
+    const open = Effect.gen(function*() {
+      const { isPinned, own } = yield* ready
+      if (isPinned) return
+      yield* Effect.catchIf(
+        AtomicFile.create(pinFile, textOf(own)),
+        ({ detail }) => detail === "EROFS" || detail === "EACCES" || detail === "EPERM",
+        ({ detail }) => lockUnavailable(directory, detail!)
+      )
+      // Another process may have been first, and what it recorded counts.
+      const pinned = yield* pin
+      if (Option.isSome(pinned)) yield* agreeOn(pinned.value, own)
     })
 
     return Home.of({
@@ -282,6 +285,7 @@ export const make = (
       lockDirectory: Option.getOrElse(movedLocks, () => Path.dirname(file)),
       pin,
       check: Effect.flatMap(pin, Option.match({ onNone: () => unpinned, onSome: checkStore })),
+      agree: Effect.asVoid(ready),
       open,
       repin: (next) =>
         Effect.flatMap(

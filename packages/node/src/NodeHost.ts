@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import * as Crypto from "node:crypto"
 import * as Os from "node:os"
 import { codeOf } from "./internal/errno.js"
+import { hostId } from "./internal/hostId.js"
 import * as ProcFs from "./internal/procfs.js"
 
 // Without /proc a process knows only its own start, and a boot only by the clock. The latter moves with every
@@ -34,6 +35,8 @@ export const self = (): Host.ProcessIdentity =>
     pid: process.pid,
     startTime: startTime(),
     bootId: bootId(),
+    host: Option.some(hostId()),
+    pidNamespace: ProcFs.pidNamespace,
     // The name of the script alone: arguments may hold secrets.
     command: ProcFs.printableName(process.argv[1] ?? process.execPath)
   })
@@ -42,29 +45,51 @@ const exists = (pid: number): boolean => {
   try {
     return process.kill(pid, 0)
   } catch (cause) {
-    // Somebody else's process exists all the same.
+    // Another user's process exists all the same.
     return codeOf(cause) === "EPERM"
   }
 }
 
 /**
- * Whether a process still runs: its pid exists, and start and boot agree.
+ * What is known of a process. `dead` is proven. `unknown`: it ran where this process cannot look, on another host or in
+ * another pid namespace, in which its pid names another process or none.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Liveness = "alive" | "dead" | "unknown"
+
+/** On this host, since its last boot: a process of an earlier boot has ended. */
+const endedWithBoot = (self: Host.ProcessIdentity, { bootId, host }: Host.ProcessIdentity): boolean =>
+  Option.isSome(ProcFs.bootId) && bootId !== self.bootId &&
+  (Option.isNone(host) || Option.getOrNull(host) === Option.getOrNull(self.host))
+
+/**
+ * Finds out whether a process still runs: its pid exists, and start and boot agree.
  *
  * Where the system does not tell when another process started, a pid that exists counts as alive.
  *
  * @since 0.1.0
- * @category predicates
+ * @category getters
  */
-export const isAlive = (identity: Host.ProcessIdentity): Effect.Effect<boolean> =>
+export const liveness = (identity: Host.ProcessIdentity): Effect.Effect<Liveness> =>
   Effect.sync(() => {
-    if (!exists(identity.pid)) return false
-    if (Option.isNone(ProcFs.bootId)) return identity.pid !== process.pid || identity.startTime === startTime()
-    return Option.contains(ProcFs.bootId, identity.bootId) &&
-      Option.exists(
+    const here = self()
+    if (endedWithBoot(here, identity)) return "dead"
+    // Without /proc a boot is told by the clock, which may have been set since.
+    const boot = Option.isNone(ProcFs.bootId) ? { bootId: here.bootId } : {}
+    if (!Host.isNeighbour(here, Host.ProcessIdentity.make({ ...identity, ...boot }))) return "unknown"
+    if (!exists(identity.pid)) return "dead"
+    if (Option.isNone(ProcFs.bootId)) {
+      return identity.pid !== process.pid || identity.startTime === here.startTime ? "alive" : "dead"
+    }
+    return Option.exists(
         ProcFs.stat(identity.pid),
         // A zombie has ended; only its parent has not noticed yet.
         ({ startTicks, state }) => startTicks === identity.startTime && state !== "Z" && state !== "X"
       )
+      ? "alive"
+      : "dead"
   })
 
 /**

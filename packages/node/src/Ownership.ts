@@ -27,6 +27,28 @@ const effectiveUser = (): number | undefined => process.geteuid?.()
 const isRoot = (): boolean => effectiveUser() === 0
 
 /**
+ * Reads who owns a directory. Throws what the system call throws.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const ownerOf = (directory: string): Owner => {
+  const { gid, uid } = Fs.statSync(directory)
+  return { uid, gid }
+}
+
+/**
+ * Whether this process may write where the owner's files lie.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const mayWrite = (owner: Owner): boolean => {
+  const user = effectiveUser()
+  return user === undefined || user === 0 || user === owner.uid
+}
+
+/**
  * Claims the right to write in a directory that exists.
  *
  * Fails with `LockUnavailable(Permission)` when it belongs to another user and this process is not root.
@@ -37,14 +59,13 @@ const isRoot = (): boolean => effectiveUser() === 0
 export const claim = (directory: string): Effect.Effect<Owner, LockUnavailable> =>
   Effect.suspend(() => {
     try {
-      const { gid, uid } = Fs.statSync(directory)
-      const user = effectiveUser()
-      return user === undefined || user === 0 || user === uid
-        ? Effect.succeed({ uid, gid })
+      const owner = ownerOf(directory)
+      return mayWrite(owner)
+        ? Effect.succeed(owner)
         : new LockUnavailable({
           reason: "Permission",
           path: directory,
-          detail: `it belongs to user ${uid}, and this process runs as user ${user}`
+          detail: `it belongs to user ${owner.uid}, and this process runs as user ${effectiveUser()}`
         })
     } catch (cause) {
       return lockUnavailable(directory, codeOf(cause))

@@ -10,9 +10,10 @@
  *
  * @since 0.1.0
  */
-import type { CredentialLock } from "@lockstep/core/CredentialLock"
+import type { Lease } from "@lockstep/core/CredentialLock"
 import { CredentialStoreError } from "@lockstep/core/Errors"
 import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
+import type { WriteOptions } from "@lockstep/core/WritableStore"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -26,6 +27,7 @@ import * as AtomicFile from "./AtomicFile.js"
 import { Envelope } from "./Envelope.js"
 import { Home } from "./Home.js"
 import * as Aggregate from "./internal/aggregate.js"
+import type { FileLock } from "./locks/FileLock.js"
 import type { StoreCodec } from "./StoreCodec.js"
 import * as WholeFile from "./WholeFile.js"
 
@@ -101,7 +103,8 @@ export interface SharedFile<Document> {
    * process that was stopped, wrote the file meanwhile.
    */
   readonly modify: <A>(
-    decide: (document: Document, now: number) => Effect.Effect<Edit<A>, CredentialStoreError>
+    decide: (document: Document, now: number) => Effect.Effect<Edit<A>, CredentialStoreError>,
+    options?: WriteOptions
   ) => Effect.Effect<A, Aggregate.ExclusiveError>
 
   /** Counts the writes of this process. */
@@ -110,6 +113,17 @@ export interface SharedFile<Document> {
   /** Subscribes to the writes of this process. The subscription lives as long as the scope. */
   readonly written: Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
 }
+
+/**
+ * A view of a shared file whose writes are made within a lease that the caller holds.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const within = <Document>(file: SharedFile<Document>, lease: Lease): SharedFile<Document> => ({
+  ...file,
+  modify: (decide) => file.modify(decide, { within: lease })
+})
 
 /**
  * Makes the shared file of a path in a home, in the form that the codec knows and the envelope seals. Opens, creates and
@@ -121,7 +135,7 @@ export interface SharedFile<Document> {
 export const make = <Document>(
   path: string,
   format: Format<Document>
-): Effect.Effect<SharedFile<Document>, never, Home | CredentialLock | RefreshPolicy | Envelope> =>
+): Effect.Effect<SharedFile<Document>, never, Home | FileLock | RefreshPolicy | Envelope> =>
   Effect.gen(function*() {
     const home = yield* Home
     const envelope = yield* Envelope
@@ -197,7 +211,9 @@ export const make = <Document>(
 
     const replace = (text: string) =>
       AtomicFile.sweep(path).pipe(
-        Effect.zipRight(Effect.flatMap(envelope.seal(place, text), (sealed) => AtomicFile.replace(path, sealed))),
+        Effect.zipRight(
+          Effect.flatMap(envelope.seal(place, text), (sealed) => AtomicFile.replaceResolved(path, sealed))
+        ),
         Effect.zipRight(publish)
       )
 
@@ -210,7 +226,7 @@ export const make = <Document>(
           : readWhole
       ),
       readToWrite,
-      modify: (decide) =>
+      modify: (decide, options) =>
         exclusively(label, (held) =>
           Effect.gen(function*() {
             for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
@@ -224,8 +240,8 @@ export const make = <Document>(
               yield* held.wrote
               return edit.value
             }
-            return yield* failure("Write", "somebody else keeps writing it")
-          })),
+            return yield* failure("Write", "another program keeps writing it")
+          }), options),
       writes: () => writes,
       written: PubSub.subscribe(written)
     }

@@ -4,11 +4,14 @@
  *
  * @since 0.1.0
  */
-import { LockTarget } from "@lockstep/core/CredentialLock"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as Crypto from "node:crypto"
+import type * as Crypto from "node:crypto"
+import * as Fs from "node:fs"
+import { createRequire } from "node:module"
+import * as Path from "node:path"
+import { LockTarget } from "./locks/LockTarget.js"
 
 /** Longest encoded name. With its prefix and a temp file's suffix it stays below 143 bytes, eCryptfs' limit. */
 const MAX_LENGTH = 80
@@ -17,6 +20,9 @@ const MAX_LENGTH = 80
 const HEAD_LENGTH = 39
 
 const SAFE = /^[a-z0-9._@-]$/
+
+// Few names are long, and every start of the command that waits for a refresh builds one.
+const loadCrypto = (): typeof Crypto => createRequire(import.meta.url)("node:crypto") as typeof Crypto
 
 const hexByte = (byte: number): string => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`
 
@@ -46,7 +52,7 @@ export const encode = (text: string): string => {
     head += point
   }
   // `~` is never left unencoded, so a shortened name equals no other one.
-  return `${head}~${Crypto.createHash("sha256").update(encoded).digest("hex").slice(0, 40)}`
+  return `${head}~${loadCrypto().createHash("sha256").update(encoded).digest("hex").slice(0, 40)}`
 }
 
 /**
@@ -103,6 +109,24 @@ export const lock = (store: string, target: LockTarget): string =>
     Tenant: ({ tenant }) => tenantLock(store, tenant),
     Aggregate: () => aggregateLock(store)
   })
+
+/** A bind mount gives a directory another path, and the same device and inode. */
+const directoryKey = (path: string): string => {
+  const stat = Fs.statSync(path, { throwIfNoEntry: false, bigint: true })
+  return stat === undefined ? "0-0" : `${stat.dev}-${stat.ino}`
+}
+
+/**
+ * The path of a lock file: beside the store, or in a directory of locks that several stores may share. Links of the
+ * store's path are resolved.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const lockPath = (store: string, lockDirectory: string, name: string): string => {
+  const directory = Path.dirname(store)
+  return Path.join(lockDirectory, lockDirectory === directory ? name : `${directoryKey(directory)}.${name}`)
+}
 
 /**
  * Names the journal of one tenant.

@@ -47,6 +47,12 @@ export interface StoreCodec<Document> {
   /** Reads one record. Absent and foreign entries are `None`; a damaged sibling does not matter. */
   readonly get: (document: Document, tenant: TenantId) => Either.Either<Option.Option<Credential>, Damage>
 
+  /**
+   * The part of the text that one record is made of: while it is the same, so is the record. Where it is left out,
+   * records are compared by what they say.
+   */
+  readonly sourceOf?: (document: Document, tenant: TenantId) => string
+
   /** Names the tenants that have a record, sound or damaged. */
   readonly list: (document: Document) => ReadonlyArray<TenantId>
 

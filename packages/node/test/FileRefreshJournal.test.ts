@@ -12,7 +12,9 @@ import * as Cp from "node:child_process"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as Disks from "./support/disks.js"
+import * as FileCalls from "./support/fileCalls.js"
 import * as Homes from "./support/homes.js"
+import { giveToNobody, isRoot } from "./support/privileges.js"
 
 const CODEX = TenantId.make("codex")
 
@@ -70,6 +72,103 @@ describe("a journal", () => {
       for (const name of Fs.readdirSync(directory)) {
         const hasToken = Fs.readFileSync(Path.join(directory, name), "utf8").match(FakeToken.PATTERN) !== null
         assert.strictEqual(hasToken, name.endsWith(".answer"), name)
+      }
+    }))
+})
+
+describe("the room of an answer", () => {
+  it.scopedLive("is written through the descriptor that reserved it, when no other can be had", () =>
+    Effect.gen(function*() {
+      const { journal } = yield* open
+      yield* journal.reserveAnswer(CODEX, 2_048)
+      const kept = answer("attempt-1")
+      yield* FileCalls.failing("openSync", "EMFILE", journal.keepAnswer(CODEX, kept))
+      assert.isTrue(Equal.equals(yield* journal.keptAnswer(CODEX), Option.some(kept)))
+      yield* journal.dropAnswer(CODEX)
+      const error = yield* Effect.flip(FileCalls.failing("openSync", "EMFILE", journal.keepAnswer(CODEX, kept)))
+      deepStrictEqual([error.reason, error.detail], ["Write", "EMFILE"])
+    }))
+
+  it.scopedLive("is given back and taken again where writing over it takes blocks of its own", () =>
+    Effect.gen(function*() {
+      const { answerFile, journal } = yield* open
+      yield* journal.reserveAnswer(CODEX, 2_048)
+      const kept = answer("attempt-1")
+      // As on btrfs: what is there is never written over, and what was reserved is of use once it is free.
+      yield* FileCalls.failingUnless(
+        "fsyncSync",
+        "ENOSPC",
+        () => Fs.statSync(answerFile).size < 2_048,
+        journal.keepAnswer(CODEX, kept)
+      )
+      assert.isTrue(Equal.equals(yield* journal.keptAnswer(CODEX), Option.some(kept)))
+    }))
+
+  it.scopedLive("is found under its name: one that was removed or replaced meanwhile is made anew", () =>
+    Effect.gen(function*() {
+      const kept = answer("attempt-1")
+      for (const replace of [() => {}, (path: string) => Fs.writeFileSync(path, "", { mode: 0o600 })]) {
+        const { answerFile, journal } = yield* open
+        yield* journal.reserveAnswer(CODEX, 2_048)
+        Fs.rmSync(answerFile)
+        replace(answerFile)
+        yield* journal.keepAnswer(CODEX, kept)
+        assert.isTrue(Equal.equals(yield* journal.keptAnswer(CODEX), Option.some(kept)))
+      }
+    }))
+
+  it.scopedLive("leaves no descriptor open once the answer is dropped or reserved anew", () =>
+    Effect.gen(function*() {
+      const { answerFile, journal } = yield* open
+      if (process.platform !== "linux") return
+      const opened = () =>
+        Fs.readdirSync("/proc/self/fd").filter((fd) => {
+          try {
+            return Fs.readlinkSync(`/proc/self/fd/${fd}`).startsWith(answerFile)
+          } catch {
+            return false
+          }
+        }).length
+      for (let times = 0; times < 2; times++) {
+        yield* journal.reserveAnswer(CODEX, 64)
+        assert.strictEqual(opened(), 1)
+      }
+      yield* journal.keepAnswer(CODEX, answer("attempt-1"))
+      assert.strictEqual(opened(), 1)
+      yield* journal.dropAnswer(CODEX)
+      assert.strictEqual(opened(), 0)
+    }))
+
+  it.scopedLive("is no file of others: a second name, another owner and a link are refused, and stay as they are", () =>
+    Effect.gen(function*() {
+      const plants: ReadonlyArray<(path: string, victim: string) => void> = [
+        (path, victim) => Fs.linkSync(victim, path),
+        (path, victim) => Fs.symlinkSync(victim, path),
+        ...(isRoot
+          ? [(path: string) => {
+            Fs.writeFileSync(path, "theirs", { mode: 0o666 })
+            giveToNobody(path)
+          }]
+          : [])
+      ]
+      for (const plant of plants) {
+        const { answerFile, directory, journal } = yield* open
+        const victim = Path.join(directory, "victim")
+        Fs.writeFileSync(victim, "precious", { mode: 0o644 })
+        plant(answerFile, victim)
+        const before = Fs.lstatSync(answerFile, { bigint: true })
+        for (const act of [journal.reserveAnswer(CODEX, 64), journal.keepAnswer(CODEX, answer("attempt-1"))]) {
+          assert.strictEqual((yield* Effect.flip(act)).reason, "Write")
+        }
+        const after = Fs.lstatSync(answerFile, { bigint: true })
+        deepStrictEqual([after.ino, after.mode, after.uid, after.mtimeNs], [
+          before.ino,
+          before.mode,
+          before.uid,
+          before.mtimeNs
+        ])
+        assert.strictEqual(Fs.readFileSync(victim, "utf8"), "precious")
+        assert.strictEqual(Fs.statSync(victim).mode & 0o777, 0o644)
       }
     }))
 })

@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { assertEquals, deepStrictEqual } from "@effect/vitest/utils"
-import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as FileVendorSettings from "@lockstep/node/FileVendorSettings"
 import * as Home from "@lockstep/node/Home"
+import { FileLock } from "@lockstep/node/locks/FileLock"
+import { LockTarget } from "@lockstep/node/locks/LockTarget"
 import * as FakeToken from "@lockstep/testkit/FakeToken"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -23,7 +24,7 @@ const settings = (directory: string, policy: Partial<RefreshPolicy.RefreshPolicy
     Effect.provide(
       FileVendorSettings.make,
       Context.make(Home.Home, home).pipe(
-        Context.add(CredentialLock, lock),
+        Context.add(FileLock, lock),
         Context.add(RefreshPolicy.RefreshPolicy, { ...RefreshPolicy.defaults, ...policy })
       )
     ))

@@ -1,12 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
-import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
-import { Change, CredentialStore } from "@lockstep/core/CredentialStore"
 import { CredentialStoreError, LockUnavailable } from "@lockstep/core/Errors"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import * as TenantId from "@lockstep/core/TenantId"
+import { Change, WritableStore } from "@lockstep/core/WritableStore"
 import * as FileCredentialStore from "@lockstep/node/FileCredentialStore"
 import * as Home from "@lockstep/node/Home"
+import { FileLock } from "@lockstep/node/locks/FileLock"
+import { LockTarget } from "@lockstep/node/locks/LockTarget"
 import { observe } from "@lockstep/testkit/contract/CredentialLockContract"
 import { credential } from "@lockstep/testkit/contract/credentials"
 import * as ConfigError from "effect/ConfigError"
@@ -81,15 +82,27 @@ describe("what the first write pins", () => {
       deepStrictEqual(pinOf(directory), pin)
     }))
 
-  it.scopedLive("trying a lock pins too: before anything is redeemed, everybody locks in the same place", () =>
+  it.scopedLive("a lock pins nothing, and a refused one leaves no settings behind for the others", () =>
     Effect.gen(function*() {
       const root = yield* Homes.temporary
       const directory = Path.join(root, "home")
       const first = yield* Homes.open(directory)
       assert.isTrue(Option.isSome(yield* first.lock.tryAcquire(LockTarget.Tenant({ tenant: CODEX }))))
-      assert.strictEqual(pinOf(directory)["store"], "file")
+      assert.isFalse(Fs.existsSync(Path.join(directory, "store.json")))
+    }))
+
+  it.scopedLive("a refresh pins before it sends: of two that lock in different places, one at most gets to send", () =>
+    Effect.gen(function*() {
+      const root = yield* Homes.temporary
+      const directory = Path.join(root, "home")
+      const first = yield* Homes.open(directory)
       const other = yield* Homes.open(directory, { lockDirectory: Path.join(root, "locks") })
-      assert.isTrue(isOtherDomain(yield* Effect.flip(other.lock.tryAcquire(LockTarget.Tenant({ tenant: CODEX })))))
+      for (const { lock } of [first, other]) {
+        assert.isTrue(Option.isSome(yield* lock.tryAcquire(LockTarget.Tenant({ tenant: CODEX }))))
+      }
+      yield* first.store.prepare(CODEX)
+      assert.strictEqual(pinOf(directory)["lock_dir"], null)
+      assert.isTrue(isOtherDomain(yield* Effect.flip<unknown, unknown, never>(other.store.prepare(CODEX))))
     }))
 
   it.scopedLive("two first writers agree: one of two lock directories wins, the other process stops", () =>
@@ -200,10 +213,10 @@ describe("what the first write pins", () => {
       yield* put(mover)
       const { busy, lock } = yield* observe((yield* Homes.open(directory)).lock)
       const store = yield* Effect.provide(
-        CredentialStore,
+        WritableStore,
         FileCredentialStore.layer.pipe(
           Layer.provide(Home.layer({ directory })),
-          Layer.provide(Layer.succeed(CredentialLock, lock)),
+          Layer.provide(Layer.succeed(FileLock, lock)),
           Layer.provide(RefreshPolicy.layerDefaults)
         )
       )

@@ -139,11 +139,11 @@ const judge = (answer: WireAnswer, circumstances: Circumstances): RedeemAnswer =
   const codes = Option.toArray(body).flatMap(OAuthError.codes)
   const isKnown = codes.some((code) => circumstances.vendor.errors.has(code))
   if (isSuccess(status) && !isKnown && !Option.exists(body, OAuthError.isError)) {
-    return RedeemAnswer.Unknown({ detail: `${detail}, without an access token` })
+    return RedeemAnswer.Unknown({ detail: `${detail}, without an access token`, answered: true })
   }
   // A refusal cut short could have been any refusal. Where the status alone decides, it has been read.
   if (answer.end === "Cut" && Option.isNone(body) && status < 500 && status !== 429) {
-    return RedeemAnswer.Unknown({ detail })
+    return RedeemAnswer.Unknown({ detail, answered: false })
   }
   const meaning = meaningOf(status, codes, circumstances.vendor)
   return refusal(meaning, RetryAfter.millis(answer, circumstances.now), detail)
@@ -160,7 +160,7 @@ export const decode = (exchange: Exchange, circumstances: Circumstances): Redeem
     case "NeverSent":
       return RedeemAnswer.NeverSent({ detail: exchange.detail })
     case "Lost":
-      return RedeemAnswer.Unknown({ detail: exchange.detail })
+      return RedeemAnswer.Unknown({ detail: exchange.detail, answered: false })
     case "Answered":
       return judge(exchange.answer, circumstances)
   }

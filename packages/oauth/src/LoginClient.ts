@@ -108,7 +108,13 @@ const storedClient = (
     }
   })
 
-const kept = (client: RegisteredClient): LoginClient => ({
+/**
+ * The client of a registration that is kept.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const kept = (client: RegisteredClient): LoginClient => ({
   id: client.clientId,
   secret: client.clientSecret,
   secretExpiresAt: client.clientSecretExpiresAt,

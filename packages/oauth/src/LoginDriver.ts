@@ -11,10 +11,10 @@ import { ClientRegistrations } from "@lockstep/core/ClientRegistrations"
 import type { Credential } from "@lockstep/core/Credential"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import * as CredentialWriter from "@lockstep/core/CredentialWriter"
+import type { Custody } from "@lockstep/core/Custody"
 import type { Host } from "@lockstep/core/Host"
 import type { PendingKey, PendingLogin } from "@lockstep/core/PendingLogins"
 import { isAncient, isSameAttempt, LIFETIME, PendingLogins } from "@lockstep/core/PendingLogins"
-import type { RefreshJournal } from "@lockstep/core/RefreshJournal"
 import { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
 import * as Clock from "effect/Clock"
@@ -61,13 +61,13 @@ export type Requirements =
   | ClientRegistrations
   | CredentialStore
   | CredentialWriter.CredentialWriter
-  | RefreshJournal
+  | Custody
   | RefreshPolicy
   | Host
   | TokenEndpoint
 
 /**
- * How long a person may take, where nobody says.
+ * How long a person may take, where the request names no time.
  *
  * @since 0.1.0
  * @category defaults
@@ -84,7 +84,7 @@ const spanOf = (now: number, lifetime: Duration.Duration): AuthorizationRequest.
 
 const secondsOf = (now: number): number => now / 1_000
 
-const isOver = (login: PendingLogin, now: number): boolean =>
+const hasExpired = (login: PendingLogin, now: number): boolean =>
   isAncient(login.createdAt, now) || Option.exists(login.expiresAt, (end) => end <= secondsOf(now))
 
 const attributes = ({ tenant, vendor }: LoginRequest) => ({ attributes: { tenant, vendor: vendor.id } })
@@ -226,7 +226,7 @@ export const make: Effect.Effect<Login["Type"], never, Requirements> = Effect.ge
       const { tenant } = key
       const login = yield* pending.get(key)
       if (Option.isNone(login)) return yield* new LoginFailed({ tenant, reason: "NotPending" })
-      if (isOver(login.value, yield* Clock.currentTimeMillis)) {
+      if (hasExpired(login.value, yield* Clock.currentTimeMillis)) {
         return yield* new LoginFailed({ tenant, reason: "Expired" })
       }
       if (!methods.includes(login.value.method)) {

@@ -26,7 +26,7 @@ const FAILURES = {
   AuthorizationPending: "waits for the person to agree"
 } as const
 
-const FAILURE_ADVICE = (tenant: string, reason: keyof typeof FAILURES): string => {
+const adviceOf = (reason: keyof typeof FAILURES): string => {
   switch (reason) {
     case "AuthorizationPending":
       return "agree in the browser, then poll again"
@@ -37,14 +37,14 @@ const FAILURE_ADVICE = (tenant: string, reason: keyof typeof FAILURES): string =
     case "CodeUnreadable":
       return "paste the whole address or code that the browser shows, once; a login in two steps is still open"
     case "ClientForgotten":
-      return `start again with \`lockstep login ${tenant}\`: another client is registered then`
+      return "start the login again: another client is registered then"
     default:
-      return `start again with \`lockstep login ${tenant}\``
+      return "start the login again"
   }
 }
 
 /**
- * The person, or somebody else, did not bring this login to its end: start or repeat it. Nothing stored was changed.
+ * This login was not brought to its end, by the person or by another program: start or repeat it. Nothing stored was changed.
  *
  * @since 0.1.0
  * @category errors
@@ -69,7 +69,7 @@ export class LoginFailed extends Schema.TaggedError<LoginFailed>()("LoginFailed"
     return `the login of ${this.tenant} ${FAILURES[this.reason]}${this.detail === undefined ? "" : ` (${this.detail})`}`
   }
   get advice(): string {
-    return FAILURE_ADVICE(this.tenant, this.reason)
+    return adviceOf(this.reason)
   }
 }
 
@@ -83,7 +83,7 @@ export class LoginFailed extends Schema.TaggedError<LoginFailed>()("LoginFailed"
 export class LoginUnavailable extends Schema.TaggedError<LoginUnavailable>()("LoginUnavailable", {
   tenant: Schema.String,
   reason: Schema.Literal(
-    /** The terms reserve this login, and nobody accepted the risk. */
+    /** The terms reserve this login, and the risk was not accepted. */
     "TermsNotAccepted",
     "ClientIdMissing",
     "ClientSecretMissing",

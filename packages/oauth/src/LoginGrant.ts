@@ -197,7 +197,7 @@ const renewed = (
     })
     const prepared = yield* Effect.option(endpoint.prepare(tenant, own))
     if (Option.isNone(prepared)) return own
-    const answer = yield* Effect.timeoutOption(prepared.value.redeem, timeout)
+    const answer = yield* Effect.timeoutOption(prepared.value.redeem(timeout), timeout)
     if (Option.isNone(answer)) return own
     switch (answer.value._tag) {
       case "Granted":

@@ -5,16 +5,17 @@
  * @since 0.1.0
  */
 import { ClientRegistrations } from "@lockstep/core/ClientRegistrations"
-import type { Credential } from "@lockstep/core/Credential"
-import { lifetime } from "@lockstep/core/Credential"
+import type { Credential, Stored } from "@lockstep/core/Credential"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { Custody, type Evidence } from "@lockstep/core/Custody"
 import { CredentialExists, type CredentialStoreError, ProviderUnavailable } from "@lockstep/core/Errors"
-import * as Freshness from "@lockstep/core/Freshness"
+import * as Fingerprint from "@lockstep/core/Fingerprint"
 import * as Host from "@lockstep/core/Host"
 import * as RefreshJournal from "@lockstep/core/RefreshJournal"
 import { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type { TenantId } from "@lockstep/core/TenantId"
 import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
+import * as Verdict from "@lockstep/core/Verdict"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -92,7 +93,7 @@ export const make: Effect.Effect<
   | VendorSettings
   | CredentialStore
   | ClientRegistrations
-  | RefreshJournal.RefreshJournal
+  | Custody
   | RefreshPolicy
   | Host.Host
   | TokenEndpoint
@@ -101,7 +102,7 @@ export const make: Effect.Effect<
   const settings = yield* VendorSettings
   const store = yield* CredentialStore
   const registrations = yield* ClientRegistrations
-  const journal = yield* RefreshJournal.RefreshJournal
+  const custody = yield* Custody
   const policy = yield* RefreshPolicy
   const host = yield* Host.Host
   const endpoint = yield* TokenEndpoint
@@ -115,52 +116,50 @@ export const make: Effect.Effect<
       onSuccess: (fetch) => ({ fetch, discovery, clientIds, clientSecrets, endpoint, timeout: policy.providerTimeout })
     })
 
-  /** What a refresh found out about the refresh token of a record. */
-  const markOf = (tenant: TenantId, { refreshToken }: Credential) =>
-    Effect.map(
-      Effect.catchIf(
-        journal.read(tenant),
-        // A new login is what replaces a damaged journal.
-        (error) => error.reason === "Decode",
-        () => Effect.succeed(RefreshJournal.empty(tenant))
-      ),
-      ({ mark }) =>
-        Option.filter(mark, ({ fingerprint }) =>
-          Option.exists(refreshToken, (token) => fingerprint === Host.fingerprint(host, token)))
+  /** What the locked read will decide on, as far as a look without a lock tells. */
+  const evidenceOf = (tenant: TenantId, stored: Stored, now: number): Effect.Effect<Evidence, CredentialStoreError> =>
+    Effect.catchIf(
+      custody.read(tenant),
+      // A new login is what replaces a damaged journal.
+      (error) => error.reason === "Decode",
+      () =>
+        Effect.succeed({
+          stored: Option.some(stored),
+          journal: RefreshJournal.empty(tenant),
+          kept: Option.none(),
+          senderMayLive: false,
+          now
+        })
     )
 
-  /** Whether somebody would miss it: the question that the locked read decides, asked before a person is troubled. */
-  const isLive = (tenant: TenantId, credential: Credential, now: number) =>
-    Effect.map(
-      markOf(tenant, credential),
-      (mark) =>
-        (Option.isSome(credential.refreshToken) && Option.isNone(mark)) ||
-        (Option.isSome(credential.accessToken) && Freshness.isUnexpired(lifetime(credential), now))
-    )
+  const questionOf = (tenant: TenantId, evidence: Evidence): Omit<Verdict.Question, "demand"> => ({
+    evidence,
+    policy,
+    fingerprint: (credential) => Fingerprint.ofCredential(host, credential),
+    traits: (credential) => endpoint.traits(tenant, credential)
+  })
 
   /** A client that a refresh found to be registered no more is not tried again. What cannot be noted is found out anew. */
-  const dropEnded = (tenant: TenantId, credential: Credential) =>
+  const dropEnded = (tenant: TenantId, { credential }: Stored, evidence: Evidence) =>
     Effect.gen(function*() {
-      const mark = yield* markOf(tenant, credential)
-      if (!Option.exists(mark, ({ reason }) => reason === "RegistrationExpired")) return
+      const next = Verdict.ofRefresh(questionOf(tenant, evidence))
+      if (next._tag !== "Login" || next.reason !== "RegistrationExpired") return
       const named = Option.all([credential.issuer, credential.clientId])
       if (Option.isSome(named)) yield* registrations.end(...named.value)
     }).pipe(Effect.ignore)
 
+  /** The question that the locked read decides, asked before a person is troubled. */
   const checkPresent = (
     { replace, tenant }: LoginRequest,
-    present: Option.Option<Credential>,
-    now: number
-  ): Effect.Effect<void, CredentialExists | CredentialStoreError> =>
-    Option.isNone(present) || replace
+    { credential: { account } }: Stored,
+    evidence: Evidence
+  ): Effect.Effect<void, CredentialExists> =>
+    replace || !Verdict.isAlive(questionOf(tenant, evidence))
       ? Effect.void
-      : Effect.flatMap(isLive(tenant, present.value, now), (live) =>
-        live
-          ? new CredentialExists({
-            tenant,
-            account: Option.flatMap(present.value.account, ({ id, label }) => Option.orElse(label, () => id))
-          })
-          : Effect.void)
+      : new CredentialExists({
+        tenant,
+        account: Option.flatMap(account, ({ id, label }) => Option.orElse(label, () => id))
+      })
 
   const start: LoginStart["start"] = (request, methods) =>
     Effect.gen(function*() {
@@ -171,9 +170,13 @@ export const make: Effect.Effect<
       if (isReserved && !(yield* settings.hasAcceptedTerms(tenant, vendor.id))) {
         return yield* termsNotAccepted(tenant, vendor)
       }
-      const present = Option.map(yield* store.get(tenant), ({ credential }) => credential)
-      yield* checkPresent(request, present, now)
-      if (Option.isSome(present)) yield* dropEnded(tenant, present.value)
+      const stored = yield* store.get(tenant)
+      if (Option.isSome(stored)) {
+        const evidence = yield* evidenceOf(tenant, stored.value, now)
+        yield* checkPresent(request, stored.value, evidence)
+        yield* dropEnded(tenant, stored.value, evidence)
+      }
+      const present: Option.Option<Credential> = Option.map(stored, ({ credential }) => credential)
       const way = yield* wire(tenant)
       const target = yield* LoginTarget.resolve(request, method, { ...way, registrations, present, now })
       return { method, target, wire: way }

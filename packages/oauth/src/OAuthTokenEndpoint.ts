@@ -96,8 +96,9 @@ const prepareRedemption = (
     const request = yield* BUILDERS[vendor.renewal](subject, server.value, refreshToken.value)
     const sent = [refreshToken, accessToken, idToken, server.value.clientSecret].flatMap(Option.toArray)
     return {
-      redeem: Effect.flatMap(Exchange.send(fetch, request), (exchange) =>
-        Effect.map(Clock.currentTimeMillis, (now) => AnswerDecoder.decode(exchange, { vendor, now, sent })))
+      redeem: () =>
+        Effect.flatMap(Exchange.send(fetch, request), (exchange) =>
+          Effect.map(Clock.currentTimeMillis, (now) => AnswerDecoder.decode(exchange, { vendor, now, sent })))
     }
   })
 
@@ -173,7 +174,7 @@ export const make: Effect.Effect<
           ),
           (fetch) =>
             Effect.map(prepareRedemption(subject(tenant, credential, fetch)), ({ redeem }) => ({
-              redeem: Effect.flatMap(redeem, ofRegistered(registrations, credential))
+              redeem: (limit) => Effect.flatMap(redeem(limit), ofRegistered(registrations, credential))
             }))
         ),
       revoke: (tenant, credential) =>

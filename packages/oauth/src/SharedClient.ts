@@ -110,13 +110,23 @@ export const make = (registrations: ClientRegistrations["Type"]): SharedClient =
       const registered = yield* ClientRegistration.register(wire, target, redirectUri)
       if (Option.isSome(issuer) && (vendor.strict || vendor.id === generic.id)) {
         const now = yield* Clock.currentTimeMillis
-        // A login is worth no less for a client that was not kept.
-        yield* Effect.catchAll(
-          registrations.put(issuer.value, recordOf(registered, now)),
-          ({ _tag }) =>
-            Effect.annotateLogs(Effect.logWarning("the registered client is not kept for other logins"), {
-              error: _tag
-            })
+        // Another process may have registered at the same time: its client serves this login, too, if answers to it come
+        // here. A login is worth no less for a client that was not kept.
+        return yield* Effect.matchEffect(
+          registrations.putIfAbsent(issuer.value, recordOf(registered, now), Option.map(client, ({ id }) => id)),
+          {
+            onSuccess: (one) => {
+              const shared = LoginClient.kept(one)
+              return Effect.succeed(LoginClient.fits(shared, redirectUri) ? shared : registered)
+            },
+            onFailure: ({ _tag }) =>
+              Effect.as(
+                Effect.annotateLogs(Effect.logWarning("the registered client is not kept for other logins"), {
+                  error: _tag
+                }),
+                registered
+              )
+          }
         )
       }
       return registered

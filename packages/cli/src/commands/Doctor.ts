@@ -4,7 +4,8 @@
 import { NativeHome } from "@lockstep/node/stores/ResolvedHome"
 import { StoreChoice } from "@lockstep/node/stores/StoreChoice"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import * as Either from "effect/Either"
+import * as Advice from "../Advice.js"
 import * as Clocks from "../doctor/Clocks.js"
 import * as Files from "../doctor/Files.js"
 import type * as Finding from "../doctor/Finding.js"
@@ -21,7 +22,7 @@ import * as ExitCode from "../ExitCode.js"
 import * as Output from "../Output.js"
 import * as StatusView from "../StatusView.js"
 import * as Style from "../Style.js"
-import * as Survey from "../Survey.js"
+import type * as Survey from "../Survey.js"
 
 /**
  * What `lockstep doctor` was asked for.
@@ -33,6 +34,8 @@ export interface Options {
   /** Whether no server is asked what time it is. */
   readonly offline: boolean
   readonly json: boolean
+  /** The global options as they were given, for the commands that are advised. */
+  readonly globals: ReadonlyArray<string>
 }
 
 const checks = (options: Options) =>
@@ -79,16 +82,23 @@ export const run = (options: Options) =>
   Effect.gen(function*() {
     const { home } = yield* NativeHome
     const { name: store } = yield* StoreChoice
-    const { remembered } = yield* Subject.Subject
+    const { journal, remembered } = yield* Subject.Subject
     const output = yield* Output.Output
-    const checked = yield* checks(options)
+    const checked = (yield* checks(options)).map((one) => ({
+      ...one,
+      findings: one.findings.map((finding): Finding.Finding => ({
+        ...finding,
+        advice: Advice.withGlobals(finding.advice, options.globals)
+      }))
+    }))
     const problems = checked.flatMap(({ findings }) => findings.filter(isProblem)).length
     if (options.json) {
-      const lineages = yield* Effect.forEach(remembered, (tenant) => Survey.each(Option.some(tenant), Survey.lineage))
-        .pipe(
-          Effect.map((found) => found.flat()),
-          Effect.orElseSucceed(() => [])
-        )
+      // From the journals, which answer when the store does not.
+      const lineages = yield* Effect.forEach(remembered, (tenant) =>
+        Effect.match(journal(tenant), {
+          onFailure: (error): Either.Either<Survey.Lineage, Survey.Damaged> => Either.left({ tenant, error }),
+          onSuccess: ({ outcomes }) => Either.right({ tenant, outcomes })
+        }))
       yield* Output.json({
         home: home.directory,
         store,

@@ -2,17 +2,20 @@
  * @since 0.1.0
  */
 import { CredentialStore } from "@lockstep/core/CredentialStore"
-import type { PendingKey } from "@lockstep/core/PendingLogins"
+import { LOCAL_USER, type PendingKey, PendingLogins } from "@lockstep/core/PendingLogins"
 import type { TenantId } from "@lockstep/core/TenantId"
 import { Browser } from "@lockstep/node/login/Browser"
 import { type Invitation, Login, type LoginRequest, type LoginResult } from "@lockstep/oauth/Login"
 import type { LoginMethod, OAuthVendor } from "@lockstep/oauth/OAuthVendor"
+import { VendorRegistry } from "@lockstep/oauth/VendorRegistry"
 import { VendorSettings } from "@lockstep/oauth/VendorSettings"
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Advised from "../Advised.js"
 import * as Attempt from "../login/Attempt.js"
+import * as Beginning from "../login/Beginning.js"
 import * as InvitationView from "../login/InvitationView.js"
 import * as McpTarget from "../login/McpTarget.js"
 import * as Present from "../login/Present.js"
@@ -39,7 +42,7 @@ export interface Options extends Target.Names {
   readonly clientSecretFrom: Option.Option<string>
   readonly scopes: ReadonlyArray<string>
   readonly resource: Option.Option<string>
-  /** Whose attempt it is, where a relay logs several people in. */
+  /** The person whose attempt it is, where a relay logs several people in. */
   readonly user: string
   readonly device: boolean
   readonly noBrowser: boolean
@@ -92,7 +95,7 @@ const report = (result: LoginResult, options: Options) =>
       : Output.line(ResultView.line(result, { store, now, style }))
   })
 
-/** The caveat comes before anything is sent; who accepts it does so once per tenant. The driver refuses everybody else. */
+/** The caveat comes before anything is sent. It is accepted once per tenant; without that the driver refuses the login. */
 const terms = ({ tenant, vendor }: LoginRequest, options: Options) =>
   Effect.gen(function*() {
     if (Option.isNone(vendor.terms)) return
@@ -120,7 +123,7 @@ const announce = (invitation: Invitation, subject: InvitationView.Subject & Pend
     yield* Progress.qr(InvitationView.addressOf(invitation), options.qr)
   })
 
-/** An MCP server is asked who issues its tokens; of everything else that is known here. */
+/** An MCP server is asked for the server that issues its tokens; of every other login that is known here. */
 const resolve = (wishes: Target.Wishes) =>
   Effect.gen(function*() {
     const address = yield* McpTarget.addressOf(wishes)
@@ -133,7 +136,7 @@ const resolve = (wishes: Target.Wishes) =>
     return { target, found: Option.some(found) }
   })
 
-/** Who asks for more scope has said what becomes of the login that is there; only of whose it is nobody has spoken. */
+/** A person who asks for more scope has said what becomes of the login that is there, and not which account it is. */
 const replacing = (tenant: TenantId, found: Option.Option<McpTarget.McpTarget>, replace: boolean) => {
   const isOtherServer = Option.exists(found, (one) => one.isOtherServer)
   return !replace && !isOtherServer && Option.exists(found, ({ sameAccount }) => sameAccount)
@@ -171,12 +174,25 @@ const start = (options: Options) =>
         ...subject,
         qr: options.qr,
         json: options.json,
-        // Who asks for a device grant means another device.
+        // A person who asks for a device grant means another device.
         open: options.device ? () => Effect.succeed(false) : browser.open
       })
       return yield* method === "device" ? login.device(request, person) : login.browser(request, person)
     }))
     yield* report(result, options)
+  }).pipe(Advised.worded(Option.some(Beginning.ofOptions(options))))
+
+/** The command that begins an attempt anew: what the attempt itself tells, and where it is gone, what its record does. */
+const beginningOf = (key: PendingKey) =>
+  Effect.gen(function*() {
+    const registry = yield* VendorRegistry
+    const pending = yield* Effect.orElseSucceed(
+      Effect.flatMap(PendingLogins, (logins) => logins.get(key)),
+      Option.none
+    )
+    if (Option.isSome(pending)) return Beginning.ofPending(registry, { ...key, login: pending.value })
+    const user = key.user === LOCAL_USER ? [] : ["--user", key.user]
+    return [...yield* Advised.beginningOf(key.tenant), ...user, "--no-browser"]
   })
 
 const resume = (options: Options) =>
@@ -186,10 +202,14 @@ const resume = (options: Options) =>
     if (options.cancel) return yield* Attempt.cancel(key, options.json)
     // What the attempt was begun with holds, unless this step says otherwise.
     const replace = options.replace ? { replace: true } : {}
-    const result = Option.isSome(options.code)
-      ? yield* login.complete(key, yield* Attempt.readAnswer(options.code.value), replace)
-      : yield* login.poll(key, replace)
-    yield* report(result, options)
+    const finish = Effect.gen(function*() {
+      const result = Option.isSome(options.code)
+        ? yield* login.complete(key, yield* Attempt.readAnswer(options.code.value), replace)
+        : yield* login.poll(key, replace)
+      yield* report(result, options)
+    })
+    // Read before it is spent: an answer that is refused may end the attempt.
+    yield* Advised.worded(Option.some(yield* beginningOf(key)))(finish)
   })
 
 /**

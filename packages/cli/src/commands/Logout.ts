@@ -44,7 +44,7 @@ const targets = (options: Options) =>
     if (options.all === Option.isSome(options.tenant)) {
       return yield* new UsageError({
         reason: "Arguments",
-        message: options.all ? "a tenant and --all exclude each other" : "which login shall end?",
+        message: options.all ? "a tenant and --all exclude each other" : "no login is named",
         advice: "name a tenant, or say --all"
       })
     }
@@ -76,5 +76,5 @@ export const run = (options: Options) =>
         return { tenant, removed: removal.removed, revoked: removal.revoked._tag.toLowerCase() }
       }))
     if (options.json) return yield* Output.json({ tenants: removals })
-    if (removals.length === 0) yield* Output.line("nobody was logged in")
+    if (removals.length === 0) yield* Output.line("there was no login to end")
   })

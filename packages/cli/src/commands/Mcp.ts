@@ -4,12 +4,16 @@
 import * as BearerFetch from "@lockstep/core/BearerFetch"
 import * as Bridge from "@lockstep/mcp/Bridge"
 import * as LineTransport from "@lockstep/mcp/LineTransport"
+import * as RemoteError from "@lockstep/mcp/RemoteError"
 import * as RemoteTransport from "@lockstep/mcp/RemoteTransport"
 import * as NodeFetch from "@lockstep/node/NodeFetch"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Advice from "../Advice.js"
+import * as Advised from "../Advised.js"
+import type { Words } from "../login/Beginning.js"
 import * as BridgeTarget from "../mcp/BridgeTarget.js"
 import * as HeaderFile from "../mcp/HeaderFile.js"
 import * as Output from "../Output.js"
@@ -27,6 +31,8 @@ export interface Options {
   readonly to: Option.Option<string>
   readonly transport: RemoteTransport.Kind
   readonly headerFrom: Option.Option<string>
+  /** The global options as they were given, for the commands that are advised. */
+  readonly globals: ReadonlyArray<string>
 }
 
 /** The server is told that the session is over, and not waited for when it does not care. */
@@ -49,11 +55,19 @@ const write = (text: string): Promise<void> =>
 /** No bounds of time: a tool may take hours, and a stream may be quiet for as long. The client ends what it has enough of. */
 const UNBOUNDED = { headersTimeout: 0, bodyTimeout: 0 }
 
-/** What a person is told who starts it at a terminal. */
+/** What a person who starts it at a terminal is told. */
 const tell = (text: string) =>
   Effect.flatMap(
     Output.Output,
     (output) => output.isInteractive ? output.note(`${output.noteStyle.dim(text)}\n`) : Effect.void
+  )
+
+/** Tells an error to the client, whose person reads what to do about it at a terminal. */
+const tellWith = (beginning: Words, globals: Words) => (error: unknown) =>
+  RemoteError.toRpcError(
+    Advice.isAdvising(error)
+      ? Object.create(error, { advice: { value: Advice.withGlobals(Advice.of(error, beginning), globals) } })
+      : error
   )
 
 const connect = ({ headers, target, transport }: {
@@ -102,5 +116,9 @@ export const run = (options: Options) =>
         new UsageError({ reason: "Configuration", message: detail, advice: "correct or unset that setting" }))
     )
     yield* tell(`lockstep: speaks MCP on standard input for ${target.url.origin} as ${target.tenant}; Ctrl-D ends it`)
-    yield* Effect.orDie(Bridge.run({ client: LineTransport.make({ input: process.stdin, write }), server }))
+    yield* Effect.orDie(Bridge.run({
+      client: LineTransport.make({ input: process.stdin, write }),
+      server,
+      toRpcError: tellWith(yield* Advised.beginningOf(target.tenant), options.globals)
+    }))
   }).pipe(Effect.scoped)

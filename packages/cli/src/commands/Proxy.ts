@@ -10,7 +10,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Advised from "../Advised.js"
 import * as Output from "../Output.js"
 import * as Signals from "../Signals.js"
 import * as Sources from "../Sources.js"
@@ -53,14 +52,14 @@ const checked = (options: Options): Effect.Effect<void, UsageError> =>
     })
     : Effect.void
 
-/** The login must be there, and be one for this target: nobody starts a proxy to read of it in its answers. */
+/** The login must be there, and be one for this target: a person who starts a proxy does not want to read of it in its answers. */
 const bound = (tenant: TenantId, target: ProxyTarget.ProxyTarget) =>
   Effect.gen(function*() {
     const store = yield* CredentialStore
     const stored = yield* store.get(tenant)
     if (Option.isNone(stored)) return yield* new ReauthorizationRequired({ tenant, reason: "NotFound" })
     yield* ProxyTarget.check(target, { tenant, resource: stored.value.credential.resource })
-  }).pipe(Advised.withNearest(tenant))
+  })
 
 /** What a person at a terminal is told beside the address. */
 const tell = (text: string) =>

@@ -2,7 +2,6 @@
  * @since 0.1.0
  */
 import type { Account } from "@lockstep/core/Credential"
-import { loginAdvice } from "@lockstep/core/Errors"
 import { RefreshCoordinator, type Refreshed } from "@lockstep/core/RefreshCoordinator"
 import { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type { TenantId } from "@lockstep/core/TenantId"
@@ -10,7 +9,6 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
-import * as Advised from "../Advised.js"
 import * as Output from "../Output.js"
 import * as Question from "../Question.js"
 import * as Sources from "../Sources.js"
@@ -29,11 +27,9 @@ export interface Options {
   readonly json: boolean
 }
 
-const RISK = "Two refresh requests of this login were sent and no answer was read. The server may have exchanged the " +
+const RISK =
+  "Two refresh requests of this login were sent and no new token came back. The server may have exchanged the " +
   "token already; it would then take one more attempt for theft and may end other logins of this client, too."
-
-const withoutTerminal = (tenant: TenantId): string =>
-  `run \`lockstep refresh ${tenant} --accept-risk\` to risk one more attempt, or ${loginAdvice(tenant)}`
 
 const name = (account: Option.Option<Account>): string | null =>
   Option.getOrNull(Option.flatMap(account, ({ id, label }) => Option.orElse(label, () => id)))
@@ -89,15 +85,9 @@ export const run = (options: Options) =>
         (error) =>
           Effect.if(Question.confirm(RISK, "Send it once more?"), {
             onTrue: () => refresh(true),
-            onFalse: () =>
-              Effect.fail(
-                error._tag === "ReauthorizationRequired"
-                  ? new Advised.Advised({ error, nearest: [], advice: withoutTerminal(tenant) })
-                  : error
-              )
+            onFalse: () => Effect.fail(error)
           })
-      ),
-      Advised.withNearest(tenant)
+      )
     )
     yield* print(refreshed, options)
   })

@@ -28,7 +28,7 @@ const words = ({ isNew, key, location, sealed }: KeyRotation.Rotation): string =
     : `nothing to do: everything is sealed with key ${key}, the first in ${location}`
 }
 
-/** What is left to whoever brings the keys. */
+/** What is left to the person who brings the keys. */
 const notes = ({ isNew, left, location, sealed }: KeyRotation.Rotation): ReadonlyArray<string> => [
   ...isNew || sealed.length > 0
     ? []

@@ -10,7 +10,6 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
-import * as Advised from "../Advised.js"
 import { Ended } from "../Ended.js"
 import * as ExitCode from "../ExitCode.js"
 import * as Output from "../Output.js"
@@ -33,11 +32,11 @@ export interface Options {
   readonly json: boolean
 }
 
-/** What a script asks `--check` for: the worst that a tenant needs. */
+/** What a script asks `--check` for: the worst that a tenant needs. Each is the exit code that `lockstep token` has. */
 const check = (tenants: StatusView.Tenants): number =>
   tenants.some(Either.isLeft)
     ? ExitCode.Store
-    : tenants.some((found) => Either.isRight(found) && found.right.standing.state === "needs_login")
+    : tenants.some((found) => Either.isRight(found) && found.right.state === "needs_login")
     ? ExitCode.LoginNeeded
     : ExitCode.Done
 
@@ -47,7 +46,7 @@ interface View {
   readonly facts: string
 }
 
-const standings = (tenants: StatusView.Tenants, pending: ReadonlyArray<Pending>, json: boolean) =>
+const overviewOf = (tenants: StatusView.Tenants, pending: ReadonlyArray<Pending>, json: boolean) =>
   Effect.gen(function*() {
     const output = yield* Output.Output
     const { location: store } = yield* CredentialStore
@@ -89,7 +88,7 @@ const history = (options: Options) =>
 const view = (options: Options) =>
   options.history
     ? history(options)
-    : Effect.flatMap(survey(options.tenant), ({ pending, tenants }) => standings(tenants, pending, options.json))
+    : Effect.flatMap(survey(options.tenant), ({ pending, tenants }) => overviewOf(tenants, pending, options.json))
 
 /** How often a person's screen is redrawn while nothing happens, so that the times on it are true. */
 const REDRAW = "1 second"
@@ -98,6 +97,21 @@ const REDRAW = "1 second"
 const rows = (text: string, columns: number): number =>
   text.split("\n").slice(0, -1).reduce((sum, line) => sum + Math.max(1, Math.ceil(Table.width(line) / columns)), 0)
 
+/** Hears of the changes of every tenant that it has been told of. Those that are new come with the next look. */
+const listen = Effect.gen(function*() {
+  const store = yield* CredentialStore
+  const heard = yield* Queue.sliding<void>(1)
+  const known = new Set<TenantId>()
+  const to = (tenant: TenantId) =>
+    Effect.gen(function*() {
+      if (known.has(tenant)) return
+      known.add(tenant)
+      const changes = yield* store.changes(tenant)
+      yield* Effect.forkScoped(Effect.forever(Effect.zipRight(Queue.take(changes), Queue.offer(heard, undefined))))
+    })
+  return { heard, to, list: Effect.orElseSucceed(store.list, () => []) }
+})
+
 /**
  * Shows, and shows again at every change. On a terminal the screen is redrawn in place; elsewhere each change is
  * appended once, and times that merely pass are no change.
@@ -105,11 +119,12 @@ const rows = (text: string, columns: number): number =>
 const watch = (options: Options) =>
   Effect.scoped(Effect.gen(function*() {
     const output = yield* Output.Output
-    const store = yield* CredentialStore
-    const changes = yield* store.changes
+    const changes = yield* listen
     const isLive = output.screen.isTerminal && !options.json
     let shown: View = { text: "", facts: "" }
     while (true) {
+      // Listened to before they are read: a change in between is heard.
+      yield* Effect.forEach(Option.isSome(options.tenant) ? [options.tenant.value] : yield* changes.list, changes.to)
       const next = yield* view(options)
       if (isLive) {
         const above = rows(shown.text, output.screen.columns)
@@ -118,7 +133,7 @@ const watch = (options: Options) =>
         yield* output.data(next.text)
       }
       shown = next
-      yield* Effect.raceFirst(Queue.take(changes), Effect.sleep(REDRAW))
+      yield* Effect.raceFirst(Queue.take(changes.heard), Effect.sleep(REDRAW))
     }
   }))
 
@@ -129,7 +144,7 @@ const show = (options: Options) =>
     if (!options.check) return yield* output.data((yield* view(options)).text)
     const tenants = yield* Survey.each(options.tenant, Survey.one)
     if (options.json) {
-      yield* output.data((yield* standings(tenants, yield* Survey.pending(options.tenant), true)).text)
+      yield* output.data((yield* overviewOf(tenants, yield* Survey.pending(options.tenant), true)).text)
     }
     const code = check(tenants)
     if (code !== ExitCode.Done) yield* new Ended({ code })
@@ -141,11 +156,7 @@ const show = (options: Options) =>
  * @since 0.1.0
  * @category commands
  */
-export const run = (options: Options) =>
-  Option.match(options.tenant, {
-    onNone: () => show(options),
-    onSome: (tenant) => Advised.withNearest(tenant)(show(options))
-  })
+export const run = show
 
 /**
  * Shows how the logins stand and what to do next.
@@ -157,7 +168,7 @@ export const overview = (options: { readonly json: boolean }) =>
   Effect.gen(function*() {
     const output = yield* Output.Output
     const { pending, tenants } = yield* survey(Option.none())
-    const { text } = yield* standings(tenants, pending, options.json)
+    const { text } = yield* overviewOf(tenants, pending, options.json)
     yield* output.data(text)
     if (!options.json) yield* output.note(`${StatusView.nextStep(tenants)}\n`)
   })

@@ -19,7 +19,7 @@ import { UsageError } from "../UsageError.js"
 const REASONS: Readonly<Record<ChosenBy, string>> = {
   option: "as --store says",
   environment: "as LOCKSTEP_STORE says",
-  pin: "as this home was pinned by its first write",
+  pin: "as this home is pinned",
   auto: "found out, because auto was asked for",
   default: "because nothing else is said"
 }
@@ -30,7 +30,7 @@ interface Drifted {
   readonly to: StoreDrift.Choice
 }
 
-/** The tenants for which another store was chosen than before, and nobody has explained it by a login or a move. */
+/** The tenants for which another store was chosen than before, without a login or a move that explains it. */
 const drifted = (traces: StoreDrift.Traces): ReadonlyArray<Drifted> =>
   [...traces].flatMap(([tenant, trace]) =>
     Option.match(trace.before, {

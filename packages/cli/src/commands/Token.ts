@@ -13,7 +13,6 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
-import * as Advised from "../Advised.js"
 import * as Deadline from "../Deadline.js"
 import * as Output from "../Output.js"
 import * as Sources from "../Sources.js"
@@ -40,8 +39,8 @@ export interface Options {
 }
 
 /**
- * Gets a usable access token. Waits for the running request to the end, however late: nobody stays behind for whom a
- * late token could be kept.
+ * Gets a usable access token. Waits for the running request to the end, however late: this process has no later caller for
+ * whom a late token could be kept.
  *
  * @since 0.1.0
  * @category combinators
@@ -51,8 +50,8 @@ export const get = (
   rejected: Option.Option<Redacted.Redacted> = Option.none()
 ): Effect.Effect<
   AccessToken,
-  RefreshError | Advised.Advised,
-  RefreshCoordinator | RefreshPolicy | CredentialStore
+  RefreshError,
+  RefreshCoordinator | RefreshPolicy
 > =>
   Effect.gen(function*() {
     const coordinator = yield* RefreshCoordinator
@@ -66,8 +65,7 @@ export const get = (
       Effect.retry({
         while: (error) => error._tag === "ProviderTimeout" && error.reason === "StillRunning",
         schedule: Schedule.recurUpTo(policy.redeemLimit)
-      }),
-      Advised.withNearest(options.tenant)
+      })
     )
   })
 
@@ -75,9 +73,7 @@ const demandOf = (options: Pick<Options, "minTtl">): Demand =>
   Option.match(options.minTtl, { onNone: () => ({}), onSome: (minTtl) => ({ minTtl }) })
 
 const peek = (options: Options) =>
-  Effect.flatMap(RefreshCoordinator, (coordinator) => coordinator.peek(options.tenant, demandOf(options))).pipe(
-    Advised.withNearest(options.tenant)
-  )
+  Effect.flatMap(RefreshCoordinator, (coordinator) => coordinator.peek(options.tenant, demandOf(options)))
 
 /**
  * Gets a usable access token from the variable that stands in for the tenant, else from the stored login.
@@ -86,13 +82,12 @@ const peek = (options: Options) =>
  * @category combinators
  */
 export const fromAnySource = (options: Pick<Options, "tenant" | "minTtl" | "source">) =>
-  Effect.flatMap(
-    Sources.choose(options.tenant, options.source),
-    Option.match({
-      onNone: () => get(options),
-      onSome: (source) => Sources.token(options.tenant, source, Option.none())
-    })
-  )
+  Effect.gen(function*() {
+    const source = yield* Sources.choose(options.tenant, options.source)
+    return Option.isSome(source)
+      ? yield* Sources.token(options.tenant, source.value, Option.none())
+      : yield* get(options)
+  })
 
 /**
  * Prints a usable access token.

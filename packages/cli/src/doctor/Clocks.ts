@@ -1,5 +1,5 @@
 /**
- * This machine's clock against those of the servers that grant tokens: whoever is minutes off takes fresh tokens for
+ * This machine's clock against those of the servers that grant tokens: a machine that is minutes off takes fresh tokens for
  * expired ones, or expired ones for fresh.
  *
  * Each server is asked for nothing but its `Date` (RFC 9110 section 6.6.1): no token, no cookie, no body, no redirect.
@@ -70,7 +70,7 @@ const judge = (origin: string, ahead: Option.Option<number>): ReadonlyArray<Find
       Finding.remark(
         "clock_unchecked",
         `${origin} did not say what time it is`,
-        "check the way to it; --offline asks nobody"
+        "check the way to it, or leave this check out with --offline"
       )
     ]
   }
@@ -92,7 +92,7 @@ const judge = (origin: string, ahead: Option.Option<number>): ReadonlyArray<Find
 export const servers = Effect.gen(function*() {
   const { load } = yield* Fetch
   const found = yield* Effect.matchEffect(load, {
-    // A proxy that is none is told by the network check.
+    // A proxy setting that is not an address is told by the network check.
     onFailure: () => Effect.succeed([]),
     onSuccess: (fetch) =>
       Effect.flatMap(

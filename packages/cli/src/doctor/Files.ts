@@ -1,5 +1,5 @@
 /**
- * The home and what lies in it: whose it is, who may read it, what was left behind.
+ * The home and what lies in it: its owner, which users may read it, what was left behind.
  *
  * @since 0.1.0
  */
@@ -68,7 +68,7 @@ const OF_VENDORS: Leftover = {
   advice: () => "any write of it removes it: run `lockstep vendors secret VENDOR --from FILE`"
 }
 
-/** Nobody has a reason to look for these again. */
+/** No process looks for these again. */
 const OF_NOTES: Leftover = {
   what: "holds no secret",
   advice: (file) => `remove it: \`rm ${ShellWord.quote(file)}\``
@@ -96,7 +96,7 @@ const leftover = (file: string): ReadonlyArray<Finding.Finding> => {
 
 interface Place {
   readonly directory: string
-  /** Whether a name in there is one of ours. The rest is none of our business. */
+  /** Whether a name in there is one of ours. The rest belongs to other programs. */
   readonly isOurs: (name: string) => boolean
   /** Whether others may look at the names in it: another tool decides about its own directory. */
   readonly isPrivate: boolean

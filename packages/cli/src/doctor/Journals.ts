@@ -3,95 +3,104 @@
  *
  * @since 0.1.0
  */
-import { CredentialStore } from "@lockstep/core/CredentialStore"
-import { loginAdvice } from "@lockstep/core/Errors"
-import * as Host from "@lockstep/core/Host"
-import { RefreshJournal } from "@lockstep/core/RefreshJournal"
+import { ReauthorizationRequired } from "@lockstep/core/Errors"
+import type * as RefreshJournal from "@lockstep/core/RefreshJournal"
 import type { TenantId } from "@lockstep/core/TenantId"
+import * as Verdict from "@lockstep/core/Verdict"
 import * as NodeHost from "@lockstep/node/NodeHost"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Advice from "../Advice.js"
+import * as Beginning from "../login/Beginning.js"
+import * as State from "../State.js"
 import * as Survey from "../Survey.js"
 import * as Times from "../Times.js"
 import * as Finding from "./Finding.js"
 import * as Lineage from "./Lineage.js"
 import { Subject } from "./Subject.js"
 
-const OBSTACLES: Readonly<Record<string, string>> = {
-  NoRefreshToken: "has no refresh token",
-  InvalidGrant: "was refused by the authorization server",
-  LoginExpired: "has reached the end of its login",
-  RegistrationExpired: "is registered with the authorization server no longer",
-  Stale: "holds a refresh token that was exchanged already (a restored or copied file?)",
-  OutcomeUnknown: "sent its refresh token twice and read no answer",
-  RotationLost: "had its refresh token exchanged and lost the answer"
+type Waiting = Extract<Verdict.Next, { readonly _tag: "Wait" }>
+
+const WAITS: Readonly<Record<Waiting["why"], string>> = {
+  Rest: "an early refresh was refused, and the access token has not expired yet",
+  RetryAfter: "the server named the time",
+  Backoff: "Lockstep waits longer after each failure",
+  EarlierRequest: "the process that sent the last request may still bring its answer"
 }
 
-const needsLogin = (tenant: TenantId, reason: string, why: Option.Option<string>): Finding.Finding =>
-  Finding.problem(
-    "login_needed",
-    `${tenant} ${OBSTACLES[reason] ?? reason}${Option.match(why, { onNone: () => "", onSome: (text) => `: ${text}` })}`,
-    reason === "OutcomeUnknown"
-      ? `run \`lockstep refresh ${tenant}\` to risk one more attempt, or ${loginAdvice(tenant)}`
-      : loginAdvice(tenant),
+/** A login that has ended, as `lockstep token` will say it. While its access token lasts, nothing is missing yet. */
+const needsLogin = (found: Survey.Tenant, now: number): Option.Option<Finding.Finding> =>
+  Option.map(
+    Option.filter(
+      State.loginReason(found, found.credential.expiresAt),
+      (reason) => reason !== "NoRefreshToken" || found.access === "Ended"
+    ),
+    (reason) => {
+      const { credential, tenant } = found
+      const detail = found.refresh._tag === "Login" ? Option.getOrUndefined(found.refresh.detail) : undefined
+      const error = new ReauthorizationRequired({ tenant, reason, detail })
+      const why = Lineage.explain(found, now)
+      return Finding.problem(
+        "login_needed",
+        `${error.message}${Option.match(why, { onNone: () => "", onSome: (text) => `: ${text}` })}`,
+        Advice.reauthorization(error, Beginning.ofRecord(tenant, credential)),
+        tenant
+      )
+    }
+  )
+
+const waits = ({ question, tenant }: Survey.Tenant, { until, why }: Waiting, now: number): Finding.Finding =>
+  Finding.remark(
+    "cooldown",
+    `${tenant} is asked again ${Times.relative(until, now)} (${WAITS[why]})`,
+    // A person passes our own backoff, and nothing else.
+    Verdict.ofRefresh(question, "person")._tag === "Wait"
+      ? "wait"
+      : `wait, or ask now with ${Advice.command("refresh", tenant)}`,
     tenant
   )
 
-const WAITS: Readonly<Record<string, string>> = {
-  server: "the server named the time",
-  backoff: "Lockstep waits longer after each failure"
+const answerWaiting = (tenant: TenantId): Finding.Finding =>
+  Finding.problem(
+    "answer_waiting",
+    `${tenant} has new tokens that are not stored yet`,
+    `run ${Advice.command("token", tenant)}: it stores them, and nothing is redeemed twice`,
+    tenant
+  )
+
+const LIVENESS: Readonly<Record<NodeHost.Liveness, string>> = {
+  alive: "",
+  dead: ", gone",
+  unknown: ", on another host or in another container"
 }
 
-const standing = (tenant: TenantId, now: number) =>
-  Effect.gen(function*() {
-    const journals = yield* RefreshJournal
-    const store = yield* CredentialStore
-    const host = yield* Host.Host
-    const found = yield* Survey.one(tenant)
-    const journal = yield* journals.read(tenant)
-    const stored = yield* store.get(tenant)
-    const fingerprint = Option.map(
-      Option.flatMap(stored, ({ credential }) => credential.refreshToken),
-      (token) => Host.fingerprint(host, token)
+const intentOpen = (tenant: TenantId, intent: RefreshJournal.Intent, now: number) =>
+  Effect.map(NodeHost.liveness(intent.by), (liveness) => {
+    const by = `process ${intent.by.pid}${LIVENESS[liveness]}`
+    const outcome = intent.ambiguous
+      ? `and the server answered with an error of its own (${by}); the next refresh sends it again`
+      : `and got no new one (${by}); the next refresh makes the one retry that is safe`
+    return Finding.remark(
+      "intent_open",
+      `${tenant} sent its refresh token ${Times.relative(intent.at, now)} ${outcome}`,
+      `run ${Advice.command("token", tenant)} soon: a provider may honour a retry for some seconds only`,
+      tenant
     )
-    const findings: Array<Finding.Finding> = []
-    const { obstacle } = found.standing
-    if (Option.isSome(obstacle) && obstacle.value._tag === "Login" && obstacle.value.reason !== "NoRefreshToken") {
-      findings.push(needsLogin(tenant, obstacle.value.reason, Lineage.explain(journal, fingerprint, now)))
-    }
-    if (Option.isSome(obstacle) && obstacle.value._tag === "Cooldown") {
-      const why = Option.match(journal.cooldown, { onNone: () => "", onSome: ({ source }) => ` (${WAITS[source]})` })
-      findings.push(Finding.remark(
-        "cooldown",
-        `${tenant} is asked again ${Times.relative(obstacle.value.until, now)}${why}`,
-        `wait, or ask now with \`lockstep refresh ${tenant}\``,
-        tenant
-      ))
-    }
-    if (Option.isSome(yield* journals.keptAnswer(tenant)) && Option.isNone(found.holder)) {
-      findings.push(Finding.problem(
-        "answer_waiting",
-        `${tenant} has new tokens that are not stored yet`,
-        `run \`lockstep token ${tenant}\`: it stores them, and nothing is redeemed twice`,
-        tenant
-      ))
-    }
-    const { intent } = journal
-    if (Option.isSome(intent) && intent.value.state === "sending" && Option.isNone(found.holder)) {
-      const alive = yield* NodeHost.isAlive(intent.value.by)
-      findings.push(Finding.remark(
-        "intent_open",
-        `${tenant} sent its refresh token ${
-          Times.relative(intent.value.at, now)
-        } and read no answer (process ${intent.value.by.pid}${
-          alive ? "" : ", gone"
-        }); the next refresh makes the one retry that is safe`,
-        `run \`lockstep token ${tenant}\` soon: a provider may honour a retry for some seconds only`,
-        tenant
-      ))
-    }
-    return findings
+  })
+
+const ofTenant = (tenant: TenantId, now: number) =>
+  Effect.gen(function*() {
+    const found = yield* Survey.one(tenant)
+    const { isHeld, refresh } = found
+    // What a holder is about to change is not worth a word.
+    const open = refresh._tag === "Redeem" && !isHeld ? refresh.previous : Option.none()
+    return [
+      ...Option.toArray(needsLogin(found, now)),
+      ...(refresh._tag === "Wait" ? [waits(found, refresh, now)] : []),
+      ...(refresh._tag === "Store" && !isHeld ? [answerWaiting(tenant)] : []),
+      ...Option.toArray(yield* Effect.transposeMapOption(open, (intent) => intentOpen(tenant, intent, now)))
+    ]
   }).pipe(
     Effect.catchTags({
       CredentialStoreError: (error) => Effect.succeed([Finding.fromError(error, "error", tenant)]),
@@ -99,7 +108,7 @@ const standing = (tenant: TenantId, now: number) =>
     })
   )
 
-/** Files of tenants that are not logged in: an answer file there holds tokens that nobody will ever store. */
+/** Files of tenants that are not logged in: the tokens in an answer file there are never stored. */
 const orphans = Effect.map(
   Subject,
   ({ sidecars, tenants }) =>
@@ -109,7 +118,7 @@ const orphans = Effect.map(
         : [Finding.problem(
           "answer_left",
           `${path} is left of a login that is gone, and may hold tokens`,
-          `run \`lockstep logout ${tenant.value} --local\`, which removes it`,
+          `run ${Advice.command("logout", tenant.value, "--local")}, which removes it`,
           tenant.value
         )]
     )
@@ -124,8 +133,8 @@ const orphans = Effect.map(
 export const check = Effect.gen(function*() {
   const { tenants, unreachable } = yield* Subject
   const now = yield* Clock.currentTimeMillis
-  const findings = yield* Effect.forEach(tenants, (tenant) => standing(tenant, now))
-  // Nobody knows which logins are gone as long as the store does not answer.
+  const findings = yield* Effect.forEach(tenants, (tenant) => ofTenant(tenant, now))
+  // As long as the store does not answer, it is not known which logins are gone.
   const left = Option.isNone(unreachable) ? yield* orphans : []
   return { check: "journals", findings: [...findings.flat(), ...left] } satisfies Finding.Checked
 })
@@ -137,20 +146,19 @@ export const check = Effect.gen(function*() {
  * @category checks
  */
 export const lineage = Effect.gen(function*() {
-  const { remembered, tenants } = yield* Subject
-  const journals = yield* RefreshJournal
+  const { journal, remembered, tenants } = yield* Subject
   const now = yield* Clock.currentTimeMillis
   const findings = yield* Effect.forEach(
     [...new Set([...tenants, ...remembered])].sort(),
     (tenant) =>
-      Effect.match(journals.read(tenant), {
+      Effect.match(journal(tenant), {
         onFailure: (error) => tenants.includes(tenant) ? [] : [Finding.fromError(error, "error", tenant)],
-        onSuccess: (journal) =>
-          Option.toArray(Option.map(Lineage.summary(journal, now), (text) =>
+        onSuccess: ({ outcomes }) =>
+          Option.toArray(Option.map(Lineage.summary(outcomes, now), (text) =>
             Finding.remark(
               "lineage",
               `${tenant}: ${text}`,
-              `\`lockstep status ${tenant} --history\` tells all of it`,
+              `${Advice.command("status", tenant, "--history")} tells all of it`,
               tenant
             )))
       })

@@ -136,7 +136,7 @@ const isInKeyring = (kind: string): boolean =>
  */
 export const check = Effect.gen(function*() {
   const { chosen } = yield* StoreChoice
-  const kind = chosen._tag === "Native" ? chosen.kind : "file"
+  const kind = chosen._tag === "Native" ? chosen.store.name : "file"
   if (kind === "file") return { check: "keyring", findings: [] } satisfies Finding.Checked
   const findings = yield* Effect.gen(function*() {
     const probed = isInKeyring(kind) ? yield* probe : []

@@ -3,15 +3,16 @@
  *
  * @since 0.1.0
  */
-import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
+import { Custody } from "@lockstep/core/Custody"
 import type { LockHolder, LockUnavailable } from "@lockstep/core/Errors"
-import { type JournalRecord, RefreshJournal } from "@lockstep/core/RefreshJournal"
+import type { JournalRecord } from "@lockstep/core/RefreshJournal"
 import { longestHold, RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type { TenantId } from "@lockstep/core/TenantId"
 import { Home } from "@lockstep/node/Home"
-import * as FileCredentialLock from "@lockstep/node/locks/FileCredentialLock"
+import * as FileLock from "@lockstep/node/locks/FileLock"
 import { LockFile } from "@lockstep/node/locks/LockFile"
 import { LockPaths } from "@lockstep/node/locks/LockPaths"
+import { LockTarget } from "@lockstep/node/locks/LockTarget"
 import * as RemoteFileSystem from "@lockstep/node/locks/RemoteFileSystem"
 import { StoreChoice } from "@lockstep/node/stores/StoreChoice"
 import * as Clock from "effect/Clock"
@@ -47,12 +48,12 @@ const broken = (code: Finding.Code, what: string) =>
 
 const prove = (file: string): Effect.Effect<ReadonlyArray<Finding.Finding>, LockUnavailable> =>
   Effect.gen(function*() {
-    const lock = yield* FileCredentialLock.make({ trustRemote: true }).pipe(
+    const lock = yield* FileLock.make({ trustRemote: true }).pipe(
       Effect.provideService(LockPaths, { directory: path.dirname(file), plan: () => [LockFile.Kernel({ path: file })] })
     )
     const lease = yield* lock.tryAcquire(LockTarget.Aggregate())
     if (Option.isNone(lease)) {
-      return [broken("lock_stuck", `${file} is locked by somebody else, which nobody should know of`)]
+      return [broken("lock_stuck", `${file} is locked by another process, although its name is new`)]
     }
     const whileHeld = yield* Effect.ensuring(tryElsewhere(file), lease.value.release({ changed: true }))
     const afterwards = yield* tryElsewhere(file)
@@ -95,7 +96,7 @@ const remote = (directory: string, what: string): ReadonlyArray<Finding.Finding>
  */
 export const support = Effect.gen(function*() {
   const home = yield* Home
-  const trusted = yield* Effect.orElseSucceed(FileCredentialLock.trustRemote, () => false)
+  const trusted = yield* Effect.orElseSucceed(FileLock.trustRemote, () => false)
   const directory = home.lockDirectory
   if (!fs.existsSync(directory)) return { check: "locks", findings: [] } satisfies Finding.Checked
   const file = path.join(directory, `.lockstep-doctor-${process.pid}.lock`)
@@ -134,7 +135,7 @@ interface Held {
   readonly since: Option.Option<number>
 }
 
-/** No way out is ever to remove the lock file: whoever comes next would lock another one than its holder. */
+/** No way out is ever to remove the lock file: the next process would lock another one than its holder. */
 const judge = ({ holder, lock, since, tenant }: Held, limit: number, now: number): Finding.Finding => {
   const running = Option.match(holder.startedAt, {
     onNone: () => "",
@@ -144,7 +145,7 @@ const judge = ({ holder, lock, since, tenant }: Held, limit: number, now: number
   if (holder.stopped) {
     return Finding.problem(
       "holder_stopped",
-      `${who} holds ${lock} and is stopped: everybody waits for it`,
+      `${who} holds ${lock} and is stopped: every other process waits for it`,
       `continue it with \`kill -CONT ${holder.pid}\`, or end it with \`kill -KILL ${holder.pid}\`: its lock goes with it`,
       tenant
     )
@@ -161,27 +162,27 @@ const judge = ({ holder, lock, since, tenant }: Held, limit: number, now: number
 }
 
 /**
- * Tells who holds which lock, since when as far as that is known, and whether the holder is stopped. Never tries a lock.
+ * Tells which process holds which lock, since when as far as that is known, and whether it is stopped. Never tries a lock.
  *
  * @since 0.1.0
  * @category checks
  */
 export const holders = Effect.gen(function*() {
-  const lock = yield* CredentialLock
-  const journals = yield* RefreshJournal
-  const { demands } = yield* StoreChoice
-  const limit = Duration.toMillis(longestHold(yield* RefreshPolicy, demands))
-  const { remembered, tenants } = yield* Subject
+  const custody = yield* Custody
+  const lock = yield* FileLock.FileLock
+  const { limits } = yield* StoreChoice
+  const limit = Duration.toMillis(longestHold(yield* RefreshPolicy, limits))
+  const { journal, remembered, tenants } = yield* Subject
   const now = yield* Clock.currentTimeMillis
 
   const ofTenant = (tenant: TenantId) =>
     Effect.flatMap(
-      lock.holder(LockTarget.Tenant({ tenant })),
+      custody.holder(tenant),
       Option.match({
         onNone: () => Effect.succeedNone,
         onSome: (holder) =>
-          Effect.map(Effect.option(journals.read(tenant)), (journal) =>
-            Option.some<Held>({ holder, tenant, lock: `the lock of ${tenant}`, since: since(holder, journal) }))
+          Effect.map(Effect.option(journal(tenant)), (found) =>
+            Option.some<Held>({ holder, tenant, lock: `the lock of ${tenant}`, since: since(holder, found) }))
       })
     )
   const aggregate = Effect.map(

@@ -3,20 +3,24 @@
  *
  * @since 0.1.0
  */
+import { LOCAL_USER } from "@lockstep/core/PendingLogins"
 import * as TenantId from "@lockstep/core/TenantId"
 import { CredentialSources } from "@lockstep/oauth/CredentialSources"
 import { VendorRegistry } from "@lockstep/oauth/VendorRegistry"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Advice from "../Advice.js"
 import * as PendingView from "../PendingView.js"
 import * as Survey from "../Survey.js"
 import * as Times from "../Times.js"
 import * as Finding from "./Finding.js"
 import { Subject } from "./Subject.js"
 
+const ofUser = (user: string) => user === LOCAL_USER ? [] : ["--user", user]
+
 /**
- * Names who is in the middle of a login.
+ * Names the logins that are unfinished.
  *
  * @since 0.1.0
  * @category checks
@@ -32,7 +36,7 @@ export const pending = Effect.gen(function*() {
         `a login of ${tenant} by ${user} waits for its second step; it is dropped ${
           Times.relative(PendingView.endOf(login) * 1000, now)
         }`,
-        `finish it, or drop it with \`lockstep login ${tenant}${user === "local" ? "" : ` --user ${user}`} --cancel\``,
+        `finish it, or drop it with ${Advice.command("login", tenant, ...ofUser(user), "--cancel")}`,
         tenant
       )
     )

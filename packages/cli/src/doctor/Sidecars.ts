@@ -1,8 +1,8 @@
 /**
- * What lies beside the store and is none of its records: locks, journals and answers of logins that nobody knows, things in
+ * What lies beside the store and is not a record of it: locks, journals and answers of logins that are not stored, things in
  * the place of a sidecar, and the locks of other programs.
  *
- * No lock file is ever said to be removable: whoever has it open would hold a lock that nobody else sees.
+ * No lock file is ever said to be removable: a process that has it open would hold a lock that no other process sees.
  *
  * @since 0.1.0
  */

@@ -5,7 +5,6 @@
  */
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import { PendingLogins } from "@lockstep/core/PendingLogins"
-import * as ShellWord from "@lockstep/core/ShellWord"
 import * as AuthJson from "@lockstep/node/AuthJson"
 import { Home } from "@lockstep/node/Home"
 import { NativeHome } from "@lockstep/node/stores/ResolvedHome"
@@ -13,11 +12,14 @@ import { StoreChoice } from "@lockstep/node/stores/StoreChoice"
 import * as StoreDrift from "@lockstep/node/stores/StoreDrift"
 import * as StoreMove from "@lockstep/node/stores/StoreMove"
 import * as WholeFile from "@lockstep/node/WholeFile"
+import { VendorRegistry } from "@lockstep/oauth/VendorRegistry"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as fs from "node:fs"
+import * as Advice from "../Advice.js"
+import * as Beginning from "../login/Beginning.js"
 import * as Times from "../Times.js"
 import * as Finding from "./Finding.js"
 import { Subject } from "./Subject.js"
@@ -28,7 +30,7 @@ const plainFile = Effect.gen(function*() {
   const damaged = (detail: string) =>
     Finding.problem(
       "store_damaged",
-      `${home.file} is damaged (${detail}); nobody writes it until it is repaired`,
+      `${home.file} is damaged (${detail}); it is not written until it is repaired`,
       "repair it by hand or restore it; sound entries are still served"
     )
   return yield* WholeFile.read(home.file).pipe(
@@ -86,7 +88,7 @@ export const store = Effect.gen(function*() {
   const { chosen } = yield* StoreChoice
   const checked = yield* Effect.either(home.check)
   const superseded = Either.match(checked, { onLeft: (error) => [Finding.fromError(error)], onRight: () => [] })
-  const isPlain = chosen._tag === "Native" && chosen.kind === "file"
+  const isPlain = chosen._tag === "Native" && chosen.store.name === "file"
   const inside = superseded.length > 0 ? [] : yield* isPlain ? plainFile : records
   return { check: "store", findings: [...superseded, ...inside] } satisfies Finding.Checked
 })
@@ -119,9 +121,10 @@ export const move = Effect.gen(function*() {
 const lost = (tenant: string, store: string) =>
   Effect.gen(function*() {
     const { home } = yield* NativeHome
-    const login = `log in anew with \`lockstep login ${ShellWord.quote(tenant)}\``
+    const registry = yield* VendorRegistry
+    const login = `log in anew with ${Advice.command(...Beginning.ofName(registry, tenant))}`
     const pin = yield* Effect.orElseSucceed(home.pin, () => Option.none())
-    // Whoever has a store of its own is refused another one.
+    // A home that has a store of its own is refused another one.
     return Option.isSome(pin) || fs.existsSync(home.file)
       ? login
       : `make the store that has it available again, and say \`--store ${store}\`, or ${login}`

@@ -5,7 +5,9 @@
  */
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
+import { type JournalRecord, RefreshJournal } from "@lockstep/core/RefreshJournal"
 import type { TenantId } from "@lockstep/core/TenantId"
+import * as FileRefreshJournal from "@lockstep/node/FileRefreshJournal"
 import { Home } from "@lockstep/node/Home"
 import * as SidecarNames from "@lockstep/node/SidecarNames"
 import * as Context from "effect/Context"
@@ -40,6 +42,8 @@ export class Subject extends Context.Tag("@lockstep/cli/doctor/Subject")<Subject
   /** The logins that have a journal, present or past. */
   readonly remembered: ReadonlyArray<TenantId>
   readonly sidecars: ReadonlyArray<Sidecar>
+  /** Reads a journal alone: it is a plain file whatever the store is, and answers when the store does not. */
+  readonly journal: (tenant: TenantId) => Effect.Effect<JournalRecord, CredentialStoreError>
 }>() {}
 
 const namesIn = (directory: string): ReadonlyArray<string> => {
@@ -64,6 +68,7 @@ const sidecarsIn = (directory: string, store: string): ReadonlyArray<Sidecar> =>
 const make = Effect.gen(function*() {
   const home = yield* Home
   const store = yield* CredentialStore
+  const journal = yield* RefreshJournal
   const listed = yield* Effect.either(Effect.zipRight(home.check, store.list))
   const directories = new Set([path.dirname(home.file), home.lockDirectory])
   const sidecars = [...directories].flatMap((directory) => sidecarsIn(directory, path.basename(home.file)))
@@ -72,7 +77,8 @@ const make = Effect.gen(function*() {
     tenants: Either.match(listed, { onLeft: () => [], onRight: (tenants) => [...tenants].sort() }),
     unreachable: Either.getLeft(listed),
     remembered: [...new Set(remembered)],
-    sidecars
+    sidecars,
+    journal: journal.read
   })
 })
 
@@ -82,4 +88,7 @@ const make = Effect.gen(function*() {
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<Subject, never, Home | CredentialStore> = Layer.effect(Subject, make)
+export const layer: Layer.Layer<Subject, never, Home | CredentialStore> = Layer.provide(
+  Layer.effect(Subject, make),
+  FileRefreshJournal.layer
+)

@@ -15,10 +15,10 @@ import * as Redacted from "effect/Redacted"
 /**
  * What may come of a refresh token once it is copied.
  *
- * - `None`: there is none.
+ * - `None`: the tool has no refresh token.
  * - `Useless`: nothing says where, or as whom, it is to be sent.
  * - `Stays`: it is not exchanged for another one, so that both copies go on working.
- * - `Rotates`: it is good for one use. Whoever uses it first logs the other one out.
+ * - `Rotates`: it is good for one use. The program that uses it first logs the other one out.
  *
  * @since 0.1.0
  * @category models

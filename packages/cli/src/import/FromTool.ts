@@ -105,11 +105,11 @@ const LISTED = 12
 const choose = (
   tool: ToolImport,
   findings: Findings.Findings,
-  wanted: Option.Option<string>,
+  entry: Option.Option<string>,
   looked: ReadonlyArray<string>
 ): Either.Either<Candidate.Candidate, UsageError> => {
   const { candidates } = findings
-  const matching = candidates.filter(({ name }) => Option.isNone(wanted) || name === wanted.value)
+  const matching = candidates.filter(({ name }) => Option.isNone(entry) || name === entry.value)
   const [only, ...more] = matching
   if (only !== undefined && more.length === 0) return Either.right(only)
   if (candidates.length === 0) return Either.left(nothing(tool, findings, looked))
@@ -117,7 +117,7 @@ const choose = (
   const list = `${names.slice(0, LISTED).join(", ")}${names.length > LISTED ? ", …" : ""}`
   if (only === undefined) return Either.left(input(`--entry: there is no login of that name`, `choose one of ${list}`))
   return Either.left(
-    Option.isNone(wanted)
+    Option.isNone(entry)
       ? input(`${tool.title} has ${candidates.length} logins: ${list}`, "choose one with --entry NAME")
       : input(
         `--entry: that name is in ${matching.map(({ path }) => path).join(" and in ")}`,

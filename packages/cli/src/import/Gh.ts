@@ -1,7 +1,7 @@
 /**
  * The login of GitHub's command line tool: `hosts.yml`, as read in cli/cli `internal/config/config.go`. By default the
- * file says who is logged in and the token is in the keyring, for which the tool itself is asked. Its tokens do not end
- * and are not refreshed, so that a copy harms nobody.
+ * file names the account and the token is in the keyring, for which the tool itself is asked. Its tokens do not end
+ * and are not refreshed, so that a copy harms neither program.
  *
  * @since 0.1.0
  */

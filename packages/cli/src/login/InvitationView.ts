@@ -18,12 +18,12 @@ export interface Subject {
   readonly tenant: string
   readonly user: string
   readonly method: LoginMethod
-  /** Of an MCP server: what it is called, and who issues its tokens. */
+  /** Of an MCP server: what it is called, and the server that issues its tokens. */
   readonly server: Option.Option<{ readonly issuer: string; readonly resource: string }>
 }
 
 /**
- * Says who is going to ask for a password, where a server named them and not the person.
+ * Names the server that is going to ask for a password, where another server chose it and not the person.
  *
  * @since 0.1.0
  * @category rendering

@@ -23,7 +23,7 @@ import { UsageError } from "../UsageError.js"
 import * as Target from "./Target.js"
 
 /**
- * What is wanted of which server.
+ * What is asked for, and of which server.
  *
  * @since 0.1.0
  * @category models
@@ -52,7 +52,7 @@ const isTaken = (tenant: TenantId.TenantId, url: URL) =>
     const logins = yield* PendingLogins
     const stored = yield* store.get(tenant)
     if (Option.isSome(stored)) return isOthers(stored.value.credential.resource, url)
-    // A damaged list of attempts is told by whoever writes it.
+    // A damaged list of attempts is told by the command that writes it.
     const pending = yield* Effect.orElseSucceed(logins.list, () => [])
     return pending.some((one) => one.tenant === tenant && isOthers(one.login.resource, url))
   })
@@ -177,7 +177,7 @@ const grantedTo = (record: Credential): ReadonlyArray<string> => {
 const union = (...lists: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => [...new Set(lists.flat())]
 
 /**
- * Finds out what is wanted of a server, by asking it. What an earlier login has at another issuer, or for another
+ * Finds out what to ask for, by asking the server. What an earlier login has at another issuer, or for another
  * resource, is not taken over.
  *
  * @since 0.1.0

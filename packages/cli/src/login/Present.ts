@@ -3,41 +3,32 @@
  *
  * @since 0.1.0
  */
-import { CredentialStore } from "@lockstep/core/CredentialStore"
 import { CredentialExists } from "@lockstep/core/Errors"
-import * as Host from "@lockstep/core/Host"
-import { RefreshJournal } from "@lockstep/core/RefreshJournal"
 import type { TenantId } from "@lockstep/core/TenantId"
+import * as Verdict from "@lockstep/core/Verdict"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Output from "../Output.js"
 import * as Question from "../Question.js"
-import type * as Standing from "../Standing.js"
 import * as Survey from "../Survey.js"
 
 /**
- * Whether the refresh token has had its last answer, also where the access token that came with it still works. Until
- * then a refusal is not final for a refresh, which comes early; for a person who was told to log in again it is.
+ * Whether a person who logs in gives nothing up: the login is dead, or its refresh token has had its last answer while the
+ * access token that came with it still works. A refused early refresh counts, too: a refresh tries once more when the
+ * access token expires, and a person who asks for a login need not wait for that.
  */
-const hasEnded = (tenant: TenantId, { obstacle, state }: Standing.Standing) =>
-  Effect.gen(function*() {
-    const isOver = Option.exists(obstacle, (one) => one._tag === "Login" && one.reason !== "NoRefreshToken")
-    if (state === "needs_login" || isOver) return true
-    const store = yield* CredentialStore
-    const journals = yield* RefreshJournal
-    const host = yield* Host.Host
-    const stored = yield* store.get(tenant)
-    const { rest } = yield* journals.read(tenant)
-    const fingerprint = Option.flatMap(stored, ({ credential }) =>
-      Option.map(credential.refreshToken, (token) => Host.fingerprint(host, token)))
-    return Option.exists(rest, (one) =>
-      Option.contains(fingerprint, one.fingerprint))
-  })
+const isGivenUp = ({ access, question }: Survey.Tenant): boolean => {
+  if (!Verdict.isAlive(question)) return true
+  const next = Verdict.ofRefresh(question, "person")
+  return next._tag === "Login"
+    ? next.reason !== "NoRefreshToken" || access === "Ended"
+    : next._tag === "Wait" && next.why === "Rest"
+}
 
 /**
  * Finds out whether a login may take the place of what is there: nothing, a login that has ended, or a live one that the
  * command line or a person at the terminal gives up. One of another server is given up by them alone, whether it has
- * ended or not. Asked before anybody is sent to a browser.
+ * ended or not. Asked before a person is sent to a browser.
  *
  * @since 0.1.0
  * @category combinators
@@ -52,8 +43,8 @@ export const mayReplace = (
     // What cannot be read is judged under the lock.
     const found = yield* Effect.option(Survey.one(tenant))
     if (Option.isNone(found)) return false
-    if (!isOther && (yield* Effect.orElseSucceed(hasEnded(tenant, found.value.standing), () => false))) return true
-    const account = Option.flatMap(found.value.account, ({ id, label }) => Option.orElse(label, () => id))
+    if (!isOther && isGivenUp(found.value)) return true
+    const account = Option.flatMap(found.value.credential.account, ({ id, label }) => Option.orElse(label, () => id))
     const error = new CredentialExists({ tenant, account })
     return (yield* Question.confirm(`${error.message}.`, "Replace this login?")) ? true : yield* error
   })

@@ -111,7 +111,7 @@ const wait = (invitation: Invitation, options: Options, prompt: Option.Option<Ad
 
 /**
  * Makes the person of a login. An address can be pasted at a terminal, while a browser is waited for, and nowhere else: a
- * pipe is nobody who looks at a page.
+ * pipe is not a person who looks at a page.
  *
  * @since 0.1.0
  * @category constructors

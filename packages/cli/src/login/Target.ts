@@ -1,5 +1,5 @@
 /**
- * Whose login is wanted, and where: what the command line says, and for a tenant that is known what its record says.
+ * The login that is asked for, and its server: what the command line says, and for a tenant that is stored its record.
  *
  * @since 0.1.0
  */
@@ -16,6 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
+import * as Advice from "../Advice.js"
 import * as Nearest from "../Nearest.js"
 import { UsageError } from "../UsageError.js"
 
@@ -47,7 +48,7 @@ export interface Wishes extends Names {
 }
 
 /**
- * The part of a login request that says whose login it is, and where.
+ * The part of a login request that names the login and its server.
  *
  * @since 0.1.0
  * @category models
@@ -73,7 +74,7 @@ const nameOf = ({ profile, target, tenant }: Names): Effect.Effect<string, Usage
   }
   if (Option.isSome(tenant)) return Effect.succeed(tenant.value)
   if (Option.isNone(target)) {
-    return usage("whose login is it?", "name a vendor or a tenant, or --tenant T; `lockstep vendors` shows the vendors")
+    return usage("no login is named", "name a vendor or a tenant, or --tenant T; `lockstep vendors` shows the vendors")
   }
   if (Option.isNone(profile)) return Effect.succeed(target.value)
   return /^[^@]+$/.test(profile.value)
@@ -82,7 +83,7 @@ const nameOf = ({ profile, target, tenant }: Names): Effect.Effect<string, Usage
 }
 
 /**
- * Reads which tenant is meant, without asking who it is.
+ * Reads which tenant is meant, without looking it up.
  *
  * @since 0.1.0
  * @category constructors
@@ -99,7 +100,7 @@ const unknown = (name: string, known: ReadonlyArray<string>): UsageError => {
   if (McpTenant.isOne(name)) {
     return usage(
       "there is no login of an MCP server of that name",
-      "name the server by its address: `lockstep login https://…`"
+      `name the server by its address: ${Advice.command("login", "URL", "--tenant", name)}`
     )
   }
   const refusal = VendorMatrix.refusalOf(name)
@@ -198,7 +199,7 @@ const meant = (
 }
 
 /**
- * Finds out what is wanted. A tenant that is stored repeats its login, save for what the command line says.
+ * Finds out what is asked for. A tenant that is stored repeats its login, save for what the command line says.
  *
  * @since 0.1.0
  * @category constructors

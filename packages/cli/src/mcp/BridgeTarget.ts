@@ -5,13 +5,13 @@
  */
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import { type CredentialStoreError, ReauthorizationRequired } from "@lockstep/core/Errors"
-import * as ShellWord from "@lockstep/core/ShellWord"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as CanonicalResource from "@lockstep/mcp/CanonicalResource"
 import * as McpTenant from "@lockstep/mcp/McpTenant"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import * as Advice from "../Advice.js"
 import * as Advised from "../Advised.js"
 import { UsageError } from "../UsageError.js"
 
@@ -59,7 +59,7 @@ const fromAddress = (text: string) =>
       return yield* new Advised.Advised({
         error: new ReauthorizationRequired({ tenant: McpTenant.short(url), reason: "NotFound" }),
         text: `there is no login for ${url.origin}${url.pathname}`,
-        advice: `log in with \`lockstep login ${ShellWord.quote(text)}\``,
+        advice: `log in with ${Advice.command("login", text)}`,
         nearest: []
       })
     }
@@ -87,7 +87,7 @@ const fromName = (tenant: TenantId.TenantId, to: Option.Option<string>) =>
       return yield* usage(`${tenant} is not the login of an MCP server`, "name the server with --to URL")
     }
     return { tenant, url: yield* parse(address.value), isBound: Option.isSome(resource) }
-  }).pipe(Advised.withNearest(tenant))
+  })
 
 /**
  * Finds login and address. `to` is another address on the same origin, or the server of a login that names none.

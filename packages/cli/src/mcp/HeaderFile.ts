@@ -1,6 +1,6 @@
 /**
- * Further headers of every request, out of a file: some servers want a key beside the login, and an argument is seen by
- * everybody.
+ * Further headers of every request, out of a file: some servers want a key beside the login, and every process of the
+ * machine sees an argument.
  *
  * @since 0.1.0
  */

@@ -24,7 +24,10 @@ describe("stores of other kinds", () => {
       const { findings, of, problems } = yield* examine(stage)
       assertOne(problems, /drift: lost was kept in the store keyring until agent 12 chose file for it .*, and is not/)
       assert.match(of("drift")[0]!, /^remark: codex was kept in the store keyring .*; it is logged in there by now/)
-      assert.include(findings.find(({ tenant }) => tenant === "lost")!.advice, "`lockstep login lost`")
+      assert.include(
+        findings.find(({ tenant }) => tenant === "lost")!.advice,
+        "`lockstep login --issuer URL --client-id ID --tenant lost`"
+      )
     }))
 
   it.scopedLive("says to use the other store only where that would not be refused", () =>
@@ -39,7 +42,10 @@ describe("stores of other kinds", () => {
       assert.strictEqual((yield* stage.run(["token", "lost", "--store", "keyring"])).code, 6)
       for (const name of readdirSync(stage.harness.home)) rmSync(join(stage.harness.home, name))
       note()
-      assert.include(yield* advice, "say `--store keyring`, or log in anew with `lockstep login lost`")
+      assert.include(
+        yield* advice,
+        "say `--store keyring`, or log in anew with `lockstep login --issuer URL --client-id ID --tenant lost`"
+      )
     }))
 
   it.scopedLive("finds a move that was cut off, until it is finished", () =>

@@ -95,7 +95,7 @@ describe("a login in a browser of this machine", () => {
       const usage = (args: ReadonlyArray<string>, what: RegExp) =>
         Effect.map(stage.run(["login", ...args]), (ran) => Stage.assertTold(ran, 2, what))
       yield* usage(["https://user:pass@mcp.example/mcp"], /must hold no password/)
-      yield* usage([], /whose login is it/)
+      yield* usage([], /no login is named/)
       yield* usage(["cursor"], /cursor is not offered.*reverse engineering/)
       yield* usage(["hermes"], /an agent, not a vendor/)
       yield* usage(["codx"], /neither a vendor nor a login/)

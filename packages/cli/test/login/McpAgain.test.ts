@@ -44,7 +44,7 @@ describe("a login of an MCP server", () => {
       yield* stage.server.forget(clientId)
       yield* stage.expire(tenant)
       const refused = yield* stage.run(["token", tenant])
-      Stage.assertTold(refused, 3, /is registered with the authorization server no longer/)
+      Stage.assertTold(refused, 3, /with a client that is no longer registered with the authorization server/)
       const again = succeeded(yield* login(stage, tenant, "alice"))
       assert.notStrictEqual(again.url.searchParams.get("client_id"), first.url.searchParams.get("client_id"))
       assert.deepEqual(yield* echo(resource, yield* printToken(stage, tenant)), [{ type: "text", text: "hello" }])

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
 import { Credential } from "@lockstep/core/Credential"
-import * as CredentialStore from "@lockstep/core/CredentialStore"
 import * as TenantId from "@lockstep/core/TenantId"
+import * as WritableStore from "@lockstep/core/WritableStore"
 import * as VendorRegistry from "@lockstep/oauth/VendorRegistry"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -33,13 +33,13 @@ const ACME = record({
 
 const resolve = (wishes: Partial<Target.Wishes>, stored: Readonly<Record<string, Credential>> = {}) =>
   Effect.gen(function*() {
-    const store = yield* CredentialStore.CredentialStore
+    const store = yield* WritableStore.WritableStore
     for (const [name, credential] of Object.entries(stored)) {
-      yield* store.modify(TenantId.make(name), () => CredentialStore.Change.Put({ credential, value: () => undefined }))
+      yield* store.modify(TenantId.make(name), () => WritableStore.Change.Put({ credential, value: () => undefined }))
     }
     const { vendor, ...target } = yield* Target.resolve({ ...nothing, ...wishes })
     return { ...target, vendor: vendor.id }
-  }).pipe(Effect.provide(Layer.merge(CredentialStore.layerMemory, VendorRegistry.layerBuiltIn)))
+  }).pipe(Effect.provide(Layer.merge(WritableStore.layerMemory, VendorRegistry.layerBuiltIn)))
 
 const some = Option.some<string>
 
@@ -126,6 +126,6 @@ describe("the target of a login", () => {
       assert.include(yield* advice("acm"), "`acme`")
       assert.include(yield* advice("generic"), "--issuer URL")
       assert.include(yield* advice("cursor"), "CURSOR_API_KEY")
-      assert.include(yield* advice("mcp:linear"), "lockstep login https://…")
+      assert.include(yield* advice("mcp:linear"), "`lockstep login URL --tenant mcp:linear`")
     }))
 })

@@ -162,7 +162,8 @@ describe("a login in two steps", () => {
       yield* stage.age(16 * 60)
       const late = yield* stage.run(["login", "acme", "--code", "-", "--json"], { input: answer.href })
       const error = Stage.assertToldAsJson(late, 3, "LoginFailed", "Expired")
-      assert.include(error["advice"], "lockstep login acme")
+      const begin = `login --issuer ${stage.server.issuer} --client-id ${stage.server.clientId} `
+      assert.include(error["advice"], `start again with \`lockstep ${begin}`)
       assert.isUndefined(yield* stage.stored("acme"))
     }))
 

@@ -139,7 +139,9 @@ export const refreshing = Effect.gen(function*() {
   yield* stage.seed({})
   const gate = yield* Deferred.make<void>()
   yield* stage.server.script(ServerBehaviour.heldBack(gate))
-  const child = yield* stage.start(["token", "codex"])
+  // What holds the lock has all the time that a busy machine takes.
+  const env = { LOCKSTEP_REDEEM_LIMIT: "10m", LOCKSTEP_LOCK_TIMEOUT: "20m" }
+  const child = yield* stage.start(["token", "codex"], { env })
   yield* Queue.take(stage.server.arrivals)
   return { stage, child, letGo: Deferred.succeed(gate, undefined) }
 })

@@ -1,7 +1,7 @@
 /** What a captured answer makes of a stored record. */
 import * as Option from "effect/Option"
 import * as Credential from "../Credential.js"
-import type { CapturedAnswer } from "../RefreshJournal.js"
+import type { CapturedAnswer, JournalRecord } from "../RefreshJournal.js"
 
 const isTime = (seconds: number): boolean => Number.isFinite(seconds) && seconds > 0
 
@@ -38,14 +38,23 @@ export const wrote = (answer: CapturedAnswer, credential: Credential.Credential)
  * Whether the record is newer than an answer that left its refresh token as it was. Such a token can be redeemed again
  * by another process while the answer waits, and the newer answer is never written over.
  */
-export const isOutdated = (answer: CapturedAnswer, credential: Credential.Credential): boolean => {
+export const isOutdated = (
+  answer: CapturedAnswer,
+  credential: Credential.Credential,
+  journal: Pick<JournalRecord, "lastRedeem">
+): boolean => {
   const leavesToken = Option.isNone(answer.grant.refreshToken) ||
     Credential.isSameSecret(answer.grant.refreshToken, credential.refreshToken)
   if (!leavesToken || wrote(answer, credential)) return false
-  return Option.exists(credential.obtainedAt, (at) =>
-    at > answer.obtainedAt ||
-    // Seconds are coarse. Another attempt wrote it since the answer's own request was made.
-    at === answer.obtainedAt &&
-      Option.isSome(credential.lastRedeem) &&
-      Option.getOrNull(credential.lastRedeem) !== Option.getOrNull(answer.over))
+  const obtainedAt = Option.getOrElse(credential.obtainedAt, () => answer.obtainedAt)
+  if (obtainedAt !== answer.obtainedAt) return obtainedAt > answer.obtainedAt
+  // Seconds are coarse, and another tool's file may hold none. Another attempt wrote it since the answer's request.
+  return Option.exists(writer(credential, journal), (attempt) =>
+    attempt !== answer.attempt && attempt !== Option.getOrNull(answer.over))
 }
+
+/** The attempt that wrote the record, as the record tells or else the journal. */
+export const writer = (
+  credential: Credential.Credential,
+  journal: Pick<JournalRecord, "lastRedeem">
+): Option.Option<string> => Option.orElse(credential.lastRedeem, () => journal.lastRedeem)

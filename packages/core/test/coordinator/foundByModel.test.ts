@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Credential from "@lockstep/core/Credential"
 import { LockTarget } from "@lockstep/core/CredentialLock"
 import { CredentialStoreError } from "@lockstep/core/Errors"
+import { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -31,6 +32,8 @@ const broken = () => {
   }
   return { fails, options }
 }
+const REFUSED = RedeemAnswer.Terminal({ reason: "InvalidGrant", detail: "invalid_grant" })
+
 const within = <A, E>(effect: Effect.Effect<A, E>, time: "3 seconds" | "20 seconds" = "3 seconds") =>
   Effect.gen(function*() {
     const fiber = yield* Effect.fork(effect)
@@ -228,29 +231,59 @@ describe("a token of the same family that another program stored", () => {
 })
 
 describe("a terminal refusal of the retry", () => {
-  it.scoped("is not asked for a third time because the store could not be read", () =>
+  const readable = () => {
+    let fails = false
+    const options: MemoryMachine.Options = {
+      store: {
+        get: () =>
+          Effect.suspend(() => fails ? new CredentialStoreError({ reason: "Read", location: "memory" }) : Effect.void)
+      }
+    }
+    return { options, setReadable: (value: boolean) => void (fails = !value) }
+  }
+
+  it.scoped("is not asked for a third time because the store could not be read after it", () =>
     Effect.gen(function*() {
-      let fails = false
-      const machine = yield* Scenario.expiredLogin({
-        store: {
-          get: () =>
-            Effect.suspend(() =>
-              fails ? new CredentialStoreError({ reason: "Read", location: "memory" }) : Effect.void
-            )
-        }
-      })
+      const { options, setReadable } = readable()
+      const machine = yield* Scenario.expiredLogin(options)
+      const gate = yield* Deferred.make<void>()
       machine.server.next({ _tag: "ConsumeAndLose" })
+      machine.server.next({ _tag: "AnswerLate", gate, answer: REFUSED })
+      const a = yield* processOn(machine)
+      const caller = yield* Effect.fork(outcome(a.accessToken(tenant)))
+      yield* Queue.take(machine.server.arrivals)
+      yield* TestClock.adjust("2 seconds")
+      yield* Queue.take(machine.server.arrivals)
+      setReadable(false)
+      yield* Deferred.succeed(gate, undefined)
+      assert.strictEqual(yield* Fiber.join(caller), "CredentialStoreError(Read)")
+      setReadable(true)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(
+        yield* within(outcome((yield* processOn(machine)).accessToken(tenant)), "20 seconds"),
+        "ReauthorizationRequired(OutcomeUnknown)"
+      )
+      assert.deepStrictEqual(machine.server.requests, ["lockstep-rt-0", "lockstep-rt-0"])
+    }))
+
+  it.scoped("is not asked for where the store cannot be read before it: then the retry is not spent", () =>
+    Effect.gen(function*() {
+      const { options, setReadable } = readable()
+      const machine = yield* Scenario.expiredLogin(options)
+      machine.server.next(Scenario.LOST)
       const a = yield* processOn(machine)
       const caller = yield* Effect.fork(outcome(a.accessToken(tenant)))
       yield* Queue.take(machine.server.arrivals)
       yield* untilAllWait
-      fails = true
+      setReadable(false)
       yield* TestClock.adjust("3 seconds")
-      const first = yield* Fiber.join(caller)
-      fails = false
+      assert.strictEqual(yield* Fiber.join(caller), "CredentialStoreError(Read)")
+      setReadable(true)
       yield* TestClock.adjust("1 minute")
-      yield* within(outcome((yield* processOn(machine)).accessToken(tenant)), "20 seconds")
-      assert.strictEqual(first, "CredentialStoreError(Read)")
+      assert.strictEqual(
+        yield* within(outcome((yield* processOn(machine)).accessToken(tenant)), "20 seconds"),
+        "lockstep-at-1"
+      )
       assert.deepStrictEqual(machine.server.requests, ["lockstep-rt-0", "lockstep-rt-0"])
     }))
 })

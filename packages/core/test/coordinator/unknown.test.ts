@@ -57,6 +57,23 @@ const lostTwice = (options?: MemoryMachine.Options) =>
     return machine
   })
 
+describe("the quiet before a retry", () => {
+  it.scoped("is counted on the monotonic clock: a wall clock that is set back prolongs no hold", () =>
+    Effect.gen(function*() {
+      const machine = yield* Scenario.expiredLogin()
+      machine.server.next({ _tag: "Hang", consume: false })
+      const first = yield* Effect.fork(failing((yield* processOn(machine)).accessToken(tenant)))
+      yield* Queue.take(machine.server.arrivals)
+      yield* TestClock.adjust("15 seconds")
+      yield* Fiber.join(first)
+      const wall = yield* WallClock.make
+      machine.server.prepare = Effect.sync(() => wall.shift(-600_000))
+      const next = yield* Effect.fork((yield* processOn(machine, wall.clock)).accessToken(tenant))
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(valueOf(yield* Fiber.join(next)), "lockstep-at-1")
+    }))
+})
+
 describe("a request whose answer is lost early", () => {
   it.scoped("is sent again by the same holder after quietTime, and not before", () =>
     Effect.gen(function*() {
@@ -88,6 +105,19 @@ describe("a request whose answer is lost early", () => {
       assert.strictEqual(yield* Fiber.join(caller), "ProviderTimeout(NoAnswer)")
       yield* TestClock.adjust("20 seconds")
       assert.strictEqual(machine.server.requests.length, 1)
+    }))
+
+  it.scoped("is not sent again at once where a whole answer was read that holds no token, such as a page", () =>
+    Effect.gen(function*() {
+      const machine = yield* Scenario.expiredLogin()
+      machine.server.next({ _tag: "Answer", answer: RedeemAnswer.Unknown({ detail: "a page", answered: true }) })
+      const coordinator = yield* processOn(machine)
+      assert.strictEqual(yield* failing(coordinator.accessToken(tenant)), "ProviderTimeout(NoAnswer)")
+      assert.strictEqual(machine.server.requests.length, 1)
+      const next = yield* Effect.fork(coordinator.accessToken(tenant))
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(valueOf(yield* Fiber.join(next)), "lockstep-at-1")
+      assert.strictEqual(machine.server.requests.length, 2)
     }))
 })
 

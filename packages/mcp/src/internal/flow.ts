@@ -2,9 +2,7 @@
  * One flow of the SDK: what it was shown, and what it keeps between sending a person to the browser and the answer. In
  * memory, and from the redirect on among the unfinished logins, under a name of its own: two flows never share a slot.
  */
-import type { Stored } from "@lockstep/core/Credential"
 import type { Host } from "@lockstep/core/Host"
-import * as Lineage from "@lockstep/core/Lineage"
 import * as PendingLogins from "@lockstep/core/PendingLogins"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -119,7 +117,7 @@ export const make = ({ host, pending }: Services, key: PendingLogins.PendingKey)
     forgetDiscovery: Effect.sync(() => void (discovered = undefined)),
 
     /** Makes the attempt durable, before a person leaves with its address. */
-    begin: (url: URL, present: Option.Option<Stored>, client: Option.Option<OAuthClientInformation>) =>
+    begin: (url: URL, replaces: Option.Option<string>, client: Option.Option<OAuthClientInformation>) =>
       Effect.gen(function*() {
         const known = Option.getOrUndefined(client)
         const found = yield* discovery
@@ -149,7 +147,7 @@ export const make = ({ host, pending }: Services, key: PendingLogins.PendingKey)
             ({ authorizationServerMetadata }) =>
               authorizationServerMetadata?.authorization_response_iss_parameter_supported === true
           ),
-          replaces: Option.map(present, (stored) => Lineage.of(host, stored)),
+          replaces,
           createdAt: Math.floor((yield* Clock.currentTimeMillis) / 1_000)
         })
         yield* pending.put(key, login)

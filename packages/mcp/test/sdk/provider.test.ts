@@ -1,6 +1,6 @@
 /** The provider under the real `auth()` of both lines of the SDK, with real servers. */
 import { assert, describe, it } from "@effect/vitest"
-import { Change } from "@lockstep/core/CredentialStore"
+import { Change } from "@lockstep/core/WritableStore"
 import type { OAuthClientProvider } from "@lockstep/mcp/SdkTypes"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -354,7 +354,7 @@ describe("a provider that is asked for tokens", () => {
     Effect.gen(function*() {
       const stage = yield* Stage.make()
       yield* stage.seed()
-      yield* stage.store.modify(TENANT, (present) =>
+      yield* stage.writable.modify(TENANT, (present) =>
         Option.match(present, {
           onNone: () => Change.Keep({ value: undefined }),
           onSome: ({ credential }) =>

@@ -6,11 +6,13 @@ import { Credential } from "@lockstep/core/Credential"
 import * as CredentialLock from "@lockstep/core/CredentialLock"
 import * as CredentialStore from "@lockstep/core/CredentialStore"
 import * as CredentialWriter from "@lockstep/core/CredentialWriter"
+import * as LockedCustody from "@lockstep/core/LockedCustody"
 import * as PendingLogins from "@lockstep/core/PendingLogins"
 import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
 import * as RefreshJournal from "@lockstep/core/RefreshJournal"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import * as TenantId from "@lockstep/core/TenantId"
+import * as WritableStore from "@lockstep/core/WritableStore"
 import * as OAuthClientProvider from "@lockstep/mcp/OAuthClientProvider"
 import * as SdkTransport from "@lockstep/mcp/SdkTransport"
 import type { OAuthClientProvider as Provider } from "@lockstep/mcp/SdkTypes"
@@ -118,9 +120,10 @@ export const make = (options: Partial<McpResource.Options> = {}) =>
     const server = yield* AuthorizationServer.make({ scopes: ["mcp:use", "files:read", "files:write"] })
     const resource = yield* McpResource.make({ ...options, authorizationServer: server })
     const shared = Layer.mergeAll(
-      CredentialStore.layerMemory,
-      CredentialLock.layerMemory,
-      RefreshJournal.layerMemory,
+      Layer.provideMerge(
+        LockedCustody.layer,
+        Layer.mergeAll(WritableStore.layerMemory, CredentialLock.layerMemory, RefreshJournal.layerMemory)
+      ),
       PendingLogins.layerMemory,
       NodeHost.layer,
       RefreshPolicy.layerDefaults,
@@ -131,7 +134,7 @@ export const make = (options: Partial<McpResource.Options> = {}) =>
     const waits = yield* Queue.unbounded<void>()
     const context = Context.add(built, CredentialStore.CredentialStore, {
       ...store,
-      changes: Effect.zipLeft(store.changes, Queue.offer(waits, undefined))
+      changes: (tenant: TenantId.TenantId) => Effect.zipLeft(store.changes(tenant), Queue.offer(waits, undefined))
     })
     const pending = Context.get(context, PendingLogins.PendingLogins)
 
@@ -149,6 +152,7 @@ export const make = (options: Partial<McpResource.Options> = {}) =>
       server,
       resource,
       store,
+      writable: Context.get(built, WritableStore.WritableStore),
       pending,
       stored,
       accessToken,
@@ -178,7 +182,10 @@ export const make = (options: Partial<McpResource.Options> = {}) =>
             expiresAt: Option.some(now + issued.expires_in),
             generation: 1
           })
-          yield* store.modify(TENANT, () => CredentialStore.Change.Put({ credential, value: () => undefined }))
+          yield* Context.get(built, WritableStore.WritableStore).modify(
+            TENANT,
+            () => WritableStore.Change.Put({ credential, value: () => undefined })
+          )
           return issued
         }),
       /** One more process over the shared store. */

@@ -1,6 +1,6 @@
 import * as Fs from "node:fs"
-import { codeOf, lockUnavailable } from "./errno.js"
 import * as KernelLock from "./kernelLock.js"
+import { codeOf, lockFailure } from "./lockFailure.js"
 
 /** `O_EXLOCK` of `<fcntl.h>` on macOS and the BSDs: open and `flock` in one call. */
 const O_EXLOCK = 0x20
@@ -13,7 +13,7 @@ const tryLock: KernelLock.KernelLock["tryLock"] = (_, path) => {
     const code = codeOf(cause)
     return code === "EAGAIN" || code === "EWOULDBLOCK"
       ? KernelLock.BUSY
-      : KernelLock.failed(lockUnavailable(path, code))
+      : KernelLock.failed(lockFailure(path, code))
   }
 }
 

@@ -1,5 +1,5 @@
-import { codeOf } from "./errno.js"
 import * as KernelLock from "./kernelLock.js"
+import { codeOf } from "./lockFailure.js"
 
 /** The part of `node:ffi` (Node 26.1 and later) that is used. */
 interface Ffi {

@@ -1,7 +1,6 @@
-import { LockUnavailable } from "@lockstep/core/Errors"
 import * as ChildProcess from "node:child_process"
-import { codeOf } from "./errno.js"
 import * as KernelLock from "./kernelLock.js"
+import { codeOf } from "./lockFailure.js"
 
 /** What `flock(1)` shall answer when the lock is held. Its own failures answer 64 and above, but not this. */
 const BUSY_STATUS = 75
@@ -19,7 +18,7 @@ const tryLock: KernelLock.KernelLock["tryLock"] = (fd, path) => {
   if (status === 0) return { _tag: "Acquired", fd }
   if (status === BUSY_STATUS) return KernelLock.BUSY
   const detail = error === undefined ? `flock(1) ended with ${status ?? signal}` : `flock(1): ${codeOf(error)}`
-  return KernelLock.failed(new LockUnavailable({ reason: "NoBinding", path, detail }))
+  return KernelLock.failed({ reason: "NoBinding", path, detail })
 }
 
 /** `flock(1)` of util-linux. Others (busybox, BSD) know neither `-E` nor, some of them, a descriptor. */

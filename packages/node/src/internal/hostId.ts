@@ -13,8 +13,12 @@ const machineId = (): string => {
   }
 }
 
+let known: string | undefined
+
 /** Hashed, because machine-id(5) asks not to show the id itself. Containers that have none go by their name. */
-export const hostId = (): string => {
+export const hostId = (): string => known ??= identify()
+
+const identify = (): string => {
   const id = machineId()
   return /^[0-9a-f]{32}$/.test(id)
     ? `machine-${Crypto.createHash("sha256").update(`lockstep:${id}`).digest("hex").slice(0, 16)}`

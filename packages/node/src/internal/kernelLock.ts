@@ -1,12 +1,11 @@
-import type { LockUnavailable } from "@lockstep/core/Errors"
 import * as Os from "node:os"
-import { lockUnavailable } from "./errno.js"
+import { type LockFailure, lockFailure } from "./lockFailure.js"
 
 export type Attempt =
   /** The lock belongs to this descriptor and ends when it is closed. It may be another one than was passed in. */
   | { readonly _tag: "Acquired"; readonly fd: number }
   | { readonly _tag: "Busy" }
-  | { readonly _tag: "Failed"; readonly error: LockUnavailable }
+  | { readonly _tag: "Failed"; readonly failure: LockFailure }
 
 export interface KernelLock {
   readonly name: string
@@ -22,7 +21,7 @@ export interface Provider {
 
 export const BUSY: Attempt = { _tag: "Busy" }
 
-export const failed = (error: LockUnavailable): Attempt => ({ _tag: "Failed", error })
+export const failed = (failure: LockFailure): Attempt => ({ _tag: "Failed", failure })
 
 /** `LOCK_EX | LOCK_NB` of `<sys/file.h>`, the same on every Unix. */
 const EXCLUSIVE_NONBLOCKING = 2 | 4
@@ -44,6 +43,6 @@ export const flock = (
     const code = errno()
     if (code === EWOULDBLOCK) return BUSY
     // A signal may end even a call that does not wait.
-    if (code !== EINTR) return failed(lockUnavailable(path, nameOf(code)))
+    if (code !== EINTR) return failed(lockFailure(path, nameOf(code)))
   }
 }

@@ -2,7 +2,6 @@
  * Records of a home as entries of a keyring: one entry each, or several where the platform limits their size.
  */
 import type { CredentialStoreError } from "@lockstep/core/Errors"
-import { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -55,9 +54,8 @@ const splitAt = (text: string, limit: number): ReadonlyArray<string> => {
   return [...parts, part]
 }
 
-export const make: Effect.Effect<Entries, never, Home | Keyring.Keyring | RefreshPolicy> = Effect.gen(function*() {
+export const make: Effect.Effect<Entries, never, Home | Keyring.Keyring> = Effect.gen(function*() {
   const home = yield* Home
-  const { keyringTimeout } = yield* RefreshPolicy
   const keyring = yield* Keyring.Keyring
   const limit = Option.getOrElse(keyring.limit, () => Infinity)
 
@@ -72,11 +70,11 @@ export const make: Effect.Effect<Entries, never, Home | Keyring.Keyring | Refres
   const asked = <A>(calls: Effect.Effect<A, Keyring.KeyringError>) =>
     calls.pipe(
       Effect.timeoutFail({
-        duration: keyringTimeout,
+        duration: keyring.timeout,
         onTimeout: () =>
           new Keyring.KeyringError({
             reason: "Timeout",
-            detail: `it did not answer within ${Duration.format(keyringTimeout)}`
+            detail: `it did not answer within ${Duration.format(keyring.timeout)}`
           })
       }),
       Effect.mapError(Keyring.toStoreError(keyring))

@@ -1,6 +1,8 @@
 import type Koffi from "koffi"
-import { codeOf, lockUnavailable } from "./errno.js"
+import { createRequire } from "node:module"
+import * as Path from "node:path"
 import * as KernelLock from "./kernelLock.js"
+import { codeOf, lockFailure } from "./lockFailure.js"
 
 type Koffi = typeof Koffi
 
@@ -54,7 +56,42 @@ const windows = (koffi: Koffi): KernelLock.KernelLock => {
       const error: number = lastError()
       return error === ERROR_LOCK_VIOLATION || error === ERROR_IO_PENDING
         ? KernelLock.BUSY
-        : KernelLock.failed(lockUnavailable(path, ERRNO.get(error) ?? `Windows error ${error}`))
+        : KernelLock.failed(lockFailure(path, ERRNO.get(error) ?? `Windows error ${error}`))
+    }
+  }
+}
+
+const ofPlatform = (koffi: Koffi): KernelLock.KernelLock => process.platform === "win32" ? windows(koffi) : posix(koffi)
+
+/**
+ * koffi's native part, without the part that finds out which one suits this machine: that reads the C library's name
+ * out of Node's own binary and costs a fifth of a start of Node. A binary for another C library does not load, and what
+ * does not load, or lies elsewhere, is left to koffi itself. Throws.
+ */
+const loadNative = (require: NodeRequire): Koffi => {
+  const target = `${process.platform}_${process.arch}`
+  const binary = Path.join(
+    Path.dirname(require.resolve("koffi")),
+    "..",
+    "@koromix",
+    `koffi-${target.replace("_", "-")}`,
+    target,
+    "koffi.node"
+  )
+  const module = { exports: {} as Koffi }
+  process.dlopen(module, binary)
+  return module.exports
+}
+
+/** Loads koffi at once, for the start of the command; says why where that does not work. */
+export const loadNow = (require: NodeRequire): KernelLock.KernelLock | string => {
+  try {
+    return ofPlatform(loadNative(require))
+  } catch {
+    try {
+      return ofPlatform(require("koffi") as Koffi)
+    } catch (cause) {
+      return codeOf(cause)
     }
   }
 }
@@ -65,12 +102,5 @@ const windows = (koffi: Koffi): KernelLock.KernelLock => {
  */
 export const provider: KernelLock.Provider = {
   name: "koffi",
-  load: async () => {
-    try {
-      const { default: koffi } = await import("koffi")
-      return process.platform === "win32" ? windows(koffi) : posix(koffi)
-    } catch (cause) {
-      return codeOf(cause)
-    }
-  }
+  load: async () => loadNow(createRequire(import.meta.url))
 }

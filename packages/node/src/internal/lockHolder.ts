@@ -2,23 +2,8 @@ import { LockHolder } from "@lockstep/core/Errors"
 import * as Option from "effect/Option"
 import * as Fs from "node:fs"
 import type * as DirectoryLock from "../locks/DirectoryLock.js"
+import { parse } from "./flockTable.js"
 import * as ProcFs from "./procfs.js"
-
-interface Line {
-  readonly pid: number
-  readonly dev: string
-  readonly ino: string
-}
-
-// 1: FLOCK  ADVISORY  WRITE 4711 fe:00:123456 0 EOF
-const LINE = /^\d+: FLOCK +\S+ +WRITE (\d+) ([0-9a-f]+:[0-9a-f]+):(\d+) /
-
-/** Reads `/proc/locks`. A line of somebody who waits has an arrow and is none of a holder. */
-export const parse = (text: string): ReadonlyArray<Line> =>
-  text.split("\n").flatMap((line) => {
-    const [, pid, dev, ino] = LINE.exec(line) ?? []
-    return pid === undefined || dev === undefined || ino === undefined ? [] : [{ pid: Number(pid), dev, ino }]
-  })
 
 const hex = (value: bigint): string => value.toString(16).padStart(2, "0")
 

@@ -36,6 +36,9 @@ export const stat = (
 /** Opaque, and new with every boot. */
 export const bootId: Option.Option<string> = Option.map(read("/proc/sys/kernel/random/boot_id"), (text) => text.trim())
 
+/** Opaque; a pid means something within it alone. */
+export const pidNamespace: Option.Option<string> = readlink("/proc/self/ns/pid")
+
 /** Milliseconds since the epoch. */
 export const startedAt = (startTicks: string): Option.Option<number> =>
   Option.flatMap(read("/proc/stat"), (text) => {

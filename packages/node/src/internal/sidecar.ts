@@ -2,12 +2,11 @@
  * A lock file. It holds nothing, it is never removed, and what it excludes hangs on its inode: whoever locks another
  * inode of the same name is excluded by nobody.
  */
-import { LockUnavailable } from "@lockstep/core/Errors"
 import * as Fs from "node:fs"
 import * as Ownership from "../Ownership.js"
-import { codeOf, lockUnavailable } from "./errno.js"
 import type { Attempt, KernelLock } from "./kernelLock.js"
 import { BUSY, failed } from "./kernelLock.js"
+import { codeOf, lockFailure } from "./lockFailure.js"
 
 const { O_CREAT, O_EXCL, O_RDWR } = Fs.constants
 
@@ -73,7 +72,7 @@ const tryOnce = (path: string, owner: Ownership.Owner, kernel: KernelLock): Atte
   let keep = false
   try {
     if (!Fs.fstatSync(opened).isFile()) {
-      return failed(new LockUnavailable({ reason: "Permission", path, detail: "it is not a regular file" }))
+      return failed({ reason: "Permission", path, detail: "it is not a regular file" })
     }
     const attempt = kernel.tryLock(opened, path)
     if (attempt._tag !== "Acquired") return attempt
@@ -98,7 +97,7 @@ export const tryLock = (path: string, owner: Ownership.Owner, kernel: KernelLock
     // Somebody goes on replacing it. It is not ours, and a wait for it has an end.
     return BUSY
   } catch (cause) {
-    return failed(lockUnavailable(path, codeOf(cause)))
+    return failed(lockFailure(path, codeOf(cause)))
   }
 }
 

@@ -7,6 +7,7 @@
 import { CredentialStoreError } from "@lockstep/core/Errors"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -14,6 +15,7 @@ import * as Redacted from "effect/Redacted"
 import * as Crypto from "node:crypto"
 import * as Path from "node:path"
 import type { Home } from "../Home.js"
+import * as KeyringTimeout from "./KeyringTimeout.js"
 
 /**
  * Why the keyring did not do what it was asked. An entry that is not there is `None`, and no error.
@@ -36,7 +38,7 @@ export class KeyringError extends Data.TaggedError("KeyringError")<{
 /**
  * Asks the keyring of this user's session.
  *
- * No call outlasts `keyringTimeout`, and none holds up the event loop or the end of the process. Once a call has timed
+ * No call outlasts `timeout`, and none holds up the event loop or the end of the process. Once a call has timed
  * out, nothing of it is still on its way from this process.
  *
  * @since 0.1.0
@@ -48,6 +50,9 @@ export class Keyring extends Context.Tag("@lockstep/node/keyring/Keyring")<Keyri
 
   /** Bytes that one entry can hold. */
   readonly limit: Option.Option<number>
+
+  /** How long one call may take, and one step of a store that needs several. */
+  readonly timeout: Duration.Duration
 
   /** Reads an entry. */
   readonly get: (account: string) => Effect.Effect<Option.Option<Redacted.Redacted>, KeyringError>
@@ -112,6 +117,8 @@ export interface Call {
 export interface MemoryFaults {
   /** Bytes that one entry can hold; any number where it is left out. */
   readonly limit?: number
+  /** How long a step of a store may take; 5 s where it is left out. */
+  readonly timeout?: Duration.Duration
   /** The entries by account: two keyrings over the same ones behave like those of two processes. */
   readonly entries?: Map<string, string>
   /** Runs before each call. When it fails, the call has no effect. */
@@ -149,6 +156,7 @@ export const makeMemory = (faults: MemoryFaults = {}): Keyring["Type"] => {
   return Keyring.of({
     name: "the keyring (memory)",
     limit,
+    timeout: faults.timeout ?? KeyringTimeout.defaultTimeout,
     get,
     set,
     remove,

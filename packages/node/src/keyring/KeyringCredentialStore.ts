@@ -19,12 +19,10 @@
  * @since 0.1.0
  */
 import * as Credential from "@lockstep/core/Credential"
-import { CredentialLock } from "@lockstep/core/CredentialLock"
-import { CredentialStore } from "@lockstep/core/CredentialStore"
-import type { Change } from "@lockstep/core/CredentialStore"
 import { CredentialStoreError } from "@lockstep/core/Errors"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import type { TenantId } from "@lockstep/core/TenantId"
+import { type Change, WritableStore, type WriteOptions } from "@lockstep/core/WritableStore"
 import * as Clock from "effect/Clock"
 import type * as ConfigError from "effect/ConfigError"
 import * as Data from "effect/Data"
@@ -38,15 +36,17 @@ import type * as Scope from "effect/Scope"
 import * as Crypto from "node:crypto"
 import * as AtomicFile from "../AtomicFile.js"
 import * as Envelope from "../Envelope.js"
-import * as FileSignals from "../FileSignals.js"
 import { Home } from "../Home.js"
 import type { ExclusiveError } from "../internal/aggregate.js"
 import * as KeyringEntries from "../internal/keyringEntries.js"
 import { proveLock } from "../internal/lockProof.js"
 import { regression, storedOf } from "../internal/version.js"
+import { FileLock } from "../locks/FileLock.js"
+import * as RecordSignals from "../RecordSignals.js"
 import * as SharedFile from "../SharedFile.js"
-import type { Keyring } from "./Keyring.js"
+import { Keyring } from "./Keyring.js"
 import * as KeyringIndex from "./KeyringIndex.js"
+import * as KeyringTimeout from "./KeyringTimeout.js"
 
 /** What one record may add to its entry. Bytes. */
 const ROOM = 16_384
@@ -75,7 +75,7 @@ interface Found {
 /** The index names an entry that the keyring does not have: it may have been replaced since the index was read. */
 class Vanished extends Data.TaggedError("Vanished")<{ readonly writeId: string }> {}
 
-/** What became of a change; `None` where somebody else's write came between. */
+/** What became of a change; `None` where another process's write came between. */
 type Outcome<A> = Option.Option<A>
 
 /**
@@ -86,20 +86,30 @@ type Outcome<A> = Option.Option<A>
  * @category constructors
  */
 export const make: Effect.Effect<
-  CredentialStore["Type"],
+  WritableStore["Type"],
   ConfigError.ConfigError,
-  Home | CredentialLock | RefreshPolicy.RefreshPolicy | Keyring | Scope.Scope
+  Home | FileLock | RefreshPolicy.RefreshPolicy | Keyring | Scope.Scope
 > = Effect.gen(function*() {
   const policy = yield* RefreshPolicy.RefreshPolicy
-  yield* RefreshPolicy.make(policy, { keyring: true })
+  const keyring = yield* Keyring
+  yield* RefreshPolicy.make(policy, KeyringTimeout.limits(keyring.timeout))
   const home = yield* Home
-  const lock = yield* CredentialLock
+  const lock = yield* FileLock
   const entries = yield* KeyringEntries.make
   const index = yield* Effect.provide(
     SharedFile.make(`${home.file}.keyring`, KeyringIndex.format),
     Envelope.layerPlain
   )
-  const signals = yield* FileSignals.make(index)
+  const { changes, epoch, found } = yield* RecordSignals.make({
+    file: index,
+    read: index.read,
+    // An entry never changes, and a write has a name of its own.
+    signatureOf: (document, tenant) =>
+      Either.match(KeyringIndex.get(document, tenant), {
+        onLeft: (damage) => damage,
+        onRight: Option.match({ onNone: () => "", onSome: ({ writeId }) => writeId })
+      })
+  })
   const known = new Map<TenantId, Found>()
   const turns = new Map<TenantId, Effect.Semaphore>()
   let gone: ReadonlySet<string> = new Set()
@@ -181,15 +191,15 @@ export const make: Effect.Effect<
   /** Rewrites the index where it still says so. Answers whether it did. */
   const rewrite = (
     holds: (document: KeyringIndex.Document) => boolean,
-    edit: (document: KeyringIndex.Document, now: number) => string
+    edit: (document: KeyringIndex.Document, now: number) => string,
+    options: WriteOptions | undefined
   ): Effect.Effect<boolean, ExclusiveError> =>
     index.modify((document, now) =>
       Either.right(
         holds(document)
           ? { text: Option.some(edit(document, now)), value: true }
           : { text: Option.none(), value: false }
-      )
-    )
+      ), options)
 
   const forget = (writeId: string) => {
     gone = new Set([...gone, writeId])
@@ -210,12 +220,17 @@ export const make: Effect.Effect<
       { discard: true }
     )
   }).pipe(
-    Effect.timeoutOption(policy.keyringTimeout),
+    Effect.timeoutOption(keyring.timeout),
     Effect.ignore,
     Effect.withSpan("lockstep.store.collect")
   )
 
-  const put = (tenant: TenantId, found: Option.Option<Found>, credential: Credential.Credential) =>
+  const put = (
+    tenant: TenantId,
+    found: Option.Option<Found>,
+    credential: Credential.Credential,
+    options: WriteOptions | undefined
+  ) =>
     Effect.gen(function*() {
       if (hasEmptyToken(credential)) {
         return yield* new CredentialStoreError({ reason: "Write", location: entries.name, detail: "an empty token" })
@@ -237,7 +252,8 @@ export const make: Effect.Effect<
       const begun = yield* Effect.withSpan(
         rewrite(
           (document) => isUnchanged(document, tenant, found),
-          (document, now) => KeyringIndex.begin(document, place, gone, now)
+          (document, now) => KeyringIndex.begin(document, place, gone, now),
+          options
         ),
         "lockstep.store.begin"
       )
@@ -257,7 +273,8 @@ export const make: Effect.Effect<
             ? Effect.withSpan(
               rewrite(
                 (document) => KeyringIndex.isWriting(document, writeId) && isUnchanged(document, tenant, found),
-                (document, now) => KeyringIndex.commit(document, tenant, current, gone, now)
+                (document, now) => KeyringIndex.commit(document, tenant, current, gone, now),
+                options
               ),
               "lockstep.store.commit"
             )
@@ -266,7 +283,8 @@ export const make: Effect.Effect<
         Effect.onError(() =>
           Effect.ignore(rewrite(
             (document) => KeyringIndex.isWriting(document, writeId),
-            (document) => KeyringIndex.abandon(document, writeId, gone)
+            (document) => KeyringIndex.abandon(document, writeId, gone),
+            options
           ))
         )
       )
@@ -286,7 +304,8 @@ export const make: Effect.Effect<
   const carryOut = <A>(
     tenant: TenantId,
     found: Option.Option<Found>,
-    change: Change<A>
+    change: Change<A>,
+    options: WriteOptions | undefined
   ): Effect.Effect<Outcome<A>, ExclusiveError> => {
     switch (change._tag) {
       case "Keep":
@@ -295,14 +314,15 @@ export const make: Effect.Effect<
         const older = regression(Option.map(found, ({ stored }) => stored), change.credential)
         return Option.isSome(older)
           ? index.failure("Superseded", older.value)
-          : Effect.map(put(tenant, found, change.credential), Option.map(change.value))
+          : Effect.map(put(tenant, found, change.credential, options), Option.map(change.value))
       }
       case "Remove":
         if (Option.isNone(found)) return Effect.succeedSome(change.value)
         return Effect.flatMap(
           rewrite(
             (document) => isUnchanged(document, tenant, found),
-            (document, now) => KeyringIndex.remove(document, tenant, gone, now)
+            (document, now) => KeyringIndex.remove(document, tenant, gone, now),
+            options
           ),
           (removed) => removed ? Effect.as(collect, Option.some(change.value)) : Effect.succeedNone
         )
@@ -312,16 +332,17 @@ export const make: Effect.Effect<
   const attempt = <A>(
     tenant: TenantId,
     decide: (current: Option.Option<Credential.Stored>) => Change<A>,
+    options: WriteOptions | undefined,
     left: number
   ): Effect.Effect<A, ExclusiveError> =>
     Effect.flatMap(find(index.readToWrite, tenant), (found) =>
       Effect.flatMap(
-        carryOut(tenant, found, decide(Option.map(found, ({ stored }) => stored))),
+        carryOut(tenant, found, decide(Option.map(found, ({ stored }) => stored)), options),
         Option.match({
           onSome: Effect.succeed,
           onNone: () =>
             left > 0
-              ? attempt(tenant, decide, left - 1)
+              ? attempt(tenant, decide, options, left - 1)
               : index.failure("Superseded", `others keep writing ${tenant}`)
         })
       ))
@@ -333,10 +354,10 @@ export const make: Effect.Effect<
     return turn
   }
 
-  const prepare = (tenant: TenantId) =>
+  const prepare: WritableStore["Type"]["prepare"] = (tenant, options) =>
     Effect.gen(function*() {
       yield* home.open
-      yield* proveLock(lock)
+      yield* proveLock(lock, options)
       const document = yield* index.readToWrite
       yield* AtomicFile.probe(index.path, Buffer.byteLength(document.text) + INDEX_ROOM)
       yield* find(index.readToWrite, tenant)
@@ -344,17 +365,23 @@ export const make: Effect.Effect<
       yield* entries.rehearse(tenant, bytes + ROOM)
     }).pipe(Effect.withSpan("lockstep.store.prepare"))
 
-  return CredentialStore.of({
+  const readNoting = (tenant: TenantId) =>
+    Effect.tap(index.read, (document) => Effect.sync(() => found(tenant, document)))
+
+  return WritableStore.of({
     location: entries.name,
-    get: (tenant) => Effect.map(find(index.read, tenant), Option.map(({ stored }) => stored)),
+    get: (tenant) => Effect.map(find(readNoting(tenant), tenant), Option.map(({ stored }) => stored)),
     list: Effect.map(index.read, KeyringIndex.list),
-    modify: (tenant, decide) =>
+    modify: (tenant, decide, options) =>
       home.open.pipe(
-        Effect.zipRight(Effect.suspend(() => turnOf(tenant).withPermits(1)(attempt(tenant, decide, ATTEMPTS)))),
+        Effect.zipRight(
+          Effect.suspend(() => turnOf(tenant).withPermits(1)(attempt(tenant, decide, options, ATTEMPTS)))
+        ),
         Effect.withSpan("lockstep.store.modify")
       ),
     prepare,
-    ...signals
+    epoch,
+    changes
   })
 })
 
@@ -365,7 +392,7 @@ export const make: Effect.Effect<
  * @category layers
  */
 export const layer: Layer.Layer<
-  CredentialStore,
+  WritableStore,
   ConfigError.ConfigError,
-  Home | CredentialLock | RefreshPolicy.RefreshPolicy | Keyring
-> = Layer.scoped(CredentialStore, make)
+  Home | FileLock | RefreshPolicy.RefreshPolicy | Keyring
+> = Layer.scoped(WritableStore, make)

@@ -59,6 +59,14 @@ export const make: Effect.Effect<SealingKeys.SealingKeys["Type"], never, Keyring
         return new CredentialStoreError({ reason, location, detail, remedy: REMEDY })
       })
     const accountOf = (name: string, id: string) => `${name}#sealing-key:${id}`
+    /** A home without an index has kept no key in a keyring: its key is a file that was not named, whatever a keyring says. */
+    const notBrought = (id: string) =>
+      new CredentialStoreError({
+        reason: "Locked",
+        location: home.directory,
+        detail: `it is sealed with key ${id}, which no key file and no keyring gives`,
+        remedy: "set LOCKSTEP_SECRETS_KEY_FILE to the key that it was sealed with; nothing was changed"
+      })
 
     const open = Effect.catchTag(
       home.open,
@@ -79,7 +87,9 @@ export const make: Effect.Effect<SealingKeys.SealingKeys["Type"], never, Keyring
       Effect.suspend(() => {
         const loaded = known.get(id)
         if (loaded !== undefined) return Effect.succeedSome(loaded)
+        const hasIndex = Effect.orElseSucceed(Effect.map(readIndex, Option.isSome), () => true)
         return Effect.flatMap(nameNow, (name) => asked(keyring.get(accountOf(name, id)))).pipe(
+          Effect.catchAll((error) => Effect.flatMap(hasIndex, (has) => has ? error : notBrought(id))),
           Effect.flatMap(Option.match({
             onNone: () => Effect.succeedNone,
             onSome: (secret) =>

@@ -3,7 +3,6 @@
  *
  * @since 0.1.0
  */
-import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import type * as ConfigError from "effect/ConfigError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -17,6 +16,7 @@ import * as Path from "node:path"
 import { classify } from "../internal/keyringFailure.js"
 import * as KeyringHelper from "../internal/keyringHelper.js"
 import { Keyring, KeyringError } from "./Keyring.js"
+import * as KeyringTimeout from "./KeyringTimeout.js"
 
 /**
  * How the keyring is asked.
@@ -143,6 +143,7 @@ export const make = (options: Options): Effect.Effect<Keyring["Type"], never, Sc
     return Keyring.of({
       name: NAMES[process.platform] ?? "the keyring (Secret Service)",
       limit: LIMIT,
+      timeout: options.timeout,
       get,
       set,
       remove,
@@ -172,5 +173,5 @@ export const make = (options: Options): Effect.Effect<Keyring["Type"], never, Sc
  */
 export const layer: Layer.Layer<Keyring, ConfigError.ConfigError> = Layer.scoped(
   Keyring,
-  Effect.flatMap(RefreshPolicy.config, ({ keyringTimeout }) => make({ timeout: keyringTimeout }))
+  Effect.flatMap(KeyringTimeout.config, (timeout) => make({ timeout }))
 )

@@ -1,11 +1,11 @@
 /**
  * @since 0.1.0
  */
-import type { LockTarget } from "@lockstep/core/CredentialLock"
 import type { LockUnavailable } from "@lockstep/core/Errors"
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { LockFile } from "./LockFile.js"
+import type { LockTarget } from "./LockTarget.js"
 
 /**
  * Says which locks on disk a lock target stands for.

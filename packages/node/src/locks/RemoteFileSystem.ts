@@ -59,15 +59,27 @@ export const nameOf = (
   path: string,
   platform: NodeJS.Platform = process.platform,
   type: ReadType = readType
-): Option.Option<string> => {
+): Option.Option<string> => Option.fromNullable(findName(path, platform, type))
+
+/**
+ * The same as a plain value, for the start of the command.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const findName = (
+  path: string,
+  platform: NodeJS.Platform = process.platform,
+  type: ReadType = readType
+): string | undefined => {
   switch (platform) {
     case "win32":
-      return /^\\\\(?![.?]\\(?!UNC\\))/i.test(Path.win32.resolve(path)) ? Option.some("SMB") : Option.none()
+      return /^\\\\(?![.?]\\(?!UNC\\))/i.test(Path.win32.resolve(path)) ? "SMB" : undefined
     // Some kernels extend the sign of a 32-bit number.
     case "darwin":
-      return Option.fromNullable(DARWIN.get(Number(BigInt.asUintN(32, type(path)))))
+      return DARWIN.get(Number(BigInt.asUintN(32, type(path))))
     default:
-      return Option.fromNullable(LINUX.get(Number(BigInt.asUintN(32, type(path)))))
+      return LINUX.get(Number(BigInt.asUintN(32, type(path))))
   }
 }
 

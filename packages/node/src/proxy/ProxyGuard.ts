@@ -107,7 +107,7 @@ const UPGRADE = refused(
   "websocket",
   "No WebSockets",
   "this proxy passes requests and answers on, streams included, and no WebSockets",
-  "use the HTTP transport of the service, or `lockstep token`"
+  "use the HTTP transport of the service, or `lockstep token TENANT`"
 )
 
 const ESCAPES: Readonly<Record<string, string>> = {

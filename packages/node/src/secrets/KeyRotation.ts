@@ -11,7 +11,6 @@
  *
  * @since 0.1.0
  */
-import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
 import { CredentialStoreError } from "@lockstep/core/Errors"
 import type { LockTimeout, LockUnavailable } from "@lockstep/core/Errors"
 import * as LockWait from "@lockstep/core/LockWait"
@@ -29,6 +28,8 @@ import * as Aggregate from "../internal/aggregate.js"
 import { step } from "../internal/fileStep.js"
 import * as SealedFiles from "../internal/sealedFiles.js"
 import * as Sidecars from "../internal/sidecars.js"
+import { FileLock } from "../locks/FileLock.js"
+import { LockTarget } from "../locks/LockTarget.js"
 import * as WholeFile from "../WholeFile.js"
 import * as SealedEnvelope from "./SealedEnvelope.js"
 import * as SealedText from "./SealedText.js"
@@ -87,10 +88,10 @@ const ANSWER: Kind = { read: SealedFiles.readAnswer, write: replaceAnswer }
 export const rotate: Effect.Effect<
   Rotation,
   CredentialStoreError | LockTimeout | LockUnavailable,
-  Home | CredentialLock | RefreshPolicy | SealingKeys
+  Home | FileLock | RefreshPolicy | SealingKeys
 > = Effect.gen(function*() {
   const home = yield* Home
-  const lock = yield* CredentialLock
+  const lock = yield* FileLock
   const policy = yield* RefreshPolicy
   const keys = yield* SealingKeys
   const exclusively = yield* Aggregate.make

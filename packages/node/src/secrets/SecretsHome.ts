@@ -4,12 +4,8 @@
  * @since 0.1.0
  */
 import type { ClientRegistrations } from "@lockstep/core/ClientRegistrations"
-import type { CredentialLock } from "@lockstep/core/CredentialLock"
-import type { CredentialStore } from "@lockstep/core/CredentialStore"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
-import type { Host } from "@lockstep/core/Host"
 import type { PendingLogins } from "@lockstep/core/PendingLogins"
-import type { RefreshJournal } from "@lockstep/core/RefreshJournal"
 import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type * as ConfigError from "effect/ConfigError"
 import * as Layer from "effect/Layer"
@@ -20,7 +16,8 @@ import * as FilePendingLogins from "../FilePendingLogins.js"
 import * as FileRefreshJournal from "../FileRefreshJournal.js"
 import * as Home from "../Home.js"
 import type { Keyring } from "../keyring/Keyring.js"
-import * as FileCredentialLock from "../locks/FileCredentialLock.js"
+import * as LockedPorts from "../LockedPorts.js"
+import * as FileLock from "../locks/FileLock.js"
 import * as HomeLockPaths from "../locks/HomeLockPaths.js"
 import * as NodeHost from "../NodeHost.js"
 import * as SealedEnvelope from "./SealedEnvelope.js"
@@ -39,19 +36,11 @@ import * as SecretsKeys from "./SecretsKeys.js"
 export const layer = (
   options: Omit<Home.Options, "store"> = {}
 ): Layer.Layer<
-  | Home.Home
-  | CredentialStore
-  | CredentialLock
-  | RefreshJournal
-  | PendingLogins
-  | ClientRegistrations
-  | Host
-  | SealingKeys,
+  LockedPorts.Ports | PendingLogins | ClientRegistrations | SealingKeys,
   ConfigError.ConfigError | CredentialStoreError,
   RefreshPolicy | Keyring
 > => {
-  const lock = FileCredentialLock.layerTrusting(options.trustLocks)
-  return Layer.mergeAll(
+  const parts = Layer.mergeAll(
     FileCredentialStore.layerOfAuthFile,
     FilePendingLogins.layerOfAuthFile,
     FileClientRegistrations.layerOfAuthFile,
@@ -61,7 +50,8 @@ export const layer = (
     Layer.provide(AuthFile.layerOf((home) => `${home.file}.sealed`)),
     Layer.provide(SealedEnvelope.layer),
     Layer.provideMerge(SecretsKeys.layer),
-    Layer.provideMerge(Layer.provide(lock, HomeLockPaths.layer)),
+    Layer.provideMerge(Layer.provide(FileLock.layer(options.trustLocks), HomeLockPaths.layer)),
     Layer.provideMerge(Home.layer({ ...options, store: "secrets" }))
   )
+  return Layer.provideMerge(LockedPorts.custody, parts)
 }

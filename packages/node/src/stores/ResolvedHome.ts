@@ -4,33 +4,35 @@
  * @since 0.1.0
  */
 import { ClientRegistrations } from "@lockstep/core/ClientRegistrations"
-import { CredentialLock } from "@lockstep/core/CredentialLock"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { Custody } from "@lockstep/core/Custody"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
 import { Host } from "@lockstep/core/Host"
 import { PendingLogins } from "@lockstep/core/PendingLogins"
-import type { RefreshJournal } from "@lockstep/core/RefreshJournal"
 import { defaultsFor, layerFromEnvFor, RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as FileHome from "../FileHome.js"
 import * as Home from "../Home.js"
+import { others } from "../internal/others.js"
+import { FileLock } from "../locks/FileLock.js"
 import { Chosen, layer as chosen, type Options as ChoiceOptions, StoreChoice } from "./StoreChoice.js"
+import type { StoreDescriptor, StorePorts } from "./StoreDescriptor.js"
 import * as StoreDrift from "./StoreDrift.js"
+import * as Stores from "./Stores.js"
 
 /**
  * The home of this user and the locks of its files, also for a process whose store is the file of another tool: what is
- * settled about vendors, and who is in the middle of a login, is never written into a tool's directory.
+ * settled about vendors, and which logins are unfinished, is never written into a tool's directory.
  *
  * @since 0.1.0
  * @category services
  */
 export class NativeHome extends Context.Tag("@lockstep/node/NativeHome")<NativeHome, {
   readonly home: Home.Home["Type"]
-  readonly lock: CredentialLock["Type"]
+  readonly lock: FileLock["Type"]
 }>() {}
 
 /**
@@ -39,65 +41,32 @@ export class NativeHome extends Context.Tag("@lockstep/node/NativeHome")<NativeH
  * @since 0.1.0
  * @category models
  */
-export type Ports =
-  | Home.Home
-  | NativeHome
-  | CredentialStore
-  | CredentialLock
-  | RefreshJournal
-  | PendingLogins
-  | ClientRegistrations
-  | Host
+export type Ports = StorePorts | NativeHome
 
 type Options = Omit<Home.Options, "store">
 type Failure = ConfigError.ConfigError | CredentialStoreError
 
-const withNativeHome = <R>(
-  ports: Layer.Layer<Exclude<Ports, NativeHome>, Failure, R>
-): Layer.Layer<Ports, Failure, R> =>
+const withNativeHome = <R>(ports: Layer.Layer<StorePorts, Failure, R>): Layer.Layer<Ports, Failure, R> =>
   Layer.provideMerge(
     Layer.effect(
       NativeHome,
-      Effect.map(Effect.all([Home.Home, CredentialLock]), ([home, lock]) => NativeHome.of({ home, lock }))
+      Effect.map(Effect.all([Home.Home, FileLock]), ([home, lock]) => NativeHome.of({ home, lock }))
     ),
     ports
   )
 
-const others = Effect.promise(() => import("../internal/otherStores.js"))
+const native = ({ store }: { readonly store: StoreDescriptor }, options: Options) =>
+  withNativeHome(store.ports(options))
 
-const ofKind = (kind: Home.StoreKind, options: Options): Layer.Layer<Ports, Failure, RefreshPolicy> => {
-  switch (kind) {
-    case "file":
-      return withNativeHome(FileHome.layer(options))
-    case "keyring":
-      return withNativeHome(
-        Layer.unwrapEffect(
-          Effect.map(
-            others,
-            ({ KeyringHome, NativeKeyring }) => Layer.provide(KeyringHome.layer(options), NativeKeyring.layer)
-          )
-        )
-      )
-    case "secrets":
-      return withNativeHome(
-        Layer.unwrapEffect(
-          Effect.map(
-            others,
-            ({ NativeKeyring, SecretsHome }) => Layer.provide(SecretsHome.layer(options), NativeKeyring.layer)
-          )
-        )
-      )
-  }
-}
-
-/** Bounds that suit any store of the home: those of a tool may leave no time for a keyring. */
-const patient = Layer.effect(
-  RefreshPolicy,
-  Effect.map(RefreshPolicy, (policy) => ({
-    ...policy,
-    lockTimeout: Duration.max(policy.lockTimeout, defaultsFor({ keyring: true }).lockTimeout)
-  }))
-)
+/** Bounds that suit the store of the home, too: those of a tool may leave no time for it. */
+const patient = (store: StoreDescriptor) =>
+  Layer.effect(
+    RefreshPolicy,
+    Effect.map(Effect.all([RefreshPolicy, store.limits]), ([policy, limits]) => ({
+      ...policy,
+      lockTimeout: Duration.max(policy.lockTimeout, defaultsFor(limits).lockTimeout)
+    }))
+  )
 
 const ofTool = (
   { path, tool }: Extract<Chosen, { readonly _tag: "Tool" }>,
@@ -105,26 +74,28 @@ const ofTool = (
 ): Layer.Layer<Ports, Failure, RefreshPolicy> =>
   Layer.unwrapScoped(Effect.gen(function*() {
     const { ToolHome } = yield* others
-    const { store } = yield* Home.make(options)
-    const native = yield* Layer.build(Layer.provide(ofKind(store, options), patient))
+    const store = yield* Effect.flatMap(Home.make(options), Stores.of)
+    const beside = yield* Layer.build(Layer.provide(native({ store }, options), patient(store)))
     return Layer.merge(
       ToolHome.layer(tool, path, { trustLocks: options.trustLocks }),
-      Layer.succeedContext(Context.pick(PendingLogins, ClientRegistrations, NativeHome)(native))
+      Layer.succeedContext(Context.pick(PendingLogins, ClientRegistrations, NativeHome)(beside))
     )
   }))
 
 /** A store that was chosen automatically is observed at its use. */
-const observed = Layer.effect(
-  CredentialStore,
+const observed = Layer.effectContext(
   Effect.map(
-    Effect.all([CredentialStore, Home.Home, Host]),
-    ([store, home, { self }]) => StoreDrift.observed(store, home, self)
+    Effect.all({ store: CredentialStore, custody: Custody, home: Home.Home, host: Host }),
+    ({ custody, home, host, store }) => {
+      const ports = StoreDrift.observed({ store, custody }, home, host.self)
+      return Context.make(CredentialStore, ports.store).pipe(Context.add(Custody, ports.custody))
+    }
   )
 )
 
 /**
  * The ports of the refresh transaction over the store that was chosen. `RefreshPolicy` is to be built for it, of its
- * demands.
+ * limits.
  *
  * Building it opens, creates and locks nothing.
  *
@@ -135,7 +106,7 @@ export const layer = (options: Options = {}): Layer.Layer<Ports, Failure, StoreC
   Layer.unwrapEffect(
     Effect.map(StoreChoice, ({ chosen, isAutomatic }) => {
       const ports = Chosen.$match(chosen, {
-        Native: ({ kind }) => ofKind(kind, options),
+        Native: (chosen) => native(chosen, options),
         Tool: (tool) => ofTool(tool, options)
       })
       return isAutomatic ? Layer.provideMerge(observed, ports) : ports
@@ -149,7 +120,7 @@ export const layer = (options: Options = {}): Layer.Layer<Ports, Failure, StoreC
  * @category layers
  */
 export const policyFromEnv: Layer.Layer<RefreshPolicy, ConfigError.ConfigError, StoreChoice> = Layer.unwrapEffect(
-  Effect.map(StoreChoice, ({ demands }) => layerFromEnvFor(demands))
+  Effect.map(StoreChoice, ({ limits }) => layerFromEnvFor(limits))
 )
 
 /**

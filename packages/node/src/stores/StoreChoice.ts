@@ -1,15 +1,15 @@
 /**
  * Which store a process uses, decided once and kept until its layers close (I10).
  *
- * What a caller says comes first, then `LOCKSTEP_STORE`, then what the home is pinned to, then the plain file. Whoever
- * names another kind than the home's own is stopped: a second store would hold a second half of the truth. `auto` takes
+ * What a caller says comes first, then `LOCKSTEP_STORE`, then what the home is pinned to, then the plain file. A process
+ * that names another kind than the home's own is stopped: a second store would hold a second half of the truth. `auto` takes
  * the home's own; where there is none yet, the keyring, and the plain file only where there is no keyring at all. One that
  * is locked, slow or broken is an error: a login that went into a file that day would be missing from the keyring for ever.
  *
  * @since 0.1.0
  */
 import type { CredentialStoreError } from "@lockstep/core/Errors"
-import type { StoreDemands } from "@lockstep/core/RefreshPolicy"
+import type { CustodyLimits } from "@lockstep/core/RefreshPolicy"
 import * as Config from "effect/Config"
 import * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
@@ -20,8 +20,13 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
 import * as Home from "../Home.js"
+import { others } from "../internal/others.js"
 import * as Keyring from "../keyring/Keyring.js"
-import type { ToolFile } from "../tools/ToolFile.js"
+import { limits as limitsOf, type ToolFile } from "../tools/ToolFile.js"
+import * as FileStore from "./FileStore.js"
+import * as KeyringStore from "./KeyringStore.js"
+import type { StoreDescriptor } from "./StoreDescriptor.js"
+import * as Stores from "./Stores.js"
 
 /**
  * A store of the home, or the file of another tool.
@@ -30,7 +35,7 @@ import type { ToolFile } from "../tools/ToolFile.js"
  * @category models
  */
 export type Chosen = Data.TaggedEnum<{
-  Native: { readonly kind: Home.StoreKind }
+  Native: { readonly store: StoreDescriptor }
   /** Named for one process and never pinned. `path` is absolute. */
   Tool: { readonly tool: ToolFile; readonly path: string }
 }>
@@ -58,7 +63,7 @@ export type ChosenBy = "option" | "environment" | "pin" | "auto" | "default"
  * @category models
  */
 export interface Options {
-  /** `file`, `keyring`, `secrets`, `auto` or `TOOL[:PATH]`. `LOCKSTEP_STORE`, else the home's own. */
+  /** The name of a store (`file`, `keyring`, `secrets`), `auto` or `TOOL[:PATH]`. `LOCKSTEP_STORE`, else the home's own. */
   readonly store?: string | undefined
   readonly home?: Omit<Home.Options, "store"> | undefined
 }
@@ -91,30 +96,32 @@ export class StoreChoice extends Context.Tag("@lockstep/node/stores/StoreChoice"
   readonly chosenBy: ChosenBy
   /** Whether `auto` was asked for, whatever decided in the end. */
   readonly isAutomatic: boolean
-  /** What it asks of the bounds of a refresh. */
-  readonly demands: StoreDemands
+  /** What it adds to the bounds of a refresh. */
+  readonly limits: CustodyLimits
 }>() {}
-
-const isKind = (text: string): text is Home.StoreKind => Home.STORE_KINDS.some((kind) => kind === text)
 
 const variable = Config.option(Config.string("LOCKSTEP_STORE")).pipe(
   Config.map(Option.filter((text) => text.trim() !== ""))
 )
 
-const native = (kind: Home.StoreKind, chosenBy: ChosenBy, isAutomatic = false): StoreChoice["Type"] => ({
-  chosen: Chosen.Native({ kind }),
-  name: kind,
-  chosenBy,
-  isAutomatic,
-  // The key of encrypted files may be in the keyring, and is asked for under the tenant's lock.
-  demands: kind === "file" ? {} : { keyring: true }
-})
+const native = (
+  store: StoreDescriptor,
+  chosenBy: ChosenBy,
+  isAutomatic = false
+): Effect.Effect<StoreChoice["Type"], ConfigError.ConfigError> =>
+  Effect.map(store.limits, (limits) => ({
+    chosen: Chosen.Native({ store }),
+    name: store.name,
+    chosenBy,
+    isAutomatic,
+    limits
+  }))
 
 /** Asks a keyring whether it would keep anything. Only one that is not there answers with the file. */
-const keyringOrFile = (keyring: Keyring.Keyring["Type"]): Effect.Effect<Home.StoreKind, CredentialStoreError> =>
+const keyringOrFile = (keyring: Keyring.Keyring["Type"]): Effect.Effect<StoreDescriptor, CredentialStoreError> =>
   keyring.probe.pipe(
-    Effect.as<Home.StoreKind>("keyring"),
-    Effect.catchIf((error) => error.reason === "Absent", () => Effect.succeed<Home.StoreKind>("file")),
+    Effect.as(KeyringStore.store),
+    Effect.catchIf((error) => error.reason === "Absent", () => Effect.succeed(FileStore.store)),
     Effect.mapError(Keyring.toStoreError(keyring)),
     Effect.withSpan("lockstep.store.probe")
   )
@@ -136,7 +143,8 @@ export const make = (
     const fromEnvironment = yield* variable
     const said = Option.orElse(Option.fromNullable(options.store), () => fromEnvironment)
     const saidBy: ChosenBy = options.store === undefined ? "environment" : "option"
-    if (Option.isSome(said) && !isKind(said.value) && said.value !== "auto") {
+    const named = Option.flatMap(said, (text) => Option.fromNullable(Stores.find(text)))
+    if (Option.isSome(said) && Option.isNone(named) && said.value !== "auto") {
       const found = yield* Effect.mapError(
         resolvers.tool(said.value),
         (error) =>
@@ -149,46 +157,52 @@ export const make = (
         name: found.tool.name,
         chosenBy: saidBy,
         isAutomatic: false,
-        demands: found.tool.demands
+        limits: limitsOf(found.tool)
       }
     }
-    const wanted = Option.getOrUndefined(said)
     const home = yield* Home.make(options.home)
     const read = yield* Effect.option(home.pin)
     if (Option.isNone(read)) {
       // Nothing is guessed at: whatever is read or written now says what is wrong with the pin.
-      return wanted !== undefined && isKind(wanted) ? native(wanted, saidBy) : native("file", "default")
+      return yield* Option.match(named, {
+        onNone: () => native(FileStore.store, "default"),
+        onSome: (store) => native(store, saidBy)
+      })
     }
     const pin = read.value
-    // Whoever keeps logins in `auth.json` has decided, even if they were put there by hand.
-    const own = Option.orElse(
-      Option.map(pin, ({ store }) => store),
-      () => Fs.existsSync(home.file) ? Option.some<Home.StoreKind>("file") : Option.none()
-    )
-    const ownBy: ChosenBy = Option.isSome(pin) ? "pin" : "default"
-    if (wanted === undefined) {
-      return Option.match(own, { onNone: () => native("file", "default"), onSome: (kind) => native(kind, ownBy) })
+    if (Option.isSome(pin) && Option.isSome(named) && pin.value.store !== named.value.name) {
+      return yield* Home.otherStore(home.directory, pin.value.store, named.value.name)
     }
-    if (isKind(wanted)) {
-      return Option.isSome(own) && own.value !== wanted
-        ? yield* Home.otherStore(home.directory, own.value, wanted)
-        : native(wanted, saidBy)
+    // A home with logins in `auth.json` has that store, even if they were put there by hand.
+    const own = Option.isSome(pin)
+      ? Option.some(yield* Stores.of({ directory: home.directory, store: pin.value.store }))
+      : Fs.existsSync(home.file)
+      ? Option.some(FileStore.store)
+      : Option.none<StoreDescriptor>()
+    if (Option.isSome(named)) {
+      return Option.isSome(own) && own.value !== named.value
+        ? yield* Home.otherStore(home.directory, own.value.name, named.value.name)
+        : yield* native(named.value, saidBy)
+    }
+    if (Option.isNone(said)) {
+      return yield* Option.match(own, {
+        onNone: () => native(FileStore.store, "default"),
+        onSome: (store) => native(store, Option.isSome(pin) ? "pin" : "default")
+      })
     }
     return Option.isSome(own)
-      ? native(own.value, Option.isSome(pin) ? "pin" : "auto", true)
-      : native(yield* Effect.scoped(Effect.flatMap(resolvers.keyring, keyringOrFile)), "auto", true)
+      ? yield* native(own.value, Option.isSome(pin) ? "pin" : "auto", true)
+      : yield* native(yield* Effect.scoped(Effect.flatMap(resolvers.keyring, keyringOrFile)), "auto", true)
   })
 
-// What was said is not repeated: whoever mixes up two options may have said a secret.
+// What was said is not repeated: it may be a secret, said for another option.
 const unknown = (tools: ReadonlyArray<string>): ConfigError.ConfigError =>
   ConfigError.InvalidData(
     ["LOCKSTEP", "STORE"],
-    `there is no store of that name: use ${[...Home.STORE_KINDS, "auto"].join(", ")}, or TOOL[:PATH] with one of ${
+    `there is no store of that name: use ${[...Stores.names, "auto"].join(", ")}, or TOOL[:PATH] with one of ${
       tools.join(", ")
     }`
   )
-
-const others = Effect.promise(() => import("../internal/otherStores.js"))
 
 const machine: Resolvers = {
   keyring: Effect.flatMap(

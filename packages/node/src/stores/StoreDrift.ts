@@ -7,6 +7,7 @@
  * @since 0.1.0
  */
 import type { CredentialStore } from "@lockstep/core/CredentialStore"
+import { type Custody, type Held, Hold } from "@lockstep/core/Custody"
 import type { ProcessIdentity } from "@lockstep/core/Host"
 import * as Metrics from "@lockstep/core/Metrics"
 import type { TenantId } from "@lockstep/core/TenantId"
@@ -191,46 +192,74 @@ const settle = (home: Pick<Home["Type"], "directory" | "store">, tenant: TenantI
   })
 
 /**
+ * What an agent and a holder use of a store.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Ports {
+  readonly store: CredentialStore["Type"]
+  readonly custody: Custody["Type"]
+}
+
+/**
  * A store that was chosen automatically, observed at the first use of each tenant.
  *
- * A record where there was none is a new login, whoever writes it: a refresh makes none.
+ * A record where there was none is a new login, whatever process writes it: a refresh makes none.
  *
  * @since 0.1.0
  * @category combinators
  */
 export const observed = (
-  store: CredentialStore["Type"],
+  { custody, store }: Ports,
   home: Pick<Home["Type"], "directory" | "store">,
   by: ProcessIdentity
-): CredentialStore["Type"] => {
+): Ports => {
   const seen = new Set<TenantId>()
-  return {
-    ...store,
-    get: (tenant) =>
-      Effect.suspend(() =>
-        seen.has(tenant) ? store.get(tenant) : Effect.zipRight(
-          Effect.flatMap(FiberRef.get(isOnPurpose), (purpose) => {
-            if (purpose) return Effect.void
-            seen.add(tenant)
-            return observe(home, tenant, by)
-          }),
-          store.get(tenant)
-        )
-      ),
-    modify: (tenant, decide) =>
-      Effect.suspend(() => {
-        let isNew = false
-        return Effect.zipLeft(
-          store.modify(tenant, (current) => {
-            const change = decide(current)
+
+  const get: CredentialStore["Type"]["get"] = (tenant) =>
+    Effect.suspend(() =>
+      seen.has(tenant) ? store.get(tenant) : Effect.zipRight(
+        Effect.flatMap(FiberRef.get(isOnPurpose), (purpose) => {
+          if (purpose) return Effect.void
+          seen.add(tenant)
+          return observe(home, tenant, by)
+        }),
+        store.get(tenant)
+      )
+    )
+
+  const commitOf = (tenant: TenantId, held: Held): Held["commit"] => (commit) =>
+    Effect.suspend(() => {
+      let isNew = false
+      return Effect.zipLeft(
+        held.commit({
+          ...commit,
+          decide: (current) => {
+            const change = commit.decide(current)
             isNew = Option.isNone(current) && change._tag === "Put"
             return change
-          }),
-          Effect.flatMap(
-            FiberRef.get(isOnPurpose),
-            (purpose) => purpose || isNew ? settle(home, tenant, by) : Effect.void
-          )
+          }
+        }),
+        Effect.flatMap(
+          FiberRef.get(isOnPurpose),
+          (purpose) => purpose || isNew ? settle(home, tenant, by) : Effect.void
         )
-      })
+      )
+    })
+
+  return {
+    store: { ...store, get },
+    custody: {
+      ...custody,
+      hold: (tenant, options) =>
+        Effect.map(
+          custody.hold(tenant, options),
+          (hold) =>
+            hold._tag === "Held"
+              ? Hold.Held({ held: { ...hold.held, commit: commitOf(tenant, hold.held) } })
+              : hold
+        )
+    }
   }
 }

@@ -1,8 +1,8 @@
 /**
  * Moving all logins of a home from one kind of store to another.
  *
- * Every lock is held meanwhile: those of all tenants in byte order, so that no refresh is under way whose answer would
- * come home to the old store, and then the aggregate, so that no login is added. In this order:
+ * Everything is held meanwhile: all tenants in byte order, so that no refresh is under way whose answer would be stored
+ * where the logins are no more, and then the aggregate lock, so that no login is added. In this order:
  *
  * 1. Answers of unfinished rotations are stored by the refresh transaction, before any lock is taken: an answer file is
  *    in the form of the store that it was kept for, and the other one could not read it.
@@ -12,37 +12,41 @@
  * 5. The old store is emptied and says where its logins went. What nobody here knows stays in it (I11).
  * 6. The note is removed.
  *
- * Whoever is killed in between leaves the note. The next move, to whatever store, first empties the one of the two that
+ * A process that is killed in between leaves the note. The next move, to whatever store, first empties the one of the two that
  * the home is not pinned to.
  *
  * @since 0.1.0
  */
-import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
-import { Change, CredentialStore } from "@lockstep/core/CredentialStore"
+import type { Lease } from "@lockstep/core/CredentialLock"
+import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { Custody, type Evidence, type Held } from "@lockstep/core/Custody"
 import { CredentialStoreError, type LockTimeout, type LockUnavailable } from "@lockstep/core/Errors"
-import * as Host from "@lockstep/core/Host"
+import * as Fingerprint from "@lockstep/core/Fingerprint"
+import { Host } from "@lockstep/core/Host"
 import * as LockWait from "@lockstep/core/LockWait"
 import * as LogFields from "@lockstep/core/LogFields"
 import { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
-import { RefreshJournal } from "@lockstep/core/RefreshJournal"
 import { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type { TenantId } from "@lockstep/core/TenantId"
+import * as Verdict from "@lockstep/core/Verdict"
 import * as Clock from "effect/Clock"
 import type { ConfigError } from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
 import * as Path from "node:path"
 import * as AnswerFile from "../AnswerFile.js"
 import * as AtomicFile from "../AtomicFile.js"
 import { Home, StoreKind } from "../Home.js"
-import * as MoveSide from "../internal/moveSide.js"
 import * as Sidecars from "../internal/sidecars.js"
 import type { Keyring } from "../keyring/Keyring.js"
+import { FileLock } from "../locks/FileLock.js"
+import { LockTarget } from "../locks/LockTarget.js"
 import * as WholeFile from "../WholeFile.js"
+import type { Content } from "./MoveSide.js"
 import * as StoreDrift from "./StoreDrift.js"
+import * as Stores from "./Stores.js"
 
 /**
  * A move that was begun and not finished.
@@ -116,26 +120,34 @@ export const unfinished = (
     })
   )
 
-type Locked = Scope.Scope | Home | CredentialLock | RefreshPolicy
+/** What a move has in hand. */
+interface InHand {
+  /** Every tenant that is known. */
+  readonly held: ReadonlyMap<TenantId, Held>
+  /** The aggregate lock: no other process writes the home. */
+  readonly lease: Lease
+}
 
 /**
- * Takes the lock of each of these tenants and then the aggregate's, for the rest of the scope. Nobody waits for a tenant
- * who holds a later one, and nobody waits for a tenant who holds the aggregate.
+ * Holds each of these tenants and then takes the aggregate lock, for the rest of the scope. A process waits for no tenant
+ * while it holds a later one, and for none while it holds the aggregate lock.
  */
-const takeLocks = (
-  tenants: ReadonlyArray<TenantId>
-): Effect.Effect<void, LockTimeout | LockUnavailable, Locked> =>
+const takeAll = (tenants: ReadonlyArray<TenantId>) =>
   Effect.gen(function*() {
     const home = yield* Home
-    const lock = yield* CredentialLock
+    const custody = yield* Custody
+    const lock = yield* FileLock
     const policy = yield* RefreshPolicy
+    const held = new Map<TenantId, Held>()
     for (const tenant of tenants) {
-      yield* LockWait.acquire(lock, LockTarget.Tenant({ tenant }), { timeout: policy.lockTimeout, label: tenant })
+      const hold = yield* custody.hold(tenant, { timeout: policy.lockTimeout })
+      if (hold._tag === "Held") held.set(tenant, hold.held)
     }
-    yield* LockWait.acquire(lock, LockTarget.Aggregate(), {
+    const { lease } = yield* LockWait.acquire(lock, LockTarget.Aggregate(), {
       timeout: policy.aggregateLockTimeout,
       label: Path.basename(home.file)
     })
+    return { held, lease } satisfies InHand
   }).pipe(Effect.withSpan("lockstep.move.lock"))
 
 /** A login that was answered and not stored belongs to the store that it was kept for. */
@@ -145,6 +157,16 @@ const refuseKept = (tenant: TenantId, location: string) =>
     location,
     detail: `${tenant} has new tokens that are not stored yet`,
     remedy: `run \`lockstep token ${tenant}\` first: it stores them`
+  })
+
+/** Another process may still have the answer, and would store it where the logins are no more. */
+const refuseLost = (tenant: TenantId, location: string) =>
+  new CredentialStoreError({
+    reason: "Write",
+    location,
+    detail: `${tenant} was refreshed, and its new tokens are in no file`,
+    remedy:
+      `end the other processes that use it, then run \`lockstep login ${tenant}\` or \`lockstep logout ${tenant}\``
   })
 
 const refuseOther = (tenant: TenantId, location: string) =>
@@ -158,38 +180,31 @@ const refuseOther = (tenant: TenantId, location: string) =>
 const refuseUnequal = (location: string) =>
   new CredentialStoreError({ reason: "Write", location, detail: "it gave back something else than was written" })
 
-/** What the old store holds. */
-interface Content {
-  readonly records: MoveSide.Records
-  readonly pending: MoveSide.Attempts
-  readonly clients: MoveSide.Clients
-}
+/** Opens one store of the home. */
+const sideOf = (kind: StoreKind, { lease }: InHand) =>
+  Effect.flatMap(
+    Effect.flatMap(Home, ({ directory }) => Stores.of({ directory, store: kind })),
+    (store) => store.side(lease)
+  )
 
-const contentOf = (side: MoveSide.MoveSide) =>
-  Effect.all({ records: side.records, pending: side.attempts, clients: side.clients })
-
-/** Copies everything and reads it back through a view that has seen nothing yet. */
-const copy = (content: Content, from: StoreKind, to: StoreKind) =>
+/** Copies everything. */
+const copy = (content: Content, from: StoreKind, to: StoreKind, inHand: InHand) =>
   Effect.gen(function*() {
-    const target = yield* MoveSide.make(to)
+    const target = yield* sideOf(to, inHand)
     for (const [tenant, credential] of yield* target.records) {
       const same = content.records.get(tenant)
       if (same === undefined || !Equal.equals(same, credential)) return yield* refuseOther(tenant, target.location)
     }
     yield* target.prepare
     yield* writeNote(from, to)
-    yield* target.enter(new Set(content.records.keys()))
-    for (const [tenant, credential] of content.records) {
-      yield* target.store.modify(tenant, () => Change.Put({ credential, value: () => undefined }))
-    }
-    for (const { login, ...key } of content.pending) yield* target.pending.put(key, login)
-    for (const { client, issuer } of content.clients) yield* target.registrations.put(issuer, client)
+    yield* target.take(content)
   }).pipe(Effect.scoped, Effect.withSpan("lockstep.move.copy"))
 
-const verify = (content: Content, to: StoreKind) =>
+/** Reads it back through a view that has seen nothing yet. */
+const verify = (content: Content, to: StoreKind, inHand: InHand) =>
   Effect.gen(function*() {
-    const target = yield* MoveSide.make(to)
-    const copied = yield* contentOf(target)
+    const target = yield* sideOf(to, inHand)
+    const copied = yield* target.content
     const isSame = copied.records.size === content.records.size &&
       [...content.records].every(([tenant, credential]) => Equal.equals(copied.records.get(tenant), credential)) &&
       content.pending.every((one) => copied.pending.some((other) => Equal.equals(one.login, other.login))) &&
@@ -199,8 +214,8 @@ const verify = (content: Content, to: StoreKind) =>
   }).pipe(Effect.scoped, Effect.withSpan("lockstep.move.verify"))
 
 /** Takes everything out of the store that the home does not have. */
-const empty = (kind: StoreKind, now: StoreKind) =>
-  Effect.flatMap(MoveSide.make(kind), (side) => side.leave(now)).pipe(
+const empty = (kind: StoreKind, now: StoreKind, inHand: InHand) =>
+  Effect.flatMap(sideOf(kind, inHand), (side) => side.leave(now)).pipe(
     Effect.scoped,
     Effect.withSpan("lockstep.move.empty")
   )
@@ -208,85 +223,96 @@ const empty = (kind: StoreKind, now: StoreKind) =>
 const writeNote = (from: StoreKind, to: StoreKind) =>
   Effect.gen(function*() {
     const home = yield* Home
-    const { self } = yield* Host.Host
+    const { self } = yield* Host
     const now = yield* Clock.currentTimeMillis
     const note = Note.make({ version: 1, from, to, at: Math.floor(now / 1_000), by: `${self.command} ${self.pid}` })
     yield* AtomicFile.replace(noteOf(home), `${encodeNote(note)}\n`)
   }).pipe(Effect.withSpan("lockstep.move.note"))
 
-const removeNote = Effect.flatMap(Home, (home) => AnswerFile.drop(noteOf(home))).pipe(
+const removeNote = Effect.flatMap(Home, (home) => AtomicFile.remove(noteOf(home))).pipe(
   Effect.withSpan("lockstep.move.end")
 )
 
 /** The store that an unfinished move leaves behind. */
 const loserOf = (note: Note, now: StoreKind): StoreKind => note.from === now ? note.to : note.from
 
+/** What a refresh of each login would do. Whether a vendor rotates is not known here: it is taken for one that does. */
+const nextOf = Effect.gen(function*() {
+  const host = yield* Host
+  const policy = yield* RefreshPolicy
+  return (evidence: Evidence) =>
+    Verdict.ofRefresh({
+      evidence,
+      policy,
+      traits: () => ({ rotates: true, margin: Option.none(), rotationGroup: Option.none() }),
+      fingerprint: (credential) => Fingerprint.ofCredential(host, credential)
+    })
+})
+
 /**
  * Stores what was answered and not stored, by the transaction that knows how, which may redeem where the answer has run
- * out meanwhile. What it fails with is no matter here: what is still unstored is found under the locks.
+ * out meanwhile. What it fails with does not matter here: what is still unstored is found while everything is held.
  */
-const bringHome = (tenants: ReadonlyArray<TenantId>) =>
+const storeKept = (tenants: ReadonlyArray<TenantId>) =>
   Effect.gen(function*() {
     const coordinator = yield* RefreshCoordinator
-    const journal = yield* RefreshJournal
+    const custody = yield* Custody
+    const next = yield* nextOf
     for (const tenant of tenants) {
-      if (Option.isSome(yield* journal.keptAnswer(tenant))) {
+      const evidence = yield* Effect.option(custody.read(tenant))
+      if (Option.exists(evidence, (one) => next(one)._tag === "Store")) {
         yield* Effect.catchAll(
           coordinator.refresh(tenant, { acceptRisk: false }),
           (error) => Effect.annotateLogs(Effect.logDebug(error.message), LogFields.ofError(tenant, error))
         )
       }
     }
-  }).pipe(Effect.withSpan("lockstep.move.home"))
+  }).pipe(Effect.withSpan("lockstep.move.store"))
 
-/**
- * Removes answers that belong to no record, reservations among them, and refuses while one belongs to what is stored.
- */
-const dropAnswers = (records: MoveSide.Records, known: Known) =>
+/** Refuses while an answer is kept that belongs to a stored login, or is said to be and is not found. */
+const refuseUnstored = ({ held }: InHand) =>
   Effect.gen(function*() {
-    const host = yield* Host.Host
-    const journal = yield* RefreshJournal
-    for (const tenant of known.tenants) {
-      const kept = yield* journal.keptAnswer(tenant)
-      const record = Option.fromNullable(records.get(tenant))
-      const isUnstored = Option.exists(Option.all({ answer: kept, record }), ({ answer, record }) =>
-        Option.exists(record.refreshToken, (token) =>
-          Host.fingerprint(host, token) === answer.fingerprint) &&
-        !Option.contains(record.lastRedeem, answer.attempt))
-      if (isUnstored) {
-        return yield* refuseKept(tenant, journal.location(tenant))
-      }
+    const custody = yield* Custody
+    const next = yield* nextOf
+    for (const [tenant, one] of held) {
+      const verdict = next(yield* one.read())
+      const location = custody.journalOf(tenant)
+      if (verdict._tag === "Store") return yield* refuseKept(tenant, location)
+      if (verdict._tag === "Login" && verdict.reason === "RotationLost") return yield* refuseLost(tenant, location)
     }
-    for (const path of known.answers) {
-      yield* AnswerFile.drop(path)
-    }
-  }).pipe(Effect.withSpan("lockstep.move.answers"))
+  })
 
-/** Finishes what another move has left, with every lock in hand. */
-const settle = Effect.gen(function*() {
-  const home = yield* Home
-  const note = yield* unfinished(home)
-  if (Option.isNone(note)) return false
-  yield* empty(loserOf(note.value, home.store), home.store)
-  yield* removeNote
-  return true
-})
+/** Removes answers that belong to no record, reservations among them. */
+const dropAnswers = (answers: ReadonlyArray<string>) =>
+  Effect.withSpan(Effect.forEach(answers, AnswerFile.drop, { discard: true }), "lockstep.move.answers")
 
-const transfer = (to: StoreKind, known: Known) =>
+/** Finishes what another move has left, with everything in hand. */
+const settle = (inHand: InHand) =>
   Effect.gen(function*() {
     const home = yield* Home
-    const { self } = yield* Host.Host
-    const finished = yield* settle
-    const content = yield* Effect.scoped(Effect.flatMap(MoveSide.make(home.store), contentOf))
+    const note = yield* unfinished(home)
+    if (Option.isNone(note)) return false
+    yield* empty(loserOf(note.value, home.store), home.store, inHand)
+    yield* removeNote
+    return true
+  })
+
+const transfer = (to: StoreKind, known: Known, inHand: InHand) =>
+  Effect.gen(function*() {
+    const home = yield* Home
+    const { self } = yield* Host
+    const finished = yield* settle(inHand)
+    const content = yield* Effect.scoped(Effect.flatMap(sideOf(home.store, inHand), (side) => side.content))
     if (home.store === to) {
       const { location } = yield* CredentialStore
       return { from: Option.none(), to, location, tenants: [], pending: 0, finished } satisfies Moved
     }
-    yield* dropAnswers(content.records, known)
-    yield* copy(content, home.store, to)
-    const location = yield* verify(content, to)
+    yield* refuseUnstored(inHand)
+    yield* dropAnswers(known.answers)
+    yield* copy(content, home.store, to, inHand)
+    const location = yield* verify(content, to, inHand)
     yield* home.repin(to)
-    yield* empty(home.store, to)
+    yield* empty(home.store, to, inHand)
     yield* removeNote
     yield* StoreDrift.accept(home, to, () => true, self)
     return {
@@ -313,20 +339,20 @@ const look = Effect.gen(function*() {
   return { tenants: new Set([...yield* store.list, ...tenants]), answers } satisfies Known
 })
 
-/** Locks every tenant that is known, and begins again where one came along meanwhile. */
-const underLocks = (
+/** Holds every tenant that is known, and begins again where one came along meanwhile. */
+const holdingAll = (
   to: StoreKind,
   tenants: ReadonlySet<TenantId>
 ): Effect.Effect<Moved, MoveError, Services> =>
   Effect.gen(function*() {
-    yield* takeLocks(Sidecars.inByteOrder(tenants))
+    const inHand = yield* takeAll(Sidecars.inByteOrder(tenants))
     const now = yield* look
     const missed = [...now.tenants].filter((tenant) => !tenants.has(tenant))
-    return missed.length > 0 ? { missed } : { missed, moved: yield* transfer(to, now) }
+    return missed.length > 0 ? { missed } : { missed, moved: yield* transfer(to, now, inHand) }
   }).pipe(
     Effect.scoped,
     Effect.flatMap(({ missed, moved }) =>
-      moved === undefined ? underLocks(to, new Set([...tenants, ...missed])) : Effect.succeed(moved)
+      moved === undefined ? holdingAll(to, new Set([...tenants, ...missed])) : Effect.succeed(moved)
     )
   )
 
@@ -339,15 +365,15 @@ const underLocks = (
 export type Services =
   | Home
   | CredentialStore
-  | CredentialLock
-  | RefreshJournal
+  | Custody
+  | FileLock
   | RefreshPolicy
   | RefreshCoordinator
-  | Host.Host
+  | Host
   | Keyring
 
 /**
- * Moves all logins of the home, finished and unfinished, to another kind of store. Everybody who has the old one open is
+ * Moves all logins of the home, finished and unfinished, to another kind of store. A process that has the old one open is
  * `Superseded` from then on.
  *
  * Waits for every refresh that is under way. Fails with `CredentialStoreError` where the other store holds another login
@@ -359,6 +385,6 @@ export type Services =
 export const move = (to: StoreKind): Effect.Effect<Moved, MoveError, Services> =>
   Effect.gen(function*() {
     const { tenants } = yield* look
-    yield* bringHome(Sidecars.inByteOrder(tenants))
-    return yield* underLocks(to, tenants)
+    yield* storeKept(Sidecars.inByteOrder(tenants))
+    return yield* holdingAll(to, tenants)
   }).pipe(Effect.withSpan("lockstep.move", { attributes: { to } }))

@@ -142,5 +142,6 @@ export const tool: ToolFile = {
         })]
     }
   },
-  demands: { toolWait: Duration.millis(12_500), staleLock: Duration.seconds(60) }
+  wait: Duration.millis(12_500),
+  stale: Duration.seconds(60)
 }

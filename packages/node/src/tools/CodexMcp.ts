@@ -13,7 +13,6 @@
  * @since 0.1.0
  */
 import * as Credential from "@lockstep/core/Credential"
-import { LockTarget } from "@lockstep/core/CredentialLock"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
@@ -22,6 +21,7 @@ import * as Crypto from "node:crypto"
 import * as Path from "node:path"
 import type * as JsonTree from "../JsonTree.js"
 import { LockFile } from "../locks/LockFile.js"
+import { LockTarget } from "../locks/LockTarget.js"
 import type { Damage, StoreCodec } from "../StoreCodec.js"
 import type { ToolDocument, ToolFile } from "./ToolFile.js"
 import * as ToolJson from "./ToolJson.js"
@@ -308,5 +308,5 @@ export const tool: ToolFile = {
       Tenant: ({ tenant }) => refreshLocks(file, tenant, document()),
       Aggregate: () => [lock(file, "file-store")]
     }),
-  demands: { toolWait: Duration.seconds(60) }
+  wait: Duration.seconds(60)
 }

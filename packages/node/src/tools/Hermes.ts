@@ -270,5 +270,5 @@ export const tool: ToolFile = {
     ),
   codec,
   locks: (file, target) => target._tag === "RotationGroup" ? [] : [lockOf(file)],
-  demands: { toolWait: Duration.seconds(15) }
+  wait: Duration.seconds(15)
 }

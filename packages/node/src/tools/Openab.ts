@@ -8,7 +8,6 @@
  * @since 0.1.0
  */
 import * as Credential from "@lockstep/core/Credential"
-import { LockTarget } from "@lockstep/core/CredentialLock"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
@@ -16,6 +15,7 @@ import * as Option from "effect/Option"
 import * as Path from "node:path"
 import type * as JsonTree from "../JsonTree.js"
 import { LockFile } from "../locks/LockFile.js"
+import { LockTarget } from "../locks/LockTarget.js"
 import type { Damage, StoreCodec } from "../StoreCodec.js"
 import type { ToolDocument, ToolFile } from "./ToolFile.js"
 import * as ToolJson from "./ToolJson.js"
@@ -344,5 +344,5 @@ export const tool: ToolFile = {
         isFileName(`auth.json.refresh.${tenant}.lock`) ? [sidecar(file, `refresh.${tenant}`)] : [],
       Aggregate: () => [sidecar(file, "global")]
     }),
-  demands: { toolWait: Duration.seconds(20) }
+  wait: Duration.seconds(20)
 }

@@ -157,5 +157,6 @@ export const tool: ToolFile = {
       lockNames(file).map((path) =>
         LockFile.Directory({ path, stale: Duration.seconds(30), heartbeat: Duration.millis(10_000 / 3) })
       ),
-  demands: { toolWait: Duration.seconds(30), staleLock: Duration.seconds(30) }
+  wait: Duration.seconds(30),
+  stale: Duration.seconds(30)
 }

@@ -5,12 +5,10 @@
  * @since 0.1.0
  */
 import * as Credential from "@lockstep/core/Credential"
-import { CredentialLock } from "@lockstep/core/CredentialLock"
-import { CredentialStore } from "@lockstep/core/CredentialStore"
-import type { Change } from "@lockstep/core/CredentialStore"
 import { CredentialStoreError } from "@lockstep/core/Errors"
 import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type { TenantId } from "@lockstep/core/TenantId"
+import { type Change, WritableStore, type WriteOptions } from "@lockstep/core/WritableStore"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
@@ -19,10 +17,12 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as AtomicFile from "../AtomicFile.js"
 import * as Envelope from "../Envelope.js"
-import * as FileSignals from "../FileSignals.js"
 import { Home } from "../Home.js"
 import { proveLock } from "../internal/lockProof.js"
+import * as Signature from "../internal/signature.js"
 import { regression } from "../internal/version.js"
+import { FileLock } from "../locks/FileLock.js"
+import * as RecordSignals from "../RecordSignals.js"
 import * as SharedFile from "../SharedFile.js"
 import * as Companion from "./Companion.js"
 import type { ToolDocument, ToolFile } from "./ToolFile.js"
@@ -57,17 +57,16 @@ interface Found {
 export const make = (
   tool: ToolFile
 ): Effect.Effect<
-  CredentialStore["Type"],
+  WritableStore["Type"],
   never,
-  Home | CredentialLock | RefreshPolicy | Envelope.Envelope | Scope.Scope
+  Home | FileLock | RefreshPolicy | Envelope.Envelope | Scope.Scope
 > =>
   Effect.gen(function*() {
     const { codec } = tool
     const home = yield* Home
-    const lock = yield* CredentialLock
+    const lock = yield* FileLock
     const file = yield* SharedFile.make(home.file, codec)
     const companion = yield* SharedFile.make(Companion.pathOf(home.file), Companion.format)
-    const signals = yield* FileSignals.make(file)
     let known: {
       readonly view: View
       readonly records: Map<TenantId, Effect.Effect<Option.Option<Credential.Stored>, CredentialStoreError>>
@@ -95,10 +94,12 @@ export const make = (
       Option.exists(Either.getRight(codec.get(document, tenant)), Option.isNone)
 
     // The tool's file first: a writer writes the companion first, which then has the bindings of both texts.
+    let last: View = { document: codec.empty, bindings: new Map() }
     const viewOnce = Effect.gen(function*() {
       const document = yield* file.read
       const bindings = yield* companion.read
-      return { document, bindings }
+      if (last.document !== document || last.bindings !== bindings) last = { document, bindings }
+      return last
     })
     const read: Effect.Effect<View, CredentialStoreError> = Effect.gen(function*() {
       for (let attempt = 1;; attempt++) {
@@ -107,11 +108,17 @@ export const make = (
       }
     })
 
+    const { changes, epoch, found } = yield* RecordSignals.make({
+      file,
+      read,
+      signatureOf: (view, tenant) =>
+        Signature.ofRead(Either.map(look(view, tenant), Option.map(({ stored }) => stored)))
+    })
+
     const get = (tenant: TenantId) =>
       Effect.flatMap(read, (view) => {
-        if (known.view.document !== view.document || known.view.bindings !== view.bindings) {
-          known = { view, records: new Map() }
-        }
+        found(tenant, view)
+        if (known.view !== view) known = { view, records: new Map() }
         const answered = known.records.get(tenant)
         if (answered !== undefined) return answered
         const answer = Either.map(look(view, tenant), Option.map(({ stored }) => stored))
@@ -192,7 +199,7 @@ export const make = (
     }
 
     /** Drops what is kept for a record that is gone. When it fails, the next write does. */
-    const forget = (tenant: TenantId) =>
+    const forget = (tenant: TenantId, options: WriteOptions | undefined) =>
       Effect.ignore(companion.modify((bindings) =>
         Effect.map(file.readToWrite, (document): SharedFile.Edit<void> => {
           const rest = new Map([...bindings].filter(([other]) => other !== tenant))
@@ -202,10 +209,9 @@ export const make = (
               : Option.none(),
             value: undefined
           }
-        })
-      ))
+        }), options))
 
-    const modify: CredentialStore["Type"]["modify"] = (tenant, decide) =>
+    const modify: WritableStore["Type"]["modify"] = (tenant, decide, options) =>
       file.modify((document, now) =>
         Effect.gen(function*() {
           const view = { document, bindings: yield* companion.readToWrite }
@@ -213,32 +219,33 @@ export const make = (
           const change = decide(Option.map(current, ({ stored }) => stored))
           const edit = yield* carryOut(view, tenant, current, change, now)
           return { ...edit, value: { value: edit.value, removed: change._tag === "Remove" && Option.isSome(current) } }
-        })
-      ).pipe(
-        Effect.tap(({ removed }) => removed ? forget(tenant) : Effect.void),
-        Effect.map(({ value }) => value),
-        Effect.withSpan("lockstep.store.modify")
+        }), options).pipe(
+          Effect.tap(({ removed }) => removed ? forget(tenant, options) : Effect.void),
+          Effect.map(({ value }) => value),
+          Effect.withSpan("lockstep.store.modify")
+        )
+
+    const prepare: WritableStore["Type"]["prepare"] = (_, options) =>
+      home.open.pipe(
+        Effect.zipRight(proveLock(lock, options)),
+        Effect.zipRight(Effect.all([file.readToWrite, companion.readToWrite])),
+        Effect.flatMap(([document, bindings]) =>
+          Effect.zipRight(
+            AtomicFile.probe(file.path, Buffer.byteLength(codec.text(document)) + ROOM),
+            AtomicFile.probe(companion.path, Buffer.byteLength(Companion.textOf(bindings)) + ROOM)
+          )
+        ),
+        Effect.withSpan("lockstep.store.prepare")
       )
 
-    const prepare = home.open.pipe(
-      Effect.zipRight(proveLock(lock)),
-      Effect.zipRight(Effect.all([file.readToWrite, companion.readToWrite])),
-      Effect.flatMap(([document, bindings]) =>
-        Effect.zipRight(
-          AtomicFile.probe(file.path, Buffer.byteLength(codec.text(document)) + ROOM),
-          AtomicFile.probe(companion.path, Buffer.byteLength(Companion.textOf(bindings)) + ROOM)
-        )
-      ),
-      Effect.withSpan("lockstep.store.prepare")
-    )
-
-    return CredentialStore.of({
+    return WritableStore.of({
       location: file.path,
       get,
       list: Effect.map(file.read, codec.list),
       modify,
-      prepare: () => prepare,
-      ...signals
+      prepare,
+      epoch,
+      changes
     })
   })
 
@@ -250,5 +257,5 @@ export const make = (
  */
 export const layer = (
   tool: ToolFile
-): Layer.Layer<CredentialStore, never, Home | CredentialLock | RefreshPolicy> =>
-  Layer.provide(Layer.scoped(CredentialStore, make(tool)), Envelope.layerPlain)
+): Layer.Layer<WritableStore, never, Home | FileLock | RefreshPolicy> =>
+  Layer.provide(Layer.scoped(WritableStore, make(tool)), Envelope.layerPlain)

@@ -4,11 +4,12 @@
  *
  * @since 0.1.0
  */
-import type { LockTarget } from "@lockstep/core/CredentialLock"
-import type { StoreDemands } from "@lockstep/core/RefreshPolicy"
+import type { CustodyLimits } from "@lockstep/core/RefreshPolicy"
+import * as Duration from "effect/Duration"
 import type * as Option from "effect/Option"
 import type * as JsonTree from "../JsonTree.js"
 import type { LockFile } from "../locks/LockFile.js"
+import type { LockTarget } from "../locks/LockTarget.js"
 import type { StoreCodec } from "../StoreCodec.js"
 
 /**
@@ -67,6 +68,23 @@ export interface ToolFile {
     document: () => Option.Option<ToolDocument>
   ) => ReadonlyArray<LockFile>
 
-  /** What sharing the file asks of the bounds of a refresh. */
-  readonly demands: StoreDemands
+  /** How long the tool waits for a lock before it gives up. */
+  readonly wait: Duration.Duration
+
+  /** How long a lock of the tool's outlives a holder that was killed, where the kernel does not free it. */
+  readonly stale?: Duration.Duration
 }
+
+/** What a redemption leaves of the time that the tool waits, to persist and to release. */
+const SPARE = Duration.seconds(5)
+
+/**
+ * What sharing a tool's file adds to the bounds of a refresh: its waiters must not give up on us.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const limits = ({ stale, wait }: Pick<ToolFile, "wait" | "stale">): CustodyLimits => ({
+  redeem: Duration.subtract(wait, SPARE),
+  ...(stale === undefined ? {} : { afterDeath: stale })
+})

@@ -7,11 +7,7 @@
  *
  * @since 0.1.0
  */
-import type { CredentialLock } from "@lockstep/core/CredentialLock"
-import type { CredentialStore } from "@lockstep/core/CredentialStore"
 import { CredentialStoreError, LockUnavailable } from "@lockstep/core/Errors"
-import type { Host } from "@lockstep/core/Host"
-import type { RefreshJournal } from "@lockstep/core/RefreshJournal"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
@@ -24,17 +20,17 @@ import * as Path from "node:path"
 import * as AtomicFile from "../AtomicFile.js"
 import * as FileRefreshJournal from "../FileRefreshJournal.js"
 import { Home } from "../Home.js"
-import { openOnce } from "../internal/openOnce.js"
-import * as FileCredentialLock from "../locks/FileCredentialLock.js"
+import { agreeOnce } from "../internal/agreeOnce.js"
+import * as LockedPorts from "../LockedPorts.js"
+import * as FileLock from "../locks/FileLock.js"
 import { LockFile } from "../locks/LockFile.js"
 import { LockPaths } from "../locks/LockPaths.js"
 import * as NodeHost from "../NodeHost.js"
 import * as Ownership from "../Ownership.js"
 import * as SidecarNames from "../SidecarNames.js"
 import * as WholeFile from "../WholeFile.js"
-import * as FencedJournal from "./FencedJournal.js"
 import * as ToolCredentialStore from "./ToolCredentialStore.js"
-import type { ToolDocument, ToolFile } from "./ToolFile.js"
+import { limits, type ToolDocument, type ToolFile } from "./ToolFile.js"
 
 /**
  * How a tool's file is used.
@@ -119,11 +115,12 @@ export const make = (
           })
         ),
       check: Effect.void,
+      agree: open,
       open
     })
   })
 
-/** Reads the file for whoever must know what is in it to name a lock; again only when it changed. */
+/** Reads the file, where the name of a lock depends on what is in it; again only when it changed. */
 const makePeek = (tool: ToolFile, file: string): () => Option.Option<ToolDocument> => {
   let seen: WholeFile.Identity | undefined
   let document: Option.Option<ToolDocument> = Option.none()
@@ -163,7 +160,7 @@ export const layerLockPaths = (tool: ToolFile, path: string): Layer.Layer<LockPa
           LockFile.Kernel({ path: Path.join(directory, SidecarNames.lock(store, target)) }),
           ...tool.locks(nameOf(Path.resolve(path)), target, peek)
         ],
-        prepare: openOnce(home)
+        prepare: agreeOnce(home)
       })
     })
   )
@@ -182,20 +179,19 @@ export const layer = (
   path: string,
   options: Options = {}
 ): Layer.Layer<
-  Home | CredentialStore | CredentialLock | RefreshJournal | Host,
+  LockedPorts.Ports,
   ConfigError.ConfigError | CredentialStoreError,
   RefreshPolicy.RefreshPolicy
 > => {
-  const lock = FileCredentialLock.layerTrusting(options.trustLocks)
   const suits = Layer.effectDiscard(
     Effect.flatMap(
       RefreshPolicy.RefreshPolicy,
-      (policy) => Either.map(RefreshPolicy.make(policy, tool.demands), () => undefined)
+      (policy) => Either.map(RefreshPolicy.make(policy, limits(tool)), () => undefined)
     )
   )
-  const journal = Layer.provide(FencedJournal.layer, [FileRefreshJournal.layer, NodeHost.layer])
-  return Layer.mergeAll(ToolCredentialStore.layer(tool), journal, NodeHost.layer, suits).pipe(
-    Layer.provideMerge(Layer.provide(lock, layerLockPaths(tool, path))),
+  const parts = Layer.mergeAll(ToolCredentialStore.layer(tool), FileRefreshJournal.layer, NodeHost.layer, suits).pipe(
+    Layer.provideMerge(Layer.provide(FileLock.layer(options.trustLocks), layerLockPaths(tool, path))),
     Layer.provideMerge(Layer.effect(Home, make(tool, path)))
   )
+  return Layer.provideMerge(LockedPorts.custody, parts)
 }

@@ -4,16 +4,16 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Credential from "@lockstep/core/Credential"
-import { CredentialLock } from "@lockstep/core/CredentialLock"
-import { Change } from "@lockstep/core/CredentialStore"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import * as TenantId from "@lockstep/core/TenantId"
+import { Change } from "@lockstep/core/WritableStore"
 import * as AuthJson from "@lockstep/node/AuthJson"
 import * as FileVendorSettings from "@lockstep/node/FileVendorSettings"
 import * as Home from "@lockstep/node/Home"
 import * as Keyring from "@lockstep/node/keyring/Keyring"
 import * as KeyringIndex from "@lockstep/node/keyring/KeyringIndex"
 import * as KeyringKeys from "@lockstep/node/keyring/KeyringKeys"
+import { FileLock } from "@lockstep/node/locks/FileLock"
 import * as KeyFile from "@lockstep/node/secrets/KeyFile"
 import * as SidecarNames from "@lockstep/node/SidecarNames"
 import type { StoreCodec } from "@lockstep/node/StoreCodec"
@@ -213,7 +213,7 @@ describe("fuzz of files", () => {
       yield* opened.home.open
       const settings = yield* Effect.provide(FileVendorSettings.make, [
         Layer.succeed(Home.Home, opened.home),
-        Layer.succeed(CredentialLock, opened.lock),
+        Layer.succeed(FileLock, opened.lock),
         RefreshPolicy.layer({})
       ])
       yield* everyCase([Subjects.vendorsText], {

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { assertEquals, deepStrictEqual } from "@effect/vitest/utils"
-import { Change } from "@lockstep/core/CredentialStore"
-import type { CredentialStore } from "@lockstep/core/CredentialStore"
 import type { CredentialStoreError, LockTimeout, LockUnavailable } from "@lockstep/core/Errors"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import * as TenantId from "@lockstep/core/TenantId"
+import { Change } from "@lockstep/core/WritableStore"
+import type { WritableStore } from "@lockstep/core/WritableStore"
 import * as Keyring from "@lockstep/node/keyring/Keyring"
 import * as KeyringHome from "@lockstep/node/keyring/KeyringHome"
 import { credential } from "@lockstep/testkit/contract/credentials"
@@ -24,7 +24,7 @@ import * as Path from "node:path"
 import * as Homes from "../support/homes.js"
 import { open } from "../support/keyringHomes.js"
 
-type Store = CredentialStore["Type"]
+type Store = WritableStore["Type"]
 
 const CODEX = TenantId.make("codex")
 const GOOD = TenantId.make("good")
@@ -590,7 +590,7 @@ describe("a reader", () => {
       faults.before = () => Effect.dieMessage("asked")
       assertEquals(yield* store.get(CODEX), Option.none())
       deepStrictEqual(yield* store.list, [])
-      store.epoch()
+      store.epoch(CODEX)
       assert.isFalse(Fs.existsSync(directory))
     }))
 })
@@ -723,6 +723,6 @@ describe("a home", () => {
           ))
         )
       ))
-      assert.include(String(error), "keyringTimeout")
+      assert.include(String(error), "writes may take")
     }))
 })

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { assertEquals, deepStrictEqual } from "@effect/vitest/utils"
-import { Change } from "@lockstep/core/CredentialStore"
-import type { CredentialStore } from "@lockstep/core/CredentialStore"
 import * as TenantId from "@lockstep/core/TenantId"
+import { Change } from "@lockstep/core/WritableStore"
+import type { WritableStore } from "@lockstep/core/WritableStore"
 import { credential } from "@lockstep/testkit/contract/credentials"
 import * as Bundle from "@lockstep/testkit/processes/Bundle"
 import * as ChildProcess from "@lockstep/testkit/processes/ChildProcess"
@@ -21,7 +21,7 @@ import { until } from "../support/processes.js"
 
 GnomeKeyring.explain()
 
-type Store = CredentialStore["Type"]
+type Store = WritableStore["Type"]
 
 const CODEX = TenantId.make("codex")
 const HELPER = fileURLToPath(new URL("../../bin/keyring.mjs", import.meta.url))
@@ -135,15 +135,15 @@ describe.skipIf(!GnomeKeyring.isInstalled)("processes that share a keyring", () 
     Effect.gen(function*() {
       const { spawn, store } = yield* stage
       yield* put(store, 1)
-      const changes = yield* store.changes
+      const changes = yield* store.changes(CODEX)
       const child = yield* spawn()
       for (const expected of [2, 3]) {
         yield* Queue.takeAll(changes)
-        const before = store.epoch()
+        const before = store.epoch(CODEX)
         const woken = yield* Effect.fork(Queue.take(changes))
         yield* child.send({ do: "write" })
         yield* Fiber.join(woken)
-        yield* until(() => store.epoch() !== before)
+        yield* until(() => store.epoch(CODEX) !== before)
         yield* child.message(({ generation }) => generation === expected)
         assert.strictEqual(yield* generation(store), expected)
       }

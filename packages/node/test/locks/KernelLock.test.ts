@@ -88,7 +88,7 @@ describe("KernelLock", () => {
       let errno = 0
       const tryLock = Internal.flock(() => (errno = left.shift() ?? 0) === 0 ? 0 : -1, () => errno)
       const attempt = tryLock(3, "/sidecar")
-      return attempt._tag === "Failed" ? `${attempt.error.reason} ${attempt.error.detail}` : attempt._tag
+      return attempt._tag === "Failed" ? `${attempt.failure.reason} ${attempt.failure.detail}` : attempt._tag
     }
     assert.strictEqual(after(), "Acquired")
     assert.strictEqual(after(EINTR, EINTR), "Acquired")

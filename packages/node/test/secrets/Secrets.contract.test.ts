@@ -2,12 +2,16 @@ import { describe } from "@effect/vitest"
 import * as Keyring from "@lockstep/node/keyring/Keyring"
 import { clientRegistrationsContract } from "@lockstep/testkit/contract/ClientRegistrationsContract"
 import { credentialStoreContract } from "@lockstep/testkit/contract/CredentialStoreContract"
+import { custodyContract } from "@lockstep/testkit/contract/CustodyContract"
+import { custodyCrashContract } from "@lockstep/testkit/contract/CustodyCrashContract"
 import { pendingLoginsContract } from "@lockstep/testkit/contract/PendingLoginsContract"
 import { refreshJournalContract } from "@lockstep/testkit/contract/RefreshJournalContract"
 import * as GnomeKeyring from "@lockstep/testkit/processes/GnomeKeyring"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import * as Path from "node:path"
+import * as Custodies from "../support/custodies.js"
 import * as KeyringHomes from "../support/keyringHomes.js"
 import * as SealedHomes from "../support/sealedHomes.js"
 
@@ -23,6 +27,7 @@ const registerAll = <E>(name: string, views: Effect.Effect<SealedHomes.TwoViews,
   pendingLoginsContract(name, Effect.map(views, ([a, b]) => [a.pending, b.pending] as const))
   clientRegistrationsContract(name, Effect.map(views, ([a, b]) => [a.registrations, b.registrations] as const))
   refreshJournalContract(name, Effect.map(views, ([a, b]) => [a.journal, b.journal] as const))
+  custodyContract(name, Custodies.stageOf(views))
 }
 
 registerAll("sealed, key in a file", SealedHomes.twoViews)
@@ -30,4 +35,13 @@ registerAll("sealed, key in a keyring", SealedHomes.twoViewsWith(SealedHomes.sha
 describe.skipIf(!GnomeKeyring.isInstalled)(
   "gnome-keyring",
   () => registerAll("sealed, key in gnome-keyring", SealedHomes.twoViewsWith(gnome))
+)
+
+custodyCrashContract(
+  "sealed",
+  Custodies.machine((root) => {
+    const file = Path.join(root, "lockstep.key")
+    SealedHomes.writeKeys(file, SealedHomes.keyLine())
+    return SealedHomes.open(Path.join(root, "home"), { file })
+  })
 )

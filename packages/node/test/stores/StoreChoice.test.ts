@@ -7,6 +7,7 @@ import * as StoreChoice from "@lockstep/node/stores/StoreChoice"
 import * as ToolFiles from "@lockstep/node/tools/ToolFiles"
 import * as ConfigError from "effect/ConfigError"
 import * as ConfigProvider from "effect/ConfigProvider"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
@@ -61,14 +62,16 @@ describe("the store of a process", () => {
       })
     ))
 
-  it.effect("says what it asks of the bounds of a refresh", () =>
+  it.effect("says what it adds to the bounds of a refresh", () =>
     inHome((home) =>
       Effect.gen(function*() {
-        deepStrictEqual((yield* choose({ home, option: "keyring" })).demands, { keyring: true })
-        deepStrictEqual((yield* choose({ home, option: "file" })).demands, {})
-        deepStrictEqual((yield* choose({ home, option: "secrets" })).demands, { keyring: true })
+        deepStrictEqual((yield* choose({ home, option: "keyring" })).limits, { writes: Duration.seconds(15) })
+        deepStrictEqual((yield* choose({ home, option: "file" })).limits, {})
+        deepStrictEqual((yield* choose({ home, option: "secrets" })).limits, { writes: Duration.seconds(15) })
         const tool = yield* choose({ home, option: "openab:/elsewhere/auth.json" })
-        deepStrictEqual(tool.demands, ToolFiles.all.find(({ name }) => name === "openab")!.demands)
+        deepStrictEqual(tool.limits, { redeem: Duration.seconds(15) })
+        const patient = yield* choose({ home, option: "claude-code:/elsewhere/auth.json" })
+        deepStrictEqual(patient.limits, { redeem: Duration.millis(7_500), afterDeath: Duration.seconds(60) })
       })
     ))
 

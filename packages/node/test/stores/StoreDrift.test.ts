@@ -1,15 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
-import { Change, CredentialStore } from "@lockstep/core/CredentialStore"
+import { CredentialStore } from "@lockstep/core/CredentialStore"
 import * as CredentialWriter from "@lockstep/core/CredentialWriter"
+import { Custody } from "@lockstep/core/Custody"
 import { ProcessIdentity } from "@lockstep/core/Host"
 import * as Metrics from "@lockstep/core/Metrics"
 import * as TenantId from "@lockstep/core/TenantId"
+import { Change } from "@lockstep/core/WritableStore"
 import type { StoreKind } from "@lockstep/node/Home"
 import * as StoreDrift from "@lockstep/node/stores/StoreDrift"
 import { credential } from "@lockstep/testkit/contract/credentials"
 import * as FakeToken from "@lockstep/testkit/FakeToken"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as Metric from "effect/Metric"
@@ -105,14 +108,14 @@ describe("the record", () => {
 })
 
 describe("a store that was chosen automatically", () => {
-  const observed = (opened: Stores.Opened) => StoreDrift.observed(opened.store, opened.home, ME)
+  const observed = (opened: Stores.Opened) => StoreDrift.observed(opened, opened.home, ME)
 
   it.scopedLive("is noted at the first use of a tenant, once, without a token", () =>
     Effect.gen(function*() {
       const place = Stores.place(yield* Homes.temporary)
       const opened = yield* Stores.open(place)
       yield* opened.store.modify(CODEX, () => Change.Put({ credential: credential(1), value: () => undefined }))
-      const store = observed(opened)
+      const { store } = observed(opened)
       yield* store.get(CODEX)
       const file = Path.join(place.home, "drift.json")
       const text = Fs.readFileSync(file, "utf8")
@@ -128,15 +131,18 @@ describe("a store that was chosen automatically", () => {
       const opened = yield* Stores.open(place)
       yield* opened.home.open
       yield* StoreDrift.observe(home(place.home, "keyring"), CODEX, ME)
-      const store = observed(opened)
+      const { custody, store } = observed(opened)
       assert.lengthOf(yield* warnings(StoreDrift.onPurpose(store.get(CODEX))), 0)
-      const writer = yield* Effect.provide(CredentialWriter.make, Context.add(opened.context, CredentialStore, store))
+      const writer = yield* Effect.provide(
+        CredentialWriter.make,
+        opened.context.pipe(Context.add(CredentialStore, store), Context.add(Custody, custody))
+      )
       const login = StoreDrift.onPurpose(writer.login(CODEX, Effect.succeed(credential(0)), { replace: true }))
       deepStrictEqual(yield* warnings(login), [])
       deepStrictEqual(yield* warnings(store.get(CODEX)), [])
 
       yield* warnings(StoreDrift.observe(home(place.home, "keyring"), CODEX, ME))
-      assert.lengthOf(yield* warnings(observed(opened).get(CODEX)), 1)
+      assert.lengthOf(yield* warnings(observed(opened).store.get(CODEX)), 1)
     }))
 
   it.scopedLive("takes a record where there was none for a login, whoever makes it", () =>
@@ -148,10 +154,16 @@ describe("a store that was chosen automatically", () => {
         StoreDrift.read({ directory: place.home }),
         (traces) => Option.map(Option.fromNullable(traces.get("codex")), ({ store, before }) => [store, before._tag])
       )
-      yield* observed(opened).modify(CODEX, () => put(1))
+      const write = (generation: number) =>
+        Effect.scoped(Effect.gen(function*() {
+          const hold = yield* observed(opened).custody.hold(CODEX, { timeout: Duration.minutes(1) })
+          if (hold._tag !== "Held") return assert.fail("nothing was looked for")
+          yield* hold.held.commit({ act: "login", decide: () => put(generation), settle: () => Option.none() })
+        }))
+      yield* write(1)
       deepStrictEqual(yield* chosen, Option.some(["file", "None"]))
       Fs.rmSync(Path.join(place.home, "drift.json"))
-      yield* observed(opened).modify(CODEX, () => put(2))
+      yield* write(2)
       deepStrictEqual(yield* chosen, Option.none())
     }))
 
@@ -160,8 +172,8 @@ describe("a store that was chosen automatically", () => {
       const place = Stores.place(yield* Homes.temporary)
       const opened = yield* Stores.open(place)
       yield* opened.store.modify(CODEX, () => Change.Put({ credential: credential(1), value: () => undefined }))
-      yield* observed(opened).get(CODEX)
+      yield* observed(opened).store.get(CODEX)
       yield* opened.move("keyring")
-      deepStrictEqual(yield* warnings(observed(yield* Stores.open(place)).get(CODEX)), [])
+      deepStrictEqual(yield* warnings(observed(yield* Stores.open(place)).store.get(CODEX)), [])
     }))
 })

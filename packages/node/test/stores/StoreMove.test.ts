@@ -2,15 +2,19 @@ import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
 import { RegisteredClient } from "@lockstep/core/ClientRegistrations"
 import type { Credential } from "@lockstep/core/Credential"
-import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
-import { Change } from "@lockstep/core/CredentialStore"
+import type { CredentialLock } from "@lockstep/core/CredentialLock"
+import { Custody } from "@lockstep/core/Custody"
 import { CredentialStoreError } from "@lockstep/core/Errors"
+import * as Fingerprint from "@lockstep/core/Fingerprint"
 import * as Host from "@lockstep/core/Host"
+import * as LockedCustody from "@lockstep/core/LockedCustody"
 import type { PendingLogin } from "@lockstep/core/PendingLogins"
 import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
 import * as TenantId from "@lockstep/core/TenantId"
+import { Change } from "@lockstep/core/WritableStore"
 import type { StoreKind } from "@lockstep/node/Home"
 import * as Keyring from "@lockstep/node/keyring/Keyring"
+import { LockTarget } from "@lockstep/node/locks/LockTarget"
 import * as StoreMove from "@lockstep/node/stores/StoreMove"
 import { credential } from "@lockstep/testkit/contract/credentials"
 import { answer, fullRecord } from "@lockstep/testkit/contract/journals"
@@ -284,7 +288,7 @@ describe("what was answered and not stored", () => {
       const host = Context.get(opened.context, Host.Host)
       const kept = {
         ...answer("attempt-9"),
-        fingerprint: Host.fingerprint(host, Option.getOrThrow(record.refreshToken))
+        fingerprint: Fingerprint.of(host, Option.getOrThrow(record.refreshToken))
       }
       yield* opened.journal.reserveAnswer(CODEX, 4_096)
       yield* opened.journal.keepAnswer(CODEX, kept as ReturnType<typeof answer>)
@@ -347,15 +351,16 @@ describe("what goes on meanwhile", () => {
 
       const mover = yield* Stores.open(place)
       const busy = yield* Deferred.make<void>()
+      const lock: CredentialLock["Type"] = {
+        ...mover.lock,
+        tryAcquire: (target) =>
+          Effect.tap(
+            mover.lock.tryAcquire(target),
+            (lease) => Option.isNone(lease) ? Deferred.succeed(busy, undefined) : Effect.void
+          )
+      }
       const move = yield* StoreMove.move("keyring").pipe(
-        Effect.provideService(CredentialLock, {
-          ...mover.lock,
-          tryAcquire: (target) =>
-            Effect.tap(
-              mover.lock.tryAcquire(target),
-              (lease) => Option.isNone(lease) ? Deferred.succeed(busy, undefined) : Effect.void
-            )
-        }),
+        Effect.provideService(Custody, LockedCustody.fromParts({ ...mover, lock })),
         Effect.provide(mover.context),
         Effect.fork
       )

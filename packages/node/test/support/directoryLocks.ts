@@ -1,6 +1,5 @@
-import type { CredentialLock } from "@lockstep/core/CredentialLock"
 import type * as DirectoryLock from "@lockstep/node/locks/DirectoryLock"
-import * as FileCredentialLock from "@lockstep/node/locks/FileCredentialLock"
+import * as FileLock from "@lockstep/node/locks/FileLock"
 import { LockFile } from "@lockstep/node/locks/LockFile"
 import { LockPaths } from "@lockstep/node/locks/LockPaths"
 import * as Bundle from "@lockstep/testkit/processes/Bundle"
@@ -35,8 +34,8 @@ export const paths = (directory: string, names: ReadonlyArray<string>): LockPath
 })
 
 /** The lock of one more process whose targets all have the same plan. */
-export const lock = (directory: string, names: ReadonlyArray<string>): Effect.Effect<CredentialLock["Type"]> =>
-  Effect.provideService(FileCredentialLock.make(), LockPaths, paths(directory, names))
+export const lock = (directory: string, names: ReadonlyArray<string>): Effect.Effect<FileLock.FileLock["Type"]> =>
+  Effect.provideService(FileLock.make(), LockPaths, paths(directory, names))
 
 const spawn = (fixture: string, args: ReadonlyArray<string>) =>
   Effect.gen(function*() {

@@ -28,6 +28,21 @@ export const record = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     return Effect.map(Effect.ensuring(effect, Effect.sync(undo)), (result) => ({ result, calls }))
   })
 
+/** Runs something while one call of `node:fs` fails, except where it need not. */
+export const failingUnless = <A, E, R>(
+  name: string,
+  code: string,
+  isFine: () => boolean,
+  effect: Effect.Effect<A, E, R>
+) =>
+  Effect.suspend(() => {
+    const undo = replace([name], (_, original) => (...args) => {
+      if (isFine()) return original(...args)
+      throw Object.assign(new Error(code), { code })
+    })
+    return Effect.ensuring(effect, Effect.sync(undo))
+  })
+
 /** Runs something while one call of `node:fs` fails. */
 export const failing = <A, E, R>(name: string, code: string, effect: Effect.Effect<A, E, R>) =>
   Effect.suspend(() => {

@@ -1,11 +1,12 @@
 import { ClientRegistrations } from "@lockstep/core/ClientRegistrations"
-import { CredentialLock } from "@lockstep/core/CredentialLock"
-import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { Custody } from "@lockstep/core/Custody"
 import { PendingLogins } from "@lockstep/core/PendingLogins"
 import { RefreshJournal } from "@lockstep/core/RefreshJournal"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
+import { WritableStore } from "@lockstep/core/WritableStore"
 import * as FileHome from "@lockstep/node/FileHome"
 import * as Home from "@lockstep/node/Home"
+import { FileLock } from "@lockstep/node/locks/FileLock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -23,11 +24,12 @@ export const temporary: Effect.Effect<string, never, Scope.Scope> = Effect.acqui
 
 export interface Opened {
   readonly home: Home.Home["Type"]
-  readonly store: CredentialStore["Type"]
+  readonly store: WritableStore["Type"]
   readonly pending: PendingLogins["Type"]
   readonly registrations: ClientRegistrations["Type"]
   readonly journal: RefreshJournal["Type"]
-  readonly lock: CredentialLock["Type"]
+  readonly lock: FileLock["Type"]
+  readonly custody: Custody["Type"]
 }
 
 const policy = RefreshPolicy.layer({
@@ -41,11 +43,12 @@ export const open = (directory: string, options: Home.Options = {}) =>
     Layer.build(Layer.provide(FileHome.layer({ directory, ...options }), policy)),
     (context): Opened => ({
       home: Context.get(context, Home.Home),
-      store: Context.get(context, CredentialStore),
+      store: Context.get(context, WritableStore),
       pending: Context.get(context, PendingLogins),
       registrations: Context.get(context, ClientRegistrations),
       journal: Context.get(context, RefreshJournal),
-      lock: Context.get(context, CredentialLock)
+      lock: Context.get(context, FileLock),
+      custody: Context.get(context, Custody)
     })
   )
 

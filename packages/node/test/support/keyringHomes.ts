@@ -1,13 +1,14 @@
 import { ClientRegistrations } from "@lockstep/core/ClientRegistrations"
-import { CredentialLock } from "@lockstep/core/CredentialLock"
-import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { Custody } from "@lockstep/core/Custody"
 import { PendingLogins } from "@lockstep/core/PendingLogins"
 import { RefreshJournal } from "@lockstep/core/RefreshJournal"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
+import { WritableStore } from "@lockstep/core/WritableStore"
 import * as Home from "@lockstep/node/Home"
 import * as Keyring from "@lockstep/node/keyring/Keyring"
 import * as KeyringHome from "@lockstep/node/keyring/KeyringHome"
 import * as NativeKeyring from "@lockstep/node/keyring/NativeKeyring"
+import { FileLock } from "@lockstep/node/locks/FileLock"
 import * as GnomeKeyring from "@lockstep/testkit/processes/GnomeKeyring"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -20,7 +21,6 @@ import * as Homes from "./homes.js"
 const TIMEOUT = Duration.seconds(30)
 
 const policy = RefreshPolicy.layer({
-  keyringTimeout: TIMEOUT,
   aggregateLockTimeout: Duration.seconds(30),
   lockTimeout: Duration.minutes(5)
 })
@@ -35,11 +35,12 @@ export const open = (directory: string, keyring: Keyring.Keyring["Type"]) =>
     ),
     (context): Homes.Opened => ({
       home: Context.get(context, Home.Home),
-      store: Context.get(context, CredentialStore),
+      store: Context.get(context, WritableStore),
       pending: Context.get(context, PendingLogins),
       registrations: Context.get(context, ClientRegistrations),
       journal: Context.get(context, RefreshJournal),
-      lock: Context.get(context, CredentialLock)
+      lock: Context.get(context, FileLock),
+      custody: Context.get(context, Custody)
     })
   )
 

@@ -1,7 +1,7 @@
-import type { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
-import * as FileCredentialLock from "@lockstep/node/locks/FileCredentialLock"
+import * as FileLock from "@lockstep/node/locks/FileLock"
 import { LockFile } from "@lockstep/node/locks/LockFile"
 import { LockPaths } from "@lockstep/node/locks/LockPaths"
+import type { LockTarget } from "@lockstep/node/locks/LockTarget"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
@@ -37,7 +37,7 @@ export const paths = (
 /** The lock of one more process over a directory. */
 export const lock = (
   directory: string,
-  options?: FileCredentialLock.Options,
+  options?: FileLock.Options,
   names?: (target: LockTarget) => ReadonlyArray<string>
-): Effect.Effect<CredentialLock["Type"]> =>
-  Effect.provideService(FileCredentialLock.make(options), LockPaths, paths(directory, names))
+): Effect.Effect<FileLock.FileLock["Type"]> =>
+  Effect.provideService(FileLock.make(options), LockPaths, paths(directory, names))

@@ -1,11 +1,12 @@
 import { ClientRegistrations } from "@lockstep/core/ClientRegistrations"
-import { CredentialLock } from "@lockstep/core/CredentialLock"
-import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { Custody } from "@lockstep/core/Custody"
 import { PendingLogins } from "@lockstep/core/PendingLogins"
 import { RefreshJournal } from "@lockstep/core/RefreshJournal"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
+import { WritableStore } from "@lockstep/core/WritableStore"
 import * as Home from "@lockstep/node/Home"
 import * as Keyring from "@lockstep/node/keyring/Keyring"
+import { FileLock } from "@lockstep/node/locks/FileLock"
 import * as SealedText from "@lockstep/node/secrets/SealedText"
 import * as SealingKeys from "@lockstep/node/secrets/SealingKeys"
 import * as SecretsHome from "@lockstep/node/secrets/SecretsHome"
@@ -53,11 +54,12 @@ export const layer = (directory: string, keys: Keys) =>
 export const open = (directory: string, keys: Keys) =>
   Effect.map(Layer.build(layer(directory, keys)), (context) => ({
     home: Context.get(context, Home.Home),
-    store: Context.get(context, CredentialStore),
+    store: Context.get(context, WritableStore),
     pending: Context.get(context, PendingLogins),
     registrations: Context.get(context, ClientRegistrations),
     journal: Context.get(context, RefreshJournal),
-    lock: Context.get(context, CredentialLock),
+    lock: Context.get(context, FileLock),
+    custody: Context.get(context, Custody),
     keys: Context.get(context, SealingKeys.SealingKeys),
     context
   }))

@@ -1,15 +1,16 @@
 import { ClientRegistrations } from "@lockstep/core/ClientRegistrations"
-import { CredentialLock } from "@lockstep/core/CredentialLock"
-import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { Custody } from "@lockstep/core/Custody"
 import { PendingLogins } from "@lockstep/core/PendingLogins"
 import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
 import { RefreshJournal } from "@lockstep/core/RefreshJournal"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import type { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
+import { WritableStore } from "@lockstep/core/WritableStore"
 import * as FileHome from "@lockstep/node/FileHome"
 import * as Home from "@lockstep/node/Home"
 import * as Keyring from "@lockstep/node/keyring/Keyring"
 import * as KeyringHome from "@lockstep/node/keyring/KeyringHome"
+import { FileLock } from "@lockstep/node/locks/FileLock"
 import * as SecretsHome from "@lockstep/node/secrets/SecretsHome"
 import * as StoreMove from "@lockstep/node/stores/StoreMove"
 import * as ScriptedTokenEndpoint from "@lockstep/testkit/memory/ScriptedTokenEndpoint"
@@ -20,6 +21,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
+
+/** Long enough for a machine that is busy with other tests. */
+const PATIENCE = Duration.seconds(30)
 
 /** A keyring that outlives the process that writes it: its entries lie in one file, far from any home. */
 export class KeyringFile extends Map<string, string> {
@@ -62,7 +66,7 @@ export interface Place {
 
 export const place = (root: string): Place => {
   const entries = new KeyringFile(Path.join(root, "keyring.json"))
-  return { home: Path.join(root, "home"), entries, keyring: Keyring.makeMemory({ entries }) }
+  return { home: Path.join(root, "home"), entries, keyring: Keyring.makeMemory({ entries, timeout: PATIENCE }) }
 }
 
 /** The same place, with a keyring that wants to be unlocked first. */
@@ -71,12 +75,12 @@ export const locked = ({ entries, home }: Place): Place => ({
   entries,
   keyring: Keyring.makeMemory({
     entries,
+    timeout: PATIENCE,
     before: () => new Keyring.KeyringError({ reason: "Locked", detail: "it is locked" })
   })
 })
 
 const policy = RefreshPolicy.layer({
-  keyringTimeout: Duration.seconds(30),
   aggregateLockTimeout: Duration.seconds(30),
   lockTimeout: Duration.minutes(5)
 })
@@ -89,6 +93,8 @@ const layerOf = (kind: Home.StoreKind, options: { readonly directory: string }) 
       return KeyringHome.layer(options)
     case "secrets":
       return SecretsHome.layer(options)
+    default:
+      throw new Error(`no store is called ${kind}`)
   }
 }
 
@@ -112,11 +118,12 @@ export const open = ({ home: directory, keyring }: Pick<Place, "home" | "keyring
     return {
       kind,
       home: Context.get(context, Home.Home),
-      store: Context.get(context, CredentialStore),
+      store: Context.get(context, WritableStore),
       pending: Context.get(context, PendingLogins),
       registrations: Context.get(context, ClientRegistrations),
       journal: Context.get(context, RefreshJournal),
-      lock: Context.get(context, CredentialLock),
+      lock: Context.get(context, FileLock),
+      custody: Context.get(context, Custody),
       coordinator: Context.get(context, RefreshCoordinator.RefreshCoordinator),
       context,
       move: (to: Home.StoreKind) => Effect.provide(StoreMove.move(to), context)

@@ -1,10 +1,11 @@
-import { CredentialLock } from "@lockstep/core/CredentialLock"
-import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { Custody } from "@lockstep/core/Custody"
 import { RefreshJournal } from "@lockstep/core/RefreshJournal"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
+import { WritableStore } from "@lockstep/core/WritableStore"
 import * as Home from "@lockstep/node/Home"
+import { FileLock } from "@lockstep/node/locks/FileLock"
 import * as Companion from "@lockstep/node/tools/Companion"
-import type { ToolFile } from "@lockstep/node/tools/ToolFile"
+import * as ToolFile from "@lockstep/node/tools/ToolFile"
 import * as ToolHome from "@lockstep/node/tools/ToolHome"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -16,28 +17,30 @@ import * as Homes from "./homes.js"
 
 export interface Opened {
   readonly home: Home.Home["Type"]
-  readonly store: CredentialStore["Type"]
+  readonly store: WritableStore["Type"]
   readonly journal: RefreshJournal["Type"]
-  readonly lock: CredentialLock["Type"]
+  readonly lock: FileLock["Type"]
+  readonly custody: Custody["Type"]
 }
 
 /** Patient: these tests starve each other. */
-const policy = (tool: ToolFile) =>
+const policy = (tool: ToolFile.ToolFile) =>
   Layer.succeed(RefreshPolicy.RefreshPolicy, {
-    ...RefreshPolicy.defaultsFor(tool.demands),
+    ...RefreshPolicy.defaultsFor(ToolFile.limits(tool)),
     aggregateLockTimeout: Duration.seconds(60),
     lockTimeout: Duration.minutes(3)
   })
 
 /** What one more process has of a tool's file. */
-export const open = (tool: ToolFile, path: string, options: ToolHome.Options = {}) =>
+export const open = (tool: ToolFile.ToolFile, path: string, options: ToolHome.Options = {}) =>
   Effect.map(
     Layer.build(Layer.provide(ToolHome.layer(tool, path, options), policy(tool))),
     (context): Opened => ({
       home: Context.get(context, Home.Home),
-      store: Context.get(context, CredentialStore),
+      store: Context.get(context, WritableStore),
       journal: Context.get(context, RefreshJournal),
-      lock: Context.get(context, CredentialLock)
+      lock: Context.get(context, FileLock),
+      custody: Context.get(context, Custody)
     })
   )
 
@@ -50,11 +53,11 @@ export const place = (name: string) =>
   })
 
 /** A tool's file that does not exist yet, as two processes see it. */
-export const twoViews = (tool: ToolFile, name: string) =>
+export const twoViews = (tool: ToolFile.ToolFile, name: string) =>
   Effect.flatMap(place(name), (path) => Effect.all([open(tool, path), open(tool, path)]))
 
 /** The same for a file with this text. */
-export const withText = (tool: ToolFile, name: string, text: string) =>
+export const withText = (tool: ToolFile.ToolFile, name: string, text: string) =>
   Effect.gen(function*() {
     const path = yield* place(name)
     Fs.writeFileSync(path, text, { mode: 0o600 })

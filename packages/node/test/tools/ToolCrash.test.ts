@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Credential from "@lockstep/core/Credential"
-import { Change } from "@lockstep/core/CredentialStore"
 import * as TenantId from "@lockstep/core/TenantId"
+import { Change } from "@lockstep/core/WritableStore"
 import { tool } from "@lockstep/node/tools/Openab"
 import { credential } from "@lockstep/testkit/contract/credentials"
 import * as Effect from "effect/Effect"

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { assertSome } from "@effect/vitest/utils"
 import * as Credential from "@lockstep/core/Credential"
-import { Change } from "@lockstep/core/CredentialStore"
 import * as TenantId from "@lockstep/core/TenantId"
+import { Change } from "@lockstep/core/WritableStore"
 import * as Companion from "@lockstep/node/tools/Companion"
 import { tool } from "@lockstep/node/tools/Openab"
 import { credential } from "@lockstep/testkit/contract/credentials"
@@ -55,9 +55,9 @@ describe("readers", () => {
       yield* put(store, {})
       const { credential: present } = yield* Effect.flatten(store.get(CODEX))
       const next = Credential.Credential.make({ ...present, generation: 2 })
-      const before = store.epoch()
+      const before = store.epoch(CODEX)
       yield* store.modify(CODEX, () => Change.Put({ credential: next, value: () => undefined }))
-      assert.notStrictEqual(store.epoch(), before)
+      assert.notStrictEqual(store.epoch(CODEX), before)
       assert.strictEqual((yield* Effect.flatten(store.get(CODEX))).credential.generation, 2)
     }))
 })

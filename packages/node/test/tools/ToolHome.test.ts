@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { assertNone, assertTrue } from "@effect/vitest/utils"
-import { LockTarget } from "@lockstep/core/CredentialLock"
-import { Change } from "@lockstep/core/CredentialStore"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import * as TenantId from "@lockstep/core/TenantId"
+import { Change } from "@lockstep/core/WritableStore"
+import { LockTarget } from "@lockstep/node/locks/LockTarget"
 import * as Hermes from "@lockstep/node/tools/Hermes"
 import * as Openab from "@lockstep/node/tools/Openab"
 import * as ToolHome from "@lockstep/node/tools/ToolHome"
@@ -127,14 +127,18 @@ describe("what lies beside the file", () => {
       }
     }))
 
-  it.scopedLive("one lock for two roles is taken once by whoever refreshes, and by nobody else", () =>
+  it.scopedLive("one lock for two roles is taken once by the process that refreshes, which writes within its lease", () =>
     Effect.gen(function*() {
       const path = yield* ToolHomes.place("auth.json")
       const { lock, store } = yield* ToolHomes.open(Hermes.tool, path)
       const theirs = Path.join(Path.dirname(path), "auth.lock")
       const lease = Option.getOrThrow(yield* lock.tryAcquire(LockTarget.Tenant({ tenant: CODEX })))
       assert.isFalse(isFree(theirs))
-      yield* put(store)
+      yield* store.modify(
+        CODEX,
+        () => Change.Put({ credential: credential(1), value: () => undefined }),
+        { within: lease }
+      )
       assert.isFalse(isFree(theirs))
       yield* lease.release({ changed: false })
       assert.isTrue(isFree(theirs))

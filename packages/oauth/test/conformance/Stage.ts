@@ -3,11 +3,13 @@ import * as CredentialLock from "@lockstep/core/CredentialLock"
 import * as CredentialStore from "@lockstep/core/CredentialStore"
 import * as CredentialWriter from "@lockstep/core/CredentialWriter"
 import * as Host from "@lockstep/core/Host"
+import * as LockedCustody from "@lockstep/core/LockedCustody"
 import * as PendingLogins from "@lockstep/core/PendingLogins"
 import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
 import * as RefreshJournal from "@lockstep/core/RefreshJournal"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
+import * as WritableStore from "@lockstep/core/WritableStore"
 import type { Callback } from "@lockstep/oauth/Callback"
 import { Login } from "@lockstep/oauth/Login"
 import * as LoginDriver from "@lockstep/oauth/LoginDriver"
@@ -99,7 +101,7 @@ export const make = (options: {
     const port = CallbackPort.make()
 
     const machine = Layer.mergeAll(
-      CredentialStore.layerMemory,
+      WritableStore.layerMemory,
       CredentialLock.layerMemory,
       RefreshJournal.layerMemory,
       PendingLogins.layerMemory,
@@ -115,6 +117,7 @@ export const make = (options: {
       Layer.mergeAll(LoginDriver.layer, RefreshCoordinator.layer).pipe(
         Layer.provideMerge(CredentialWriter.layer),
         Layer.provideMerge(OAuthTokenEndpoint.layer),
+        Layer.provideMerge(LockedCustody.layer),
         Layer.provideMerge(machine)
       )
     ).pipe(Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(options.environment)))))

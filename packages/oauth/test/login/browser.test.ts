@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
 import { Credential } from "@lockstep/core/Credential"
 import { CredentialStoreError } from "@lockstep/core/Errors"
-import * as Host from "@lockstep/core/Host"
+import * as Fingerprint from "@lockstep/core/Fingerprint"
 import { JournalRecord, Mark } from "@lockstep/core/RefreshJournal"
 import * as OAuthVendor from "@lockstep/oauth/OAuthVendor"
 import * as Deferred from "effect/Deferred"
@@ -393,7 +393,7 @@ describe("a login that is there already", () => {
       const { replaced, stored } = yield* Fiber.join(asked.fiber)
       assert.strictEqual(plain(Option.getOrThrow(replaced).refreshToken), "rt-old")
 
-      const fingerprint = Host.fingerprint(stage.host, Option.getOrThrow(stored.credential.refreshToken))
+      const fingerprint = Fingerprint.of(stage.host, Option.getOrThrow(stored.credential.refreshToken))
       yield* stage.journal.write(
         tenant,
         JournalRecord.make({

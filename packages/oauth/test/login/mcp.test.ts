@@ -6,10 +6,11 @@ import { deepStrictEqual } from "@effect/vitest/utils"
 import { RegisteredClient } from "@lockstep/core/ClientRegistrations"
 import { Account, Credential } from "@lockstep/core/Credential"
 import { CredentialStoreError } from "@lockstep/core/Errors"
-import * as Host from "@lockstep/core/Host"
+import * as Fingerprint from "@lockstep/core/Fingerprint"
 import { JournalRecord, Mark } from "@lockstep/core/RefreshJournal"
 import type { LoginRequest } from "@lockstep/oauth/Login"
 import { mcp } from "@lockstep/oauth/vendors/Mcp"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
@@ -111,7 +112,7 @@ describe("a server of MCP", () => {
         ["mcp", ISSUER, RESOURCE]
       )
       const { redeem } = yield* stage.endpoint.prepare(tenant, record)
-      yield* redeem
+      yield* redeem(Duration.seconds(10))
       server.token = ({ url: at }) =>
         at.endsWith("/device")
           ? ok({
@@ -316,15 +317,18 @@ describe("the client", () => {
       const record = (yield* stage.stored)!
       server.token = () => no("invalid_client", 401)
       const { redeem } = yield* stage.endpoint.prepare(tenant, record)
-      const answer = yield* redeem
+      const answer = yield* redeem(Duration.seconds(10))
       deepStrictEqual("reason" in answer && answer.reason, "RegistrationExpired")
       // Brought by a person, it would be for the person to correct.
       const brought = Credential.make({ ...record, clientId: Option.some("mine") })
-      const other = yield* Effect.flatMap(stage.endpoint.prepare(tenant, brought), ({ redeem: send }) => send)
+      const other = yield* Effect.flatMap(
+        stage.endpoint.prepare(tenant, brought),
+        ({ redeem: send }) => send(Duration.seconds(10))
+      )
       deepStrictEqual("reason" in other && other.reason, "InvalidClient")
       // What the transaction makes of it.
       const journal = yield* stage.journal.read(tenant)
-      const fingerprint = Host.fingerprint(stage.host, Option.getOrThrow(record.refreshToken))
+      const fingerprint = Fingerprint.of(stage.host, Option.getOrThrow(record.refreshToken))
       yield* stage.journal.write(
         tenant,
         JournalRecord.make({

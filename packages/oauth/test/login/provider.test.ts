@@ -8,10 +8,12 @@ import * as CredentialLock from "@lockstep/core/CredentialLock"
 import * as CredentialStore from "@lockstep/core/CredentialStore"
 import * as CredentialWriter from "@lockstep/core/CredentialWriter"
 import * as Host from "@lockstep/core/Host"
+import * as LockedCustody from "@lockstep/core/LockedCustody"
 import * as PendingLogins from "@lockstep/core/PendingLogins"
 import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
 import * as RefreshJournal from "@lockstep/core/RefreshJournal"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
+import * as WritableStore from "@lockstep/core/WritableStore"
 import * as LoopbackCallback from "@lockstep/node/login/LoopbackCallback"
 import { Callback, PortsTaken } from "@lockstep/oauth/Callback"
 import { Login } from "@lockstep/oauth/Login"
@@ -33,7 +35,7 @@ const { key, refusal, request, tenant } = Stage
 
 const machine = Layer.mergeAll(
   CredentialLock.layerMemory,
-  CredentialStore.layerMemory,
+  WritableStore.layerMemory,
   RefreshJournal.layerMemory,
   RefreshPolicy.layerDefaults,
   Host.layerMemory,
@@ -53,6 +55,7 @@ const machine = Layer.mergeAll(
 const layer = Layer.mergeAll(LoginDriver.layer, RefreshCoordinator.layer).pipe(
   Layer.provideMerge(CredentialWriter.layer),
   Layer.provideMerge(OAuthTokenEndpoint.layer),
+  Layer.provideMerge(LockedCustody.layer),
   Layer.provideMerge(machine)
 )
 

@@ -5,14 +5,15 @@
 import * as ClientRegistrations from "@lockstep/core/ClientRegistrations"
 import type { Credential } from "@lockstep/core/Credential"
 import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
-import * as CredentialStore from "@lockstep/core/CredentialStore"
 import * as CredentialWriter from "@lockstep/core/CredentialWriter"
 import * as Host from "@lockstep/core/Host"
+import * as LockedCustody from "@lockstep/core/LockedCustody"
 import * as PendingLogins from "@lockstep/core/PendingLogins"
 import * as RefreshJournal from "@lockstep/core/RefreshJournal"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import * as TenantId from "@lockstep/core/TenantId"
 import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
+import * as WritableStore from "@lockstep/core/WritableStore"
 import { Callback, PortsTaken } from "@lockstep/oauth/Callback"
 import type { CallbackPage } from "@lockstep/oauth/Callback"
 import * as Fetch from "@lockstep/oauth/Fetch"
@@ -171,7 +172,7 @@ export interface Stage {
   readonly network: { readonly requests: Array<Sent>; readonly arrivals: Queue.Dequeue<Sent>; server: Server }
   readonly ports: Ports
   readonly lock: ControlledLock.ControlledLock
-  readonly store: CredentialStore.CredentialStore["Type"]
+  readonly store: WritableStore.WritableStore["Type"]
   readonly journal: RefreshJournal.RefreshJournal["Type"]
   readonly host: Host.Host["Type"]
   readonly writer: CredentialWriter.CredentialWriter["Type"]
@@ -186,7 +187,7 @@ export interface Options {
   readonly vendors?: ReadonlyArray<OAuthVendor.OAuthVendor>
   readonly environment?: Readonly<Record<string, string>>
   readonly registrations?: Partial<ClientRegistrations.ClientRegistrations["Type"]>
-  readonly wrapStore?: (store: CredentialStore.CredentialStore["Type"]) => CredentialStore.CredentialStore["Type"]
+  readonly wrapStore?: (store: WritableStore.WritableStore["Type"]) => WritableStore.WritableStore["Type"]
 }
 
 export const make = (options: Options = {}): Effect.Effect<Stage> =>
@@ -195,11 +196,14 @@ export const make = (options: Options = {}): Effect.Effect<Stage> =>
     const net = network()
     const port = ports()
     const lock = yield* ControlledLock.make
-    const memory = yield* CredentialStore.makeMemory()
+    const memory = yield* WritableStore.makeMemory()
     const vendors = VendorRegistry.layer([acme, ...options.vendors ?? [], OAuthVendor.generic])
     const machine = Layer.mergeAll(
       Layer.succeed(CredentialLock, lock.service),
-      Layer.succeed(CredentialStore.CredentialStore, options.wrapStore?.(memory) ?? memory),
+      Layer.provideMerge(
+        WritableStore.layerReader,
+        Layer.succeed(WritableStore.WritableStore, options.wrapStore?.(memory) ?? memory)
+      ),
       RefreshJournal.layerMemory,
       RefreshPolicy.layerDefaults,
       Host.layerMemory,
@@ -216,6 +220,7 @@ export const make = (options: Options = {}): Effect.Effect<Stage> =>
     const layer = LoginDriver.layer.pipe(
       Layer.provideMerge(CredentialWriter.layer),
       Layer.provideMerge(OAuthTokenEndpoint.layer),
+      Layer.provideMerge(LockedCustody.layer),
       Layer.provideMerge(machine),
       Layer.provide(Layer.setConfigProvider(
         ConfigProvider.fromMap(new Map(Object.entries(options.environment ?? {})))

@@ -81,6 +81,37 @@ export const clientRegistrationsContract = <E>(
         assert.lengthOf(yield* one.list, ISSUERS.length)
       }))
 
+    it.scopedLive("of several that register at once the first one's is kept, and all are told of it", () =>
+      Effect.gen(function*() {
+        const [one, other] = yield* makeViews
+        const kept = yield* Effect.forEach(
+          Array.from({ length: 8 }, (_, i) => [i % 2 === 0 ? one : other, client(`dyn-${i}`)] as const),
+          ([view, registered]) => view.putIfAbsent(ISSUER, registered, Option.none()),
+          { concurrency: "unbounded" }
+        )
+        assert.lengthOf([...new Set(kept.map(({ clientId }) => clientId))], 1)
+        for (const view of [one, other]) {
+          assertEquals(yield* view.get(ISSUER), Option.some(kept[0]!))
+          assert.lengthOf(yield* view.list, 1)
+        }
+      }))
+
+    it.scopedLive("one that has ended, or that another was registered in place of, is no reason to keep it", () =>
+      Effect.gen(function*() {
+        const [one, other] = yield* makeViews
+        const first = yield* one.putIfAbsent(ISSUER, client("dyn-1"), Option.none())
+        assert.strictEqual(first.clientId, "dyn-1")
+        assert.strictEqual((yield* other.putIfAbsent(ISSUER, client("dyn-2"), Option.some("dyn-1"))).clientId, "dyn-2")
+        // It set out with one that is replaced by now.
+        assert.strictEqual((yield* one.putIfAbsent(ISSUER, client("dyn-3"), Option.some("dyn-1"))).clientId, "dyn-2")
+        yield* other.end(ISSUER, "dyn-2")
+        assert.strictEqual((yield* one.putIfAbsent(ISSUER, client("dyn-4"), Option.none())).clientId, "dyn-4")
+        const over = client("dyn-5", { clientSecretExpiresAt: Option.some(1) })
+        yield* other.put(ISSUER, over)
+        assert.strictEqual((yield* one.putIfAbsent(ISSUER, client("dyn-6"), Option.none())).clientId, "dyn-6")
+        assert.strictEqual((yield* Effect.flatten(other.get(ISSUER))).clientId, "dyn-6")
+      }))
+
     it.scopedLive("the end of a client is noted, but not where another was registered meanwhile", () =>
       Effect.gen(function*() {
         const [one, other] = yield* makeViews

@@ -8,9 +8,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
 import type * as Credential from "@lockstep/core/Credential"
+import * as TenantId from "@lockstep/core/TenantId"
 import { Change } from "@lockstep/core/WritableStore"
 import type { WritableStore } from "@lockstep/core/WritableStore"
-import * as TenantId from "@lockstep/core/TenantId"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as FastCheck from "effect/FastCheck"
@@ -189,30 +189,60 @@ export const credentialStoreContract = <E>(
       withViews((store, other) =>
         Effect.gen(function*() {
           yield* put(store, CODEX, credential(1))
-          const changes = yield* store.changes
-          store.epoch()
-          const before = store.epoch()
+          const changes = yield* store.changes(CODEX)
+          store.epoch(CODEX)
+          const before = store.epoch(CODEX)
           yield* put(store, CODEX, credential(2))
-          const after = store.epoch()
+          const after = store.epoch(CODEX)
           assert.notStrictEqual(after, before)
           yield* Queue.takeAll(changes)
           // Another process's write may be noticed late, and is noticed when it is announced.
           yield* put(other, CODEX, credential(3))
           yield* Queue.take(changes)
-          yield* Effect.iterate(store.epoch(), {
+          yield* Effect.iterate(store.epoch(CODEX), {
             while: (epoch) => epoch === after,
-            body: () => Effect.map(Effect.yieldNow(), store.epoch)
+            body: () => Effect.map(Effect.yieldNow(), () => store.epoch(CODEX))
           })
         })
       ))
 
-    it.scopedLive("a subscriber is told of a change by anybody", () =>
+    if (LINEAR !== undefined) {
+      it.scopedLive("a write for one tenant wakes and invalidates no other", () =>
+        withViews((store, other) =>
+          Effect.gen(function*() {
+            yield* put(store, CODEX, credential(1))
+            yield* put(store, LINEAR, credential(1))
+            const [codex, linear] = [yield* store.changes(CODEX), yield* store.changes(LINEAR)]
+            // Asked before it is read, as by every reader that keeps what it read.
+            const before = store.epoch(CODEX)
+            yield* getSome(store, CODEX)
+            for (const [generation, writer] of [store, other, store, other].entries()) {
+              yield* put(writer, LINEAR, credential(generation + 2))
+              yield* Queue.take(linear)
+              assert.strictEqual(store.epoch(CODEX), before)
+            }
+            yield* remove(other, LINEAR)
+            yield* Queue.take(linear)
+            assert.strictEqual(store.epoch(CODEX), before)
+            deepStrictEqual(yield* Queue.size(codex), 0)
+            yield* put(other, CODEX, credential(2))
+            yield* Queue.take(codex)
+            yield* Effect.iterate(store.epoch(CODEX), {
+              while: (epoch) => epoch === before,
+              body: () => Effect.map(Effect.yieldNow(), () => store.epoch(CODEX))
+            })
+            deepStrictEqual(yield* Queue.size(linear), 0)
+          })
+        ))
+    }
+
+    it.scopedLive("a subscriber is told of a change by any process", () =>
       withViews((store, other) =>
         Effect.gen(function*() {
-          const mine = yield* store.changes
+          const mine = yield* store.changes(CODEX)
           yield* put(store, CODEX, credential(1))
           yield* Queue.take(mine)
-          const theirs = yield* other.changes
+          const theirs = yield* other.changes(CODEX)
           yield* put(store, CODEX, credential(2))
           yield* Queue.take(theirs)
           yield* remove(store, CODEX)

@@ -185,7 +185,8 @@ export const make: Effect.Effect<ScriptedTokenEndpoint> = Effect.gen(function*()
               Effect.timeoutTo({
                 duration: limit,
                 onSuccess: (answer): RedeemAnswer => answer,
-                onTimeout: () => Answer.Unknown({ detail: "no answer within the limit of a redemption", answered: false })
+                onTimeout: () =>
+                  Answer.Unknown({ detail: "no answer within the limit of a redemption", answered: false })
               })
             )
         }),

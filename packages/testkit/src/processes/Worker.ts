@@ -7,19 +7,20 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Credential from "@lockstep/core/Credential"
-import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
-import { Change, CredentialStore } from "@lockstep/core/CredentialStore"
 import * as CredentialWriter from "@lockstep/core/CredentialWriter"
-import * as LockWait from "@lockstep/core/LockWait"
+import { Custody } from "@lockstep/core/Custody"
 import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import * as TenantId from "@lockstep/core/TenantId"
+import { Change, WritableStore } from "@lockstep/core/WritableStore"
 import * as FileHome from "@lockstep/node/FileHome"
 import * as Keyring from "@lockstep/node/keyring/Keyring"
 import * as KeyringHome from "@lockstep/node/keyring/KeyringHome"
+import * as KeyringTimeout from "@lockstep/node/keyring/KeyringTimeout"
 import * as NativeKeyring from "@lockstep/node/keyring/NativeKeyring"
 import * as NodeFetch from "@lockstep/node/NodeFetch"
 import * as SecretsHome from "@lockstep/node/secrets/SecretsHome"
+import * as Stores from "@lockstep/node/stores/Stores"
 import * as Fetch from "@lockstep/oauth/Fetch"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
 import * as Cause from "effect/Cause"
@@ -60,8 +61,8 @@ const describe = (stored: Option.Option<Credential.Stored>) =>
 const make = Effect.gen(function*() {
   const coordinator = yield* RefreshCoordinator.RefreshCoordinator
   const writer = yield* CredentialWriter.CredentialWriter
-  const store = yield* CredentialStore
-  const lock = yield* CredentialLock
+  const store = yield* WritableStore
+  const custody = yield* Custody
   const policy = yield* RefreshPolicy.RefreshPolicy
   const running = yield* FiberMap.make<string>()
 
@@ -118,10 +119,7 @@ const make = Effect.gen(function*() {
         return Effect.map(store.get(TenantId.make(command.tenant)), describe)
       case "Hold":
         return Effect.scoped(Effect.zipRight(
-          LockWait.acquire(lock, LockTarget.Tenant({ tenant: TenantId.make(command.tenant) }), {
-            timeout: policy.lockTimeout,
-            label: command.tenant
-          }),
+          custody.hold(TenantId.make(command.tenant), { timeout: policy.lockTimeout }),
           Effect.zipRight(Effect.sync(() => LineProtocol.say("held", { id })), Effect.never)
         ))
       case "ModifyMany": {
@@ -200,8 +198,8 @@ const halt = stop === undefined ? () => {} : StepTracer.signalSelfAt(stop, stop.
 const keyring = keyringHelper === undefined ? NativeKeyring.layer : Layer.scoped(
   Keyring.Keyring,
   Effect.flatMap(
-    RefreshPolicy.config,
-    ({ keyringTimeout }) => NativeKeyring.make({ timeout: keyringTimeout, command: [process.execPath, keyringHelper] })
+    KeyringTimeout.config,
+    (timeout) => NativeKeyring.make({ timeout, command: [process.execPath, keyringHelper] })
   )
 )
 
@@ -225,7 +223,7 @@ const services = Layer.mergeAll(RefreshCoordinator.layer, CredentialWriter.layer
       Layer.effect(Fetch.Fetch, Effect.map(NodeFetch.make, ({ load }) => Fetch.Fetch.of({ load })))
     )
   )),
-  Layer.provideMerge(RefreshPolicy.layerFromEnvFor(store === "keyring" ? { keyring: true } : {})),
+  Layer.provideMerge(Layer.unwrapEffect(Effect.map(Stores.find(store)!.limits, RefreshPolicy.layerFromEnvFor))),
   Layer.provideMerge(StepTracer.layer((step) => {
     report(step)
     halt(step)

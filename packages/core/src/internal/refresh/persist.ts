@@ -66,7 +66,7 @@ export const make = (transaction: Transaction) => {
       return Change.Keep({ value: Persisted.Written({ stored: current.value }) })
     }
     const theirs = { stored: current.value }
-    if (Answer.isOutdated(answer, credential)) return Change.Keep({ value: Persisted.Theirs(theirs) })
+    if (Answer.isOutdated(answer, credential, journal)) return Change.Keep({ value: Persisted.Theirs(theirs) })
     // Few answers name an account: ours is the one whose token was redeemed.
     if (!isRedeemed && Credential.isOtherAccount(Answer.merge(redeemed, answer, 0), credential)) {
       return Change.Keep({ value: Persisted.OtherAccount(theirs) })

@@ -19,7 +19,8 @@ import * as Metrics from "../../Metrics.js"
 import { CapturedAnswer, Intent, type JournalRecord } from "../../RefreshJournal.js"
 import { RedeemAnswer } from "../../TokenEndpoint.js"
 import type * as Verdict from "../../Verdict.js"
-import { remaining } from "../deadline.js"
+import * as Answer from "../answer.js"
+import { deadlineIn, remaining } from "../deadline.js"
 import { detached } from "../detached.js"
 import * as JournalChange from "../journalChange.js"
 import * as NotGranted from "./notGranted.js"
@@ -111,7 +112,7 @@ export const make = (transaction: Transaction) => {
       const captured = CapturedAnswer.make({
         attempt: intent.attempt,
         fingerprint,
-        over: stored.credential.lastRedeem,
+        over: Answer.writer(stored.credential, journal),
         obtainedAt: seconds(yield* Clock.currentTimeMillis),
         grant: answer.grant
       })
@@ -201,14 +202,12 @@ export const make = (transaction: Transaction) => {
   const prepareStore = (
     { tenant }: Request,
     { deadline, held, rotates, stored }: Redemption,
-    notBefore: Option.Option<number>
+    quietUntil: bigint
   ) =>
     Effect.gen(function*() {
       yield* held.reserve(rotates ? Option.some(roomFor(stored.credential)) : Option.none())
-      if (Option.isSome(notBefore)) {
-        const now = yield* Clock.currentTimeMillis
-        yield* Effect.sleep(Duration.millis(Math.max(0, notBefore.value - now)))
-      }
+      const quiet = yield* remaining(quietUntil)
+      if (quiet > 0) yield* Effect.sleep(Duration.millis(quiet))
       // Sent now, the request would be cut before it can be answered, and its outcome would be unknown.
       if ((yield* remaining(deadline)) < timeToAnswer) {
         return yield* new ProviderUnavailable({
@@ -224,10 +223,13 @@ export const make = (transaction: Transaction) => {
   const prepare = (
     request: Request,
     next: Data.TaggedEnum.Value<Verdict.Next, "Redeem">,
-    context: Pick<Redemption, "journal" | "held" | "deadline">
+    { now, ...context }: Pick<Redemption, "journal" | "held" | "deadline"> & { readonly now: number }
   ): Effect.Effect<Redemption, RefreshError> =>
     Effect.gen(function*() {
       const { credential } = next.stored
+      // Counted from the judgement on the monotonic clock: a wall clock that is set back must not prolong the hold.
+      const quiet = Option.match(next.notBefore, { onNone: () => 0, onSome: (at) => Math.max(0, at - now) })
+      const quietUntil = yield* deadlineIn(Duration.millis(quiet))
       const { rotates } = endpoint.traits(request.tenant, credential)
       const prepared = yield* prepareEndpoint(request, context.held, credential, context.journal)
       const redemption: Redemption = {
@@ -238,7 +240,7 @@ export const make = (transaction: Transaction) => {
         rotates,
         prepared
       }
-      yield* prepareStore(request, redemption, next.notBefore)
+      yield* prepareStore(request, redemption, quietUntil)
       return redemption
     })
 

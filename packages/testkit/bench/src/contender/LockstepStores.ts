@@ -4,12 +4,13 @@
  * @since 0.1.0
  */
 import * as Credential from "@lockstep/core/Credential"
-import { Change, CredentialStore } from "@lockstep/core/CredentialStore"
 import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import * as TenantId from "@lockstep/core/TenantId"
+import { Change, WritableStore } from "@lockstep/core/WritableStore"
 import { Keyring } from "@lockstep/node/keyring/Keyring"
 import * as KeyringHome from "@lockstep/node/keyring/KeyringHome"
+import * as KeyringTimeout from "@lockstep/node/keyring/KeyringTimeout"
 import * as NativeKeyring from "@lockstep/node/keyring/NativeKeyring"
 import * as SecretsHome from "@lockstep/node/secrets/SecretsHome"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
@@ -57,10 +58,12 @@ const helper = process.env[HELPER]
 
 const keyringOfSession = helper === undefined ? NativeKeyring.layer : Layer.scoped(
   Keyring,
-  NativeKeyring.make({ timeout: RefreshPolicy.defaults.keyringTimeout, command: [process.execPath, helper] })
+  NativeKeyring.make({ timeout: KeyringTimeout.defaultTimeout, command: [process.execPath, helper] })
 )
 
-const policy = Layer.orDie(RefreshPolicy.layer(RefreshPolicy.defaultsFor({ keyring: true })))
+const policy = Layer.orDie(
+  RefreshPolicy.layer(RefreshPolicy.defaultsFor(KeyringTimeout.limits(KeyringTimeout.defaultTimeout)))
+)
 
 const homes = {
   secrets: (directory: string) =>
@@ -90,7 +93,7 @@ const make = (kind: keyof typeof homes, options: Pick<Contender, "label" | "file
         if (!isThere(kind)) return
         mkdirSync(directory, { recursive: true, mode: 0o700 })
         writeFileSync(join(directory, "key"), `${randomBytes(32).toString("base64")}\n`, { mode: 0o600 })
-        const store = yield* CredentialStore
+        const store = yield* WritableStore
         yield* store.modify(tenant, () => Change.Put({ credential: expired(login), value: () => undefined }))
       }).pipe(Effect.provide(home(directory)), Effect.orDie),
     open: (directory) =>

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { LockUnavailable } from "@lockstep/core/Errors"
+import { LockUnavailable } from "@lockstep/core/Errors"
 import * as KernelLock from "@lockstep/node/locks/KernelLock"
 import * as Effect from "effect/Effect"
 import { closeSync, constants, openSync } from "node:fs"
@@ -31,7 +31,7 @@ export const make = (interval: number): Mutex => ({
         )
         const take: Effect.Effect<void, LockUnavailable> = Effect.suspend(() => {
           const attempt = kernel.tryLock(fd, path)
-          if (attempt._tag === "Failed") return Effect.fail(attempt.error)
+          if (attempt._tag === "Failed") return Effect.fail(new LockUnavailable(attempt.failure))
           return attempt._tag === "Acquired" ? Effect.void : Effect.zipRight(Effect.sleep(interval), take)
         })
         yield* take

@@ -1,19 +1,25 @@
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
-import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
-import { Host, ProcessIdentity } from "@lockstep/core/Host"
+import type { Stored } from "@lockstep/core/Credential"
+import type { Lease } from "@lockstep/core/CredentialLock"
+import * as LockedCustody from "@lockstep/core/LockedCustody"
 import * as LockWait from "@lockstep/core/LockWait"
-import { Intent, RefreshJournal } from "@lockstep/core/RefreshJournal"
+import { Intent } from "@lockstep/core/RefreshJournal"
 import * as RefreshJournals from "@lockstep/core/RefreshJournal"
 import * as TenantId from "@lockstep/core/TenantId"
-import * as FileCredentialLock from "@lockstep/node/locks/FileCredentialLock"
+import * as WritableStores from "@lockstep/core/WritableStore"
+import * as FileLock from "@lockstep/node/locks/FileLock"
 import { LockFile } from "@lockstep/node/locks/LockFile"
 import { LockPaths } from "@lockstep/node/locks/LockPaths"
+import { LockTarget } from "@lockstep/node/locks/LockTarget"
 import * as NodeHost from "@lockstep/node/NodeHost"
-import * as FencedJournal from "@lockstep/node/tools/FencedJournal"
 import { credentialLockContract, isWaiting, observe } from "@lockstep/testkit/contract/CredentialLockContract"
+import { credential } from "@lockstep/testkit/contract/credentials"
+import { fileLockContract } from "@lockstep/testkit/contract/FileLockContract"
+import { answer } from "@lockstep/testkit/contract/journals"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
@@ -31,10 +37,11 @@ const CODEX = LockTarget.Tenant({ tenant: TENANT })
 const AGGREGATE = LockTarget.Aggregate()
 const OPTIONS = { label: "codex", timeout: Duration.minutes(1) }
 
-type Lock = CredentialLock["Type"]
+type Lock = FileLock.FileLock["Type"]
 
 const isTaken = (lock: Lock, target: LockTarget = CODEX) => Effect.map(lock.tryAcquire(target), Option.isSome)
-const take = (lock: Lock, target: LockTarget = CODEX) => Effect.map(lock.tryAcquire(target), Option.getOrThrow)
+const take = (lock: Lock, target: LockTarget = CODEX, options?: { readonly within: Lease }) =>
+  Effect.map(lock.tryAcquire(target, options), Option.getOrThrow)
 const toolOf = (path: string) => ({ lock: path, options: { stale: DirectoryLocks.STALE } })
 
 const suffix = LockTarget.$match({
@@ -44,17 +51,19 @@ const suffix = LockTarget.$match({
 })
 
 const contract = (name: string, planOf: (base: string) => ReadonlyArray<LockFile>) =>
-  credentialLockContract(name, () =>
-    Layer.provide(
-      Layer.effect(CredentialLock, FileCredentialLock.make()),
-      Layer.scoped(
-        LockPaths,
-        Effect.map(LockDirectory.make, (directory) => ({
-          directory,
-          plan: (target) => planOf(Path.join(directory, suffix(target)))
-        }))
-      )
-    ))
+  [credentialLockContract, fileLockContract].forEach((register) =>
+    register(name, () =>
+      Layer.provide(
+        FileLock.layer(),
+        Layer.scoped(
+          LockPaths,
+          Effect.map(LockDirectory.make, (directory) => ({
+            directory,
+            plan: (target) => planOf(Path.join(directory, suffix(target)))
+          }))
+        )
+      ))
+  )
 
 contract("directories", (base) => [DirectoryLocks.make(`${base}.lock`)])
 contract("a sidecar and two directories", (base) => [
@@ -63,7 +72,7 @@ contract("a sidecar and two directories", (base) => [
   DirectoryLocks.make(`${base}.two.lock`)
 ])
 
-describe("FileCredentialLock with directories in its plan", () => {
+describe("FileLock with directories in its plan", () => {
   const NAMES = ["own.lock", "one.d", "two.d"]
   const setUp = Effect.gen(function*() {
     const directory = yield* LockDirectory.make
@@ -156,7 +165,7 @@ describe("FileCredentialLock with directories in its plan", () => {
       const directory = yield* LockDirectory.make
       const path = Path.join(directory, "refresh.d")
       const owner = `${path}.owner`
-      const lock = yield* Effect.provideService(FileCredentialLock.make(), LockPaths, {
+      const lock = yield* Effect.provideService(FileLock.make(), LockPaths, {
         directory,
         plan:
           () => [LockFile.Kernel({ path: Path.join(directory, "own.lock") }), { ...DirectoryLocks.make(path), owner }]
@@ -187,20 +196,20 @@ describe("FileCredentialLock with directories in its plan", () => {
     }))
 })
 
-describe("FileCredentialLock where one directory serves both roles", () => {
+describe("FileLock where one directory serves both roles", () => {
   const NAMES = ["both.d"]
   const shared = Effect.gen(function*() {
     const directory = yield* LockDirectory.make
     return { path: Path.join(directory, NAMES[0]!), lock: yield* DirectoryLocks.lock(directory, NAMES) }
   })
 
-  it.scoped("it is taken once, and goes when both roles have ended", () =>
+  it.scoped("it is taken once, and goes when both leases have ended", () =>
     Effect.gen(function*() {
       const { lock, path } = yield* shared
       const made: Array<unknown> = []
       yield* onCall("mkdirSync", () => made.push("made"))
       const tenant = yield* take(lock)
-      const aggregate = yield* take(lock, AGGREGATE)
+      const aggregate = yield* take(lock, AGGREGATE, { within: tenant })
       deepStrictEqual(made, ["made"])
       yield* tenant.release({ changed: false })
       assert.isTrue(Fs.existsSync(path))
@@ -208,33 +217,44 @@ describe("FileCredentialLock where one directory serves both roles", () => {
       assert.isFalse(Fs.existsSync(path))
     }))
 
-  it.scoped("who lost it enters the later role when the thief has gone, and knows that it was lost", () =>
+  it.scoped("a holder that lost it writes once the thief has gone, and its lease says that it was lost", () =>
     Effect.gen(function*() {
       const { lock, path } = yield* shared
       const warnings: Array<unknown> = []
       const logger = Logger.make<unknown, void>(({ message }) => void warnings.push(message))
       const program = Effect.gen(function*() {
         const tenant = yield* take(lock)
-        deepStrictEqual(yield* FileCredentialLock.findLost, Option.none())
+        deepStrictEqual(yield* tenant.lost, Option.none())
         const thief = DirectoryLocks.steal(path)
-        assert.isFalse(yield* isTaken(lock, AGGREGATE))
+        assert.isTrue(Option.isNone(yield* lock.tryAcquire(AGGREGATE, { within: tenant })))
         assert.strictEqual(DirectoryLocks.lookAt({ path })!.ino, thief.ino)
         Fs.rmdirSync(path)
-        const aggregate = yield* take(lock, AGGREGATE)
+        const aggregate = yield* take(lock, AGGREGATE, { within: tenant })
         // Held again, and what was decided before is in doubt all the same.
         assert.isTrue(Fs.existsSync(path))
-        deepStrictEqual(yield* FileCredentialLock.findLost, Option.some(path))
+        deepStrictEqual(yield* tenant.lost, Option.some(path))
+        deepStrictEqual(yield* aggregate.lost, Option.none())
         yield* aggregate.release({ changed: true })
+        deepStrictEqual(yield* tenant.lost, Option.some(path))
         yield* tenant.release({ changed: true })
         assert.isFalse(Fs.existsSync(path))
-        deepStrictEqual(yield* FileCredentialLock.findLost, Option.none())
-        yield* take(lock)
-        deepStrictEqual(yield* FileCredentialLock.findLost, Option.none())
+        const next = yield* take(lock)
+        deepStrictEqual(yield* next.lost, Option.none())
       })
       yield* Effect.provide(program, Logger.replace(Logger.defaultLogger, logger))
       yield* until(() => warnings.length > 0)
       assert.strictEqual(warnings.length, 1)
       assert.include(String(warnings[0]), path)
+    }))
+
+  it.scoped("a theft is seen by whichever lease asks first, and known to both", () =>
+    Effect.gen(function*() {
+      const { lock, path } = yield* shared
+      const tenant = yield* take(lock)
+      const aggregate = yield* take(lock, AGGREGATE, { within: tenant })
+      DirectoryLocks.steal(path)
+      deepStrictEqual(yield* aggregate.lost, Option.some(path))
+      deepStrictEqual(yield* tenant.lost, Option.some(path))
     }))
 
   it.scopedLive("a process of ours that was stopped, and lost its lock to the tool, knows it when it goes on", () =>
@@ -263,41 +283,56 @@ describe("FileCredentialLock where one directory serves both roles", () => {
     }))
 })
 
-describe("FencedJournal", () => {
-  const intent = (self: Host["Type"]["self"], endedAt: Option.Option<number> = Option.none()) =>
-    Option.some(Intent.make({
+describe("LockedCustody over a directory that can be taken away", () => {
+  const intent = (over: Stored) =>
+    Intent.make({
       attempt: "a",
-      version: "1",
+      version: over.version,
       fingerprint: "0",
       state: "sending",
       sends: 1,
       ambiguous: false,
       at: 0,
-      endedAt,
-      by: self
-    }))
+      endedAt: Option.none(),
+      by: NodeHost.self()
+    })
 
-  it.scoped("takes down no intent of ours under a lock that was lost, and everything else", () =>
+  it.scoped("announces no request under a lock that was lost, and stores what was answered before", () =>
     Effect.gen(function*() {
       const directory = yield* LockDirectory.make
       const path = Path.join(directory, "both.d")
       const lock = yield* DirectoryLocks.lock(directory, ["both.d"])
-      const { self } = yield* Host
-      const journal = yield* Effect.provide(RefreshJournal, FencedJournal.layer)
-      const record = RefreshJournals.empty(TENANT)
-      const write = (one: Option.Option<Intent>) =>
-        journal.write(TENANT, RefreshJournals.JournalRecord.make({ ...record, intent: one }))
+      const store = yield* WritableStores.makeMemory()
+      const journal = yield* RefreshJournals.makeMemory()
+      const custody = LockedCustody.fromParts({ lock, store, journal })
+      const over = yield* store.modify(
+        TENANT,
+        () => WritableStores.Change.Put({ credential: credential(1), value: (stored) => stored })
+      )
+      const announced = RefreshJournals.JournalRecord.make({
+        ...RefreshJournals.empty(TENANT),
+        intent: Option.some(intent(over))
+      })
+      const hold = yield* custody.hold(TENANT, { timeout: Duration.seconds(1) })
+      if (hold._tag !== "Held") return assert.fail("nothing was looked for")
+      const { held } = hold
 
-      yield* write(intent(self))
-      yield* take(lock)
-      yield* write(intent(self))
+      assert.isTrue(yield* held.begin(Option.some(announced), over))
       DirectoryLocks.steal(path)
-      const error = yield* Effect.flip(write(intent(self)))
-      deepStrictEqual(error.reason, "Superseded")
-      assert.include(error.detail!, path)
-      // An intent that is over, one that is put back, none at all: what was redeemed is brought home.
-      yield* write(intent(self, Option.some(1)))
-      yield* write(intent(ProcessIdentity.make({ ...self, pid: self.pid + 1 })))
-      yield* write(Option.none())
-    }).pipe(Effect.provide(Layer.mergeAll(NodeHost.layer, RefreshJournals.layerMemory))))
+      for (const record of [Option.some(announced), Option.none()]) {
+        const error = yield* Effect.flip(held.begin(record, over))
+        deepStrictEqual(error.reason, "Superseded")
+        assert.include(error.detail!, path)
+      }
+      yield* held.capture(answer("a"))
+      const { settled } = yield* held.commit({
+        act: "refresh",
+        decide: () => WritableStores.Change.Put({ credential: credential(2), value: () => undefined }),
+        settle: () => Option.some({ journal: RefreshJournals.empty(TENANT), discard: true })
+      })
+      assert.isTrue(Either.isRight(settled))
+      const evidence = yield* held.read()
+      deepStrictEqual(Option.map(evidence.stored, (one) => one.credential.generation), Option.some(2))
+      deepStrictEqual(evidence.kept, Option.none())
+    }))
 })

@@ -4,23 +4,24 @@
  *
  * A store that belongs to another tool has that tool's locks in its plan too, after our own sidecar: among processes of
  * ours the kernel excludes, whatever becomes of the tool's lock. A directory of the tool's can be taken away from a
- * holder that did not run for too long (see `DirectoryLock`). Who enters a later role then takes it anew, so that every
- * write of the file is made under the tool's lock; what the earlier role decided stays in doubt, and `findLost` tells.
+ * holder that did not run for too long (see `DirectoryLock`). A write that is made within a lease takes such a directory
+ * anew, so that every write of the file is made under the tool's lock; what was decided under the lease stays in doubt,
+ * and its `lost` tells.
  *
  * The kernel excludes two descriptors of one process like those of two, so there is no second table of locks in here,
- * with one exception. A foreign tool may have one lock where we have two, and whoever holds it for a tenant must not
- * wait for itself when it writes the file. The fiber that holds it, and those that it starts, may therefore take it
- * once more in a later role; any other fiber finds it busy.
+ * with one exception. A foreign tool may have one lock where we have two, and a process that holds it for a tenant must
+ * not wait for itself when it writes the file. So a lock may be entered once more within a lease that holds it, by the
+ * innermost lease alone: two writers within one lease are two, and the second finds it busy, like every other.
  *
  * @since 0.1.0
  */
-import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
-import type { Lease } from "@lockstep/core/CredentialLock"
-import type { LockUnavailable } from "@lockstep/core/Errors"
+import { CredentialLock, type Lease } from "@lockstep/core/CredentialLock"
+import { LockUnavailable } from "@lockstep/core/Errors"
+import type { WaitableLock } from "@lockstep/core/LockWait"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
@@ -35,7 +36,20 @@ import * as DirectoryLock from "./DirectoryLock.js"
 import * as KernelLock from "./KernelLock.js"
 import type { LockFile } from "./LockFile.js"
 import * as LockPaths from "./LockPaths.js"
+import type { LockTarget } from "./LockTarget.js"
 import * as RemoteFileSystem from "./RemoteFileSystem.js"
+
+/**
+ * A lock that was taken before this service was made. Its descriptor is the lock: an integer, which no garbage collector
+ * closes.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Inherited {
+  readonly path: string
+  readonly fd: number
+}
 
 /**
  * How file locks are taken.
@@ -48,12 +62,25 @@ export interface Options {
   readonly trustRemote?: boolean
   /** The ways to reach the system call, in the order in which they are tried. */
   readonly providers?: ReadonlyArray<KernelLock.Provider>
+  /** A lock of this path that this process holds already, by this descriptor: the first try of that path takes it over. */
+  readonly inherited?: Inherited | undefined
   /** Where the type of a file system is read. `statfs(2)`. */
   readonly fileSystemType?: RemoteFileSystem.ReadType
 }
 
-/** Locks are taken in this order, so only a later role can find a path that its own fiber holds already. */
-const roleOf = LockTarget.$match({ RotationGroup: () => 0, Tenant: () => 1, Aggregate: () => 2 })
+/**
+ * The locks of a store: a `CredentialLock` that also guards the writes, and that is entered once more within a lease.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class FileLock extends Context.Tag("@lockstep/node/locks/FileLock")<
+  FileLock,
+  WaitableLock<LockTarget> & {
+    /** The paths of the locks that a target stands for, in the order in which they are taken. */
+    readonly plan: (target: LockTarget) => ReadonlyArray<string>
+  }
+>() {}
 
 /** What was taken on disk. */
 interface Grip {
@@ -61,21 +88,27 @@ interface Grip {
   readonly release: (options: { readonly touch: boolean }) => void
 }
 
-interface Held {
-  grip: Grip
-  /** Whether somebody had it since the first role was entered. */
+/** What one lease has of one lock. */
+interface Entry {
+  readonly held: Held
+  /** Whether another process had the lock since this lease entered it. */
   lost: boolean
-  readonly path: string
-  /** Ascending; the path is given back when the last one ends. */
-  readonly roles: Array<number>
 }
 
-/** The locks that were taken by this fiber, or by those that started it. Some may be released since. */
-const inherited = FiberRef.unsafeMake<ReadonlySet<Held>>(new Set())
+interface Held {
+  grip: Grip
+  readonly path: string
+  /** The innermost lease comes last; the path is given back when none is left. */
+  readonly entries: Array<Entry>
+}
 
-const wasLost = (one: Held): boolean => {
-  one.lost ||= !one.grip.isHeld()
-  return one.lost
+const noteLoss = (held: Held): void => {
+  for (const entry of held.entries) entry.lost = true
+}
+
+const wasLost = (entry: Entry): boolean => {
+  if (!entry.lost && !entry.held.grip.isHeld()) noteLoss(entry.held)
+  return entry.lost
 }
 
 // A release touches its sidecar, a write renames the file that it replaces. What else happens here, temporary files,
@@ -105,26 +138,16 @@ const ofSidecar = (fd: number, path: string): Grip => ({
 })
 
 /**
- * Finds a lock that this fiber, or one that started it, took and that somebody else has taken away since: what it
- * decided under that lock may be outdated.
- *
- * @since 0.1.0
- * @category getters
- */
-export const findLost: Effect.Effect<Option.Option<string>> = Effect.map(
-  FiberRef.get(inherited),
-  (all) => Option.fromNullable([...all].find((one) => one.roles.length > 0 && wasLost(one))?.path)
-)
-
-/**
  * Makes a lock over the locks that `LockPaths` names.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options = {}): Effect.Effect<CredentialLock["Type"], never, LockPaths.LockPaths> =>
+export const make = (options: Options = {}): Effect.Effect<FileLock["Type"], never, LockPaths.LockPaths> =>
   Effect.map(LockPaths.LockPaths, (paths) => {
     const held = new Map<string, Held>()
+    /** What each lease of this lock has; another lock's lease has nothing here. */
+    const entered = new WeakMap<Lease, ReadonlyArray<Entry>>()
     let kernel: KernelLock.KernelLock | undefined
 
     const plan = (
@@ -150,8 +173,15 @@ export const make = (options: Options = {}): Effect.Effect<CredentialLock["Type"
           : Effect.succeed(kernel)
       )
 
+    let inherited = options.inherited
+
     const lockSidecar = (path: string): Effect.Effect<Option.Option<Grip>, LockUnavailable> =>
       Effect.gen(function*() {
+        if (inherited?.path === path) {
+          const { fd } = inherited
+          inherited = undefined
+          return Option.some(ofSidecar(fd, path))
+        }
         const owner = yield* enter(Path.dirname(path))
         const attempt = Sidecar.tryLock(path, owner, yield* load(path))
         switch (attempt._tag) {
@@ -160,7 +190,7 @@ export const make = (options: Options = {}): Effect.Effect<CredentialLock["Type"
           case "Busy":
             return Option.none()
           case "Failed":
-            return yield* attempt.error
+            return yield* new LockUnavailable(attempt.failure)
         }
       })
 
@@ -180,11 +210,29 @@ export const make = (options: Options = {}): Effect.Effect<CredentialLock["Type"
     const lockOne = (one: LockFile): Effect.Effect<Option.Option<Grip>, LockUnavailable> =>
       one._tag === "Kernel" ? lockSidecar(one.path) : lockDirectory(one)
 
+    const enterWithin = (present: Held, one: LockFile): Effect.Effect<Option.Option<Entry>, LockUnavailable> => {
+      const push = (): Entry => {
+        const entry: Entry = { held: present, lost: false }
+        present.entries.push(entry)
+        return entry
+      }
+      if (present.grip.isHeld()) return Effect.succeedSome(push())
+      // Another process has it or had it, and may be writing.
+      noteLoss(present)
+      return Effect.map(
+        lockOne(one),
+        Option.map((grip) => {
+          present.grip.release({ touch: false })
+          present.grip = grip
+          return push()
+        })
+      )
+    }
+
     const take = (
       one: LockFile,
-      role: number,
-      own: ReadonlySet<Held>
-    ): Effect.Effect<Option.Option<Held>, LockUnavailable> =>
+      within: ReadonlyArray<Entry>
+    ): Effect.Effect<Option.Option<Entry>, LockUnavailable> =>
       Effect.suspend(() => {
         const { path } = one
         const present = held.get(path)
@@ -192,29 +240,15 @@ export const make = (options: Options = {}): Effect.Effect<CredentialLock["Type"
           return Effect.map(
             lockOne(one),
             Option.map((grip) => {
-              const taken: Held = { grip, lost: false, path, roles: [role] }
+              const taken: Held = { grip, path, entries: [] }
+              const entry: Entry = { held: taken, lost: false }
+              taken.entries.push(entry)
               held.set(path, taken)
-              return taken
+              return entry
             })
           )
         }
-        // Two writers of one flight are two: a role is entered by one at a time.
-        if (!own.has(present) || role <= present.roles.at(-1)!) return Effect.succeedNone
-        if (present.grip.isHeld()) {
-          present.roles.push(role)
-          return Effect.succeedSome(present)
-        }
-        // Somebody has it or had it, and may be writing.
-        present.lost = true
-        return Effect.map(
-          lockOne(one),
-          Option.map((grip) => {
-            present.grip.release({ touch: false })
-            present.grip = grip
-            present.roles.push(role)
-            return present
-          })
-        )
+        return within.includes(present.entries.at(-1)!) ? enterWithin(present, one) : Effect.succeedNone
       })
 
     // Asked before anything is taken: a first directory that is made and removed because the second is busy would wake
@@ -222,47 +256,55 @@ export const make = (options: Options = {}): Effect.Effect<CredentialLock["Type"
     const seemsFree = (plan: ReadonlyArray<LockFile>): boolean =>
       plan.every((one) => one._tag === "Kernel" || held.has(one.path) || seemsFreeDirectory(one))
 
-    const giveBack = (taken: ReadonlyArray<Held>, role: number, touch: boolean): void => {
-      // Backwards: whoever waits for all of them begins at the first.
-      for (const one of taken.toReversed()) {
-        one.roles.splice(one.roles.indexOf(role), 1)
-        if (one.roles.length > 0) continue
-        held.delete(one.path)
-        one.grip.release({ touch })
+    const giveBack = (taken: ReadonlyArray<Entry>, touch: boolean): void => {
+      // Backwards: a process that waits for all of them begins at the first.
+      for (const entry of taken.toReversed()) {
+        const { entries, grip, path } = entry.held
+        entries.splice(entries.indexOf(entry), 1)
+        if (entries.length > 0) continue
+        held.delete(path)
+        grip.release({ touch })
       }
     }
 
-    const tryAcquire = (target: LockTarget): Effect.Effect<Option.Option<Lease>, LockUnavailable> => {
-      const role = roleOf(target)
-      return Effect.gen(function*() {
+    const leaseOf = (taken: ReadonlyArray<Entry>): Lease => {
+      let released = false
+      const lease: Lease = {
+        lost: Effect.sync(() =>
+          released
+            ? Option.none()
+            : Option.map(Option.fromNullable(taken.find(wasLost)), (entry) => entry.held.path)
+        ),
+        release: ({ changed }) =>
+          Effect.sync(() => {
+            if (released) return
+            released = true
+            giveBack(taken, !changed)
+          }).pipe(Effect.withSpan("lockstep.lock.release"))
+      }
+      entered.set(lease, taken)
+      return lease
+    }
+
+    const tryAcquire: FileLock["Type"]["tryAcquire"] = (target, { within } = {}) =>
+      Effect.gen(function*() {
         if (paths.prepare !== undefined) yield* paths.prepare
         const wanted = plan(target)
         if (!seemsFree(wanted)) return Option.none()
-        const own = yield* FiberRef.get(inherited)
-        const taken: Array<Held> = []
-        // All or nothing. A try that fails halfway frees what it took without a touch: nobody was kept waiting, and
+        const outer = within === undefined ? [] : entered.get(within) ?? []
+        const taken: Array<Entry> = []
+        // All or nothing. A try that fails halfway frees what it took without a touch: no process was kept waiting, and
         // two that wake each other would try for ever.
-        const abandon = Effect.sync(() => giveBack(taken, role, false))
+        const abandon = Effect.sync(() => giveBack(taken, false))
         for (const next of wanted) {
-          const one = yield* Effect.onError(take(next, role, own), () => abandon)
+          const one = yield* Effect.onError(take(next, outer), () => abandon)
           if (Option.isNone(one)) return yield* Effect.as(abandon, Option.none())
           taken.push(one.value)
         }
-        const alive = [...own].filter((one) => one.roles.length > 0)
-        yield* FiberRef.set(inherited, new Set([...alive, ...taken]))
-        let released = false
-        return Option.some<Lease>({
-          release: ({ changed }) =>
-            Effect.sync(() => {
-              if (released) return
-              released = true
-              giveBack(taken, role, !changed)
-            }).pipe(Effect.withSpan("lockstep.lock.release"))
-        })
+        return Option.some(leaseOf(taken))
       }).pipe(Effect.uninterruptible)
-    }
 
-    return CredentialLock.of({
+    return FileLock.of({
       plan: (target) => plan(target).map(({ path }) => path),
       tryAcquire,
       holder: (target) =>
@@ -309,25 +351,28 @@ export const trustRemote: Config.Config<boolean> = Config.boolean("LOCKSTEP_TRUS
   Config.withDescription("believe in file locks on network and shared file systems")
 )
 
-/**
- * A lock over the locks that `LockPaths` names.
- *
- * @since 0.1.0
- * @category layers
- */
-export const layer: Layer.Layer<CredentialLock, ConfigError.ConfigError, LockPaths.LockPaths> = Layer.effect(
-  CredentialLock,
-  Effect.flatMap(trustRemote, (trusted) => make({ trustRemote: trusted }))
-)
+const layerOf = <E>(
+  options: Effect.Effect<Options, E>
+): Layer.Layer<FileLock | CredentialLock, E, LockPaths.LockPaths> =>
+  Layer.provideMerge(
+    Layer.effect(CredentialLock, FileLock),
+    Layer.effect(FileLock, Effect.flatMap(options, make))
+  )
 
 /**
- * A lock over the sidecars that `LockPaths` names, believed on remote file systems as a caller says or else as
- * `LOCKSTEP_TRUST_LOCKS` does.
+ * A lock over the locks that `LockPaths` names, believed on remote file systems as a caller says or else as
+ * `LOCKSTEP_TRUST_LOCKS` does. One that this process holds already is taken over.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layerTrusting = (
-  trustLocks: boolean | undefined
-): Layer.Layer<CredentialLock, ConfigError.ConfigError, LockPaths.LockPaths> =>
-  trustLocks === undefined ? layer : Layer.effect(CredentialLock, make({ trustRemote: trustLocks }))
+export const layer = (
+  trustLocks?: boolean,
+  inherited?: Inherited
+): Layer.Layer<FileLock | CredentialLock, ConfigError.ConfigError, LockPaths.LockPaths> =>
+  layerOf(
+    Effect.map(trustLocks === undefined ? trustRemote : Effect.succeed(trustLocks), (trustRemote) => ({
+      trustRemote,
+      inherited
+    }))
+  )

@@ -1,17 +1,17 @@
 /**
- * Opening a home before the first try of one of its locks: that is where a first write begins.
+ * Agreeing with a home before the first try of one of its locks.
  */
 import { LockUnavailable } from "@lockstep/core/Errors"
 import * as Effect from "effect/Effect"
 import type { Home } from "../Home.js"
 import { lockUnavailable } from "./errno.js"
 
-/** Opens until it succeeds. A home that may not be written is one whose locks may not be taken. */
-export const openOnce = (home: Pick<Home["Type"], "open">): Effect.Effect<void, LockUnavailable> => {
-  let opened = false
+/** Asks until it agrees. A home that may not be written is one whose locks may not be taken. */
+export const agreeOnce = (home: Pick<Home["Type"], "agree">): Effect.Effect<void, LockUnavailable> => {
+  let agreed = false
   return Effect.suspend(() =>
-    opened ? Effect.void : Effect.tap(
-      Effect.catchTag(home.open, "CredentialStoreError", (error) =>
+    agreed ? Effect.void : Effect.tap(
+      Effect.catchTag(home.agree, "CredentialStoreError", (error) =>
         error.reason === "Superseded"
           ? new LockUnavailable({
             reason: "OtherDomain",
@@ -28,7 +28,7 @@ export const openOnce = (home: Pick<Home["Type"], "open">): Effect.Effect<void, 
             remedy: error.remedy
           })),
       () => {
-        opened = true
+        agreed = true
       }
     )
   )

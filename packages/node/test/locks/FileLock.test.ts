@@ -1,12 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
-import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
 import * as LockWait from "@lockstep/core/LockWait"
 import * as TenantId from "@lockstep/core/TenantId"
-import * as FileCredentialLock from "@lockstep/node/locks/FileCredentialLock"
+import * as FileLock from "@lockstep/node/locks/FileLock"
 import * as KernelLock from "@lockstep/node/locks/KernelLock"
 import { LockPaths } from "@lockstep/node/locks/LockPaths"
+import { LockTarget } from "@lockstep/node/locks/LockTarget"
 import { credentialLockContract, isWaiting, observe } from "@lockstep/testkit/contract/CredentialLockContract"
+import { fileLockContract } from "@lockstep/testkit/contract/FileLockContract"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -27,19 +28,21 @@ const CODEX = LockTarget.Tenant({ tenant: TenantId.make("codex") })
 const AGGREGATE = LockTarget.Aggregate()
 const OPTIONS = { label: "codex", timeout: Duration.minutes(1) }
 
-type Lock = CredentialLock["Type"]
+type Lock = FileLock.FileLock["Type"]
 
 const sidecarOf = (lock: Lock, target: LockTarget = CODEX): string => lock.plan(target)[0]!
 const modeOf = (path: string): number => Fs.statSync(path).mode & 0o777
 const isTaken = (lock: Lock, target: LockTarget = CODEX) => Effect.map(lock.tryAcquire(target), Option.isSome)
 
-credentialLockContract("files", () =>
+const layer = () =>
   Layer.provide(
-    Layer.effect(CredentialLock, FileCredentialLock.make()),
+    FileLock.layer(),
     Layer.scoped(LockPaths, Effect.map(LockDirectory.make, (directory) => LockDirectory.paths(directory)))
-  ))
+  )
+credentialLockContract("files", layer)
+fileLockContract("files", layer)
 
-describe("FileCredentialLock and other processes", () => {
+describe("FileLock and other processes", () => {
   it.scoped("excludes flock(1), and is excluded by it", () =>
     Effect.gen(function*() {
       const lock = yield* LockDirectory.lock(yield* LockDirectory.make)
@@ -162,7 +165,7 @@ describe("FileCredentialLock and other processes", () => {
     }))
 })
 
-describe("FileCredentialLock and its sidecars", () => {
+describe("FileLock and its sidecars", () => {
   it.scoped("a sidecar is 0600 whatever the umask, empty, and never removed", () =>
     Effect.gen(function*() {
       for (const mask of [0o000, 0o777]) {
@@ -238,60 +241,53 @@ describe("FileCredentialLock and its sidecars", () => {
     }))
 })
 
-describe("FileCredentialLock where one lock serves both roles", () => {
+describe("FileLock where one lock serves both roles", () => {
   const shared = Effect.flatMap(
     LockDirectory.make,
     (directory) => LockDirectory.lock(directory, {}, () => ["auth.lock"])
   )
 
-  it.scoped("its holder enters the later role, in children too, and both must end", () =>
+  it.scoped("it is entered once more within its lease, from any fiber, and both must end", () =>
     Effect.gen(function*() {
       const lock = yield* shared
       const tenant = Option.getOrThrow(yield* lock.tryAcquire(CODEX))
-      const aggregate = Option.getOrThrow(yield* lock.tryAcquire(AGGREGATE))
+      const aggregate = Option.getOrThrow(yield* lock.tryAcquire(AGGREGATE, { within: tenant }))
       yield* aggregate.release({ changed: true })
       assert.isFalse(isFree(sidecarOf(lock)))
-      const inChild = yield* Effect.fork(lock.tryAcquire(AGGREGATE))
-      const again = Option.getOrThrow(yield* Fiber.join(inChild))
+      const elsewhere = yield* Effect.fork(lock.tryAcquire(AGGREGATE, { within: tenant }))
+      const again = Option.getOrThrow(yield* Fiber.join(elsewhere))
       yield* tenant.release({ changed: true })
       assert.isFalse(isFree(sidecarOf(lock)))
       yield* again.release({ changed: true })
       assert.isTrue(isFree(sidecarOf(lock)))
     }))
 
-  it.scoped("every other fiber of the process stays excluded", () =>
+  it.scoped("a fiber that took it finds it busy without its lease", () =>
     Effect.gen(function*() {
       const lock = yield* shared
-      const tenant = yield* Effect.fork(lock.tryAcquire(CODEX))
-      yield* Fiber.await(tenant)
+      yield* Effect.asVoid(lock.tryAcquire(CODEX))
       assert.isFalse(yield* isTaken(lock, AGGREGATE))
       assert.isFalse(yield* isTaken(lock, CODEX))
     }))
 
-  it.scoped("two writers of one holder exclude each other, and no role is entered twice", () =>
+  it.scoped("a lease of another lock, and one that was given back, open nothing", () =>
     Effect.gen(function*() {
-      const lock = yield* shared
-      yield* Effect.map(lock.tryAcquire(CODEX), Option.getOrThrow)
-      assert.isFalse(yield* isTaken(lock, CODEX))
-      const writer = yield* Effect.map(lock.tryAcquire(AGGREGATE), Option.getOrThrow)
-      assert.isFalse(yield* isTaken(lock, AGGREGATE))
-      assert.isFalse(yield* isTaken(lock, CODEX))
-      yield* writer.release({ changed: true })
-      assert.isTrue(yield* isTaken(lock, AGGREGATE))
-    }))
-
-  it.scoped("whoever held it once has no way in later", () =>
-    Effect.gen(function*() {
-      const lock = yield* shared
-      const mine = Option.getOrThrow(yield* lock.tryAcquire(CODEX))
-      yield* mine.release({ changed: true })
-      const theirs = yield* Effect.forkDaemon(Effect.scoped(lock.tryAcquire(CODEX)))
-      yield* Fiber.await(theirs)
-      assert.isFalse(yield* isTaken(lock, AGGREGATE))
+      const directory = yield* LockDirectory.make
+      const [lock, other] = yield* Effect.all([
+        LockDirectory.lock(directory, {}, () => ["auth.lock"]),
+        LockDirectory.lock(directory, {}, () => ["other.lock"])
+      ])
+      const foreign = Option.getOrThrow(yield* other.tryAcquire(CODEX))
+      const gone = Option.getOrThrow(yield* lock.tryAcquire(CODEX))
+      yield* gone.release({ changed: true })
+      yield* Effect.asVoid(lock.tryAcquire(CODEX))
+      for (const within of [foreign, gone]) {
+        assert.isTrue(Option.isNone(yield* lock.tryAcquire(AGGREGATE, { within })))
+      }
     }))
 })
 
-describe("FileCredentialLock where it cannot work", () => {
+describe("FileLock where it cannot work", () => {
   const refusal = (lock: Lock) => Effect.flip(lock.tryAcquire(CODEX))
 
   it.scoped("a remote file system is refused before anything is asked of its locks", () =>
@@ -311,7 +307,7 @@ describe("FileCredentialLock where it cannot work", () => {
   it.effect("LOCKSTEP_TRUST_LOCKS says that remote locks are believed", () =>
     Effect.gen(function*() {
       const read = (values: ReadonlyArray<readonly [string, string]>) =>
-        Effect.withConfigProvider(FileCredentialLock.trustRemote, ConfigProvider.fromMap(new Map(values)))
+        Effect.withConfigProvider(FileLock.trustRemote, ConfigProvider.fromMap(new Map(values)))
       assert.isFalse(yield* read([]))
       assert.isTrue(yield* read([["LOCKSTEP_TRUST_LOCKS", "1"]]))
       assert.isFalse(yield* read([["LOCKSTEP_TRUST_LOCKS", "0"]]))

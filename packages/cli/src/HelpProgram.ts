@@ -1,0 +1,39 @@
+/**
+ * `--help`, out of the pages that were written down when the command was bundled.
+ *
+ * @since 0.1.0
+ */
+import * as Argv from "./Argv.js"
+import * as HelpPage from "./HelpPage.js"
+import * as Style from "./Style.js"
+
+/** A terminal of which no width is known. */
+const COLUMNS = 80
+
+/**
+ * The text for a line that asks for help; nothing where it asks for something else.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const answer = (
+  { commands, pages, subcommands }: HelpPage.HelpBook,
+  args: ReadonlyArray<string>,
+  options: { readonly style: Style.Style; readonly columns: number }
+): string | undefined => {
+  const { command = "", wantsHelp } = Argv.make(args, commands, subcommands)
+  const page = pages[command]
+  return wantsHelp && page !== undefined ? HelpPage.render(page, options) : undefined
+}
+
+/**
+ * The same for the standard output of this process.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const main = (book: HelpPage.HelpBook, args: ReadonlyArray<string>): string | undefined =>
+  answer(book, args, {
+    style: Style.forStream(process.stdout, process.env),
+    columns: process.stdout.columns || COLUMNS
+  })

@@ -1,0 +1,128 @@
+/**
+ * The refresh of one login of a plain file, for a process that holds the tenant's lock already: what `lockstep token` does
+ * from there on, without a parser and without what other commands and other stores need.
+ *
+ * @since 0.1.0
+ */
+import { Custody } from "@lockstep/core/Custody"
+import { LockTimeout, ReauthorizationRequired, type RefreshError } from "@lockstep/core/Errors"
+import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
+import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
+import * as Verdict from "@lockstep/core/Verdict"
+import * as FileHome from "@lockstep/node/FileHome"
+import * as FileVendorSettings from "@lockstep/node/FileVendorSettings"
+import * as NodeFetch from "@lockstep/node/NodeFetch"
+import * as Fetch from "@lockstep/oauth/Fetch"
+import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
+import * as VendorRegistry from "@lockstep/oauth/VendorRegistry"
+import * as VendorSettings from "@lockstep/oauth/VendorSettings"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Token from "./commands/Token.js"
+import * as ExitCode from "./ExitCode.js"
+import * as FastPath from "./FastPath.js"
+import type { HandOver, Refusal } from "./HandOver.js"
+import * as Output from "./Output.js"
+import * as Run from "./Run.js"
+import { Signals } from "./Signals.js"
+import * as TokenFormat from "./TokenFormat.js"
+
+const settings = Layer.effect(VendorSettings.VendorSettings, FileVendorSettings.make)
+
+const fetch: Layer.Layer<Fetch.Fetch> = Layer.effect(
+  Fetch.Fetch,
+  Effect.map(NodeFetch.make, ({ load }) => Fetch.Fetch.of({ load }))
+)
+
+const watched = Layer.effectDiscard(
+  Effect.flatMap(
+    Effect.all([Signals, RefreshCoordinator.RefreshCoordinator]),
+    ([signals, coordinator]) => signals.watch(coordinator.underWay)
+  )
+)
+
+const services = ({ line, lock }: HandOver) =>
+  Layer.provideMerge(watched, RefreshCoordinator.layer).pipe(
+    Layer.provideMerge(OAuthTokenEndpoint.layer),
+    Layer.provideMerge(Layer.mergeAll(settings, fetch, VendorRegistry.layerBuiltIn)),
+    Layer.provideMerge(FileHome.layerOfRefresh({ directory: line.home }, lock)),
+    Layer.provideMerge(RefreshPolicy.layerFromEnv)
+  )
+
+/** The error of a wait that ended without a token, as the wait of the program would have ended. */
+const refused = ({ line }: HandOver, refusal: Refusal): Effect.Effect<never, RefreshError, Custody> =>
+  Effect.gen(function*() {
+    const custody = yield* Custody
+    const tenant = FastPath.tenantId(line.tenant)
+    switch (refusal._tag) {
+      case "Removed":
+        return yield* new ReauthorizationRequired({ tenant, reason: "Removed" })
+      case "OtherAccount":
+        return yield* Verdict.otherAccount(custody.location, refusal)
+      case "LockTimeout":
+        return yield* new LockTimeout({ lock: tenant, waited: refusal.waited, holder: yield* custody.holder(tenant) })
+    }
+  })
+
+const answer = (work: HandOver) =>
+  Effect.gen(function*() {
+    const { line, refusal, rejected } = work
+    if (refusal !== undefined) return yield* refused(work, refusal)
+    const token = yield* Token.get({
+      tenant: FastPath.tenantId(line.tenant),
+      minTtl: Option.map(Option.fromNullable(line.minTtl), Duration.millis)
+    }, Option.map(Option.fromNullable(rejected), Redacted.make))
+    const custody = yield* Custody
+    yield* Output.line(TokenFormat.render(token, {
+      format: line.format,
+      source: "stored",
+      store: Option.some(custody.location),
+      now: yield* Clock.currentTimeMillis
+    }))
+    return ExitCode.Done
+  })
+
+// What an error needs to be told is loaded with the error.
+const worded = <A, E, R>(self: Effect.Effect<A, E, R>) =>
+  Effect.catchAll(self, (error) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./Advised.js")),
+      (Advised) => Advised.worded()(Effect.fail(error))
+    ))
+
+const tell = (cause: Cause.Cause<unknown>, { line }: HandOver) =>
+  Effect.flatMap(
+    Effect.promise(() => import("./Telling.js")),
+    (Telling) =>
+      Telling.tell(cause, {
+        command: "token",
+        globals: line.home === undefined ? [] : ["--home", line.home],
+        wantsJson: line.format === "json"
+      })
+  )
+
+/**
+ * Goes on with what the start of the command began, and ends the process.
+ *
+ * @since 0.1.0
+ * @category execution
+ */
+export const main = (work: HandOver): void =>
+  Run.main(
+    answer(work).pipe(
+      worded,
+      Effect.provide(services(work)),
+      Effect.catchAllCause((cause) => tell(cause, work)),
+      Logger.withMinimumLogLevel(LogLevel.Warning),
+      Effect.tap((code) => Effect.annotateCurrentSpan("exit_code", code)),
+      Effect.withSpan("lockstep.command", { attributes: { command: "token" } }),
+      Effect.provide(Output.layer(Output.makeProcess()))
+    )
+  )

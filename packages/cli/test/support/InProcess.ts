@@ -1,0 +1,37 @@
+/** The command in this process: one command line, what it wrote, and its exit code. */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Output from "../../src/Output.js"
+import * as Program from "../../src/Program.js"
+import { Signals } from "../../src/Signals.js"
+import * as Style from "../../src/Style.js"
+
+export interface Ran {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export const signals: Signals["Type"] = { redirect: () => Effect.void, watch: () => Effect.void }
+
+export const run = (home: string, ...line: ReadonlyArray<string>): Effect.Effect<Ran> =>
+  runLine(["--home", home, ...line])
+
+/** Runs a line whose home is named by itself, or by the environment. */
+export const runLine = (line: ReadonlyArray<string>): Effect.Effect<Ran> =>
+  Effect.suspend(() => {
+    const written = { data: "", notes: "" }
+    const output = Output.Output.of({
+      data: (text) => Effect.sync(() => void (written.data += text)),
+      note: (text) => Effect.sync(() => void (written.notes += text)),
+      dataStyle: Style.plain,
+      noteStyle: Style.plain,
+      screen: { isTerminal: false, columns: 80 },
+      noteScreen: { isTerminal: false, columns: 80 },
+      isInteractive: false
+    })
+    return Program.run(line).pipe(
+      Effect.map((code) => ({ code, stdout: written.data, stderr: written.notes })),
+      Effect.provide(Layer.merge(Output.layer(output), Layer.succeed(Signals, signals)))
+    )
+  })

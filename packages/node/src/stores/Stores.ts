@@ -1,0 +1,56 @@
+/**
+ * The kinds of store that a home can have.
+ *
+ * @since 0.1.0
+ */
+import { CredentialStoreError } from "@lockstep/core/Errors"
+import * as Effect from "effect/Effect"
+import type { Home, StoreKind } from "../Home.js"
+import * as FileStore from "./FileStore.js"
+import * as KeyringStore from "./KeyringStore.js"
+import * as SecretsStore from "./SecretsStore.js"
+import type { StoreDescriptor } from "./StoreDescriptor.js"
+
+/**
+ * All of them. The first is the one that a home gets where nothing else is said.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const all: ReadonlyArray<StoreDescriptor> = [FileStore.store, KeyringStore.store, SecretsStore.store]
+
+/**
+ * Their names.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const names: ReadonlyArray<StoreKind> = all.map(({ name }) => name)
+
+/**
+ * Finds the store of a name; `undefined` where this version knows none of it.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const find = (name: string): StoreDescriptor | undefined => all.find((store) => store.name === name)
+
+/**
+ * Finds the store that a home has. Fails where the home was pinned by a version that knows more kinds of store.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const of = (
+  home: Pick<Home["Type"], "directory" | "store">
+): Effect.Effect<StoreDescriptor, CredentialStoreError> => {
+  const store = find(home.store)
+  return store === undefined
+    ? new CredentialStoreError({
+      reason: "Superseded",
+      location: home.directory,
+      detail: `its store is ${home.store}, which this version does not know`,
+      remedy: "update lockstep to the version that made this store; nothing was changed"
+    })
+    : Effect.succeed(store)
+}
