@@ -49,6 +49,7 @@ play hold "nothing can be written for a while" N=2 CALLS=2 ALL_DOWN=1
 play hold "429 after a lost request" N=2 TRANSIENT=2 CRASHES=1 FAIL=1
 play hold "5xx, 429, early refusals, losses" N=2 CALLS=2 GATEWAY=1 TRANSIENT=1 EARLY=1 AGING=1 LOSS=1
 play hold "unrotated answers" N=2 CALLS=2 UNROTATED=2 FAIL=1 EXPIRE=1
+play hold "the same, in a store without times" N=2 CALLS=2 UNROTATED=2 FAIL=1 FORGETS=2
 play hold "rejected tokens" N=2 REJECT=1 CALLS=2 EXPIRE=1
 play hold "a foreign login" N=2 CALLS=2 F_LOGIN=1 EXPIRE=1
 play hold "a foreign login of another account" N=2 CALLS=2 F_ACCOUNT=1 FAIL=1
@@ -56,7 +57,7 @@ play hold "a program that refreshes by itself" N=2 CALLS=2 F_REFRESH=1 LOSS=1
 play hold "the same, and a provider with a grace" N=2 GRACE=1 F_REFRESH=1 EXPIRE=1
 play hold "a restored record" N=2 CALLS=2 F_RESTORE=1 EXPIRE=1
 play hold "a restored record, failing calls" N=1 CALLS=2 F_RESTORE=1 EXPIRE=1 FAIL=2
-play hold "5xx, then another login, then the first record again" N=1 CALLS=2 GATEWAY=1 F_LOGIN=1 F_RESTORE=1 EXPIRE=1
+play hold "5xx, then another login, then the first record again" N=1 CALLS=2 GATEWAY=1 F_LOGIN=1 F_RESTORE=1 EXPIRE=1 IGNORE=16384
 play hold "a record that is away for a moment" N=1 CALLS=2 F_AWAY=1 FAIL=2
 play hold "a login, crashes" N=2 LOGIN=1 CRASHES=1 FAIL=1
 play hold "a login of another account, a logout" N=2 LOGIN=2 LOGOUT=1
@@ -89,11 +90,14 @@ play fail "ours is revoked, theirs is of its family" N=1 GRACE=1 F_REFRESH=1 M_R
 play fail "an absent record costs the kept answer" N=1 CALLS=2 F_AWAY=1 FAIL=2 M_ABSENT=1
 play fail "the tenant is released with the answer in memory alone" N=2 ALL_DOWN=1 CALLS=2 M_RELEASE=1
 play fail "an exchanged token is imported" N=1 IMPORT=2 M_IMPORT=1
+play fail "an exchanged token is imported before the journal is settled" N=1 IMPORT=2 EXPIRE=1 FAIL=2 M_UNABSORBED=1
 play fail "a refused retry that cannot be read again is not spent" N=1 CALLS=2 LOSS=1 FAIL=1 M_UNREAD_REFUSAL=1
 play fail "an intent whose write failed stays" N=2 CALLS=2 ARRIVED=2 M_KEEP_BEGUN=1
-play fail "5xx retires its token" N=1 CALLS=2 GATEWAY=1 F_LOGIN=1 F_RESTORE=1 EXPIRE=1 M_RETIRE_AMBIGUOUS=1
+play fail "5xx retires its token" N=1 CALLS=2 GATEWAY=1 F_LOGIN=1 F_RESTORE=1 EXPIRE=1 IGNORE=16384 M_RETIRE_AMBIGUOUS=1
 play fail "no fence" N=2 FLEET=1 OVERTAKE=1 M_NO_FENCE=1
 play fail "the store refuses a late answer" N=2 FLEET=2 OVERTAKE=1 M_FENCED_COMMIT=1
+play fail "what is known of an overtaken holder is forgotten" N=3 FLEET=1 OVERTAKE=1 M_LAST_HOLDER=1
+play fail "an answer that another host has is given up" N=2 FLEET=2 OVERTAKE=1 LOSS=1 M_LOST_AT_ONCE=1
 play fail "an overtaken holder is not waited for" N=2 FLEET=1 OVERTAKE=1 M_NO_WAIT=1
 
 echo "-- $runs runs, $total states"

@@ -195,8 +195,14 @@
 #ifndef M_NO_WAIT
 #define M_NO_WAIT 0            /* the request of an overtaken holder is not waited for */
 #endif
-#ifndef AS_BUILT
-#define AS_BUILT 0             /* 1: what README.md lists as open is modelled as the code has it */
+#ifndef M_LAST_HOLDER
+#define M_LAST_HOLDER 0        /* what is known of an overtaken holder ends with the next orderly release */
+#endif
+#ifndef M_LOST_AT_ONCE
+#define M_LOST_AT_ONCE 0       /* `consumed` without a kept answer is RotationLost while another host may have it */
+#endif
+#ifndef M_UNABSORBED
+#define M_UNABSORBED 0         /* an import is judged by the journal as it was read, and not as absorbed */
 #endif
 
 /* ---- what must hold -------------------------------------------------------------------------------------------------- */
@@ -314,9 +320,10 @@ byte sentTimes[T], unanswered[T]; bit keptOnce[T], refusedRetry[T];
 #define FENCE(p) (!FLEET || M_NO_FENCE || lock == p)
 
 #define WROTE(att_) (g_att != 0 && g_att == att_)
-/* Answer.isOutdated: the answer left its refresh token as it was, and the record was obtained later. */
+/* Answer.isOutdated: the answer left its refresh token as it was, and the record was obtained later; where the store keeps
+   no times, the journal tells that a later attempt wrote it. */
 #define OUTDATED(att_, tok_, acc_, r_tok_, r_acc_, r_att_) \
-  (!M_OUTDATED && FORGETS < 2 && tok_ == r_tok_ && !(r_att_ != 0 && r_att_ == att_) && r_acc_ > acc_)
+  (!M_OUTDATED && tok_ == r_tok_ && !(r_att_ != 0 && r_att_ == att_) && (FORGETS == 2 -> r_last > att_ : r_acc_ > acc_))
 /* Verdict.belongs */
 #define BELONGS(att_, fp_, tok_, acc_) \
   (fp_ == g_tok -> !OUTDATED(att_, tok_, acc_, g_tok, g_acc, g_att) \
@@ -445,7 +452,7 @@ Lhold:                                       /* Custody.hold: look, try once */
       :: s_present && s_acct != hacct -> res[p] = SUPERSEDED; goto Lend
       :: MEETS -> found = s_acc; if :: n <= CALLS && purpose != STORAGE -> serve(s_acc) :: else fi; goto Lfound
       :: !(s_present && s_acct != hacct) && !MEETS && (lock == NONE || M_NO_LOCK) ->
-           unsure = (AS_BUILT -> mayLive : FLEET > 0);
+           unsure = (M_LAST_HOLDER -> mayLive : FLEET > 0);
            if :: !M_NO_LOCK -> lock = p; mayLive = 0 :: else fi
       :: LTO && !(s_present && s_acct != hacct) && !MEETS && lock != NONE -> res[p] = LOCK_TIMEOUT; err = 1; goto Lafter
       fi };
@@ -508,7 +515,7 @@ Ldecide:                                     /* Verdict.of */
            :: purpose == STORAGE -> found = g_acc; goto Lrelease
            :: purpose != STORAGE && r_int == CONSUMED ->
                 if
-                :: away && !AS_BUILT -> res[p] = UNAVAILABLE  /* Wait(EarlierRequest): it may bring its answer */
+                :: away && !M_LOST_AT_ONCE -> res[p] = UNAVAILABLE  /* Wait(EarlierRequest): it may bring its answer */
                 :: else -> res[p] = ROTATION_LOST; MUST(BLAMELESS, fault)
                 fi;
                 err = 1; goto Lrelease
@@ -721,7 +728,7 @@ Lroom:                                       /* room that holds no answer is giv
     if :: f_kind[AT(p)] == 1 -> atomic { discard() } :: else fi;
     atomic { if :: landed -> begunAgain = 1; goto Lagain :: else -> goto Lrelease fi };
 Lagain:
-    atomic { err = 0; res[p] = 0; landed = 0; unsure = (FLEET > 0 && !AS_BUILT); goto Lread };
+    atomic { err = 0; res[p] = 0; landed = 0; unsure = (FLEET > 0 && !M_LAST_HOLDER); goto Lread };
 Lrelease:
     atomic { release(); beyond[p] = 0; busy[p] = 0; holds[p] = 0; retained = 0; begunAgain = 0; recovered = 0; ok = 0; unsure = 0; away = 0; landed = 0; settled = 0;
       r_int = 0; r_tok = 0; r_att = 0; r_sends = 0; r_last = 0; r_mark = 0; r_rest = 0; r_ret = 0;
@@ -782,7 +789,7 @@ proctype Login(byte p) {
 #define JUDGED_ALIVE (!EXPIRED(s_acc) || !((INTENT_COUNTS && r_int == CONSUMED && !(f_kind[AT(p)] == 2 && f_fp[AT(p)] == s_tok)) || \
   RETIRED(s_tok) || r_mark == s_tok || (INTENT_COUNTS && r_int == SENDING && r_sends >= 2)))
 /* What the journal says of the first token once it has absorbed what the record tells. */
-#define EXCHANGED (RETIRED(1) || (!AS_BUILT && r_tok == 1 && s_tok != 1 && (r_int == CONSUMED || (r_int == SENDING && r_sends > 0))))
+#define EXCHANGED (RETIRED(1) || (!M_UNABSORBED && r_tok == 1 && s_tok != 1 && (r_int == CONSUMED || (r_int == SENDING && r_sends > 0))))
 proctype Import(byte p) {
   bit ok, placed, same; byte r_int, r_tok, r_att, r_sends, r_last, r_mark, r_rest, r_ret;
   { atomic { lock == NONE -> lock = p; mayLive = 0; readJournal() };
