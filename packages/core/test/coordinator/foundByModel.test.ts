@@ -373,4 +373,17 @@ describe("an import of a token that the journal knows to be exchanged", () => {
       assert.propertyVal(put, "reason", "Superseded")
       assert.strictEqual(yield* machine.refreshToken(tenant), "lockstep-rt-1")
     }))
+
+  it.scoped.fails("is not imported either while the journal that should say so was not settled", () =>
+    Effect.gen(function*() {
+      const { fails, options } = broken()
+      const machine = yield* Scenario.expiredLogin(options)
+      const snapshot = yield* machine.read(tenant)
+      fails.journal = true // the journal is left with the intent alone; the store has the answer
+      assert.strictEqual(valueOf(yield* (yield* processOn(machine)).accessToken(tenant)), "lockstep-at-1")
+      fails.journal = false
+      const put = yield* Effect.flip(machine.writer.put(tenant, snapshot, { replace: true, note: "import" }))
+      assert.strictEqual(yield* machine.refreshToken(tenant), "lockstep-rt-1")
+      assert.strictEqual(put._tag, "CredentialStoreError")
+    }))
 })
