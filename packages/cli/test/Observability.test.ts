@@ -27,7 +27,7 @@ const expand = (name: string): ReadonlyArray<string> =>
 
 /** Every place where a span begins, and the name that stands there. */
 const spans = sources.flatMap(({ file, text }) =>
-  [...text.matchAll(/\bwithSpan\(|\bEffect\.fn\((?=\s*["`])/g)].map(({ index }) => ({
+  [...text.matchAll(/\bwithSpan\(|\b(?:Effect\.fn|tracer\.span)\((?=\s*["`])/g)].map(({ index }) => ({
     file,
     name: /^[^]*?["`](lockstep\.[\w.${}]+)["`]/.exec(text.slice(index))?.[1]
   }))

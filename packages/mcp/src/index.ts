@@ -1,6 +1,7 @@
 /**
  * @since 0.1.0
  */
+export * as AnswerRefused from "./AnswerRefused.js"
 export * as Bridge from "./Bridge.js"
 export * as CanonicalResource from "./CanonicalResource.js"
 export * as HttpTransport from "./HttpTransport.js"
