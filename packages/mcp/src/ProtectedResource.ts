@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { FetchFunction } from "@lockstep/core/FetchFunction"
+import * as LoopbackAddress from "@lockstep/core/LoopbackAddress"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -36,7 +37,7 @@ const rejected = (server: URL, reason: McpServerRejected["reason"], message: str
 
 /**
  * Whether an address that a server names may be asked: https, or http on this machine where the server is on it, too. A
- * server elsewhere has no business on this machine.
+ * server elsewhere has no business on this machine, and no server has any at a link-local address.
  *
  * @since 0.1.0
  * @category predicates
@@ -44,7 +45,9 @@ const rejected = (server: URL, reason: McpServerRejected["reason"], message: str
 export const mayName = (server: URL, text: string): boolean =>
   Either.match(CanonicalResource.parse(text), {
     onLeft: () => false,
-    onRight: (url) => !CanonicalResource.isLoopback(url) || CanonicalResource.isLoopback(server)
+    onRight: ({ hostname }) =>
+      !LoopbackAddress.isLinkLocal(hostname) &&
+      (!LoopbackAddress.isThisMachine(hostname) || LoopbackAddress.isThisMachine(server.hostname))
   })
 
 /** RFC 8414 section 2: no query and no fragment. */

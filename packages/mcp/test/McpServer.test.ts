@@ -143,6 +143,12 @@ describe("is refused:", () => {
       "McpServerRejected MetadataAddress"
     ],
     ["metadata on this machine", { [SERVER]: challenged(LOCAL) }, "McpServerRejected MetadataAddress"],
+    ["metadata on this machine under another name", {
+      [SERVER]: challenged("https://localhost.:9/x")
+    }, "McpServerRejected MetadataAddress"],
+    ["metadata at a link-local address", {
+      [SERVER]: challenged("https://169.254.169.254/latest")
+    }, "McpServerRejected MetadataAddress"],
     ["metadata at no address", { [SERVER]: challenged("x") }, "McpServerRejected MetadataAddress"],
     [
       "metadata that redirects",
@@ -187,6 +193,11 @@ describe("is refused:", () => {
           authorization_servers: [
             "http://id.example.com",
             "http://127.0.0.1:9",
+            "https://a.localhost:9",
+            "https://0.0.0.0:9",
+            "https://[::ffff:127.0.0.1]:9",
+            "https://169.254.169.254",
+            "https://metadata.google.internal",
             "https://u:p@id.example.com",
             "https://id.example.com?x=1",
             "https://id.example.com#x",

@@ -5,6 +5,7 @@
  *
  * @since 0.1.0
  */
+import * as LoopbackAddress from "@lockstep/core/LoopbackAddress"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -36,15 +37,13 @@ export interface NodeFetch {
   readonly load: Effect.Effect<NodeFetchFunction, NodeFetchUnavailable>
 }
 
-const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
-
 /**
  * Whether an address is one of this machine's own.
  *
  * @since 0.1.0
  * @category predicates
  */
-export const isLoopback = (url: string): boolean => LOOPBACK.test(new URL(url).hostname)
+export const isLoopback = (url: string): boolean => LoopbackAddress.isLoopback(new URL(url).hostname)
 
 /** Opens connections through `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, as they are at that moment. */
 const dispatcherFor = (undici: typeof Undici, url: string, options: Undici.Agent.Options = {}): Undici.Dispatcher =>

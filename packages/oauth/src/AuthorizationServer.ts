@@ -105,7 +105,8 @@ const clientAuth = (options: {
 /** The record's own, or that of a vendor whose secret a person brings, which is shown to the vendor alone. */
 const secretFor = (
   { clientSecrets, credential, tenant, vendor }: Subject,
-  kind: EndpointKind
+  kind: EndpointKind,
+  endpoint: URL
 ): Effect.Effect<Option.Option<Redacted.Redacted>, ProviderRejected> => {
   const own = Option.filter(credential.clientSecret, (secret) => Redacted.value(secret) !== "")
   const namesClient = kind === "token_endpoint" ||
@@ -115,6 +116,15 @@ const secretFor = (
   if (Option.isSome(own) || !namesClient || isPublic || !isBrought) return Effect.succeed(own)
 
   const rejected = (detail: string) => new ProviderRejected({ tenant, reason: "InvalidClient", detail })
+  // A record names its endpoint itself, and may be the work of whoever wants to see the secret.
+  if (!OAuthVendor.isOwnAddress(vendor, endpoint)) {
+    return rejected(
+      `the record of ${tenant} names a ${
+        kind.replace("_", " ")
+      } that is not ${vendor.name}'s, which gets no client secret; `
+        + `log in again with \`lockstep login ${tenant} --replace\``
+    )
+  }
   const { advice, message: missing } = ClientSecrets.missing(vendor)
   return clientSecrets.find(vendor).pipe(
     Effect.mapError(({ message }) => rejected(`the stored client secret cannot be read: ${message}`)),
@@ -158,7 +168,9 @@ export const resolve = (
     const text = Option.orElse(known, () => Option.flatMapNullable(metadata, (found) => found[kind]))
     if (Option.isNone(text)) return Option.none()
 
-    const endpoint = EndpointUrl.parse(text.value, `the ${kind.replace("_", " ")}`)
+    // A record that names an endpoint and no issuer is a person's word, where what was discovered is the issuer's.
+    const publisher = Option.isNone(known) ? issuerOf(subject) : credential.issuer
+    const endpoint = EndpointUrl.published(text.value, `the ${kind.replace("_", " ")}`, publisher)
     if (Either.isLeft(endpoint)) {
       return yield* new ProviderRejected({ tenant, reason: "Protocol", detail: endpoint.left })
     }
@@ -167,7 +179,7 @@ export const resolve = (
     if (Option.isNone(foundId)) {
       return yield* new ProviderRejected({ tenant, reason: "InvalidClient", detail: "no client id is known" })
     }
-    const clientSecret = yield* secretFor(subject, kind)
+    const clientSecret = yield* secretFor(subject, kind, endpoint.right)
     const auth = clientAuth({
       vendor,
       clientSecret,

@@ -116,7 +116,11 @@ export const register = (
     const { tenant, vendor } = target.request
     const isAws = vendor.spelling === "camelCase"
     const url = yield* Effect.mapError(
-      EndpointUrl.parse(Option.getOrElse(target.endpoints.registrationEndpoint, () => ""), "the registration endpoint"),
+      EndpointUrl.published(
+        Option.getOrElse(target.endpoints.registrationEndpoint, () => ""),
+        "the registration endpoint",
+        target.issuer
+      ),
       (message) =>
         new LoginUnavailable({ tenant, reason: "BadAddress", message, advice: "name a client with --client-id" })
     )

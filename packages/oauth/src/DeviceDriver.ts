@@ -53,9 +53,12 @@ const build = (
   request: DeviceRequest
 ): Effect.Effect<WireRequest.WireRequest, LoginError> =>
   Effect.gen(function*() {
-    const { tenant, vendor } = attempt
+    const { login, tenant, vendor } = attempt
     const rejected = (detail: string) => new ProviderRejected({ tenant, reason: "Protocol", detail })
-    const url = yield* Effect.mapError(EndpointUrl.parse(request.url, "an address of the device grant"), rejected)
+    const url = yield* Effect.mapError(
+      EndpointUrl.published(request.url, "an address of the device grant", login.issuer),
+      rejected
+    )
     if (!request.authenticated) {
       return WireRequest.encode(
         new WireRequest.WireRequest({
@@ -94,8 +97,12 @@ const build = (
   })
 
 /** Shown in a terminal and opened in a browser: neither may be talked to by a server's answer. */
-const presentable = (authorization: DeviceAuthorization): Option.Option<DeviceAuthorization> => {
-  const address = (text: string) => Option.map(Either.getRight(EndpointUrl.parse(text, "")), (url) => url.href)
+const presentable = (
+  authorization: DeviceAuthorization,
+  issuer: Option.Option<string>
+): Option.Option<DeviceAuthorization> => {
+  const address = (text: string) =>
+    Option.map(Either.getRight(EndpointUrl.published(text, "", issuer)), (url) => url.href)
   return Option.gen(function*() {
     const verificationUri = yield* address(authorization.verificationUri)
     const userCode = yield* Option.liftPredicate((text: string) => /^[\x20-\x7e]{1,64}$/.test(text))(
@@ -140,7 +147,10 @@ export const start = (
       return yield* LoginTargets.notOffered(request, `the server of ${vendor.name} has not turned its device login on`)
     }
     const started = exchange._tag === "Answered" && exchange.answer.status >= 200 && exchange.answer.status <= 299
-      ? Option.flatMap(grant.started(LoginGrant.membersOf(vendor, exchange.answer), context), presentable)
+      ? Option.flatMap(
+        grant.started(LoginGrant.membersOf(vendor, exchange.answer), context),
+        (authorization) => presentable(authorization, target.issuer)
+      )
       : Option.none()
     if (Option.isNone(started)) {
       yield* LoginGrant.read(attempt, exchange, Option.toArray(client.secret))

@@ -147,7 +147,7 @@ const checkNonce = ({ login, tenant }: Attempt, grant: TokenGrant): Effect.Effec
 const askAccount = (wire: Wire, { tenant, vendor }: Attempt, record: Credential, token: Redacted.Redacted) =>
   Effect.gen(function*() {
     const address = yield* OAuthVendor.endpointsAt(vendor, record.issuer).accountEndpoint
-    const url = yield* EndpointUrl.parse(address, "the account endpoint")
+    const url = yield* EndpointUrl.published(address, "the account endpoint", record.issuer)
     const request = yield* WireRequest.capture((customFetch) =>
       OAuth.protectedResourceRequest(
         Redacted.value(token),

@@ -67,11 +67,24 @@ const NAMES: Readonly<Record<Need, string>> = {
   accountEndpoint: "account endpoint"
 }
 
-const badAddress = ({ tenant }: LoginRequest, message: string) =>
-  new LoginUnavailable({ tenant, reason: "BadAddress", message, advice: "check the address, and that it is https" })
+const badAddress = (
+  { tenant }: LoginRequest,
+  message: string,
+  advice = "check the address, and that it is https"
+) => new LoginUnavailable({ tenant, reason: "BadAddress", message, advice })
 
-const checkAddress = (request: LoginRequest, text: string, what: string): Effect.Effect<URL, LoginUnavailable> =>
-  Effect.mapError(EndpointUrl.parse(text, what), (message) => badAddress(request, message))
+const checkIssuer = (request: LoginRequest, text: string): Effect.Effect<URL, LoginUnavailable> =>
+  Effect.mapError(EndpointUrl.parse(text, "the issuer"), (message) => badAddress(request, message))
+
+const BAD_ENDPOINT = "nothing was sent there; check the issuer, or ask its operator to correct its metadata"
+
+const checkEndpoint = (
+  request: LoginRequest,
+  text: string,
+  what: string,
+  issuer: Option.Option<string>
+): Effect.Effect<URL, LoginUnavailable> =>
+  Effect.mapError(EndpointUrl.published(text, what, issuer), (message) => badAddress(request, message, BAD_ENDPOINT))
 
 /** RFC 8707: an absolute URI without a fragment. */
 const checkResource = (request: LoginRequest): Effect.Effect<void, LoginUnavailable> =>
@@ -172,7 +185,7 @@ export const resolve = (
     const { tenant, vendor } = request
     yield* checkResource(request)
     const named = Option.orElse(request.issuer, () => vendor.issuer)
-    if (Option.isSome(named)) yield* checkAddress(request, named.value, "the issuer")
+    if (Option.isSome(named)) yield* checkIssuer(request, named.value)
     const known = OAuthVendor.endpointsAt(vendor, named)
     const metadata = Option.isSome(named) && method !== "key" && NEEDS[method].some((need) =>
         Option.isNone(known[need])
@@ -190,7 +203,7 @@ export const resolve = (
       if (Option.isNone(address)) {
         return yield* notOffered(request, `${vendor.name} has no ${NAMES[need]}, as far as is known`)
       }
-      yield* checkAddress(request, address.value, `the ${NAMES[need]}`)
+      yield* checkEndpoint(request, address.value, `the ${NAMES[need]}`, named)
     }
     const issuer = Option.orElse(Option.map(metadata, (found) => found.issuer), () => named)
     const target = { request, fetch: sources.fetch, issuer, endpoints, metadata, scope: scopeOf(request, metadata) }

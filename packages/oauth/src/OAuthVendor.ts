@@ -365,6 +365,20 @@ const NOWHERE: Endpoints = {
 export const isAtHome = (self: OAuthVendor, issuer: Option.Option<string>): boolean =>
   Option.isNone(issuer) || Option.isNone(self.issuer) || issuer.value === self.issuer.value
 
+const originOf = (text: string): Option.Option<string> =>
+  URL.canParse(text) ? Option.some(new URL(text).origin) : Option.none()
+
+/**
+ * Whether an address is at one of the vendor's own origins: where a secret of the vendor's may be shown.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isOwnAddress = (self: OAuthVendor, address: URL): boolean =>
+  [self.issuer, self.authorizationEndpoint, self.tokenEndpoint, self.revocationEndpoint]
+    .flatMap((one) => Option.toArray(Option.flatMap(one, originOf)))
+    .includes(address.origin)
+
 /**
  * Reads a vendor's endpoints at an issuer: its own, where none is named, else those that follow from the address. What
  * is `None` is discovered, or not offered: the vendor's own addresses are never asked about another server's login.

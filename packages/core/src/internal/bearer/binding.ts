@@ -3,8 +3,7 @@ import * as Option from "effect/Option"
 import type { AccessToken } from "../../AccessToken.js"
 import { RequestRefused } from "../../BearerError.js"
 import type { BearerOptions, Target } from "../../BearerOptions.js"
-
-const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
+import * as LoopbackAddress from "../../LoopbackAddress.js"
 
 /** Token types that are worth nothing without a proof that a bearer header does not carry. */
 const PROVEN = new Set(["dpop", "pop", "mac"])
@@ -17,7 +16,7 @@ const originOf = (text: string): Option.Option<string> => {
 }
 
 const isProtected = (url: URL): boolean =>
-  url.protocol === "https:" || (url.protocol === "http:" && LOOPBACK.test(url.hostname))
+  url.protocol === "https:" || (url.protocol === "http:" && LoopbackAddress.isLoopback(url.hostname))
 
 export const make = ({ origins, tenant }: BearerOptions) => {
   const named = Option.map(Option.fromNullable(origins), (all) => all.flatMap((one) => Option.toArray(originOf(one))))
