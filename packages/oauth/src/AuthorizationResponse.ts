@@ -105,13 +105,21 @@ const isOneOf = (values: ReadonlyArray<string>, expected: Redacted.Redacted): bo
 export const isFor = (query: URLSearchParams, state: Redacted.Redacted): boolean =>
   isOneOf(query.getAll("state"), state) && (query.has("code") || query.has("error"))
 
+/** RFC 6749 section 4.1.2.1, and its other names: it was the person, or the server on the person's behalf, who said no. */
+const DENIALS = new Set([
+  "access_denied",
+  "authorization_declined",
+  "user_denied",
+  "user_cancelled_login",
+  "user_cancelled_authorize"
+])
+
 const refused = (
   { tenant, vendor }: Attempt,
   error: string,
   detail: string
 ): LoginFailed | ProviderRejected | ProviderUnavailable => {
-  // RFC 6749 section 4.1.2.1: it was the person, or the server on the person's behalf, who said no.
-  if (error === "access_denied") return new LoginFailed({ tenant, reason: "Denied", detail })
+  if (DENIALS.has(error)) return new LoginFailed({ tenant, reason: "Denied", detail })
   switch (vendor.errors.get(error)) {
     case "InvalidGrant":
     case "LoginExpired":
