@@ -64,7 +64,8 @@ const token = Command.make(
     rejectedStdin: flag("rejected-stdin", "read the token that got a 401 from standard input and answer with another"),
     format: Options.choice("format", TokenFormat.all).pipe(
       Options.withDescription(
-        "raw (default), json, header (Authorization: …), env (LOCKSTEP_TOKEN=…), git or kubernetes"
+        "raw (default), json, header (Authorization: …), headers-json ({\"Authorization\": …}), env (LOCKSTEP_TOKEN=…), git "
+          + "or kubernetes"
       ),
       Options.withDefault("raw")
     ),
@@ -102,6 +103,22 @@ const login = Command.make(
     clientSecretFrom: text("client-secret-from", "FILE", "where its secret is read, or - for standard input"),
     scopes: texts("scope", "S", "a scope, in place of the usual ones; may be repeated"),
     resource: text("resource", "R", "the resource that the token is for (RFC 8707)"),
+    omitResource: flag("omit-resource", "never send the server `resource`, where it refuses that; kept with the login"),
+    authorizeParams: texts(
+      "authorize-param",
+      "NAME=VALUE",
+      "sent with the authorization request, too; kept with the login; may be repeated"
+    ),
+    newClient: flag("new-client", "register another client, where the server has forgotten the one that is known"),
+    clientName: text("client-name", "NAME", "what the client is called that is registered (default Lockstep)"),
+    callbackHost: Options.choice("callback-host", ["localhost", "127.0.0.1"]).pipe(
+      Options.withDescription("how the address that the browser comes back to names this machine"),
+      Options.optional
+    ),
+    mcpVersion: Options.choice("mcp-version", ["2025-03-26"]).pipe(
+      Options.withDescription("2025-03-26: trust a server whose metadata names another issuer, or is missing"),
+      Options.optional
+    ),
     replace: flag("replace", "replace a login that is still alive"),
     acceptTerms: flag("accept-terms", "log in although the vendor reserves this login for its own programs"),
     qr: flag("qr", "show the address as a QR code, too"),

@@ -80,6 +80,8 @@ const TEXTS = [
   "token_type",
   "scope",
   "resource",
+  "resource_parameter",
+  "authorize_parameters",
   "last_redeem"
 ]
 const TIMES = ["expires_at", "obtained_at", "login_expires_at", "client_secret_expires_at"]

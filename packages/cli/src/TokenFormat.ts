@@ -3,20 +3,21 @@
  *
  * @since 0.1.0
  */
-import type * as AccessToken from "@lockstep/core/AccessToken"
+import * as AccessToken from "@lockstep/core/AccessToken"
 import * as ShellWord from "@lockstep/core/ShellWord"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 
 /**
- * `raw`: the token alone. `json`: everything but the refresh token. `header`: a line for an HTTP request. `env`: an
+ * `raw`: the token alone. `json`: everything but the refresh token. `header`: a line for an HTTP request.
+ * `headers-json`: the same as an object, for clients that ask a command for their headers. `env`: an
  * assignment for a shell or an environment file. `git`: what a git credential helper answers to `get`. `kubernetes`: the
  * ExecCredential of a client-go credential plugin.
  *
  * @since 0.1.0
  * @category models
  */
-export type TokenFormat = "raw" | "json" | "header" | "env" | "git" | "kubernetes"
+export type TokenFormat = "raw" | "json" | "header" | "headers-json" | "env" | "git" | "kubernetes"
 
 /**
  * Every form.
@@ -24,7 +25,15 @@ export type TokenFormat = "raw" | "json" | "header" | "env" | "git" | "kubernete
  * @since 0.1.0
  * @category models
  */
-export const all: readonly [TokenFormat, ...Array<TokenFormat>] = ["raw", "json", "header", "env", "git", "kubernetes"]
+export const all: readonly [TokenFormat, ...Array<TokenFormat>] = [
+  "raw",
+  "json",
+  "header",
+  "headers-json",
+  "env",
+  "git",
+  "kubernetes"
+]
 
 /** A git server that takes an OAuth token as a password wants this name, or takes any. */
 const GIT_USER = "oauth2"
@@ -49,7 +58,9 @@ export const render = (self: AccessToken.AccessToken, options: {
     case "raw":
       return token
     case "header":
-      return `Authorization: ${self.tokenType} ${token}`
+      return `Authorization: ${AccessToken.authorization(self)}`
+    case "headers-json":
+      return JSON.stringify({ Authorization: AccessToken.authorization(self) })
     case "env":
       return `LOCKSTEP_TOKEN=${ShellWord.quote(token)}`
     case "git":

@@ -3,7 +3,7 @@
  */
 import * as Data from "effect/Data"
 import * as Option from "effect/Option"
-import type * as Redacted from "effect/Redacted"
+import * as Redacted from "effect/Redacted"
 import type { Account, Credential } from "./Credential.js"
 import type { TenantId } from "./TenantId.js"
 
@@ -16,7 +16,7 @@ import type { TenantId } from "./TenantId.js"
 export class AccessToken extends Data.Class<{
   readonly tenant: TenantId
   readonly token: Redacted.Redacted
-  /** As the server wrote it; `Bearer` where it wrote nothing. */
+  /** As the server wrote it; `Bearer` where it wrote that in any case (RFC 6749 section 5.1), or nothing. */
   readonly tokenType: string
   readonly scope: Option.Option<string>
   /** RFC 8707: the resource that it was asked for, whose origin it may be sent to. */
@@ -26,6 +26,29 @@ export class AccessToken extends Data.Class<{
   readonly account: Option.Option<Account>
   readonly generation: number
 }> {}
+
+const isBearer = (type: string): boolean => /^bearer$/i.test(type.trim())
+
+/** Types that are worth nothing without a proof that a bearer header does not carry. */
+const PROVEN = new Set(["dpop", "pop", "mac"])
+
+/**
+ * Whether a token is worth nothing in a bearer header, because its type wants a proof of possession beside it.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isProven = ({ tokenType }: AccessToken): boolean => PROVEN.has(tokenType.toLowerCase())
+
+/**
+ * The value of `Authorization`. Every type that wants no proof is a bearer token, also one that a server calls `user` or
+ * `access_token`.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const authorization = (self: AccessToken): string =>
+  `${isProven(self) ? self.tokenType : "Bearer"} ${Redacted.value(self.token)}`
 
 /**
  * Reads the access token out of a credential, if it holds one.
@@ -38,7 +61,7 @@ export const fromCredential = (tenant: TenantId, credential: Credential): Option
     new AccessToken({
       tenant,
       token,
-      tokenType: Option.getOrElse(credential.tokenType, () => "Bearer"),
+      tokenType: Option.getOrElse(Option.filter(credential.tokenType, (type) => !isBearer(type)), () => "Bearer"),
       scope: credential.scope,
       resource: credential.resource,
       expiresAt: credential.expiresAt,

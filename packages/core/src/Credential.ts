@@ -41,8 +41,12 @@ export class Credential extends Schema.Class<Credential>("@lockstep/core/Credent
   idToken: optionalSecret("id_token"),
   tokenType: optionalText("token_type"),
   scope: optionalText("scope"),
-  /** RFC 8707: sent again with every refresh. */
+  /** RFC 8707: whom the tokens are for. Sent again with every refresh, unless `resourceParameter` says `omit`. */
   resource: optionalText("resource"),
+  /** `omit`: the server refuses the parameter `resource`, and a person has said so. The token is bound to it here. */
+  resourceParameter: optionalText("resource_parameter"),
+  /** What a person wants sent with the authorization request beside everything else, as a query: for the next login. */
+  authorizeParameters: optionalText("authorize_parameters"),
   expiresAt: optionalExpiry("expires_at"),
   obtainedAt: optionalNumber("obtained_at"),
   /** The day on which the login itself ends, whatever is refreshed until then. */

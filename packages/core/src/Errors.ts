@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import * as ShellWord from "./ShellWord.js"
 
 const seconds = (millis: number): string => `${Math.max(1, Math.ceil(millis / 1000))} s`
 
@@ -225,6 +226,7 @@ const REJECTED_REASONS = {
   InvalidClient: "refuses this client",
   Entitlement: "refuses this account's entitlement",
   Protocol: "answers in a way that no token endpoint does",
+  Resource: "refuses a request that names its resource",
   FreshTokenRejected: "issues tokens that the resource server rejects, again and again"
 } as const
 
@@ -232,6 +234,7 @@ const REJECTED_ADVICE = {
   InvalidClient: "check client id and client secret; a new login would not help",
   Entitlement: "check the subscription or the policy of the account; a new login would not help",
   Protocol: "check issuer and token endpoint; a new login would not help",
+  Resource: "if the server takes no `resource`, log in without it",
   FreshTokenRejected: "check audience, scope and the clock of the resource server; it is asked again in a minute"
 } as const
 
@@ -243,7 +246,7 @@ const REJECTED_ADVICE = {
  */
 export class ProviderRejected extends Schema.TaggedError<ProviderRejected>()("ProviderRejected", {
   tenant: Schema.String,
-  reason: Schema.Literal("InvalidClient", "Entitlement", "Protocol", "FreshTokenRejected"),
+  reason: Schema.Literal("InvalidClient", "Entitlement", "Protocol", "Resource", "FreshTokenRejected"),
   detail: Schema.optional(Schema.String)
 }) {
   override get message(): string {
@@ -252,7 +255,10 @@ export class ProviderRejected extends Schema.TaggedError<ProviderRejected>()("Pr
     }`
   }
   get advice(): string {
-    return REJECTED_ADVICE[this.reason]
+    const advice = REJECTED_ADVICE[this.reason]
+    return this.reason === "Resource"
+      ? `${advice}: \`lockstep login ${ShellWord.quote(this.tenant)} --omit-resource --replace\``
+      : advice
   }
 }
 

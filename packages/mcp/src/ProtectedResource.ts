@@ -10,7 +10,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as OAuth from "oauth4webapi"
 import * as CanonicalResource from "./CanonicalResource.js"
-import { type McpError, McpServerRejected, nameOf } from "./McpError.js"
+import { type McpError, McpServerRejected, type McpServerUnavailable, nameOf } from "./McpError.js"
 import * as Retrieval from "./Retrieval.js"
 
 /**
@@ -170,14 +170,27 @@ export const find = ({ address, fetch, server }: {
       if (Option.isSome(found)) return found
     }
     const places = yield* Effect.forEach([server, new URL("/", server)], wellKnown)
+    let trouble: McpServerUnavailable | undefined
     for (const href of new Set(places.map((place) => place.href))) {
       const url = new URL(href)
-      const answer = yield* retrieve(fetch, url)
+      // The place is guessed: a gateway that has nothing there may call it an error of its own.
+      const found = yield* Effect.asSome(retrieve(fetch, url)).pipe(
+        Effect.catchIf(
+          (error): error is McpServerUnavailable =>
+            error._tag === "McpServerUnavailable" && error.reason === "ServerError",
+          (error) => {
+            trouble ??= error
+            return Effect.succeedNone
+          }
+        )
+      )
+      if (Option.isNone(found)) continue
+      const answer = found.value
       // A page in place of a document is what single-page applications serve, or send the browser to, under every path.
       const members = answer.status === 200
         ? Option.flatMap(Option.fromNullable(answer.text), membersOf)
         : Option.none()
       if (Option.isSome(members)) return Option.some(yield* believe(server, url, members.value))
     }
-    return Option.none()
+    return trouble === undefined ? Option.none() : yield* trouble
   }).pipe(Effect.withSpan("lockstep.mcp.metadata", { attributes: { "server.address": server.host } }))

@@ -122,6 +122,35 @@ describe("a server that asks for a token", () => {
     }))
 })
 
+describe("metadata", () => {
+  it.effect("is read at an address that the challenge does not quote", () =>
+    Effect.gen(function*() {
+      const META = "https://meta.example.com/x"
+      const { found } = yield* discover({
+        [SERVER]: unauthorized(`Bearer resource_metadata=${META}`),
+        [META]: document()
+      })
+      deepStrictEqual(found._tag === "Right" && found.right.metadata, Option.some(META))
+    }))
+
+  it.effect("is looked for where a gateway fails at one guessed address, and missed only where none has it", () =>
+    Effect.gen(function*() {
+      const trouble: Reply = { status: 502 }
+      const { found } = yield* discover({
+        [SERVER]: unauthorized(),
+        [`${WELL_KNOWN}/mcp`]: trouble,
+        [WELL_KNOWN]: document({ resource: "https://mcp.example.com" })
+      })
+      deepStrictEqual(found._tag === "Right" && found.right.metadata, Option.some(WELL_KNOWN))
+      for (const other of [absent, trouble]) {
+        deepStrictEqual(
+          yield* refusal({ [SERVER]: unauthorized(), [`${WELL_KNOWN}/mcp`]: trouble, [WELL_KNOWN]: other }),
+          "McpServerUnavailable ServerError"
+        )
+      }
+    }))
+})
+
 describe("is refused:", () => {
   const challenged = (address: string) => unauthorized(`Bearer resource_metadata="${address}"`)
   const META = "https://meta.example.com/x"

@@ -30,6 +30,7 @@ import * as LoginGrant from "./LoginGrant.js"
 import type { LoginTarget } from "./LoginTarget.js"
 import * as LoginTargets from "./LoginTarget.js"
 import * as OAuthVendor from "./OAuthVendor.js"
+import * as ResourceIndicator from "./ResourceIndicator.js"
 import * as WireRequest from "./WireRequest.js"
 
 /**
@@ -139,7 +140,7 @@ export const start = (
       deviceAuthorizationEndpoint: Option.getOrElse(target.endpoints.deviceAuthorizationEndpoint, () => ""),
       tokenEndpoint: Option.getOrElse(target.endpoints.tokenEndpoint, () => ""),
       scope: target.scope,
-      resource: request.resource
+      resource: ResourceIndicator.sent(draft)
     }
     const wireRequest = yield* build(wire, attempt, grant.start(context))
     const exchange = yield* LoginGrant.send(wire, tenant, wireRequest)
@@ -222,7 +223,7 @@ export const poll = (
       ),
       tokenEndpoint,
       scope: login.scope,
-      resource: login.resource
+      resource: ResourceIndicator.sent(login)
     }
     const request = yield* build(wire, attempt, grant.poll({ deviceCode, userCode }, context))
     const sent = [deviceCode, Redacted.make(userCode), ...Option.toArray(login.clientSecret)]

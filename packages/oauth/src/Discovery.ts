@@ -6,6 +6,7 @@
  */
 import { ProviderRejected, ProviderUnavailable } from "@lockstep/core/Errors"
 import type { FetchFunction } from "@lockstep/core/FetchFunction"
+import * as Issuer from "@lockstep/core/Issuer"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -15,6 +16,7 @@ import * as Redacted from "effect/Redacted"
 import * as OAuth from "oauth4webapi"
 import * as EndpointUrl from "./EndpointUrl.js"
 import * as Exchange from "./Exchange.js"
+import * as JsonObject from "./JsonObject.js"
 import * as OAuthVendor from "./OAuthVendor.js"
 import * as RetryAfter from "./RetryAfter.js"
 import * as WireRequest from "./WireRequest.js"
@@ -29,6 +31,14 @@ export type DiscoveryError = ProviderUnavailable | ProviderRejected
 
 /** How long one document is waited for: the tenant's lock is held meanwhile. */
 const TIMEOUT = Duration.seconds(5)
+
+/**
+ * What a server says that describes itself nowhere.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const NO_DOCUMENT = "the issuer has no discovery document"
 
 /** How long a document is believed. */
 const LIFETIME = Duration.toMillis("1 hour")
@@ -54,6 +64,7 @@ interface Inquiry {
   /** As it was named. */
   readonly text: string
   readonly isExact: boolean
+  readonly isAnyIssuer: boolean
 }
 
 const rejected = (tenant: TenantId, detail: string) => new ProviderRejected({ tenant, reason: "Protocol", detail })
@@ -65,7 +76,7 @@ const unavailable = (
   retryAfter = PAUSE
 ) => new ProviderUnavailable({ tenant, reason, retryAfter, detail })
 
-/** Some servers name themselves with a slash and are named without it, or the other way round. */
+/** Some servers with a path name themselves with a slash and are named without it, or the other way round. */
 const otherIssuer = (tenant: TenantId, named: string, found: unknown) =>
   rejected(
     tenant,
@@ -76,9 +87,17 @@ const otherIssuer = (tenant: TenantId, named: string, found: unknown) =>
     }`
   )
 
+/** The issuer that a document names. */
+const namedIn = ({ body }: Exchange.WireAnswer): Option.Option<URL> =>
+  JsonObject.parse(Redacted.value(body)).pipe(
+    Option.flatMap((document) => JsonObject.text(document, "issuer")),
+    Option.filter((text) => URL.canParse(text)),
+    Option.map((text) => new URL(text))
+  )
+
 /** The document at one place; `None` where the server has none there. */
 const ask = (
-  { fetch, isExact, issuer, tenant, text }: Inquiry,
+  { fetch, isAnyIssuer, isExact, issuer, tenant, text }: Inquiry,
   place: Place
 ): Effect.Effect<Option.Option<OAuth.AuthorizationServer>, DiscoveryError> =>
   Effect.gen(function*() {
@@ -110,20 +129,20 @@ const ask = (
     return yield* Effect.tryPromise({
       try: () =>
         OAuth.processDiscoveryResponse(
-          issuer,
+          isAnyIssuer ? Option.getOrElse(namedIn(answer), () => issuer) : issuer,
           // Whatever type the server gave it: the issuer inside decides.
           new Response(Redacted.value(answer.body), { headers: { "content-type": "application/json" } })
         ),
       catch: (cause) => cause
     }).pipe(
       Effect.filterOrFail(
-        (found) => !isExact || found.issuer === text,
+        (found) => !isExact || isAnyIssuer || Issuer.isSame(found.issuer, text),
         ({ issuer: found }) => otherIssuer(tenant, text, found)
       ),
       Effect.asSome,
       Effect.catchAll((cause) =>
         cause instanceof OAuth.OperationProcessingError && cause.code === OAuth.JSON_ATTRIBUTE_COMPARISON
-          ? otherIssuer(tenant, text, undefined)
+          ? otherIssuer(tenant, text, Option.getOrUndefined(namedIn(answer))?.href)
           : cause instanceof ProviderRejected
           ? cause
           // A page instead of a document, as single-page applications serve under every path.
@@ -143,8 +162,10 @@ export interface Discovery {
     readonly fetch: FetchFunction
     readonly tenant: TenantId
     readonly issuer: string
-    /** Whether the document has to name the issuer letter for letter, and not only the same address. */
+    /** Whether the document has to name the issuer letter for letter, save for the slash of one without a path. */
     readonly isExact?: boolean
+    /** Whether the document may name any issuer: what RFC 8414 section 3.3 forbids, and a person has allowed. */
+    readonly isAnyIssuer?: boolean
   }) => Effect.Effect<OAuth.AuthorizationServer, DiscoveryError>
 }
 
@@ -157,12 +178,12 @@ export interface Discovery {
 export const make: Effect.Effect<Discovery> = Effect.sync(() => {
   const known = new Map<string, { readonly at: number; readonly metadata: OAuth.AuthorizationServer }>()
   return {
-    metadata: ({ fetch, isExact = false, issuer: text, tenant }) =>
+    metadata: ({ fetch, isAnyIssuer = false, isExact = false, issuer: text, tenant }) =>
       Effect.gen(function*() {
         const now = yield* Clock.currentTimeMillis
         const earlier = known.get(text)
         if (earlier !== undefined && now >= earlier.at && now < earlier.at + LIFETIME) {
-          if (isExact && earlier.metadata.issuer !== text) {
+          if (isExact && !isAnyIssuer && !Issuer.isSame(earlier.metadata.issuer, text)) {
             return yield* otherIssuer(tenant, text, earlier.metadata.issuer)
           }
           return earlier.metadata
@@ -171,14 +192,25 @@ export const make: Effect.Effect<Discovery> = Effect.sync(() => {
           EndpointUrl.parse(text, "the issuer"),
           (detail) => rejected(tenant, detail)
         )
+        let trouble: ProviderUnavailable | undefined
         for (const place of placesOf(issuer)) {
-          const found = yield* ask({ fetch, tenant, issuer, text, isExact }, place)
+          const found = yield* ask({ fetch, tenant, issuer, text, isAnyIssuer, isExact }, place).pipe(
+            // The place is guessed: a gateway that has nothing there may call it an error of its own.
+            Effect.catchIf(
+              (error): error is ProviderUnavailable => error.reason === "ServerError",
+              (error) => {
+                trouble ??= error
+                return Effect.succeedNone
+              }
+            )
+          )
           if (Option.isSome(found)) {
-            known.set(text, { at: now, metadata: found.value })
+            // What was believed against the rules is believed by who allowed it, and by nobody else.
+            if (!isAnyIssuer) known.set(text, { at: now, metadata: found.value })
             return found.value
           }
         }
-        return yield* rejected(tenant, "the issuer has no discovery document")
+        return yield* trouble ?? rejected(tenant, NO_DOCUMENT)
       }).pipe(Effect.withSpan("lockstep.oauth.discovery"))
   }
 })

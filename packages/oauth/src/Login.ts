@@ -28,6 +28,19 @@ export interface LoginRequest extends PendingKey {
   /** Empty: the vendor's. */
   readonly scopes: ReadonlyArray<string>
   readonly resource: Option.Option<string>
+  /** Whether the server is asked without `resource`, which some refuse. The token is bound to it here all the same. */
+  readonly omitResource?: boolean
+  /** Sent with the authorization request beside everything else, and kept for the next login. */
+  readonly authorizeParameters?: Readonly<Record<string, string>>
+  /** Whether another client is registered, whichever is known. */
+  readonly newClient?: boolean
+  /** What a client that registers itself is called. One that is known under another name is passed over. */
+  readonly clientName?: string
+  /**
+   * Which version of MCP a server is held to, if not to the present one. `2025-03-26`: its document may name another issuer
+   * or be missing, and it need not promise PKCE.
+   */
+  readonly mcpVersion?: "2025-03-26"
   /** Whether a live login may be replaced. */
   readonly replace: boolean
   /** Whether what it replaces has to be the same account's, as far as both are known: a login that only widens another. */

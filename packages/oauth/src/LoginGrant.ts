@@ -28,6 +28,7 @@ import type { LoginError } from "./LoginError.js"
 import { LoginFailed } from "./LoginError.js"
 import * as LoginTarget from "./LoginTarget.js"
 import * as OAuthVendor from "./OAuthVendor.js"
+import * as ResourceIndicator from "./ResourceIndicator.js"
 import * as Spelling from "./Spelling.js"
 import * as WireRequest from "./WireRequest.js"
 
@@ -114,12 +115,14 @@ const failure = (
  * @category decoding
  */
 export const read = (
-  { tenant, vendor }: Attempt,
+  { login, tenant, vendor }: Attempt,
   exchange: Exchange.Exchange,
   sent: ReadonlyArray<Redacted.Redacted>
 ): Effect.Effect<TokenGrant, LoginError> =>
   Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    const answer = AnswerDecoder.decode(exchange, { vendor, now, sent })
+    const answer = ResourceIndicator.judging(login, exchange)(
+      AnswerDecoder.decode(exchange, { vendor, now, sent })
+    )
     return answer._tag === "Granted" ? Effect.succeed(answer.grant) : Effect.fail(failure(tenant, exchange, answer))
   })
 

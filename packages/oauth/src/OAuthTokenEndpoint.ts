@@ -26,6 +26,7 @@ import * as Discovery from "./Discovery.js"
 import * as Exchange from "./Exchange.js"
 import { Fetch } from "./Fetch.js"
 import type { OAuthVendor, Renewal } from "./OAuthVendor.js"
+import * as ResourceIndicator from "./ResourceIndicator.js"
 import * as Revocation from "./Revocation.js"
 import * as VendorRegistry from "./VendorRegistry.js"
 import * as VendorSettings from "./VendorSettings.js"
@@ -56,7 +57,7 @@ const grantRequest: Build = ({ credential, tenant, vendor }, { client, clientAut
     OAuth.refreshTokenGrantRequest(server, client, clientAuth, Redacted.value(refreshToken), {
       additionalParameters: {
         ...vendor.refreshParameters,
-        ...Option.match(credential.resource, { onNone: () => ({}), onSome: (resource) => ({ resource }) })
+        ...ResourceIndicator.parameters(credential)
       },
       headers: { ...vendor.headers },
       [OAuth.customFetch]: customFetch,
@@ -97,7 +98,13 @@ const prepareRedemption = (
     const sent = [refreshToken, accessToken, idToken, server.value.clientSecret].flatMap(Option.toArray)
     return {
       redeem: Effect.flatMap(Exchange.send(fetch, request), (exchange) =>
-        Effect.map(Clock.currentTimeMillis, (now) => AnswerDecoder.decode(exchange, { vendor, now, sent })))
+        Effect.map(
+          Clock.currentTimeMillis,
+          (now) =>
+            ResourceIndicator.judging(credential, exchange)(
+              AnswerDecoder.decode(exchange, { vendor, now, sent })
+            )
+        ))
     }
   })
 

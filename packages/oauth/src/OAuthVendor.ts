@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import { Account } from "@lockstep/core/Credential"
+import * as Issuer from "@lockstep/core/Issuer"
 import type * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as DeviceGrant from "./DeviceGrant.js"
@@ -373,7 +374,7 @@ const NOWHERE: Endpoints = {
  * @category predicates
  */
 export const isAtHome = (self: OAuthVendor, issuer: Option.Option<string>): boolean =>
-  Option.isNone(issuer) || Option.isNone(self.issuer) || issuer.value === self.issuer.value
+  Option.isNone(issuer) || Option.isNone(self.issuer) || Issuer.isSame(issuer.value, self.issuer.value)
 
 const originOf = (text: string): Option.Option<string> =>
   URL.canParse(text) ? Option.some(new URL(text).origin) : Option.none()

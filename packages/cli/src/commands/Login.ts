@@ -18,6 +18,7 @@ import * as McpTarget from "../login/McpTarget.js"
 import * as Present from "../login/Present.js"
 import * as Progress from "../login/Progress.js"
 import * as ResultView from "../login/ResultView.js"
+import * as ServerWishes from "../login/ServerWishes.js"
 import * as Target from "../login/Target.js"
 import * as LoginWiring from "../LoginWiring.js"
 import * as Output from "../Output.js"
@@ -32,7 +33,7 @@ import { UsageError } from "../UsageError.js"
  * @since 0.1.0
  * @category models
  */
-export interface Options extends Target.Names {
+export interface Options extends Target.Names, ServerWishes.ServerWishes {
   readonly issuer: Option.Option<string>
   readonly clientId: Option.Option<string>
   /** A path, or `-`. */
@@ -152,7 +153,7 @@ const start = (options: Options) =>
     const { found, target } = yield* resolve({ ...options, clientSecret })
     const { port, timeout, user } = options
     const request: LoginRequest = {
-      ...target,
+      ...yield* ServerWishes.complete(target, options, options.clientId),
       user,
       ...yield* replacing(target.tenant, found, options.replace),
       port,

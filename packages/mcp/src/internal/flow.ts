@@ -4,6 +4,7 @@
  */
 import type { Stored } from "@lockstep/core/Credential"
 import type { Host } from "@lockstep/core/Host"
+import * as Issuer from "@lockstep/core/Issuer"
 import * as Lineage from "@lockstep/core/Lineage"
 import * as PendingLogins from "@lockstep/core/PendingLogins"
 import * as Clock from "effect/Clock"
@@ -31,11 +32,8 @@ const tokenEndpointOf = (discovery: OAuthDiscoveryState): string =>
     () => new URL("/token", discovery.authorizationServerUrl).href
   )
 
-/** Two spellings of one issuer differ by a slash at the end, at most: an address without a path has none of its own. */
-const isIssuer = (a: string, b: string): boolean => a === b || `${a}/` === b || a === `${b}/`
-
 export const isFor = ({ issuer }: OAuthClientInformation, context: IssuerContext | undefined): boolean =>
-  context === undefined || issuer === undefined || isIssuer(issuer, context.issuer)
+  context === undefined || issuer === undefined || Issuer.isSame(issuer, context.issuer)
 
 const clientOf = (login: PendingLogins.PendingLogin): Option.Option<OAuthClientInformation> =>
   Option.map(login.clientId, (client_id) => ({

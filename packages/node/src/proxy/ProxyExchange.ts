@@ -10,12 +10,11 @@
  *
  * @since 0.1.0
  */
-import type { AccessToken } from "@lockstep/core/AccessToken"
+import * as AccessToken from "@lockstep/core/AccessToken"
 import type { RefreshError } from "@lockstep/core/Errors"
 import type { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Readable } from "node:stream"
 import type { Dispatcher } from "undici"
@@ -71,9 +70,6 @@ interface Relayed {
 /** Bytes of a refusal's body that are read, so that its connection can be used again. */
 const MAX_REFUSAL = 65_536
 
-const authorization = ({ token, tokenType }: AccessToken): string =>
-  `${/^bearer$/i.test(tokenType) ? "Bearer" : tokenType} ${Redacted.value(token)}`
-
 const rawOf = (headers: Dispatcher.DispatchController["rawHeaders"]): ReadonlyArray<string> =>
   Array.isArray(headers) ? headers.map((part) => typeof part === "string" ? part : part.toString("latin1")) : []
 
@@ -102,7 +98,7 @@ export const cut = ({ request, response }: Pick<Exchange, "request" | "response"
 const send = (
   context: Context,
   exchange: Exchange,
-  token: AccessToken,
+  token: AccessToken.AccessToken,
   body: Readable | Buffer | null,
   onAnswer: () => void
 ): Effect.Effect<Rejected | Relayed, ProxyProblem.ProxyProblem> =>
@@ -134,7 +130,7 @@ const send = (
       origin: target.origin,
       path: `${path}${exchange.query}`,
       method: method as Dispatcher.HttpMethod,
-      headers: ProxyHeaders.toUpstream(request.rawHeaders, authorization(token)),
+      headers: ProxyHeaders.toUpstream(request.rawHeaders, AccessToken.authorization(token)),
       body
     }, {
       onRequestStart: (started) => {
@@ -182,8 +178,8 @@ const send = (
 /** The login may be another one than it was when the proxy began. */
 const checked = (context: Context) =>
 (
-  obtain: Effect.Effect<AccessToken, RefreshError>
-): Effect.Effect<AccessToken, ProxyProblem.ProxyProblem> =>
+  obtain: Effect.Effect<AccessToken.AccessToken, RefreshError>
+): Effect.Effect<AccessToken.AccessToken, ProxyProblem.ProxyProblem> =>
   obtain.pipe(
     Effect.mapError(ProxyProblem.fromRefreshError),
     Effect.filterOrFail(

@@ -54,6 +54,8 @@ export const arbitraryCredential: FastCheck.Arbitrary<Credential.Credential> = F
   tokenType: optional(text),
   scope: optional(text),
   resource: optional(text),
+  resourceParameter: optional(text),
+  authorizeParameters: optional(text),
   expiresAt: optional(seconds),
   obtainedAt: optional(seconds),
   loginExpiresAt: optional(seconds),

@@ -1,12 +1,9 @@
 /** Which token may go where. */
 import * as Option from "effect/Option"
-import type { AccessToken } from "../../AccessToken.js"
+import * as AccessToken from "../../AccessToken.js"
 import { RequestRefused } from "../../BearerError.js"
 import type { BearerOptions, Target } from "../../BearerOptions.js"
 import * as LoopbackAddress from "../../LoopbackAddress.js"
-
-/** Token types that are worth nothing without a proof that a bearer header does not carry. */
-const PROVEN = new Set(["dpop", "pop", "mac"])
 
 /** An origin, and none where the text is no address or one without an origin. */
 const originOf = (text: string): Option.Option<string> => {
@@ -37,8 +34,8 @@ export const make = ({ origins, tenant }: BearerOptions) => {
     },
 
     /** What stands against this very token in the request. */
-    ofToken: (target: Target, token: AccessToken): Option.Option<RequestRefused> => {
-      if (PROVEN.has(token.tokenType.toLowerCase())) return refuse("TokenType", target, token.tokenType)
+    ofToken: (target: Target, token: AccessToken.AccessToken): Option.Option<RequestRefused> => {
+      if (AccessToken.isProven(token)) return refuse("TokenType", target, token.tokenType)
       if (Option.isSome(named)) return outside(target, named.value)
       return Option.match(Option.flatMap(token.resource, originOf), {
         onNone: () => refuse("Unbound", target),
