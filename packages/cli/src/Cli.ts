@@ -101,6 +101,26 @@ const login = Command.make(
     issuer: text("issuer", "URL", "any OAuth or OpenID Connect server; a vendor's other domain or region"),
     clientId: text("client-id", "ID", "the client to log in with"),
     clientSecretFrom: text("client-secret-from", "FILE", "where its secret is read, or - for standard input"),
+    clientKeyFrom: text(
+      "client-key-from",
+      "FILE",
+      "its private key instead (private_key_jwt): PEM or JWK; - for stdin"
+    ),
+    authMethod: Options.choice("auth-method", ["client_secret_basic", "client_secret_post", "private_key_jwt"]).pipe(
+      Options.withDescription("how the client proves itself, where the server does not say"),
+      Options.optional
+    ),
+    grant: Options.choice("grant", ["client_credentials", "jwt-bearer"]).pipe(
+      Options.withDescription("a login without a person: asked for in the client's own name, or with an id token"),
+      Options.optional
+    ),
+    subjectTokenFrom: text("subject-token-from", "FILE", "the id token of --grant jwt-bearer, or - for standard input"),
+    subjectTokenEndpoint: text(
+      "subject-token-endpoint",
+      "URL",
+      "the identity provider that trades it for an assertion"
+    ),
+    subjectClientId: text("subject-client-id", "ID", "the client of the identity provider"),
     scopes: texts("scope", "S", "a scope, in place of the usual ones; may be repeated"),
     resource: text("resource", "R", "the resource that the token is for (RFC 8707)"),
     omitResource: flag("omit-resource", "never send the server `resource`, where it refuses that; kept with the login"),

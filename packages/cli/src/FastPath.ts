@@ -81,6 +81,9 @@ const TEXTS = [
   "scope",
   "resource",
   "resource_parameter",
+  "grant",
+  "subject_token_endpoint",
+  "subject_client_id",
   "authorize_parameters",
   "last_redeem"
 ]

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { Account } from "@lockstep/core/Credential"
+import { type Account, presented } from "@lockstep/core/Credential"
 import { CredentialLock, LockTarget } from "@lockstep/core/CredentialLock"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import { type CredentialStoreError, type LockHolder, ReauthorizationRequired } from "@lockstep/core/Errors"
@@ -106,7 +106,7 @@ export const one = (
     const kept = yield* journals.keptAnswer(tenant)
     const holder = yield* lock.holder(LockTarget.Tenant({ tenant }))
     const now = yield* Clock.currentTimeMillis
-    const fingerprint = Option.map(credential.refreshToken, (token) => Host.fingerprint(host, token))
+    const fingerprint = Option.map(presented(credential), (token) => Host.fingerprint(host, token))
     const variables = yield* sources.environment(tenant)
     const traits = endpoint.traits(tenant, credential)
     const standing = Standing.judge({

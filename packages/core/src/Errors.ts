@@ -31,7 +31,7 @@ const OUTCOMES = {
   LoginExpired: "has reached the end of its login, which no refresh extends",
   RegistrationExpired: "is registered with the authorization server no longer",
   Stale: "holds a refresh token that was already exchanged for a newer one (a restored or copied file?)",
-  OutcomeUnknown: "sent its refresh token twice and read no answer; the token may have been consumed",
+  OutcomeUnknown: "sent its refresh token and never learned what came of it; the token may have been consumed",
   RotationLost: "had its refresh token exchanged, and the answer was lost before it could be stored"
 } as const
 
@@ -63,7 +63,9 @@ export class ReauthorizationRequired extends Schema.TaggedError<ReauthorizationR
   get advice(): string {
     switch (this.reason) {
       case "OutcomeUnknown":
-        return `run \`lockstep refresh ${this.tenant}\` to risk one more attempt, or ${loginAdvice(this.tenant)}`
+        return `run \`lockstep refresh ${ShellWord.quote(this.tenant)} --accept-risk\` to risk one more attempt, or ${
+          loginAdvice(this.tenant)
+        }`
       case "NotFound":
       case "Removed":
         return firstLoginAdvice(this.tenant)
@@ -197,6 +199,8 @@ const UNAVAILABLE_REASONS = {
   Offline: "would have to be asked for a new token, and refreshing was not allowed"
 } as const
 
+const UNTRUSTED = /certificate is not trusted/
+
 /**
  * The provider cannot serve now: wait `retryAfter`.
  *
@@ -216,11 +220,17 @@ export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>
     }`
   }
   get advice(): string {
+    if (this.reason === "Transport" && UNTRUSTED.test(this.detail ?? "")) {
+      return "name the authority that the certificate is from with NODE_EXTRA_CA_CERTS=FILE, then try again; the login is kept"
+    }
     return this.reason === "Offline"
       ? "allow refreshing, or ask again after another process has refreshed"
       : `try again in ${seconds(this.retryAfter)}; the login is kept`
   }
 }
+
+/** A refusal without a word of why. */
+const BARE = /^HTTP 401$/
 
 const REJECTED_REASONS = {
   InvalidClient: "refuses this client",
@@ -255,6 +265,9 @@ export class ProviderRejected extends Schema.TaggedError<ProviderRejected>()("Pr
     }`
   }
   get advice(): string {
+    if (this.reason === "InvalidClient" && BARE.test(this.detail ?? "")) {
+      return `it does not say why; log in again with \`lockstep login ${ShellWord.quote(this.tenant)} --replace\``
+    }
     const advice = REJECTED_ADVICE[this.reason]
     return this.reason === "Resource"
       ? `${advice}: \`lockstep login ${ShellWord.quote(this.tenant)} --omit-resource --replace\``

@@ -5,15 +5,15 @@
  * @since 0.1.0
  */
 import * as Option from "effect/Option"
-import type { Credential, Stored } from "./Credential.js"
+import { type Credential, presented, type Stored } from "./Credential.js"
 import * as Host from "./Host.js"
 import type { JournalRecord } from "./RefreshJournal.js"
 
 /** What the journal calls a refresh that was stored: redeemed, or brought home from a kept answer. */
 const REFRESHES: ReadonlyArray<string> = ["granted", "recovered"]
 
-const fingerprint = (host: Host.Host["Type"], { refreshToken }: Credential): Option.Option<string> =>
-  Option.map(refreshToken, (token) => Host.fingerprint(host, token))
+const fingerprint = (host: Host.Host["Type"], credential: Credential): Option.Option<string> =>
+  Option.map(presented(credential), (token) => Host.fingerprint(host, token))
 
 /**
  * Names the login that is stored now. Opaque; holds a fingerprint or a version, and no token.

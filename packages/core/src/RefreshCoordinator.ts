@@ -441,11 +441,12 @@ export const make: Effect.Effect<
       const wanted = Wanted.fromDemand(demand)
       const { credential } = yield* read(tenant, wanted)
       if (Wanted.mayServe(wanted, credential, yield* Clock.currentTimeMillis)) return yield* toToken(tenant, credential)
-      if (Option.isNone(credential.refreshToken)) {
+      const presented = Credential.presented(credential)
+      if (Option.isNone(presented)) {
         return yield* new ReauthorizationRequired({ tenant, reason: "NoRefreshToken" })
       }
       const record = yield* journal.read(tenant)
-      const mark = Ledger.marked(record, Host.fingerprint(host, credential.refreshToken.value))
+      const mark = Ledger.marked(record, Host.fingerprint(host, presented.value))
       if (Option.isSome(mark)) return yield* new ReauthorizationRequired({ tenant, reason: mark.value.reason })
       return yield* new ProviderUnavailable({ tenant, reason: "Offline", retryAfter: 0 })
     })

@@ -51,13 +51,15 @@ export const look = (
     Effect.sync(() => new AbortController()),
     ({ signal }) =>
       Effect.tryPromise(async () => {
-        const { headers, status } = await fetch(url, {
+        const { body, headers, status } = await fetch(url, {
           method: "GET",
           redirect: "manual",
           duplex: "half",
           signal,
           headers: { ...OAuthVendor.generic.headers, accept: "text/html,application/xhtml+xml" }
         })
+        // A body that nobody reads keeps its connection, and the process with it.
+        if (body instanceof ReadableStream) await body.cancel()
         return judge(status, headers.get("location"), redirectUri)
       }),
     // Ends the connection, whose body nobody reads.

@@ -19,6 +19,7 @@ import * as ClientSecrets from "./ClientSecrets.js"
 import type { Discovery, DiscoveryError } from "./Discovery.js"
 import * as EndpointUrl from "./EndpointUrl.js"
 import * as OAuthVendor from "./OAuthVendor.js"
+import * as PrivateKeyJwt from "./PrivateKeyJwt.js"
 
 /**
  * Everything that the builders of oauth4webapi ask for.
@@ -79,7 +80,7 @@ const clientAuth = (options: {
   readonly clientSecret: Option.Option<Redacted.Redacted>
   readonly registered: Option.Option<string>
   readonly metadata: Option.Option<OAuth.AuthorizationServer>
-}): Option.Option<OAuth.ClientAuth> => {
+}): Option.Option<Effect.Effect<OAuth.ClientAuth, string>> => {
   const supported = Option.flatMapNullable(options.metadata, (found) => found.token_endpoint_auth_methods_supported)
   const guess = Option.match(supported, {
     onNone: () => "client_secret_basic",
@@ -92,11 +93,18 @@ const clientAuth = (options: {
   const secret = Option.map(options.clientSecret, Redacted.value)
   switch (Option.getOrElse(options.registered, () => vendors)) {
     case "none":
-      return Option.some(OAuth.None())
+      return Option.some(Effect.succeed(OAuth.None()))
     case "client_secret_post":
-      return Option.some(Option.match(secret, { onNone: OAuth.None, onSome: (text) => OAuth.ClientSecretPost(text) }))
+      return Option.some(
+        Effect.succeed(Option.match(secret, { onNone: OAuth.None, onSome: (text) => OAuth.ClientSecretPost(text) }))
+      )
     case "client_secret_basic":
-      return Option.some(Option.match(secret, { onNone: OAuth.None, onSome: ClientSecretBasic.make }))
+      return Option.some(Effect.succeed(Option.match(secret, { onNone: OAuth.None, onSome: ClientSecretBasic.make })))
+    case "private_key_jwt":
+      return Option.some(Option.match(secret, {
+        onNone: () => Effect.fail("the client's key is missing"),
+        onSome: PrivateKeyJwt.make
+      }))
     default:
       return Option.none()
   }
@@ -193,6 +201,10 @@ export const resolve = (
         detail: "the client is registered with a way to prove itself that is not supported"
       })
     }
+    const clientAuthentication = yield* Effect.mapError(
+      auth.value,
+      (detail) => new ProviderRejected({ tenant, reason: "InvalidClient", detail })
+    )
     const server: OAuth.AuthorizationServer = {
       issuer: Option.getOrElse(issuerOf(subject), () => endpoint.right.origin),
       [kind]: endpoint.right.href
@@ -200,7 +212,7 @@ export const resolve = (
     return Option.some({
       server,
       client: { client_id: foundId.value },
-      clientAuth: auth.value,
+      clientAuth: clientAuthentication,
       clientSecret,
       insecure: EndpointUrl.isLoopback(endpoint.right)
     })

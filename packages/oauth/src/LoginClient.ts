@@ -209,7 +209,10 @@ const find = (
         id: named.value,
         secret: Option.orElse(request.clientSecret, () => Option.flatMap(own, ({ secret }) => secret)),
         secretExpiresAt: Option.flatMap(own, ({ secretExpiresAt }) => secretExpiresAt),
-        authMethod: Option.flatMap(own, ({ authMethod }) => authMethod),
+        authMethod: Option.orElse(
+          Option.fromNullable(request.clientAuthMethod),
+          () => Option.flatMap(own, ({ authMethod }) => authMethod)
+        ),
         redirect: ANYWHERE,
         isReplaced: Option.isSome(own) && Option.isSome(registered)
       })

@@ -12,8 +12,8 @@ import type { Credential } from "@lockstep/core/Credential"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import * as CredentialWriter from "@lockstep/core/CredentialWriter"
 import type { Host } from "@lockstep/core/Host"
-import type { PendingKey, PendingLogin } from "@lockstep/core/PendingLogins"
-import { isAncient, isSameAttempt, LIFETIME, PendingLogins } from "@lockstep/core/PendingLogins"
+import type { PendingKey } from "@lockstep/core/PendingLogins"
+import { isAncient, isSameAttempt, LIFETIME, PendingLogin, PendingLogins } from "@lockstep/core/PendingLogins"
 import type { RefreshJournal } from "@lockstep/core/RefreshJournal"
 import { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import * as ShellWord from "@lockstep/core/ShellWord"
@@ -40,6 +40,7 @@ import type { Invitation, LoginRequest, LoginResult } from "./Login.js"
 import type { LoginError } from "./LoginError.js"
 import { LoginFailed } from "./LoginError.js"
 import type { Wire } from "./LoginGrant.js"
+import * as LoginGrant from "./LoginGrant.js"
 import * as LoginStart from "./LoginStart.js"
 import * as LoginTarget from "./LoginTarget.js"
 import { generic } from "./OAuthVendor.js"
@@ -347,6 +348,16 @@ export const make: Effect.Effect<Login["Type"], never, Requirements> = Effect.ge
       )
     }).pipe(Effect.withSpan("lockstep.login.device.poll", { attributes: { tenant: key.tenant } }))
 
+  const client: Login["Type"]["client"] = (request) =>
+    Effect.gen(function*() {
+      const started = yield* start(request, ["client"])
+      const known = yield* clients.of(started, Option.none())
+      const login = PendingLogin.make(LoginTarget.attemptOf(started.target, Option.some(known)))
+      const attempt: Attempt = { tenant: request.tenant, vendor: request.vendor, login }
+      const obtain = yield* LoginGrant.prepareClient(started.wire, attempt, request)
+      return yield* store(request, "client", attempt, obtain)
+    }).pipe(Effect.withSpan("lockstep.login.client", attributes(request)))
+
   const cancel: Login["Type"]["cancel"] = (key) =>
     Effect.gen(function*() {
       const login = yield* pending.get(key)
@@ -358,7 +369,7 @@ export const make: Effect.Effect<Login["Type"], never, Requirements> = Effect.ge
       return dropped
     })
 
-  return Login.of({ browser, begin, complete, device, beginDevice, poll, cancel })
+  return Login.of({ browser, begin, complete, device, client, beginDevice, poll, cancel })
 })
 
 /**

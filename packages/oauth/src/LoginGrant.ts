@@ -17,6 +17,7 @@ import * as Redacted from "effect/Redacted"
 import * as OAuth from "oauth4webapi"
 import * as AnswerDecoder from "./AnswerDecoder.js"
 import type { Attempt } from "./AuthorizationResponse.js"
+import * as ClientGrant from "./ClientGrant.js"
 import type { ClientIds } from "./ClientIds.js"
 import type { ClientSecrets } from "./ClientSecrets.js"
 import type { Discovery } from "./Discovery.js"
@@ -24,6 +25,7 @@ import * as EndpointUrl from "./EndpointUrl.js"
 import * as Exchange from "./Exchange.js"
 import * as JsonObject from "./JsonObject.js"
 import * as JsonWebToken from "./JsonWebToken.js"
+import type { LoginRequest } from "./Login.js"
 import type { LoginError } from "./LoginError.js"
 import { LoginFailed } from "./LoginError.js"
 import * as LoginTarget from "./LoginTarget.js"
@@ -82,8 +84,8 @@ export const membersOf = (vendor: OAuthVendor.OAuthVendor, answer: Exchange.Wire
 /** What was sent is spent, or was refused; nobody repeats it unasked. */
 const failure = (
   tenant: TenantId,
-  exchange: Exchange.Exchange,
-  answer: Exclude<RedeemAnswer, { readonly _tag: "Granted" }>
+  answer: Exclude<RedeemAnswer, { readonly _tag: "Granted" }>,
+  isWhole: boolean
 ): LoginError => {
   const { detail } = answer
   switch (answer._tag) {
@@ -102,7 +104,7 @@ const failure = (
     case "NeverSent":
       return new ProviderUnavailable({ tenant, reason: "Transport", retryAfter: PAUSE, detail })
     case "Unknown":
-      return exchange._tag === "Answered" && exchange.answer.end === "Whole"
+      return isWhole
         ? new ProviderRejected({ tenant, reason: "Protocol", detail })
         : new ProviderUnavailable({ tenant, reason: "Transport", retryAfter: PAUSE, detail })
   }
@@ -123,7 +125,9 @@ export const read = (
     const answer = ResourceIndicator.judging(login, exchange)(
       AnswerDecoder.decode(exchange, { vendor, now, sent })
     )
-    return answer._tag === "Granted" ? Effect.succeed(answer.grant) : Effect.fail(failure(tenant, exchange, answer))
+    return answer._tag === "Granted" ? Effect.succeed(answer.grant) : Effect.fail(
+      failure(tenant, answer, exchange._tag === "Answered" && exchange.answer.end === "Whole")
+    )
   })
 
 /**
@@ -234,4 +238,45 @@ export const settle = (wire: Wire, attempt: Attempt, grant: TokenGrant): Effect.
     return Option.isSome(record.account)
       ? record
       : Credential.make({ ...record, account: yield* askAccount(wire, attempt, record, grant.accessToken) })
+  })
+
+const grantOf = ({ clientGrant }: LoginRequest): Partial<ConstructorParameters<typeof Credential>[0]> =>
+  clientGrant?._tag === "IdentityAssertion"
+    ? {
+      grant: Option.some(ClientGrant.JWT_BEARER),
+      subjectTokenEndpoint: Option.some(clientGrant.tokenEndpoint),
+      subjectClientId: Option.some(clientGrant.clientId),
+      idToken: Option.some(clientGrant.idToken)
+    }
+    : { grant: Option.some(ClientGrant.CLIENT_CREDENTIALS) }
+
+/**
+ * Prepares the first grant of a login without a person: the same request with which every later refresh asks.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const prepareClient = (
+  { endpoint, timeout }: Wire,
+  { login, tenant }: Attempt,
+  request: LoginRequest
+): Effect.Effect<Effect.Effect<Credential, LoginError>, LoginError> =>
+  Effect.gen(function*() {
+    const record = Credential.make({ ...LoginTarget.recordOf(login), ...grantOf(request) })
+    const { redeem } = yield* endpoint.prepare(tenant, record)
+    return Effect.gen(function*() {
+      const answer = yield* Effect.timeoutFail(redeem, {
+        duration: timeout,
+        onTimeout: () => new ProviderTimeout({ tenant, reason: "NoAnswer", waited: Duration.toMillis(timeout) })
+      })
+      if (answer._tag === "Terminal") return yield* new LoginFailed({ tenant, reason: "Denied", detail: answer.detail })
+      if (answer._tag !== "Granted") return yield* failure(tenant, answer, answer._tag === "Unknown")
+      const now = yield* Clock.currentTimeMillis
+      return Credential.make({
+        ...recordWith(record, answer.grant, now),
+        // What the record asks with stays what a person brought.
+        idToken: record.idToken,
+        refreshToken: Option.none()
+      })
+    })
   })

@@ -58,7 +58,8 @@ const NEEDS: Readonly<Record<OAuthVendor.LoginMethod, ReadonlyArray<Need>>> = {
   browser: ["authorizationEndpoint", "tokenEndpoint"],
   paste: ["authorizationEndpoint", "tokenEndpoint"],
   device: ["deviceAuthorizationEndpoint", "tokenEndpoint"],
-  key: ["authorizationEndpoint"]
+  key: ["authorizationEndpoint"],
+  client: ["tokenEndpoint"]
 }
 
 const NAMES: Readonly<Record<Need, string>> = {
@@ -275,7 +276,7 @@ export const resolve = (
       : named
     const target = { request, fetch: sources.fetch, issuer, endpoints, metadata, scope: scopeOf(request, metadata) }
     if (method === "key") return { ...target, client: Option.none() }
-    if (method !== "device") yield* checkPkce(request, metadata, issuer)
+    if (method !== "device" && method !== "client") yield* checkPkce(request, metadata, issuer)
     return { ...target, client: yield* LoginClient.resolve(request, sources, { issuer, endpoints, metadata }) }
   })
 

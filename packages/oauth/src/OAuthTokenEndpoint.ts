@@ -20,6 +20,7 @@ import * as Redacted from "effect/Redacted"
 import * as OAuth from "oauth4webapi"
 import * as AnswerDecoder from "./AnswerDecoder.js"
 import * as AuthorizationServer from "./AuthorizationServer.js"
+import * as ClientGrant from "./ClientGrant.js"
 import * as ClientIds from "./ClientIds.js"
 import * as ClientSecrets from "./ClientSecrets.js"
 import * as Discovery from "./Discovery.js"
@@ -36,7 +37,7 @@ const traitsOf = (vendor: OAuthVendor, credential: Credential): RefreshTraits =>
   const server = Option.firstSomeOf([credential.issuer, vendor.issuer, credential.tokenEndpoint, vendor.tokenEndpoint])
   const client = Option.orElse(credential.clientId, () => vendor.clientId)
   return {
-    rotates: vendor.rotates,
+    rotates: vendor.rotates && !ClientGrant.isOne(credential),
     margin: Option.map(vendor.margin, Duration.toMillis),
     rotationGroup: vendor.siblingsRevoke
       ? Option.zipWith(server, client, (issuer, clientId) => `${issuer} ${clientId}`)
@@ -90,6 +91,11 @@ const prepareRedemption = (
   Effect.gen(function*() {
     const { credential, fetch, tenant, vendor } = subject
     const { accessToken, idToken, refreshToken } = credential
+    if (ClientGrant.isOne(credential)) {
+      const server = yield* AuthorizationServer.resolve(subject, "token_endpoint")
+      if (Option.isNone(server)) return yield* rejected(tenant, "no token endpoint is known")
+      return { redeem: yield* ClientGrant.prepare(subject, server.value) }
+    }
     if (vendor.renewal === "never") return yield* rejected(tenant, "this vendor's logins are not renewed")
     if (Option.isNone(refreshToken)) return yield* rejected(tenant, "there is no refresh token to send")
     const server = yield* AuthorizationServer.resolve(subject, "token_endpoint")

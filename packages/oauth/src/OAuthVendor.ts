@@ -65,11 +65,12 @@ export type ClientAuthMethod = "auto" | "none" | "client_secret_basic" | "client
 /**
  * How a person logs in. `browser`: the answer comes back to a port of this machine. `paste`: a person carries it over.
  * `device`: the server is polled (RFC 8628, or the vendor's variant). `key`: the vendor hands over a sealed API key.
+ * `client`: no person is asked; the client proves itself.
  *
  * @since 0.1.0
  * @category models
  */
-export type LoginMethod = "browser" | "paste" | "device" | "key"
+export type LoginMethod = "browser" | "paste" | "device" | "key" | "client"
 
 /**
  * Where an authorization answer goes (RFC 8252).

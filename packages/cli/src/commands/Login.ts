@@ -13,6 +13,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Attempt from "../login/Attempt.js"
+import * as ClientGrant from "../login/ClientGrant.js"
 import * as InvitationView from "../login/InvitationView.js"
 import * as McpTarget from "../login/McpTarget.js"
 import * as Present from "../login/Present.js"
@@ -33,7 +34,7 @@ import { UsageError } from "../UsageError.js"
  * @since 0.1.0
  * @category models
  */
-export interface Options extends Target.Names, ServerWishes.ServerWishes {
+export interface Options extends Target.Names, ServerWishes.ServerWishes, ClientGrant.Options {
   readonly issuer: Option.Option<string>
   readonly clientId: Option.Option<string>
   /** A path, or `-`. */
@@ -67,6 +68,9 @@ const USER = /^[^\u0000-\u001f\u007f-\u009f]{1,256}$/u
 const check = (options: Options): Effect.Effect<void, UsageError> => {
   if ([Option.isSome(options.code), options.poll, options.cancel].filter((isStep) => isStep).length > 1) {
     return usage("--code, --poll and --cancel exclude each other", "say one of them")
+  }
+  if (Option.isSome(options.clientSecretFrom) && Option.isSome(options.clientKeyFrom)) {
+    return usage("--client-secret-from and --client-key-from exclude each other", "say one of them")
   }
   if (!USER.test(options.user)) {
     return usage("--user: 1 to 256 characters are expected, none of them a control character", "choose another name")
@@ -146,19 +150,24 @@ const start = (options: Options) =>
   Effect.gen(function*() {
     const login = yield* Login
     const browser = yield* Browser
-    const clientSecret = yield* Effect.transposeMapOption(
-      options.clientSecretFrom,
-      (from) => SecretInput.read(from, "the client secret")
+    const clientSecret = Option.orElse(
+      yield* Effect.transposeMapOption(
+        options.clientSecretFrom,
+        (from) => SecretInput.read(from, "the client secret")
+      ),
+      yield* Effect.map(ClientGrant.key(options), (key) => () => key)
     )
     const { found, target } = yield* resolve({ ...options, clientSecret })
     const { port, timeout, user } = options
     const request: LoginRequest = {
       ...yield* ServerWishes.complete(target, options, options.clientId),
+      ...yield* ClientGrant.resolve(target.tenant, options),
       user,
       ...yield* replacing(target.tenant, found, options.replace),
       port,
       timeout
     }
+    if (request.clientGrant !== undefined) return yield* report(yield* login.client(request), options)
     yield* terms(request, options)
     const method = methodOf(target.vendor, options)
     const server = Option.flatMap(found, () => Option.all({ issuer: target.issuer, resource: target.resource }))

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { presented } from "@lockstep/core/Credential"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import { loginAdvice } from "@lockstep/core/Errors"
 import * as Host from "@lockstep/core/Host"
@@ -33,7 +34,7 @@ const needsLogin = (tenant: TenantId, reason: string, why: Option.Option<string>
     "login_needed",
     `${tenant} ${OBSTACLES[reason] ?? reason}${Option.match(why, { onNone: () => "", onSome: (text) => `: ${text}` })}`,
     reason === "OutcomeUnknown"
-      ? `run \`lockstep refresh ${tenant}\` to risk one more attempt, or ${loginAdvice(tenant)}`
+      ? `run \`lockstep refresh ${tenant} --accept-risk\` to risk one more attempt, or ${loginAdvice(tenant)}`
       : loginAdvice(tenant),
     tenant
   )
@@ -52,7 +53,7 @@ const standing = (tenant: TenantId, now: number) =>
     const journal = yield* journals.read(tenant)
     const stored = yield* store.get(tenant)
     const fingerprint = Option.map(
-      Option.flatMap(stored, ({ credential }) => credential.refreshToken),
+      Option.flatMap(stored, ({ credential }) => presented(credential)),
       (token) => Host.fingerprint(host, token)
     )
     const findings: Array<Finding.Finding> = []

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { presented } from "@lockstep/core/Credential"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import { CredentialExists } from "@lockstep/core/Errors"
 import * as Host from "@lockstep/core/Host"
@@ -29,7 +30,7 @@ const hasEnded = (tenant: TenantId, { obstacle, state }: Standing.Standing) =>
     const stored = yield* store.get(tenant)
     const { rest } = yield* journals.read(tenant)
     const fingerprint = Option.flatMap(stored, ({ credential }) =>
-      Option.map(credential.refreshToken, (token) => Host.fingerprint(host, token)))
+      Option.map(presented(credential), (token) => Host.fingerprint(host, token)))
     return Option.exists(rest, (one) =>
       Option.contains(fingerprint, one.fingerprint))
   })

@@ -5,7 +5,7 @@
 import type * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type * as Credential from "../Credential.js"
+import * as Credential from "../Credential.js"
 import type { CredentialLock } from "../CredentialLock.js"
 import type { CredentialStore } from "../CredentialStore.js"
 import * as Host from "../Host.js"
@@ -52,7 +52,7 @@ export type Transaction = Services & ReturnType<typeof acts>
 
 const acts = ({ afterwards, endpoint, host, journal, policy }: Services) => {
   const fingerprintOf = (credential: Credential.Credential): Option.Option<string> =>
-    Option.map(credential.refreshToken, (token) => Host.fingerprint(host, token))
+    Option.map(Credential.presented(credential), (token) => Host.fingerprint(host, token))
 
   /** Journals what only explains: its failure must not take away what was achieved. `written` comes of a success only. */
   const writeBestEffort = (

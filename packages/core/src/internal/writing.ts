@@ -5,7 +5,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { Credential } from "../Credential.js"
+import { type Credential, presented } from "../Credential.js"
 import { type CredentialLock, LockTarget } from "../CredentialLock.js"
 import type { CredentialStore } from "../CredentialStore.js"
 import type { CredentialStoreError } from "../Errors.js"
@@ -46,7 +46,7 @@ const retireIntent = (record: RefreshJournal.JournalRecord, generation: number, 
 
 const acts = ({ endpoint, host, journal, lock, policy }: Services) => {
   const fingerprintOf = (credential: Credential) =>
-    Option.map(credential.refreshToken, (token) => Host.fingerprint(host, token))
+    Option.map(presented(credential), (token) => Host.fingerprint(host, token))
 
   /** The locks of a refresh in the order of a refresh. A group is known from a hint, before any lock. */
   const locked = <A, E, R>(

@@ -46,7 +46,7 @@ const serving = (extra: Record<string, unknown> = {}) =>
       registrations: [] as Array<Registration>,
       looks: [] as Array<URL>,
       /** Instead of a client. */
-      refuses: (_: Registration): Stage.Reply | undefined => undefined,
+      refuses: (() => undefined) as (registration: Registration) => Stage.Reply | undefined,
       answers: {} as Record<string, unknown>,
       page: (url: URL): Stage.Reply => {
         const client = known.get(url.searchParams.get("client_id") ?? "")

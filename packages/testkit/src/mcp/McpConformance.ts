@@ -30,13 +30,12 @@ export interface Scenario {
   readonly not?: Partial<Record<Mode, string>>
 }
 
-const NO_METADATA =
-  "the server has no metadata and promises no PKCE with S256, without which MCP 2026-07-28 tells clients to refuse it"
 const OTHER_ISSUER =
   "the metadata of the server names another issuer than the address that it was read for, which RFC 8414 section 3.3 forbids"
-const NO_PERSON = "a grant without a person: nothing rotates and nobody logs in, so there is nothing to keep"
+const NO_PERSON =
+  "the provider is one for logins of people; a grant without one is `lockstep login --grant`, and the `fetch` uses it"
 
-const everywhere = (reason: string) => ({ lockstep: reason, v1: reason, v2: reason })
+const ofPeople = { v1: NO_PERSON, v2: NO_PERSON }
 
 /**
  * Every scenario of version 0.1.16 of the suite that is about authorization.
@@ -59,14 +58,14 @@ export const SCENARIOS: ReadonlyArray<Scenario> = [
   { name: "auth/token-endpoint-auth-post" },
   { name: "auth/token-endpoint-auth-none" },
   { name: "auth/pre-registration" },
-  { name: "auth/2025-03-26-oauth-metadata-backcompat", not: { lockstep: OTHER_ISSUER, v2: OTHER_ISSUER } },
-  { name: "auth/2025-03-26-oauth-endpoint-fallback", not: { lockstep: NO_METADATA } },
+  { name: "auth/2025-03-26-oauth-metadata-backcompat", not: { v2: OTHER_ISSUER } },
+  { name: "auth/2025-03-26-oauth-endpoint-fallback" },
   { name: "auth/resource-mismatch" },
   { name: "auth/offline-access-scope" },
   { name: "auth/offline-access-not-supported" },
-  { name: "auth/client-credentials-jwt", not: everywhere(NO_PERSON) },
-  { name: "auth/client-credentials-basic", not: everywhere(NO_PERSON) },
-  { name: "auth/cross-app-access-complete-flow", not: everywhere(NO_PERSON) }
+  { name: "auth/client-credentials-jwt", not: ofPeople },
+  { name: "auth/client-credentials-basic", not: ofPeople },
+  { name: "auth/cross-app-access-complete-flow", not: ofPeople }
 ]
 
 /** The document that the suite wants to see named. It is at no address that exists, and nobody reads it. */
