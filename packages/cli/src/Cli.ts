@@ -66,7 +66,8 @@ const token = Command.make(
     rejectedStdin: flag("rejected-stdin", "read the token that got a 401 from standard input and answer with another"),
     format: Options.choice("format", TokenFormat.all).pipe(
       Options.withDescription(
-        "raw (default), json, header (Authorization: …), env (LOCKSTEP_TOKEN=…), git or kubernetes"
+        "raw (default), json, header (Authorization: …), headers-json ({\"Authorization\": …}), env (LOCKSTEP_TOKEN=…), git "
+          + "or kubernetes"
       ),
       Options.withDefault("raw")
     ),
@@ -116,8 +117,44 @@ const login = Command.make(
     issuer: text("issuer", "URL", "any OAuth or OpenID Connect server; a vendor's other domain or region"),
     clientId: text("client-id", "ID", "the client to log in with"),
     clientSecretFrom: text("client-secret-from", "FILE", "where its secret is read, or - for standard input"),
+    clientKeyFrom: text(
+      "client-key-from",
+      "FILE",
+      "its private key instead (private_key_jwt): PEM or JWK; - for stdin"
+    ),
+    authMethod: Options.choice("auth-method", ["client_secret_basic", "client_secret_post", "private_key_jwt"]).pipe(
+      Options.withDescription("how the client proves itself, where the server does not say"),
+      Options.optional
+    ),
+    grant: Options.choice("grant", ["client_credentials", "jwt-bearer"]).pipe(
+      Options.withDescription("a login without a person: asked for in the client's own name, or with an id token"),
+      Options.optional
+    ),
+    subjectTokenFrom: text("subject-token-from", "FILE", "the id token of --grant jwt-bearer, or - for standard input"),
+    subjectTokenEndpoint: text(
+      "subject-token-endpoint",
+      "URL",
+      "the identity provider that trades it for an assertion"
+    ),
+    subjectClientId: text("subject-client-id", "ID", "the client of the identity provider"),
     scopes: texts("scope", "S", "a scope, in place of the usual ones; may be repeated"),
     resource: text("resource", "R", "the resource that the token is for (RFC 8707)"),
+    omitResource: flag("omit-resource", "never send the server `resource`, where it refuses that; kept with the login"),
+    authorizeParams: texts(
+      "authorize-param",
+      "NAME=VALUE",
+      "sent with the authorization request, too; kept with the login; may be repeated"
+    ),
+    newClient: flag("new-client", "register another client, where the server has forgotten the one that is known"),
+    clientName: text("client-name", "NAME", "what the client is called that is registered (default Lockstep)"),
+    callbackHost: Options.choice("callback-host", ["localhost", "127.0.0.1"]).pipe(
+      Options.withDescription("how the address that the browser comes back to names this machine"),
+      Options.optional
+    ),
+    mcpVersion: Options.choice("mcp-version", ["2025-03-26"]).pipe(
+      Options.withDescription("2025-03-26: trust a server whose metadata names another issuer, or is missing"),
+      Options.optional
+    ),
     replace: flag("replace", "replace a login that is still alive"),
     acceptTerms: flag("accept-terms", "log in although the vendor reserves this login for its own programs"),
     qr: flag("qr", "show the address as a QR code, too"),

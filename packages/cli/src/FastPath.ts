@@ -11,6 +11,7 @@
  */
 import * as Freshness from "@lockstep/core/Freshness"
 import type { TenantId } from "@lockstep/core/TenantId"
+import * as TokenType from "@lockstep/core/TokenType"
 import * as VendorMargins from "@lockstep/oauth/VendorMargins"
 import type { TokenText } from "./TokenText.js"
 
@@ -74,6 +75,11 @@ const TEXTS = [
   "token_type",
   "scope",
   "resource",
+  "resource_parameter",
+  "grant",
+  "subject_token_endpoint",
+  "subject_client_id",
+  "authorize_parameters",
   "last_redeem"
 ]
 const TIMES = ["expires_at", "obtained_at", "login_expires_at", "client_secret_expires_at"]
@@ -127,7 +133,7 @@ const tokenOf = (tenant: string, entry: Json): TokenText | undefined => {
   return {
     tenant,
     token,
-    tokenType: own(entry, "token_type") as string | null | undefined ?? "Bearer",
+    tokenType: TokenType.make(own(entry, "token_type") as string | null | undefined),
     expiresAt: own(entry, "expires_at") as number | null | undefined ?? null,
     account: account === null || account === undefined ? null : {
       id: own(account, "id") as string | null | undefined ?? null,

@@ -18,7 +18,7 @@ const faultOf = ({ token, tokenType }: AccessToken, form: TokenFormat | "exec"):
   // JSON escapes what it holds, and a program reads it as it was.
   if (form === "json") return undefined
   const fault = TokenSyntax.faultOf(Redacted.value(token), tokenType)
-  return fault === "token type" && form !== "header" ? undefined : fault
+  return fault === "token type" && form !== "header" && form !== "headers-json" ? undefined : fault
 }
 
 /**

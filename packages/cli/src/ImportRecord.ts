@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Credential from "@lockstep/core/Credential"
+import * as LoopbackAddress from "@lockstep/core/LoopbackAddress"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -90,15 +91,12 @@ const moment = (fields: Fields, member: Member): Either.Either<Option.Option<num
     (at): Either.Either<Option.Option<number>, UsageError> => isBeyond(at) ? beyond(member) : Either.right(at)
   )
 
-const isLoopback = (host: string): boolean =>
-  host === "localhost" || host === "[::1]" || /^127(\.\d{1,3}){3}$/.test(host)
-
 const url = (fields: Fields, member: Member): Either.Either<Option.Option<string>, UsageError> =>
   Either.flatMap(text(fields, member), (value): Either.Either<Option.Option<string>, UsageError> => {
     if (Option.isNone(value)) return Either.right(value)
     const parsed = URL.canParse(value.value) ? new URL(value.value) : undefined
     return parsed !== undefined &&
-        (parsed.protocol === "https:" || parsed.protocol === "http:" && isLoopback(parsed.hostname)) &&
+        (parsed.protocol === "https:" || parsed.protocol === "http:" && LoopbackAddress.isLoopback(parsed.hostname)) &&
         parsed.username === "" && parsed.password === ""
       ? Either.right(value)
       : wrong(`${member}: an https URL is expected`)

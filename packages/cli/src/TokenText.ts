@@ -6,16 +6,17 @@
  */
 import * as Printable from "@lockstep/core/Printable"
 import * as ShellWord from "@lockstep/core/ShellWord"
+import * as TokenType from "@lockstep/core/TokenType"
 
 /**
- * `raw`: the token alone. `json`: everything but the refresh token. `header`: a line for an HTTP request. `env`: an
- * assignment for a shell or an environment file. `git`: what a git credential helper answers to `get`. `kubernetes`: the
+ * `raw`: the token alone. `json`: everything but the refresh token. `header`: a line for an HTTP request.
+ * `headers-json`: the same as an object, for clients that ask a command for their headers. `env`: an assignment for a shell or an environment file. `git`: what a git credential helper answers to `get`. `kubernetes`: the
  * ExecCredential of a client-go credential plugin.
  *
  * @since 0.1.0
  * @category models
  */
-export type TokenFormat = "raw" | "json" | "header" | "env" | "git" | "kubernetes"
+export type TokenFormat = "raw" | "json" | "header" | "headers-json" | "env" | "git" | "kubernetes"
 
 /**
  * Every form.
@@ -23,7 +24,15 @@ export type TokenFormat = "raw" | "json" | "header" | "env" | "git" | "kubernete
  * @since 0.1.0
  * @category models
  */
-export const all: readonly [TokenFormat, ...Array<TokenFormat>] = ["raw", "json", "header", "env", "git", "kubernetes"]
+export const all: readonly [TokenFormat, ...Array<TokenFormat>] = [
+  "raw",
+  "json",
+  "header",
+  "headers-json",
+  "env",
+  "git",
+  "kubernetes"
+]
 
 /**
  * An access token as it is written down. Times are seconds since the epoch.
@@ -76,7 +85,9 @@ export const render = (self: TokenText, options: {
     case "raw":
       return token
     case "header":
-      return `Authorization: ${tokenType} ${token}`
+      return `Authorization: ${TokenType.authorization(tokenType, token)}`
+    case "headers-json":
+      return JSON.stringify({ Authorization: TokenType.authorization(tokenType, token) })
     case "env":
       return `LOCKSTEP_TOKEN=${ShellWord.quote(token)}`
     case "git":

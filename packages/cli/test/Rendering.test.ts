@@ -87,11 +87,11 @@ describe("Nearest", () => {
 })
 
 describe("TokenFormat", () => {
-  const token = (text: string) =>
+  const token = (text: string, tokenType = "Bearer") =>
     new AccessToken.AccessToken({
       tenant: TenantId.make("codex"),
       token: Redacted.make(text),
-      tokenType: "Bearer",
+      tokenType,
       scope: Option.none(),
       resource: Option.none(),
       expiresAt: Option.some(1_000),
@@ -130,6 +130,18 @@ describe("TokenFormat", () => {
       generation: 3,
       store: "/home/auth.json"
     })
+  })
+
+  it("writes the header for a client that wants an object, too", () => {
+    deepStrictEqual(JSON.parse(render("headers-json", "a\"b")), { Authorization: "Bearer a\"b" })
+  })
+
+  it("sends as a bearer token whatever wants no proof of possession", () => {
+    const options = { format: "header", source: "stored", store: Option.none(), now: 0 } as const
+    deepStrictEqual(
+      ["Bearer", "user", "access_token", "DPoP"].map((type) => TokenFormat.render(token("t", type), options)),
+      ["Bearer", "Bearer", "Bearer", "DPoP"].map((scheme) => `Authorization: ${scheme} t`)
+    )
   })
 
   it("quotes for a shell what a shell would take apart", () => {

@@ -18,6 +18,8 @@ export interface Challenge {
 const TOKEN = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/y
 const TOKEN68 = /[A-Za-z0-9\-._~+/]+=*(?=\s*(?:,|$))/y
 const QUOTED = /"((?:[^"\\]|\\[\s\S])*)"/y
+/** An address in `resource_metadata` is no token, and some servers quote it all the same little. */
+const UNQUOTED = /[^\s,"]+/y
 const SPACE = /[ \t]*/y
 const EQUALS = /[ \t]*=[ \t]*/y
 const SEPARATORS = /[ \t,]*/y
@@ -44,7 +46,7 @@ export const parse = (header: string): ReadonlyArray<Challenge> => {
     const name = take(TOKEN)?.[0]
     const current = challenges.at(-1)
     if (name !== undefined && current !== undefined && take(EQUALS) !== null) {
-      const value = take(QUOTED)?.[1]?.replaceAll(/\\([\s\S])/g, "$1") ?? take(TOKEN)?.[0]
+      const value = take(QUOTED)?.[1]?.replaceAll(/\\([\s\S])/g, "$1") ?? take(UNQUOTED)?.[0]
       // A parameter that is said twice means what it meant first.
       if (value !== undefined && !current.parameters.has(name.toLowerCase())) {
         current.parameters.set(name.toLowerCase(), value)

@@ -26,6 +26,10 @@ export class RegisteredClient extends Schema.Class<RegisteredClient>("@lockstep/
   tokenEndpointAuthMethod: optionalText("token_endpoint_auth_method"),
   /** The one redirect address that it was registered with. `None`: it was registered for logins without one. */
   redirectUri: optionalText("redirect_uri"),
+  /** The scopes that it was registered for. `None`: no server was told any. */
+  scope: optionalText("scope"),
+  /** It has led to no login yet: nothing says that it is any good. */
+  unused: Schema.optionalWith(Schema.Boolean, { default: () => false }),
   /** The server knows it no more. It is remembered, so that a record which names it is not believed either. */
   ended: Schema.optionalWith(Schema.Boolean, { default: () => false }),
   registeredAt: Schema.optionalWith(Schema.Number, { default: () => 0 }).pipe(Schema.fromKey("registered_at"))

@@ -41,8 +41,17 @@ export class Credential extends Schema.Class<Credential>("@lockstep/core/Credent
   idToken: optionalSecret("id_token"),
   tokenType: optionalText("token_type"),
   scope: optionalText("scope"),
-  /** RFC 8707: sent again with every refresh. */
+  /** RFC 8707: whom the tokens are for. Sent again with every refresh, unless `resourceParameter` says `omit`. */
   resource: optionalText("resource"),
+  /** `omit`: the server refuses the parameter `resource`, and a person has said so. The token is bound to it here. */
+  resourceParameter: optionalText("resource_parameter"),
+  /** A grant without a person (RFC 6749 section 4.4, RFC 7523): each refresh is a new one. `None`: the refresh token's. */
+  grant: optionalText("grant"),
+  /** RFC 8693: where, and as which client, an identity provider trades the id token for an assertion to this server. */
+  subjectTokenEndpoint: optionalText("subject_token_endpoint"),
+  subjectClientId: optionalText("subject_client_id"),
+  /** What a person wants sent with the authorization request beside everything else, as a query: for the next login. */
+  authorizeParameters: optionalText("authorize_parameters"),
   expiresAt: optionalExpiry("expires_at"),
   obtainedAt: optionalNumber("obtained_at"),
   /** The day on which the login itself ends, whatever is refreshed until then. */
@@ -114,6 +123,26 @@ export const isOtherAccount = (self: Credential, that: Credential): boolean =>
     Option.zipWith(accountId(self), accountId(that), (a, b) => a !== b),
     (different) => different
   ))
+
+/**
+ * What a refresh shows to the server, and what its journal is about: the refresh token, or for a grant without a person the
+ * client, its proof and whom it speaks for. Another proof is another login.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const presented = (credential: Credential): Option.Option<Redacted.Redacted> =>
+  Option.match(credential.grant, {
+    onNone: () => credential.refreshToken,
+    onSome: (grant) =>
+      Option.some(Redacted.make(JSON.stringify([
+        grant,
+        ...[credential.issuer, credential.tokenEndpoint, credential.clientId].map(Option.getOrNull),
+        ...[credential.clientSecret, credential.idToken].map((secret) =>
+          Option.getOrNull(Option.map(secret, Redacted.value))
+        )
+      ])))
+  })
 
 const sameSecret = Option.getEquivalence(Redacted.getEquivalence<string>((a, b) => a === b))
 

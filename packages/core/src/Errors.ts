@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import * as ShellWord from "./ShellWord.js"
 
 const seconds = (millis: number): string => `${Math.max(1, Math.ceil(millis / 1000))} s`
 
@@ -182,6 +183,8 @@ const UNAVAILABLE_REASONS = {
   NoTime: "was not asked: this machine is too busy to hear an answer in time, and nothing was spent"
 } as const
 
+const UNTRUSTED = /certificate is not trusted/
+
 /**
  * The provider cannot serve now: wait `retryAfter`.
  *
@@ -203,16 +206,23 @@ export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>
     }`
   }
   get advice(): string {
+    if (this.reason === "Transport" && UNTRUSTED.test(this.detail ?? "")) {
+      return "name the authority that the certificate is from with NODE_EXTRA_CA_CERTS=FILE, then try again; the login is kept"
+    }
     return this.reason === "Offline"
       ? "allow a refresh, or ask again after another process has refreshed"
       : `${this.remedy ?? `try again in ${seconds(this.retryAfter)}`}; what is stored stays as it is`
   }
 }
 
+/** A refusal without a word of why. */
+const BARE = /^HTTP 401$/
+
 const REJECTED_REASONS = {
   InvalidClient: "refuses this client",
   Entitlement: "refuses this account's entitlement",
   Protocol: "answers in a way that no token endpoint does",
+  Resource: "refuses a request that names its resource",
   FreshTokenRejected: "issues tokens that the resource server rejects, again and again"
 } as const
 
@@ -220,6 +230,7 @@ const REJECTED_ADVICE = {
   InvalidClient: "check client id and client secret; a new login would not help",
   Entitlement: "check the subscription or the policy of the account; a new login would not help",
   Protocol: "check issuer and token endpoint; a new login would not help",
+  Resource: "if the server takes no `resource`, log in without it",
   FreshTokenRejected: "check audience, scope and the clock of the resource server; it is asked again in a minute"
 } as const
 
@@ -231,7 +242,7 @@ const REJECTED_ADVICE = {
  */
 export class ProviderRejected extends Schema.TaggedError<ProviderRejected>()("ProviderRejected", {
   tenant: Schema.String,
-  reason: Schema.Literal("InvalidClient", "Entitlement", "Protocol", "FreshTokenRejected"),
+  reason: Schema.Literal("InvalidClient", "Entitlement", "Protocol", "Resource", "FreshTokenRejected"),
   detail: Schema.optional(Schema.String)
 }) {
   override get message(): string {
@@ -240,7 +251,13 @@ export class ProviderRejected extends Schema.TaggedError<ProviderRejected>()("Pr
     }`
   }
   get advice(): string {
-    return REJECTED_ADVICE[this.reason]
+    if (this.reason === "InvalidClient" && BARE.test(this.detail ?? "")) {
+      return `it does not say why; log in again with \`lockstep login ${ShellWord.quote(this.tenant)} --replace\``
+    }
+    const advice = REJECTED_ADVICE[this.reason]
+    return this.reason === "Resource"
+      ? `${advice}: \`lockstep login ${ShellWord.quote(this.tenant)} --omit-resource --replace\``
+      : advice
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import type { Credential } from "./Credential.js"
+import { type Credential, presented } from "./Credential.js"
 import type { Host } from "./Host.js"
 
 type Hash = Pick<Host["Type"], "sha256">
@@ -19,10 +19,11 @@ type Hash = Pick<Host["Type"], "sha256">
 export const of = (host: Hash, token: Redacted.Redacted): string => host.sha256(Redacted.value(token)).slice(0, 12)
 
 /**
- * Names the refresh token that a credential holds; `None` where it holds none.
+ * Names what a credential's refresh shows to the server: its refresh token, or what a grant without a person asks with.
+ * `None` where it holds neither.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const ofCredential = (host: Hash, { refreshToken }: Credential): Option.Option<string> =>
-  Option.map(refreshToken, (token) => of(host, token))
+export const ofCredential = (host: Hash, credential: Credential): Option.Option<string> =>
+  Option.map(presented(credential), (token) => of(host, token))

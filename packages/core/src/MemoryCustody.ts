@@ -123,9 +123,13 @@ export const make: Effect.Effect<MemoryCustody> = Effect.gen(function*() {
       begin: (journal, over) =>
         fenced(Effect.sync(() => {
           const moved = !Option.exists(entry.stored, ({ credential }) =>
-            Credential.isSameSecret(credential.refreshToken, over.credential.refreshToken))
-          if (moved) return false
-          if (Option.isSome(journal)) entry.journal = journal.value
+            Credential.isSameSecret(Credential.presented(credential), Credential.presented(over.credential)))
+          if (moved) {
+            return false
+          }
+          if (Option.isSome(journal)) {
+            entry.journal = journal.value
+          }
           return true
         })),
       capture: (answer) =>

@@ -33,6 +33,8 @@ export class PendingLogin extends Schema.Class<PendingLogin>("@lockstep/core/Pen
   tokenEndpointAuthMethod: optionalText("token_endpoint_auth_method"),
   scope: optionalText("scope"),
   resource: optionalText("resource"),
+  resourceParameter: optionalText("resource_parameter"),
+  authorizeParameters: optionalText("authorize_parameters"),
   state: optionalSecret("state"),
   codeVerifier: optionalSecret("code_verifier"),
   nonce: optionalSecret("nonce"),

@@ -26,7 +26,7 @@ export type RedeemAnswer = Data.TaggedEnum<{
     readonly detail: string
   }
   /** Answered, not consumed, and neither a login nor patience helps. */
-  Rejected: { readonly reason: "InvalidClient" | "Entitlement" | "Protocol"; readonly detail: string }
+  Rejected: { readonly reason: "InvalidClient" | "Entitlement" | "Protocol" | "Resource"; readonly detail: string }
   /** 429: answered, not consumed. `retryAfter` in milliseconds. */
   RateLimited: { readonly retryAfter: Option.Option<number>; readonly detail: string }
   /** 5xx: answered, and it proves nothing about the token. `retryAfter` in milliseconds. */

@@ -4,9 +4,8 @@
  *
  * @since 0.1.0
  */
+import * as LoopbackAddress from "@lockstep/core/LoopbackAddress"
 import * as Either from "effect/Either"
-
-const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
 
 /**
  * Whether an address is on this machine, where plain HTTP reveals nothing to a network.
@@ -14,7 +13,7 @@ const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
  * @since 0.1.0
  * @category predicates
  */
-export const isLoopback = (url: URL): boolean => LOOPBACK.test(url.hostname)
+export const isLoopback = (url: URL): boolean => LoopbackAddress.isLoopback(url.hostname)
 
 /**
  * Parses the address of a server: https, or http on this machine, and without a password in it. A fragment is dropped.

@@ -15,6 +15,7 @@ import { CredentialWriter } from "@lockstep/core/CredentialWriter"
 import { Custody } from "@lockstep/core/Custody"
 import { ProviderRejected, type ReauthorizationRequired, type RefreshError } from "@lockstep/core/Errors"
 import * as Host from "@lockstep/core/Host"
+import * as Issuer from "@lockstep/core/Issuer"
 import * as Lineage from "@lockstep/core/Lineage"
 import { PendingLogins } from "@lockstep/core/PendingLogins"
 import { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
@@ -301,7 +302,7 @@ export const make = (options: Options): Effect.Effect<OAuthClientProvider, never
     const keepDiscovery = (state: OAuthDiscoveryState) =>
       Effect.suspend(() => {
         const named: unknown = state.authorizationServerMetadata?.issuer
-        if (typeof named !== "string" || Flow.isIssuer(named, state.authorizationServerUrl)) {
+        if (typeof named !== "string" || Issuer.isSame(named, state.authorizationServerUrl)) {
           return flow.keepDiscovery(state)
         }
         const server = nameOf(new URL(state.authorizationServerUrl))

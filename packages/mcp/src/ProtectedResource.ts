@@ -3,13 +3,14 @@
  *
  * @since 0.1.0
  */
+import * as LoopbackAddress from "@lockstep/core/LoopbackAddress"
 import type { RoundTripper } from "@lockstep/core/RoundTrip"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as OAuth from "oauth4webapi"
 import * as CanonicalResource from "./CanonicalResource.js"
-import { type McpError, McpServerRejected, nameOf } from "./McpError.js"
+import { type McpError, McpServerRejected, type McpServerUnavailable, nameOf } from "./McpError.js"
 import * as Retrieval from "./Retrieval.js"
 
 /**
@@ -36,7 +37,7 @@ const rejected = (server: URL, reason: McpServerRejected["reason"], message: str
 
 /**
  * Whether an address that a server names may be asked: https, or http on this machine where the server is on it, too. A
- * server elsewhere has no business on this machine.
+ * server elsewhere has no business on this machine, and no server has any at a link-local address.
  *
  * @since 0.1.0
  * @category predicates
@@ -44,7 +45,9 @@ const rejected = (server: URL, reason: McpServerRejected["reason"], message: str
 export const mayName = (server: URL, text: string): boolean =>
   Either.match(CanonicalResource.parse(text), {
     onLeft: () => false,
-    onRight: (url) => !CanonicalResource.isLoopback(url) || CanonicalResource.isLoopback(server)
+    onRight: ({ hostname }) =>
+      !LoopbackAddress.isLinkLocal(hostname) &&
+      (!LoopbackAddress.isThisMachine(hostname) || LoopbackAddress.isThisMachine(server.hostname))
   })
 
 /** RFC 8414 section 2: no query and no fragment. */
@@ -167,14 +170,27 @@ export const find = ({ address, roundTripper, server }: {
       if (Option.isSome(found)) return found
     }
     const places = yield* Effect.forEach([server, new URL("/", server)], wellKnown)
+    let trouble: McpServerUnavailable | undefined
     for (const href of new Set(places.map((place) => place.href))) {
       const url = new URL(href)
-      const answer = yield* retrieve(roundTripper, url)
+      // The place is guessed: a gateway that has nothing there may call it an error of its own.
+      const found = yield* Effect.asSome(retrieve(roundTripper, url)).pipe(
+        Effect.catchIf(
+          (error): error is McpServerUnavailable =>
+            error._tag === "McpServerUnavailable" && error.reason === "ServerError",
+          (error) => {
+            trouble ??= error
+            return Effect.succeedNone
+          }
+        )
+      )
+      if (Option.isNone(found)) continue
+      const answer = found.value
       // A page in place of a document is what single-page applications serve, or send the browser to, under every path.
       const members = answer.status === 200
         ? Option.flatMap(Option.fromNullable(answer.text), membersOf)
         : Option.none()
       if (Option.isSome(members)) return Option.some(yield* believe(server, url, members.value))
     }
-    return Option.none()
+    return trouble === undefined ? Option.none() : yield* trouble
   }).pipe(Effect.withSpan("lockstep.mcp.metadata", { attributes: { "server.address": server.host } }))

@@ -23,7 +23,9 @@ import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 import * as Promised from "./internal/promise.js"
 import * as Scopes from "./internal/scopes.js"
+import { McpServerRejected, nameOf } from "./McpError.js"
 import * as OAuthClientProvider from "./OAuthClientProvider.js"
+import * as ProtectedResource from "./ProtectedResource.js"
 import type * as SdkTypes from "./SdkTypes.js"
 
 /**
@@ -141,6 +143,14 @@ export const makeFetch = (
       // The SDK reads the provider's token into the header of whatever goes to the server, also where a redirect or an
       // announced endpoint leads; what goes to an authorization server has none.
       const isOurs = target.origin === server.origin && (hasToken || target.pathname === server.pathname)
+      if (!ProtectedResource.mayName(server, target.href)) {
+        throw new McpServerRejected({
+          reason: "MetadataAddress",
+          server: nameOf(server),
+          message: `${nameOf(server)} names an address that only a server on this machine may name`,
+          advice: "nothing was sent there; ask the operator of the server to correct it"
+        })
+      }
       if (!isOurs) return bare(url, typeof init.body === "string" ? Scopes.registering(init, await run(granted)) : init)
       headers.delete("authorization")
       const request = { ...init, headers }

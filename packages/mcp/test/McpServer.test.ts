@@ -128,6 +128,35 @@ describe("a server that asks for a token", () => {
     }))
 })
 
+describe("metadata", () => {
+  it.effect("is read at an address that the challenge does not quote", () =>
+    Effect.gen(function*() {
+      const META = "https://meta.example.com/x"
+      const { found } = yield* discover({
+        [SERVER]: unauthorized(`Bearer resource_metadata=${META}`),
+        [META]: document()
+      })
+      deepStrictEqual(found._tag === "Right" && found.right.metadata, Option.some(META))
+    }))
+
+  it.effect("is looked for where a gateway fails at one guessed address, and missed only where none has it", () =>
+    Effect.gen(function*() {
+      const trouble: Reply = { status: 502 }
+      const { found } = yield* discover({
+        [SERVER]: unauthorized(),
+        [`${WELL_KNOWN}/mcp`]: trouble,
+        [WELL_KNOWN]: document({ resource: "https://mcp.example.com" })
+      })
+      deepStrictEqual(found._tag === "Right" && found.right.metadata, Option.some(WELL_KNOWN))
+      for (const other of [absent, trouble]) {
+        deepStrictEqual(
+          yield* refusal({ [SERVER]: unauthorized(), [`${WELL_KNOWN}/mcp`]: trouble, [WELL_KNOWN]: other }),
+          "McpServerUnavailable ServerError"
+        )
+      }
+    }))
+})
+
 describe("is refused:", () => {
   const challenged = (address: string) => unauthorized(`Bearer resource_metadata="${address}"`)
   const META = "https://meta.example.com/x"
@@ -149,6 +178,12 @@ describe("is refused:", () => {
       "McpServerRejected MetadataAddress"
     ],
     ["metadata on this machine", { [SERVER]: challenged(LOCAL) }, "McpServerRejected MetadataAddress"],
+    ["metadata on this machine under another name", {
+      [SERVER]: challenged("https://localhost.:9/x")
+    }, "McpServerRejected MetadataAddress"],
+    ["metadata at a link-local address", {
+      [SERVER]: challenged("https://169.254.169.254/latest")
+    }, "McpServerRejected MetadataAddress"],
     ["metadata at no address", { [SERVER]: challenged("x") }, "McpServerRejected MetadataAddress"],
     [
       "metadata that redirects",
@@ -193,6 +228,11 @@ describe("is refused:", () => {
           authorization_servers: [
             "http://id.example.com",
             "http://127.0.0.1:9",
+            "https://a.localhost:9",
+            "https://0.0.0.0:9",
+            "https://[::ffff:127.0.0.1]:9",
+            "https://169.254.169.254",
+            "https://metadata.google.internal",
             "https://u:p@id.example.com",
             "https://id.example.com?x=1",
             "https://id.example.com#x",

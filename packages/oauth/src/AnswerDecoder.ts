@@ -18,6 +18,7 @@ import * as Expiry from "./Expiry.js"
 import * as JsonObject from "./JsonObject.js"
 import * as OAuthError from "./OAuthError.js"
 import type { ErrorMeaning, OAuthVendor } from "./OAuthVendor.js"
+import * as Refusal from "./Refusal.js"
 import * as RetryAfter from "./RetryAfter.js"
 import * as ServerWords from "./ServerWords.js"
 import * as Spelling from "./Spelling.js"
@@ -65,24 +66,7 @@ const grantOf = (
     })
   })
 
-const isTerminal = (meaning: ErrorMeaning) =>
-  meaning === "InvalidGrant" || meaning === "LoginExpired" || meaning === "RegistrationExpired"
-
 const isSuccess = (status: number) => status >= 200 && status <= 299
-
-/**
- * A dead grant is dead under any status. Else the statuses that a gateway sets before the server was asked come before
- * the server's own words, and those before the meaning of a bare status.
- */
-const meaningOf = (status: number, codes: ReadonlyArray<string>, vendor: OAuthVendor): ErrorMeaning => {
-  const coded = codes.map((code) => vendor.errors.get(code)).filter((meaning) => meaning !== undefined)
-  const terminal = coded.find(isTerminal)
-  if (terminal !== undefined) return terminal
-  if (status === 429) return "RateLimited"
-  if (status >= 500) return "ServerError"
-  const byStatus = vendor.statuses.get(status)
-  return byStatus !== undefined && isTerminal(byStatus) ? byStatus : coded[0] ?? byStatus ?? "Protocol"
-}
 
 const refusal = (meaning: ErrorMeaning, retryAfter: Option.Option<number>, detail: string): RedeemAnswer => {
   switch (meaning) {
@@ -135,7 +119,7 @@ const judge = (answer: WireAnswer, circumstances: Circumstances): RedeemAnswer =
   if (status < 200 || (status >= 300 && status <= 399)) return RedeemAnswer.Rejected({ reason: "Protocol", detail })
 
   const codes = Option.toArray(body).flatMap(OAuthError.codes)
-  const isKnown = codes.some((code) => circumstances.vendor.errors.has(code))
+  const isKnown = codes.some((code) => Option.isSome(Refusal.ofCode(circumstances.vendor, code)))
   if (isSuccess(status) && !isKnown && !Option.exists(body, OAuthError.isError)) {
     return RedeemAnswer.Unknown({
       detail: `${detail}, without an access token`,
@@ -146,8 +130,10 @@ const judge = (answer: WireAnswer, circumstances: Circumstances): RedeemAnswer =
   if ((answer.end === "Cut" || answer.end === "Open") && Option.isNone(body) && status < 500 && status !== 429) {
     return RedeemAnswer.Unknown({ detail })
   }
-  const meaning = meaningOf(status, codes, circumstances.vendor)
-  return refusal(meaning, RetryAfter.millis(answer, circumstances.now), detail)
+  const isPage = Option.isNone(body) && Redacted.value(answer.body).trim() !== ""
+  const meaning = Refusal.meaningOf({ status, body, isPage }, circumstances.vendor)
+  const said = isPage && meaning === "Protocol" ? `${detail}, a page in place of an answer` : detail
+  return refusal(meaning, RetryAfter.millis(answer, circumstances.now), said)
 }
 
 /**

@@ -12,6 +12,8 @@ import * as OAuth from "oauth4webapi"
 import type { LoginClient } from "./LoginClient.js"
 import type { LoginTarget } from "./LoginTarget.js"
 import { attemptOf } from "./LoginTarget.js"
+import * as OfflineAccess from "./OfflineAccess.js"
+import * as ResourceIndicator from "./ResourceIndicator.js"
 
 /**
  * What only this attempt knows.
@@ -110,23 +112,27 @@ export const make = (options: {
     const challenge = yield* Effect.promise(() =>
       OAuth.calculatePKCECodeChallenge(Redacted.value(secrets.codeVerifier))
     )
-    const url = withParameters(Option.getOrThrow(target.endpoints.authorizationEndpoint), {
+    const attempt = attemptOf(target, Option.some(client))
+    const endpoint = Option.getOrThrow(target.endpoints.authorizationEndpoint)
+    const url = withParameters(endpoint, {
       response_type: "code",
       client_id: client.id,
       redirect_uri: redirectUri,
       ...present({
         scope: target.scope,
-        resource: target.request.resource,
+        resource: ResourceIndicator.sent(attempt),
         nonce: Option.map(nonce, Redacted.value)
       }),
       state: Redacted.value(secrets.state),
       code_challenge: challenge,
       code_challenge_method: "S256",
       ...prompt(target),
-      ...target.request.vendor.authorizeParameters
+      ...target.request.vendor.scopes.length === 0 ? OfflineAccess.parametersFor(endpoint) : {},
+      ...target.request.vendor.authorizeParameters,
+      ...target.request.authorizeParameters
     })
     const login = PendingLogin.make({
-      ...attemptOf(target, Option.some(client)),
+      ...attempt,
       method: "code",
       state: Option.some(secrets.state),
       codeVerifier: Option.some(secrets.codeVerifier),

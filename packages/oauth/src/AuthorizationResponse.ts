@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { ProviderRejected, ProviderUnavailable } from "@lockstep/core/Errors"
+import * as Issuer from "@lockstep/core/Issuer"
 import type { PendingLogin } from "@lockstep/core/PendingLogins"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as Effect from "effect/Effect"
@@ -105,13 +106,21 @@ const isOneOf = (values: ReadonlyArray<string>, expected: Redacted.Redacted): bo
 export const isFor = (query: URLSearchParams, state: Redacted.Redacted): boolean =>
   isOneOf(query.getAll("state"), state) && (query.has("code") || query.has("error"))
 
+/** RFC 6749 section 4.1.2.1, and its other names: it was the person, or the server on the person's behalf, who said no. */
+const DENIALS = new Set([
+  "access_denied",
+  "authorization_declined",
+  "user_denied",
+  "user_cancelled_login",
+  "user_cancelled_authorize"
+])
+
 const refused = (
   { tenant, vendor }: Attempt,
   error: string,
   detail: string
 ): LoginFailed | ProviderRejected | ProviderUnavailable => {
-  // RFC 6749 section 4.1.2.1: it was the person, or the server on the person's behalf, who said no.
-  if (error === "access_denied") return new LoginFailed({ tenant, reason: "Denied", detail })
+  if (DENIALS.has(error)) return new LoginFailed({ tenant, reason: "Denied", detail })
   switch (vendor.errors.get(error)) {
     case "InvalidGrant":
     case "LoginExpired":
@@ -180,7 +189,9 @@ const isOfIssuer = (
   login: PendingLogin
 ) => {
   const named = parameters.getAll("iss")
-  return named.length === 0 ? kind === "Code" || !login.issRequired : named.length === 1 && named[0] === issuer
+  return named.length === 0
+    ? kind === "Code" || !login.issRequired
+    : named.length === 1 && Issuer.isSame(named[0]!, issuer)
 }
 
 /**
@@ -216,7 +227,8 @@ export const validate = (
         try: () =>
           OAuth.validateAuthResponse(
             {
-              issuer,
+              // Held against it above, where the two spellings of a root issuer are one.
+              issuer: parameters.get("iss") ?? issuer,
               authorization_response_iss_parameter_supported: login.issRequired && response.kind === "Whole"
             },
             { client_id: Option.getOrElse(login.clientId, () => tenant) },

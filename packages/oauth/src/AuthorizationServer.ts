@@ -20,6 +20,7 @@ import * as ClientSecrets from "./ClientSecrets.js"
 import type { Discovery, DiscoveryError } from "./Discovery.js"
 import * as EndpointUrl from "./EndpointUrl.js"
 import * as OAuthVendor from "./OAuthVendor.js"
+import * as PrivateKeyJwt from "./PrivateKeyJwt.js"
 
 /**
  * Everything that the builders of oauth4webapi ask for.
@@ -80,7 +81,7 @@ const clientAuth = (options: {
   readonly clientSecret: Option.Option<Redacted.Redacted>
   readonly registered: Option.Option<string>
   readonly metadata: Option.Option<OAuth.AuthorizationServer>
-}): Option.Option<ClientAuth.ClientAuth> => {
+}): Option.Option<Effect.Effect<ClientAuth.ClientAuth, string>> => {
   const supported = Option.flatMapNullable(options.metadata, (found) => found.token_endpoint_auth_methods_supported)
   const guess = Option.match(supported, {
     onNone: () => "client_secret_basic",
@@ -93,11 +94,20 @@ const clientAuth = (options: {
   const secret = Option.map(options.clientSecret, Redacted.value)
   switch (Option.getOrElse(options.registered, () => vendors)) {
     case "none":
-      return Option.some(ClientAuth.none)
+      return Option.some(Effect.succeed(ClientAuth.none))
     case "client_secret_post":
-      return Option.some(Option.match(secret, { onNone: () => ClientAuth.none, onSome: ClientAuth.secretPost }))
+      return Option.some(
+        Effect.succeed(Option.match(secret, { onNone: () => ClientAuth.none, onSome: ClientAuth.secretPost }))
+      )
     case "client_secret_basic":
-      return Option.some(Option.match(secret, { onNone: () => ClientAuth.none, onSome: ClientSecretBasic.make }))
+      return Option.some(
+        Effect.succeed(Option.match(secret, { onNone: () => ClientAuth.none, onSome: ClientSecretBasic.make }))
+      )
+    case "private_key_jwt":
+      return Option.some(Option.match(secret, {
+        onNone: () => Effect.fail("the client's key is missing"),
+        onSome: PrivateKeyJwt.make
+      }))
     default:
       return Option.none()
   }
@@ -106,7 +116,8 @@ const clientAuth = (options: {
 /** The record's own, or that of a vendor whose secret a person brings, which is shown to the vendor alone. */
 const secretFor = (
   { clientSecrets, credential, tenant, vendor }: Subject,
-  kind: EndpointKind
+  kind: EndpointKind,
+  endpoint: URL
 ): Effect.Effect<Option.Option<Redacted.Redacted>, ProviderRejected> => {
   const own = Option.filter(credential.clientSecret, (secret) => Redacted.value(secret) !== "")
   const namesClient = kind === "token_endpoint" ||
@@ -116,6 +127,15 @@ const secretFor = (
   if (Option.isSome(own) || !namesClient || isPublic || !isBrought) return Effect.succeed(own)
 
   const rejected = (detail: string) => new ProviderRejected({ tenant, reason: "InvalidClient", detail })
+  // A record names its endpoint itself, and may be the work of whoever wants to see the secret.
+  if (!OAuthVendor.isOwnAddress(vendor, endpoint)) {
+    return rejected(
+      `the record of ${tenant} names a ${
+        kind.replace("_", " ")
+      } that is not ${vendor.name}'s, which gets no client secret; `
+        + `log in again with \`lockstep login ${tenant} --replace\``
+    )
+  }
   const { advice, message: missing } = ClientSecrets.missing(vendor)
   return clientSecrets.find(vendor).pipe(
     Effect.mapError(({ message }) => rejected(`the stored client secret cannot be read: ${message}`)),
@@ -159,7 +179,9 @@ export const resolve = (
     const text = Option.orElse(known, () => Option.flatMapNullable(metadata, (found) => found[kind]))
     if (Option.isNone(text)) return Option.none()
 
-    const endpoint = EndpointUrl.parse(text.value, `the ${kind.replace("_", " ")}`)
+    // A record that names an endpoint and no issuer is a person's word, where what was discovered is the issuer's.
+    const publisher = Option.isNone(known) ? issuerOf(subject) : credential.issuer
+    const endpoint = EndpointUrl.published(text.value, `the ${kind.replace("_", " ")}`, publisher)
     if (Either.isLeft(endpoint)) {
       return yield* new ProviderRejected({ tenant, reason: "Protocol", detail: endpoint.left })
     }
@@ -168,7 +190,7 @@ export const resolve = (
     if (Option.isNone(foundId)) {
       return yield* new ProviderRejected({ tenant, reason: "InvalidClient", detail: "no client id is known" })
     }
-    const clientSecret = yield* secretFor(subject, kind)
+    const clientSecret = yield* secretFor(subject, kind, endpoint.right)
     const auth = clientAuth({
       vendor,
       clientSecret,
@@ -182,6 +204,10 @@ export const resolve = (
         detail: "the client is registered with a way to prove itself that is not supported"
       })
     }
+    const clientAuthentication = yield* Effect.mapError(
+      auth.value,
+      (detail) => new ProviderRejected({ tenant, reason: "InvalidClient", detail })
+    )
     const server: OAuth.AuthorizationServer = {
       issuer: Option.getOrElse(issuerOf(subject), () => endpoint.right.origin),
       [kind]: endpoint.right.href
@@ -189,7 +215,7 @@ export const resolve = (
     return Option.some({
       server,
       client: { client_id: foundId.value },
-      clientAuth: auth.value,
+      clientAuth: clientAuthentication,
       clientSecret,
       insecure: EndpointUrl.isLoopback(endpoint.right)
     })

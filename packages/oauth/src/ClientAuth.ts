@@ -1,6 +1,6 @@
 /**
  * How a client proves itself at an endpoint: by nothing, or by its secret in the body (RFC 6749 section 2.3.1). By HTTP
- * Basic is {@link ClientSecretBasic}.
+ * Basic is {@link ClientSecretBasic}, by a key {@link PrivateKeyJwt}.
  *
  * @since 0.1.0
  */
@@ -17,7 +17,7 @@ export type ClientAuth = (
   client: { readonly client_id: string },
   body: URLSearchParams,
   headers: { readonly set: (name: string, value: string) => void }
-) => void
+) => void | Promise<void>
 
 /**
  * Names the client and proves nothing.

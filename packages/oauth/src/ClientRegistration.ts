@@ -36,8 +36,22 @@ const authMethod = ({ metadata }: LoginTarget): string => {
   return ["none", "client_secret_basic", "client_secret_post"].find((method) => supported.includes(method)) ?? "none"
 }
 
-const native = (target: LoginTarget, redirectUri: Option.Option<string>): JsonObject.JsonObject => ({
-  client_name: NAME,
+const isAws = ({ request: { vendor } }: LoginTarget): boolean => vendor.spelling === "camelCase"
+
+/** Of a client with a secret of which it was not said how it is shown. */
+const fallbackMethod = (target: LoginTarget): string => {
+  const method = authMethod(target)
+  return method === "none" ? "client_secret_basic" : method
+}
+
+/** What one registration is made with. */
+interface Wanted {
+  readonly redirectUri: Option.Option<string>
+  readonly scope: Option.Option<string>
+}
+
+const native = (target: LoginTarget, { redirectUri, scope }: Wanted): JsonObject.JsonObject => ({
+  client_name: target.request.clientName ?? NAME,
   application_type: "native",
   ...Option.match(redirectUri, { onNone: () => ({}), onSome: (uri) => ({ redirect_uris: [uri] }) }),
   response_types: Option.isSome(redirectUri) ? ["code"] : [],
@@ -47,23 +61,34 @@ const native = (target: LoginTarget, redirectUri: Option.Option<string>): JsonOb
     ...Option.isSome(target.endpoints.deviceAuthorizationEndpoint) ? [DEVICE] : []
   ],
   token_endpoint_auth_method: authMethod(target),
-  // A client that many servers of MCP share is not bound to the scopes of the first. Some know only their own ones here.
-  ...target.request.vendor.strict
-    ? {}
-    : Option.match(target.scope, { onNone: () => ({}), onSome: (scope) => ({ scope }) })
+  // A server that is told none may bind the client to its default ones, and refuse what is asked for later.
+  ...Option.match(scope, { onNone: () => ({}), onSome: (words) => ({ scope: words }) })
 })
 
 /** `RegisterClient` of AWS SSO OIDC, as read in aws/amazon-q-developer-cli `crates/chat-cli/src/auth/builder_id.rs`. */
-const aws = ({ scope }: LoginTarget): JsonObject.JsonObject => ({
-  client_name: NAME,
+const aws = ({ request, scope }: LoginTarget): JsonObject.JsonObject => ({
+  client_name: request.clientName ?? NAME,
   client_type: "public",
   scopes: Option.match(scope, { onNone: () => [], onSome: (words) => words.split(" ") })
 })
 
+/** Some servers say `none`, give a secret, and refuse every request without it: their metadata knows no `none`. */
+const namedMethod = (answer: JsonObject.JsonObject, { metadata }: LoginTarget, hasSecret: boolean) =>
+  Option.filter(
+    JsonObject.text(answer, "token_endpoint_auth_method"),
+    (method) =>
+      method !== "none" || !hasSecret ||
+      !Option.exists(
+        metadata,
+        ({ token_endpoint_auth_methods_supported: supported }) =>
+          Array.isArray(supported) && !supported.includes("none")
+      )
+  )
+
 const clientIn = (
   answer: JsonObject.JsonObject,
-  isAws: boolean,
-  redirectUri: Option.Option<string>
+  target: LoginTarget,
+  { redirectUri, scope }: Wanted
 ): Option.Option<LoginClient> =>
   Option.map(JsonObject.text(answer, "client_id"), (id) => {
     const secret = Option.map(JsonObject.text(answer, "client_secret"), (text) => Redacted.make(text))
@@ -75,10 +100,11 @@ const clientIn = (
         Option.zipRight(secret, JsonObject.number(answer, "client_secret_expires_at")),
         (end) => end > 0
       ),
-      authMethod: isAws ? Option.none() : Option.orElse(
-        JsonObject.text(answer, "token_endpoint_auth_method"),
-        () => Option.some(Option.isSome(secret) ? "client_secret_basic" : "none")
+      authMethod: isAws(target) ? Option.none() : Option.orElse(
+        namedMethod(answer, target, Option.isSome(secret)),
+        () => Option.some(Option.isSome(secret) ? fallbackMethod(target) : "none")
       ),
+      scope: isAws(target) ? Option.none() : scope,
       redirect: { _tag: "Registered" as const, uri: redirectUri }
     }
   })
@@ -102,8 +128,16 @@ const refused = (target: LoginTarget, answer: WireAnswer, now: number): LoginErr
   })
 }
 
+const isSuccess = ({ status }: WireAnswer): boolean => status >= 200 && status <= 299
+
+/** RFC 7591 section 3.2.2, as far as it can be about the scope: a server need not know scopes here. */
+const isAboutScope = (answer: WireAnswer): boolean =>
+  answer.status === 400 &&
+  /invalid_(?:client_metadata|scope|request)|scope/.test(AnswerDecoder.describe(answer, []))
+
 /**
- * Registers a client for this login. `redirectUri` is `None` where the login needs none.
+ * Registers a client for this login. `redirectUri` is `None` where the login needs none; `scope` is what it will ask for,
+ * and what others asked for who share it.
  *
  * @since 0.1.0
  * @category combinators
@@ -111,30 +145,44 @@ const refused = (target: LoginTarget, answer: WireAnswer, now: number): LoginErr
 export const register = (
   wire: Wire,
   target: LoginTarget,
-  redirectUri: Option.Option<string>
+  wanted: Wanted
 ): Effect.Effect<LoginClient, LoginError> =>
   Effect.gen(function*() {
     const { tenant, vendor } = target.request
-    const isAws = vendor.spelling === "camelCase"
     const url = yield* Effect.mapError(
-      EndpointUrl.parse(Option.getOrElse(target.endpoints.registrationEndpoint, () => ""), "the registration endpoint"),
+      EndpointUrl.published(
+        Option.getOrElse(target.endpoints.registrationEndpoint, () => ""),
+        "the registration endpoint",
+        target.issuer
+      ),
       (message) =>
         new LoginUnavailable({ tenant, reason: "BadAddress", message, advice: "name a client with --client-id" })
     )
-    const request = new WireRequest({
-      url: url.href,
-      method: "POST",
-      headers: Redacted.make({ ...vendor.headers, "accept": "application/json", "content-type": "application/json" }),
-      body: Redacted.make(
-        JSON.stringify(isAws ? Spelling.toWire(vendor.spelling, aws(target)) : native(target, redirectUri))
-      )
-    })
-    const exchange = yield* LoginGrant.send(wire, tenant, request)
-    if (exchange._tag !== "Answered") return yield* Exchange.unreached(tenant, exchange)
-    const { answer } = exchange
-    const isSuccess = answer.status >= 200 && answer.status <= 299
-    const client = isSuccess ? clientIn(LoginGrant.membersOf(vendor, answer), isAws, redirectUri) : Option.none()
-    return Option.isSome(client) ? client.value : yield* refused(target, answer, yield* Clock.currentTimeMillis)
+    const ask = (one: Wanted) =>
+      Effect.gen(function*() {
+        const request = new WireRequest({
+          url: url.href,
+          method: "POST",
+          headers: Redacted.make({
+            ...vendor.headers,
+            "accept": "application/json",
+            "content-type": "application/json"
+          }),
+          body: Redacted.make(
+            JSON.stringify(isAws(target) ? Spelling.toWire(vendor.spelling, aws(target)) : native(target, one))
+          )
+        })
+        const exchange = yield* LoginGrant.send(wire, tenant, request)
+        if (exchange._tag !== "Answered") return yield* Exchange.unreached(tenant, exchange)
+        return { answer: exchange.answer, wanted: one }
+      })
+    const first = yield* ask(wanted)
+    const isRefusedForScope = !isAws(target) && Option.isSome(wanted.scope) && isAboutScope(first.answer)
+    const last = isRefusedForScope ? yield* ask({ ...wanted, scope: Option.none() }) : first
+    const client = isSuccess(last.answer)
+      ? clientIn(LoginGrant.membersOf(vendor, last.answer), target, last.wanted)
+      : Option.none()
+    return Option.isSome(client) ? client.value : yield* refused(target, last.answer, yield* Clock.currentTimeMillis)
   }).pipe(Effect.withSpan("lockstep.login.register", {
     attributes: { tenant: target.request.tenant, vendor: target.request.vendor.id }
   }))

@@ -15,6 +15,7 @@ import type { LoginError } from "./LoginError.js"
 import type { Wire } from "./LoginGrant.js"
 import * as LoginGrant from "./LoginGrant.js"
 import * as LoginTarget from "./LoginTarget.js"
+import * as ResourceIndicator from "./ResourceIndicator.js"
 import * as WireRequest from "./WireRequest.js"
 
 /**
@@ -64,7 +65,7 @@ export const prepare = (wire: Wire, attempt: Attempt, grant: {
         Redacted.value(grant.codeVerifier),
         {
           additionalParameters: {
-            ...Option.match(login.resource, { onNone: () => ({}), onSome: (resource) => ({ resource }) }),
+            ...ResourceIndicator.parameters(login),
             ...Option.match(state, { onNone: () => ({}), onSome: (value) => ({ state: value }) })
           },
           headers: { ...vendor.headers },

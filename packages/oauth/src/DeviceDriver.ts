@@ -30,6 +30,7 @@ import * as LoginGrant from "./LoginGrant.js"
 import type { LoginTarget } from "./LoginTarget.js"
 import * as LoginTargets from "./LoginTarget.js"
 import * as OAuthVendor from "./OAuthVendor.js"
+import * as ResourceIndicator from "./ResourceIndicator.js"
 import * as WireRequest from "./WireRequest.js"
 
 /**
@@ -53,9 +54,12 @@ const build = (
   request: DeviceRequest
 ): Effect.Effect<WireRequest.WireRequest, LoginError> =>
   Effect.gen(function*() {
-    const { tenant, vendor } = attempt
+    const { login, tenant, vendor } = attempt
     const rejected = (detail: string) => new ProviderRejected({ tenant, reason: "Protocol", detail })
-    const url = yield* Effect.mapError(EndpointUrl.parse(request.url, "an address of the device grant"), rejected)
+    const url = yield* Effect.mapError(
+      EndpointUrl.published(request.url, "an address of the device grant", login.issuer),
+      rejected
+    )
     if (!request.authenticated) {
       return WireRequest.encode(
         new WireRequest.WireRequest({
@@ -94,8 +98,12 @@ const build = (
   })
 
 /** Shown in a terminal and opened in a browser: neither may be talked to by a server's answer. */
-const presentable = (authorization: DeviceAuthorization): Option.Option<DeviceAuthorization> => {
-  const address = (text: string) => Option.map(Either.getRight(EndpointUrl.parse(text, "")), (url) => url.href)
+const presentable = (
+  authorization: DeviceAuthorization,
+  issuer: Option.Option<string>
+): Option.Option<DeviceAuthorization> => {
+  const address = (text: string) =>
+    Option.map(Either.getRight(EndpointUrl.published(text, "", issuer)), (url) => url.href)
   return Option.gen(function*() {
     const verificationUri = yield* address(authorization.verificationUri)
     const userCode = yield* Option.liftPredicate((text: string) => /^[\x20-\x7e]{1,64}$/.test(text))(
@@ -132,7 +140,7 @@ export const start = (
       deviceAuthorizationEndpoint: Option.getOrElse(target.endpoints.deviceAuthorizationEndpoint, () => ""),
       tokenEndpoint: Option.getOrElse(target.endpoints.tokenEndpoint, () => ""),
       scope: target.scope,
-      resource: request.resource
+      resource: ResourceIndicator.sent(draft)
     }
     const wireRequest = yield* build(wire, attempt, grant.start(context))
     const exchange = yield* LoginGrant.send(wire, tenant, wireRequest)
@@ -140,7 +148,10 @@ export const start = (
       return yield* LoginTargets.notOffered(request, `the server of ${vendor.name} has not turned its device login on`)
     }
     const started = exchange._tag === "Answered" && exchange.answer.status >= 200 && exchange.answer.status <= 299
-      ? Option.flatMap(grant.started(LoginGrant.membersOf(vendor, exchange.answer), context), presentable)
+      ? Option.flatMap(
+        grant.started(LoginGrant.membersOf(vendor, exchange.answer), context),
+        (authorization) => presentable(authorization, target.issuer)
+      )
       : Option.none()
     if (Option.isNone(started)) {
       yield* LoginGrant.read(attempt, exchange, Option.toArray(client.secret))
@@ -212,7 +223,7 @@ export const poll = (
       ),
       tokenEndpoint,
       scope: login.scope,
-      resource: login.resource
+      resource: ResourceIndicator.sent(login)
     }
     const request = yield* build(wire, attempt, grant.poll({ deviceCode, userCode }, context))
     const sent = [deviceCode, Redacted.make(userCode), ...Option.toArray(login.clientSecret)]

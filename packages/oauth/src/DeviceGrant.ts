@@ -121,7 +121,7 @@ const LIFETIME = 900
 
 const PENDING = /^authorization_?pending(?:exception)?$/
 const SLOW_DOWN = /^slow_?down(?:exception)?$/
-const DENIED = /^(?:access|authorization)_?denied(?:exception)?$/
+const DENIED = /^(?:access|authorization)_?(?:denied|declined)(?:exception)?$/
 const EXPIRED = /^expired_?token(?:exception)?$/
 
 const optional = (name: string, value: Option.Option<string>): Record<string, string> =>

@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import { ProviderRejected, ProviderUnavailable } from "@lockstep/core/Errors"
+import * as Issuer from "@lockstep/core/Issuer"
 import type { RoundTripper } from "@lockstep/core/RoundTrip"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as Clock from "effect/Clock"
@@ -30,6 +31,14 @@ export type DiscoveryError = ProviderUnavailable | ProviderRejected
 
 /** How long one document is waited for: the tenant's lock is held meanwhile. */
 const TIMEOUT = Duration.seconds(5)
+
+/**
+ * What a server says that describes itself nowhere.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const NO_DOCUMENT = "the issuer has no discovery document"
 
 /** How long a document is believed. */
 const LIFETIME = Duration.toMillis("1 hour")
@@ -60,6 +69,7 @@ interface Inquiry {
   /** As it was named. */
   readonly text: string
   readonly isExact: boolean
+  readonly isAnyIssuer: boolean
 }
 
 const rejected = (tenant: TenantId, detail: string) => new ProviderRejected({ tenant, reason: "Protocol", detail })
@@ -71,7 +81,7 @@ const unavailable = (
   retryAfter = PAUSE
 ) => new ProviderUnavailable({ tenant, reason, retryAfter, detail })
 
-/** Some servers name themselves with a slash and are named without it, or the other way round. */
+/** Some servers with a path name themselves with a slash and are named without it, or the other way round. */
 const otherIssuer = (tenant: TenantId, named: string, found: unknown) =>
   rejected(
     tenant,
@@ -84,7 +94,7 @@ const otherIssuer = (tenant: TenantId, named: string, found: unknown) =>
 
 /** The document at one place; `None` where the server has none there. */
 const ask = (
-  { isExact, issuer, roundTripper, tenant, text }: Inquiry,
+  { isAnyIssuer, isExact, issuer, roundTripper, tenant, text }: Inquiry,
   place: Place
 ): Effect.Effect<Option.Option<OAuth.AuthorizationServer>, DiscoveryError> =>
   Effect.gen(function*() {
@@ -113,8 +123,8 @@ const ask = (
     const document = JsonObject.parse(Redacted.value(answer.body))
     const named = Option.flatMap(document, (found) => JsonObject.text(found, "issuer"))
     if (Option.isNone(document) || Option.isNone(named) || !URL.canParse(named.value)) return Option.none()
-    if (new URL(named.value).href !== issuer.href) return yield* otherIssuer(tenant, text, undefined)
-    if (isExact && named.value !== text) return yield* otherIssuer(tenant, text, named.value)
+    const isOther = new URL(named.value).href !== issuer.href || isExact && !Issuer.isSame(named.value, text)
+    if (isOther && !isAnyIssuer) return yield* otherIssuer(tenant, text, named.value)
     return Option.some(document.value as unknown as OAuth.AuthorizationServer)
   })
 
@@ -129,8 +139,10 @@ export interface Discovery {
     readonly roundTripper: RoundTripper
     readonly tenant: TenantId
     readonly issuer: string
-    /** Whether the document has to name the issuer letter for letter, and not only the same address. */
+    /** Whether the document has to name the issuer letter for letter, save for the slash of one without a path. */
     readonly isExact?: boolean
+    /** Whether the document may name any issuer: what RFC 8414 section 3.3 forbids, and a person has allowed. */
+    readonly isAnyIssuer?: boolean
   }) => Effect.Effect<OAuth.AuthorizationServer, DiscoveryError>
 }
 
@@ -143,12 +155,12 @@ export interface Discovery {
 export const make: Effect.Effect<Discovery> = Effect.sync(() => {
   const known = new Map<string, { readonly at: number; readonly metadata: OAuth.AuthorizationServer }>()
   return {
-    metadata: ({ isExact = false, issuer: text, roundTripper, tenant }) =>
+    metadata: ({ isAnyIssuer = false, isExact = false, issuer: text, roundTripper, tenant }) =>
       Effect.gen(function*() {
         const now = yield* Clock.currentTimeMillis
         const earlier = known.get(text)
         if (earlier !== undefined && now >= earlier.at && now < earlier.at + LIFETIME) {
-          if (isExact && earlier.metadata.issuer !== text) {
+          if (isExact && !isAnyIssuer && !Issuer.isSame(earlier.metadata.issuer, text)) {
             return yield* otherIssuer(tenant, text, earlier.metadata.issuer)
           }
           return earlier.metadata
@@ -157,14 +169,25 @@ export const make: Effect.Effect<Discovery> = Effect.sync(() => {
           EndpointUrl.parse(text, "the issuer"),
           (detail) => rejected(tenant, detail)
         )
+        let trouble: ProviderUnavailable | undefined
         for (const place of placesOf(issuer)) {
-          const found = yield* ask({ roundTripper, tenant, issuer, text, isExact }, place)
+          const found = yield* ask({ roundTripper, tenant, issuer, text, isAnyIssuer, isExact }, place).pipe(
+            // The place is guessed: a gateway that has nothing there may call it an error of its own.
+            Effect.catchIf(
+              (error): error is ProviderUnavailable => error.reason === "ServerError",
+              (error) => {
+                trouble ??= error
+                return Effect.succeedNone
+              }
+            )
+          )
           if (Option.isSome(found)) {
-            known.set(text, { at: now, metadata: found.value })
+            // What was believed against the rules is believed by who allowed it, and by nobody else.
+            if (!isAnyIssuer) known.set(text, { at: now, metadata: found.value })
             return found.value
           }
         }
-        return yield* rejected(tenant, "the issuer has no discovery document")
+        return yield* trouble ?? rejected(tenant, NO_DOCUMENT)
       }).pipe(Effect.withSpan("lockstep.oauth.discovery"))
   }
 })

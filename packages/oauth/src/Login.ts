@@ -28,6 +28,23 @@ export interface LoginRequest extends PendingKey {
   /** Empty: the vendor's. */
   readonly scopes: ReadonlyArray<string>
   readonly resource: Option.Option<string>
+  /** Whether the server is asked without `resource`, which some refuse. The token is bound to it here all the same. */
+  readonly omitResource?: boolean
+  /** Sent with the authorization request beside everything else, and kept for the next login. */
+  readonly authorizeParameters?: Readonly<Record<string, string>>
+  /** Whether another client is registered, whichever is known. */
+  readonly newClient?: boolean
+  /** What a client that registers itself is called. One that is known under another name is passed over. */
+  readonly clientName?: string
+  /**
+   * Which version of MCP a server is held to, if not to the present one. `2025-03-26`: its document may name another issuer
+   * or be missing, and it need not promise PKCE.
+   */
+  readonly mcpVersion?: "2025-03-26"
+  /** A grant without a person: what is asked for in place of a person's consent. */
+  readonly clientGrant?: ClientGrantRequest
+  /** RFC 7591: how the client proves itself, where neither its registration nor the metadata decides. */
+  readonly clientAuthMethod?: string
   /** Whether a live login may be replaced. */
   readonly replace: boolean
   /** Whether what it replaces has to be the same account's, as far as both are known: a login that only widens another. */
@@ -37,6 +54,22 @@ export interface LoginRequest extends PendingKey {
   /** How long the person may take. Ten minutes, or what the server says. */
   readonly timeout: Option.Option<Duration.Duration>
 }
+
+/**
+ * How a client asks in its own name, or with an identity provider's assertion about a person.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ClientGrantRequest =
+  | { readonly _tag: "ClientCredentials" }
+  | {
+    readonly _tag: "IdentityAssertion"
+    /** The identity provider's. */
+    readonly tokenEndpoint: string
+    readonly clientId: string
+    readonly idToken: Redacted.Redacted
+  }
 
 /**
  * What a person is asked to do. Times are milliseconds since the epoch. `url` holds `state` and the PKCE challenge, as
@@ -106,6 +139,9 @@ export class Login extends Context.Tag("@lockstep/oauth/Login")<Login, {
 
   /** Device grant, from the code to the end. */
   readonly device: (request: LoginRequest, person: Person) => Effect.Effect<LoginResult, LoginError>
+
+  /** A grant without a person (`clientGrant`): asked for at once, and anew whenever its token ends. */
+  readonly client: (request: LoginRequest) => Effect.Effect<LoginResult, LoginError>
 
   /** The first of many steps of a device grant: keeps the attempt, and returns what to do. */
   readonly beginDevice: (request: LoginRequest) => Effect.Effect<Invitation, LoginError>

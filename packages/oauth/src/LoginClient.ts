@@ -8,6 +8,8 @@
 import { type ClientRegistrations, isOver, type RegisteredClient } from "@lockstep/core/ClientRegistrations"
 import type { Credential } from "@lockstep/core/Credential"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
+import * as Issuer from "@lockstep/core/Issuer"
+import { isAncient } from "@lockstep/core/PendingLogins"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
@@ -31,6 +33,10 @@ export interface LoginClient {
   readonly secretExpiresAt: Option.Option<number>
   /** RFC 7591. */
   readonly authMethod: Option.Option<string>
+  /** The scopes that it was registered for, where it is known to be bound to some. */
+  readonly scope?: Option.Option<string>
+  /** Whether it is the one that the record names, and another one was registered with its server since. */
+  readonly isReplaced?: boolean
   /**
    * What is known of where answers to it may go. `Anywhere`: nothing. `Registered`: the one redirect address that it was
    * registered with, if with any.
@@ -49,15 +55,24 @@ export interface LoginClient {
  */
 export const ANYWHERE: LoginClient["redirect"] = { _tag: "Anywhere" }
 
+const wordsOf = (scope: Option.Option<string>): ReadonlyArray<string> =>
+  Option.match(scope, { onNone: () => [], onSome: (text) => text.split(" ") })
+
 /**
- * Whether answers to a client may go to an address, as far as is known. A login without one fits every client.
+ * Whether answers to a client may go to an address, and whether it may ask for a scope, as far as is known. A login without
+ * an address fits every client.
  *
  * @since 0.1.0
  * @category predicates
  */
-export const fits = ({ redirect }: LoginClient, redirectUri: Option.Option<string>): boolean =>
+export const fits = (
+  { redirect, scope: registered = Option.none() }: LoginClient,
+  redirectUri: Option.Option<string>,
+  scope: Option.Option<string> = Option.none()
+): boolean =>
   redirect._tag === "Anywhere" ||
-  Option.match(redirectUri, { onNone: () => true, onSome: (uri) => Option.contains(redirect.uri, uri) })
+  (Option.match(redirectUri, { onNone: () => true, onSome: (uri) => Option.contains(redirect.uri, uri) }) &&
+    (Option.isNone(registered) || wordsOf(scope).every((word) => wordsOf(registered).includes(word))))
 
 /**
  * How a client is found.
@@ -96,7 +111,7 @@ const storedClient = (
   Option.gen(function*() {
     const record = yield* present
     const isSameServer = Option.isSome(issuer)
-      ? Option.contains(record.issuer, issuer.value)
+      ? Option.exists(record.issuer, (named) => Issuer.isSame(named, issuer.value))
       : Option.isSome(tokenEndpoint) && Option.contains(record.tokenEndpoint, tokenEndpoint.value)
     return {
       id: yield* Option.filter(record.clientId, (id) => id !== "" && isSameServer),
@@ -119,8 +134,13 @@ export const kept = (client: RegisteredClient): LoginClient => ({
   secret: client.clientSecret,
   secretExpiresAt: client.clientSecretExpiresAt,
   authMethod: client.tokenEndpointAuthMethod,
+  scope: client.scope,
   redirect: { _tag: "Registered", uri: client.redirectUri }
 })
+
+/** One that has led to no login while its first attempt could be finished may be one that the server refuses on a page. */
+const isUsable = (client: RegisteredClient, now: number): boolean =>
+  !isOver(client, now) && !(client.unused && isAncient(client.registeredAt, now))
 
 /** https, with a path, and nothing that could be read in two ways: the address is the client's name. */
 const isDocument = (text: string): boolean => {
@@ -162,7 +182,17 @@ const find = (
   server: Server
 ): Effect.Effect<Option.Option<LoginClient>, LoginUnavailable> =>
   Effect.gen(function*() {
-    const { issuer, endpoints: { tokenEndpoint } } = server
+    const { issuer, endpoints: { registrationEndpoint, tokenEndpoint } } = server
+    const isRenewed = request.newClient === true || request.clientName !== undefined
+    if (isRenewed && Option.isNone(registrationEndpoint)) {
+      return yield* new LoginUnavailable({
+        tenant: request.tenant,
+        reason: "ClientIdMissing",
+        message: "the authorization server registers no clients",
+        advice: "register a native application with the server and name it with --client-id"
+      })
+    }
+    if (isRenewed) return Option.none()
     const stored = storedClient(sources, issuer, tokenEndpoint)
     // One that cannot be read is none: another is registered in its place.
     const registered = yield* Effect.orElseSucceed(
@@ -185,8 +215,12 @@ const find = (
         id: named.value,
         secret: Option.orElse(request.clientSecret, () => Option.flatMap(own, ({ secret }) => secret)),
         secretExpiresAt: Option.flatMap(own, ({ secretExpiresAt }) => secretExpiresAt),
-        authMethod: Option.flatMap(own, ({ authMethod }) => authMethod),
-        redirect: ANYWHERE
+        authMethod: Option.orElse(
+          Option.fromNullable(request.clientAuthMethod),
+          () => Option.flatMap(own, ({ authMethod }) => authMethod)
+        ),
+        redirect: ANYWHERE,
+        isReplaced: Option.isSome(own) && Option.isSome(registered)
       })
       // A registration that has ended is no client any more, also where a person's login is repeated by its name.
       return isEnded(client) || Option.exists(own, ({ isOver }) => isOver) ? Option.none() : Option.some(client)
@@ -196,7 +230,7 @@ const find = (
     const described = yield* documented(request, sources, server)
     return Option.isSome(described) || request.vendor.id !== OAuthVendor.generic.id && !request.vendor.strict
       ? described
-      : Option.map(Option.filter(registered, (client) => !isOver(client, sources.now)), kept)
+      : Option.map(Option.filter(registered, (client) => isUsable(client, sources.now)), kept)
   })
 
 const checkKnown = (

@@ -13,9 +13,10 @@ import { CredentialStore } from "@lockstep/core/CredentialStore"
 import * as CredentialWriter from "@lockstep/core/CredentialWriter"
 import type { Custody } from "@lockstep/core/Custody"
 import type { Host } from "@lockstep/core/Host"
-import type { PendingKey, PendingLogin } from "@lockstep/core/PendingLogins"
-import { isAncient, isSameAttempt, LIFETIME, PendingLogins } from "@lockstep/core/PendingLogins"
+import type { PendingKey } from "@lockstep/core/PendingLogins"
+import { isAncient, isSameAttempt, LIFETIME, PendingLogin, PendingLogins } from "@lockstep/core/PendingLogins"
 import { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
+import * as ShellWord from "@lockstep/core/ShellWord"
 import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -25,6 +26,7 @@ import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import * as AnswerWait from "./AnswerWait.js"
+import * as AuthorizationLook from "./AuthorizationLook.js"
 import * as AuthorizationRequest from "./AuthorizationRequest.js"
 import * as AuthorizationResponse from "./AuthorizationResponse.js"
 import type { Attempt } from "./AuthorizationResponse.js"
@@ -37,8 +39,10 @@ import type { Invitation, LoginRequest, LoginResult } from "./Login.js"
 import type { LoginError } from "./LoginError.js"
 import { LoginFailed } from "./LoginError.js"
 import type { Wire } from "./LoginGrant.js"
+import * as LoginGrant from "./LoginGrant.js"
 import * as LoginStart from "./LoginStart.js"
 import * as LoginTarget from "./LoginTarget.js"
+import { generic } from "./OAuthVendor.js"
 import type { RoundTripper } from "./RoundTripper.js"
 import * as SameAccount from "./SameAccount.js"
 import * as SealedKey from "./SealedKey.js"
@@ -115,8 +119,32 @@ export const make: Effect.Effect<Login["Type"], never, Requirements> = Effect.ge
   ): Effect.Effect<AuthorizationRequest.BegunLogin, LoginError> =>
     started.method === "key"
       ? SealedKey.make({ target: started.target, redirectUri, span })
-      : Effect.flatMap(clients.of(started, Option.some(redirectUri)), (known) =>
-        AuthorizationRequest.make({ target: started.target, client: known, secrets, redirectUri, span }))
+      : Effect.gen(function*() {
+        const { target, wire: way } = started
+        const address = Option.some(redirectUri)
+        const known = yield* clients.of(started, address)
+        const begun = yield* AuthorizationRequest.make({ target, client: known, secrets, redirectUri, span })
+        // A vendor's own client is known to the vendor, and one that was registered just now to the server.
+        const isOld = Option.exists(target.client, ({ id }) => id === known.id)
+        if (!isOld || !(target.request.vendor.strict || target.request.vendor.id === generic.id)) return begun
+        const seen = yield* AuthorizationLook.look(way.roundTripper, { url: begun.url, redirectUri })
+        if (seen === "Open") return begun
+        if (
+          (known.redirect._tag === "Registered" || known.isReplaced === true) &&
+          Option.isSome(target.endpoints.registrationEndpoint)
+        ) {
+          const client = yield* clients.renewed(started, address, known)
+          return yield* AuthorizationRequest.make({ target, client, secrets, redirectUri, span })
+        }
+        yield* Effect.logWarning(
+          `the authorization server may not know the client ${known.id}; if its page says so, ${
+            Option.isSome(target.endpoints.registrationEndpoint)
+              ? `log in with \`lockstep login ${ShellWord.quote(target.request.tenant)} --new-client\``
+              : "name another one with --client-id"
+          }`
+        )
+        return begun
+      })
 
   /** Holds an answer against its attempt and prepares what can fail. The effect that comes back spends the answer. */
   const prepare = (
@@ -134,8 +162,9 @@ export const make: Effect.Effect<Login["Type"], never, Requirements> = Effect.ge
       })
     })
 
-  const forgettingOf = ({ login: { clientId, issuer }, tenant }: Attempt) =>
-    clients.forgetting({ tenant, issuer, clientId })
+  const clientOf = ({ login: { clientId, issuer }, tenant }: Attempt) => ({ tenant, issuer, clientId })
+
+  const forgettingOf = (attempt: Attempt) => clients.forgetting(clientOf(attempt))
 
   const store = <E>(
     { tenant, user }: PendingKey,
@@ -149,12 +178,12 @@ export const make: Effect.Effect<Login["Type"], never, Requirements> = Effect.ge
     const checked = isWidening
       ? Effect.flatMap(spent, SameAccount.check({ store: stored, endpoint, timeout: policy.revokeTimeout }, tenant))
       : spent
-    return Effect.map(
-      writer.login(tenant, checked, {
-        replace: replace ?? attempt.login.replace,
-        like: LoginTarget.recordOf(attempt.login)
-      }),
-      (login): LoginResult => ({ ...login, tenant, user, method })
+    return writer.login(tenant, checked, {
+      replace: replace ?? attempt.login.replace,
+      like: LoginTarget.recordOf(attempt.login)
+    }).pipe(
+      Effect.tap(clients.proven(clientOf(attempt))),
+      Effect.map((login): LoginResult => ({ ...login, tenant, user, method }))
     )
   }
 
@@ -183,15 +212,18 @@ export const make: Effect.Effect<Login["Type"], never, Requirements> = Effect.ge
           started.method === "key"
             ? Effect.asVoid(SealedKey.open(response, attempt))
             : AuthorizationResponse.checkState(response, attempt)
-      }).pipe(Effect.timeoutFail({
-        duration: lifetime,
-        onTimeout: () =>
-          new LoginFailed({ tenant: request.tenant, reason: "Expired" })
-      }))
+      }).pipe(
+        Effect.timeoutFail({
+          duration: lifetime,
+          onTimeout: () =>
+            new LoginFailed({ tenant: request.tenant, reason: "Expired" })
+        }),
+        Effect.onError(() =>
+          clients.dropUnproven(clientOf(attempt))
+        )
+      )
       return yield* forgettingOf(attempt)(prepare(started.wire, attempt, brought.response)).pipe(
-        Effect.flatMap((obtain) =>
-          store(request, started.method, attempt, obtain)
-        ),
+        Effect.flatMap((obtain) => store(request, started.method, attempt, obtain)),
         // The page comes last: it says what is durable.
         Effect.onExit((exit) => brought.respond(AnswerWait.pageOf(request.tenant, exit)))
       )
@@ -316,9 +348,28 @@ export const make: Effect.Effect<Login["Type"], never, Requirements> = Effect.ge
       )
     }).pipe(Effect.withSpan("lockstep.login.device.poll", { attributes: { tenant: key.tenant } }))
 
-  const cancel: Login["Type"]["cancel"] = (key) => pending.remove(key)
+  const client: Login["Type"]["client"] = (request) =>
+    Effect.gen(function*() {
+      const started = yield* start(request, ["client"])
+      const known = yield* clients.of(started, Option.none())
+      const login = PendingLogin.make(LoginTarget.attemptOf(started.target, Option.some(known)))
+      const attempt: Attempt = { tenant: request.tenant, vendor: request.vendor, login }
+      const obtain = yield* LoginGrant.prepareClient(started.wire, attempt, request)
+      return yield* store(request, "client", attempt, obtain)
+    }).pipe(Effect.withSpan("lockstep.login.client", attributes(request)))
 
-  return Login.of({ browser, begin, complete, device, beginDevice, poll, cancel })
+  const cancel: Login["Type"]["cancel"] = (key) =>
+    Effect.gen(function*() {
+      const login = yield* pending.get(key)
+      const dropped = yield* pending.remove(key)
+      if (Option.isSome(login)) {
+        const { clientId, issuer } = login.value
+        yield* clients.dropUnproven({ tenant: key.tenant, issuer, clientId })
+      }
+      return dropped
+    })
+
+  return Login.of({ browser, begin, complete, device, client, beginDevice, poll, cancel })
 })
 
 /**

@@ -91,6 +91,8 @@ export class LoginUnavailable extends Schema.TaggedError<LoginUnavailable>()("Lo
     "MethodNotOffered",
     /** The server does not promise PKCE with S256. */
     "PkceNotOffered",
+    /** The server describes itself as an older version of MCP allowed. */
+    "OlderServer",
     /** Every port that the vendor allows is taken. */
     "PortsTaken",
     "BadAddress"

@@ -18,6 +18,7 @@ import * as OAuth from "oauth4webapi"
 import * as AnswerDecoder from "./AnswerDecoder.js"
 import * as AnswerMembers from "./AnswerMembers.js"
 import type { Attempt } from "./AuthorizationResponse.js"
+import * as ClientGrant from "./ClientGrant.js"
 import type { ClientIds } from "./ClientIds.js"
 import type { ClientSecrets } from "./ClientSecrets.js"
 import type { Discovery } from "./Discovery.js"
@@ -25,10 +26,12 @@ import * as EndpointUrl from "./EndpointUrl.js"
 import * as Exchange from "./Exchange.js"
 import * as JsonObject from "./JsonObject.js"
 import * as JsonWebToken from "./JsonWebToken.js"
+import type { LoginRequest } from "./Login.js"
 import type { LoginError } from "./LoginError.js"
 import { LoginFailed } from "./LoginError.js"
 import * as LoginTarget from "./LoginTarget.js"
 import * as OAuthVendor from "./OAuthVendor.js"
+import * as ResourceIndicator from "./ResourceIndicator.js"
 import * as Spelling from "./Spelling.js"
 import * as WireRequest from "./WireRequest.js"
 
@@ -121,12 +124,14 @@ const failure = (
  * @category decoding
  */
 export const read = (
-  { tenant, vendor }: Attempt,
+  { login, tenant, vendor }: Attempt,
   exchange: Exchange.Exchange,
   sent: ReadonlyArray<Redacted.Redacted>
 ): Effect.Effect<TokenGrant, LoginError> =>
   Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    const answer = AnswerDecoder.decode(exchange, { vendor, now, sent })
+    const answer = ResourceIndicator.judging(login, exchange)(
+      AnswerDecoder.decode(exchange, { vendor, now, sent })
+    )
     return answer._tag === "Granted" ? Effect.succeed(answer.grant) : Effect.fail(failure(tenant, answer))
   })
 
@@ -154,7 +159,7 @@ const checkNonce = ({ login, tenant }: Attempt, grant: TokenGrant): Effect.Effec
 const askAccount = (wire: Wire, { tenant, vendor }: Attempt, record: Credential, token: Redacted.Redacted) =>
   Effect.gen(function*() {
     const address = yield* OAuthVendor.endpointsAt(vendor, record.issuer).accountEndpoint
-    const url = yield* EndpointUrl.parse(address, "the account endpoint")
+    const url = yield* EndpointUrl.published(address, "the account endpoint", record.issuer)
     const request = yield* WireRequest.capture((customFetch) =>
       OAuth.protectedResourceRequest(
         Redacted.value(token),
@@ -237,4 +242,42 @@ export const settle = (wire: Wire, attempt: Attempt, grant: TokenGrant): Effect.
     return Option.isSome(record.account)
       ? record
       : Credential.make({ ...record, account: yield* askAccount(wire, attempt, record, grant.accessToken) })
+  })
+
+const grantOf = ({ clientGrant }: LoginRequest): Partial<ConstructorParameters<typeof Credential>[0]> =>
+  clientGrant?._tag === "IdentityAssertion"
+    ? {
+      grant: Option.some(ClientGrant.JWT_BEARER),
+      subjectTokenEndpoint: Option.some(clientGrant.tokenEndpoint),
+      subjectClientId: Option.some(clientGrant.clientId),
+      idToken: Option.some(clientGrant.idToken)
+    }
+    : { grant: Option.some(ClientGrant.CLIENT_CREDENTIALS) }
+
+/**
+ * Prepares the first grant of a login without a person: the same request with which every later refresh asks.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const prepareClient = (
+  { endpoint, timeout }: Wire,
+  { login, tenant }: Attempt,
+  request: LoginRequest
+): Effect.Effect<Effect.Effect<Credential, LoginError>, LoginError> =>
+  Effect.gen(function*() {
+    const record = Credential.make({ ...LoginTarget.recordOf(login), ...grantOf(request) })
+    const { redeem } = yield* endpoint.prepare(tenant, record)
+    return Effect.gen(function*() {
+      const answer = yield* redeem(timeout)
+      if (answer._tag === "Terminal") return yield* new LoginFailed({ tenant, reason: "Denied", detail: answer.detail })
+      if (answer._tag !== "Granted") return yield* failure(tenant, answer)
+      const now = yield* Clock.currentTimeMillis
+      return Credential.make({
+        ...recordWith(record, answer.grant, now),
+        // What the record asks with stays what a person brought.
+        idToken: record.idToken,
+        refreshToken: Option.none()
+      })
+    })
   })

@@ -27,7 +27,7 @@ import type { LoginError } from "./LoginError.js"
 import { LoginUnavailable } from "./LoginError.js"
 import type { Wire } from "./LoginGrant.js"
 import * as LoginTarget from "./LoginTarget.js"
-import type { LoginMethod, OAuthVendor } from "./OAuthVendor.js"
+import { generic, type LoginMethod, type OAuthVendor } from "./OAuthVendor.js"
 import { RoundTripper } from "./RoundTripper.js"
 import { VendorSettings } from "./VendorSettings.js"
 
@@ -59,11 +59,15 @@ export interface LoginStart {
   readonly wire: (tenant: TenantId) => Effect.Effect<Wire, ProviderUnavailable>
 }
 
+/** Any server may offer grants without a person; no vendor's login is one. */
+const isOffered = ({ vendor }: LoginRequest, method: LoginMethod): boolean =>
+  method === "client" ? vendor.strict || vendor.id === generic.id : vendor.methods.includes(method)
+
 const checkMethod = (
   request: LoginRequest,
   methods: ReadonlyArray<LoginMethod>
 ): Effect.Effect<LoginMethod, LoginUnavailable> =>
-  Option.match(Option.fromNullable(methods.find((method) => request.vendor.methods.includes(method))), {
+  Option.match(Option.fromNullable(methods.find((method) => isOffered(request, method))), {
     onNone: () => LoginTarget.notOffered(request, `${request.vendor.name} has no login by ${methods.join(" or ")}`),
     onSome: Effect.succeed
   })

@@ -6,17 +6,20 @@
  */
 import { Credential } from "@lockstep/core/Credential"
 import type { CredentialStoreError, ProviderRejected, ProviderUnavailable } from "@lockstep/core/Errors"
+import * as Issuer from "@lockstep/core/Issuer"
 import type { PendingLogin } from "@lockstep/core/PendingLogins"
 import type { RoundTripper } from "@lockstep/core/RoundTrip"
+import * as ShellWord from "@lockstep/core/ShellWord"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as OAuth from "oauth4webapi"
-import type { Discovery } from "./Discovery.js"
+import { type Discovery, NO_DOCUMENT } from "./Discovery.js"
 import * as EndpointUrl from "./EndpointUrl.js"
 import type { LoginRequest } from "./Login.js"
 import * as LoginClient from "./LoginClient.js"
 import { LoginUnavailable } from "./LoginError.js"
 import * as OAuthVendor from "./OAuthVendor.js"
+import * as ResourceIndicator from "./ResourceIndicator.js"
 
 /**
  * Everything about the server that a flow asks.
@@ -55,7 +58,8 @@ const NEEDS: Readonly<Record<OAuthVendor.LoginMethod, ReadonlyArray<Need>>> = {
   browser: ["authorizationEndpoint", "tokenEndpoint"],
   paste: ["authorizationEndpoint", "tokenEndpoint"],
   device: ["deviceAuthorizationEndpoint", "tokenEndpoint"],
-  key: ["authorizationEndpoint"]
+  key: ["authorizationEndpoint"],
+  client: ["tokenEndpoint"]
 }
 
 const NAMES: Readonly<Record<Need, string>> = {
@@ -67,11 +71,24 @@ const NAMES: Readonly<Record<Need, string>> = {
   accountEndpoint: "account endpoint"
 }
 
-const badAddress = ({ tenant }: LoginRequest, message: string) =>
-  new LoginUnavailable({ tenant, reason: "BadAddress", message, advice: "check the address, and that it is https" })
+const badAddress = (
+  { tenant }: LoginRequest,
+  message: string,
+  advice = "check the address, and that it is https"
+) => new LoginUnavailable({ tenant, reason: "BadAddress", message, advice })
 
-const checkAddress = (request: LoginRequest, text: string, what: string): Effect.Effect<URL, LoginUnavailable> =>
-  Effect.mapError(EndpointUrl.parse(text, what), (message) => badAddress(request, message))
+const checkIssuer = (request: LoginRequest, text: string): Effect.Effect<URL, LoginUnavailable> =>
+  Effect.mapError(EndpointUrl.parse(text, "the issuer"), (message) => badAddress(request, message))
+
+const BAD_ENDPOINT = "nothing was sent there; check the issuer, or ask its operator to correct its metadata"
+
+const checkEndpoint = (
+  request: LoginRequest,
+  text: string,
+  what: string,
+  issuer: Option.Option<string>
+): Effect.Effect<URL, LoginUnavailable> =>
+  Effect.mapError(EndpointUrl.published(text, what, issuer), (message) => badAddress(request, message, BAD_ENDPOINT))
 
 /** RFC 8707: an absolute URI without a fragment. */
 const checkResource = (request: LoginRequest): Effect.Effect<void, LoginUnavailable> =>
@@ -121,13 +138,25 @@ const scopeOf = (
   return Option.map(Option.fromNullable(wanted), (list) => list.join(" "))
 }
 
+/** The login of any OAuth server takes a server at its silence, where that of MCP wants a promise. */
+const genericLogin = ({ resource, tenant }: LoginRequest, issuer: Option.Option<string>): string =>
+  [
+    "lockstep login",
+    ...Option.toArray(Option.map(issuer, (text) => `--issuer ${ShellWord.quote(text)}`)),
+    ...Option.toArray(Option.map(resource, (text) => `--resource ${ShellWord.quote(text)}`)),
+    `--tenant ${ShellWord.quote(tenant)}`
+  ].join(" ")
+
 const checkPkce = (
-  { tenant, vendor }: LoginRequest,
-  metadata: Option.Option<OAuth.AuthorizationServer>
+  request: LoginRequest,
+  metadata: Option.Option<OAuth.AuthorizationServer>,
+  issuer: Option.Option<string>
 ): Effect.Effect<void, LoginUnavailable> => {
+  const { tenant, vendor } = request
+  const isStrict = vendor.strict && request.mcpVersion === undefined
   const methods = Option.flatMapNullable(metadata, (found) => found.code_challenge_methods_supported)
   // A server that says nothing ignores a challenge that it does not know, or checks it without saying so. MCP trusts none.
-  const isRefused = vendor.strict
+  const isRefused = isStrict
     ? !Option.exists(methods, (list) => Array.isArray(list) && list.includes("S256"))
     : Option.exists(methods, (list) => !list.includes("S256"))
   return isRefused
@@ -135,11 +164,65 @@ const checkPkce = (
       tenant,
       reason: "PkceNotOffered",
       message: `the authorization server of ${tenant} does not ${
-        vendor.strict && Option.isNone(methods) ? "say that it supports" : "support"
+        isStrict && Option.isNone(methods) ? "say that it supports" : "support"
       } PKCE with S256`,
-      advice: "ask its operator to turn it on: without it, any program that sees the code can use it"
+      advice: `ask its operator to turn it on: without it, any program that sees the code can use it${
+        isStrict && Option.isNone(methods)
+          ? `; a server that has it and does not say so is logged in to with \`${genericLogin(request, issuer)}\``
+          : ""
+      }`
     })
     : Effect.void
+}
+
+/** MCP 2025-03-26, Fallbacks for Servers without Metadata Discovery. */
+const FALLBACKS = { authorization_endpoint: "/authorize", token_endpoint: "/token", registration_endpoint: "/register" }
+
+const fallbackFor = (issuer: string): OAuth.AuthorizationServer => ({
+  issuer,
+  ...Object.fromEntries(Object.entries(FALLBACKS).map(([name, path]) => [name, new URL(path, issuer).href]))
+})
+
+/** MCP 2025-03-26 had no metadata of resources: the server's own origin is its authorization server. */
+const isOwnIssuer = ({ resource }: LoginRequest, issuer: string): boolean =>
+  Option.exists(resource, (text) => URL.canParse(text) && Issuer.isSame(new URL(text).origin, issuer))
+
+/** Names the way in, where a server of an older version of MCP is held to the rules of the present one. */
+const olderOf = (request: LoginRequest, issuer: string) => (error: ProviderRejected | ProviderUnavailable) =>
+  error._tag === "ProviderRejected" && error.reason === "Protocol" && isOwnIssuer(request, issuer)
+    ? new LoginUnavailable({
+      tenant: request.tenant,
+      reason: "OlderServer",
+      message: `the authorization server of ${request.tenant} does not describe itself as MCP wants it (${
+        error.detail ?? error.reason
+      })`,
+      advice: "ask its operator to correct it; one of MCP 2025-03-26 that you trust is logged in to with "
+        + "--mcp-version 2025-03-26"
+    })
+    : error
+
+/** What the server says about itself, by the rules that it is held to. */
+const describe = (
+  request: LoginRequest,
+  issuer: string,
+  { discovery, roundTripper }: Sources
+): Effect.Effect<
+  Option.Option<OAuth.AuthorizationServer>,
+  LoginUnavailable | ProviderRejected | ProviderUnavailable
+> => {
+  const { mcpVersion, tenant, vendor } = request
+  const inquiry = { roundTripper, tenant, issuer, isExact: vendor.strict }
+  if (!vendor.strict) return Effect.asSome(discovery.metadata(inquiry))
+  if (mcpVersion === undefined) {
+    return Effect.asSome(Effect.mapError(discovery.metadata(inquiry), olderOf(request, issuer)))
+  }
+  return discovery.metadata({ ...inquiry, isAnyIssuer: true }).pipe(
+    Effect.catchIf(
+      (error) => error._tag === "ProviderRejected" && error.detail === NO_DOCUMENT,
+      () => Effect.succeed(fallbackFor(issuer))
+    ),
+    Effect.asSome
+  )
 }
 
 /**
@@ -169,20 +252,15 @@ export const resolve = (
   sources: Sources
 ): Effect.Effect<LoginTarget, ResolveError> =>
   Effect.gen(function*() {
-    const { tenant, vendor } = request
+    const { vendor } = request
     yield* checkResource(request)
     const named = Option.orElse(request.issuer, () => vendor.issuer)
-    if (Option.isSome(named)) yield* checkAddress(request, named.value, "the issuer")
+    if (Option.isSome(named)) yield* checkIssuer(request, named.value)
     const known = OAuthVendor.endpointsAt(vendor, named)
     const metadata = Option.isSome(named) && method !== "key" && NEEDS[method].some((need) =>
         Option.isNone(known[need])
       )
-      ? yield* Effect.asSome(sources.discovery.metadata({
-        roundTripper: sources.roundTripper,
-        tenant,
-        issuer: named.value,
-        isExact: vendor.strict
-      }))
+      ? yield* describe(request, named.value, sources)
       : Option.none<OAuth.AuthorizationServer>()
     const endpoints = withMetadata(known, metadata)
     for (const need of NEEDS[method]) {
@@ -190,9 +268,12 @@ export const resolve = (
       if (Option.isNone(address)) {
         return yield* notOffered(request, `${vendor.name} has no ${NAMES[need]}, as far as is known`)
       }
-      yield* checkAddress(request, address.value, `the ${NAMES[need]}`)
+      yield* checkEndpoint(request, address.value, `the ${NAMES[need]}`, named)
     }
-    const issuer = Option.orElse(Option.map(metadata, (found) => found.issuer), () => named)
+    // What names another issuer is believed about its addresses only.
+    const issuer = request.mcpVersion === undefined
+      ? Option.orElse(Option.map(metadata, (found) => found.issuer), () => named)
+      : named
     const target = {
       request,
       roundTripper: sources.roundTripper,
@@ -202,7 +283,7 @@ export const resolve = (
       scope: scopeOf(request, metadata)
     }
     if (method === "key") return { ...target, client: Option.none() }
-    if (method !== "device") yield* checkPkce(request, metadata)
+    if (method !== "device" && method !== "client") yield* checkPkce(request, metadata, issuer)
     return { ...target, client: yield* LoginClient.resolve(request, sources, { issuer, endpoints, metadata }) }
   })
 
@@ -227,6 +308,8 @@ export const attemptOf = (
   | "tokenEndpointAuthMethod"
   | "scope"
   | "resource"
+  | "resourceParameter"
+  | "authorizeParameters"
   | "replace"
   | "sameAccount"
 > => ({
@@ -240,6 +323,11 @@ export const attemptOf = (
   tokenEndpointAuthMethod: Option.flatMap(client, ({ authMethod }) => authMethod),
   scope,
   resource: request.resource,
+  resourceParameter: request.omitResource === true ? Option.some(ResourceIndicator.OMIT) : Option.none(),
+  authorizeParameters: Option.filter(
+    Option.some(new URLSearchParams({ ...request.authorizeParameters }).toString()),
+    (query) => query !== ""
+  ),
   replace: request.replace,
   sameAccount: request.sameAccount === true
 })
@@ -261,5 +349,7 @@ export const recordOf = (login: PendingLogin): Credential =>
     clientSecretExpiresAt: login.clientSecretExpiresAt,
     tokenEndpointAuthMethod: login.tokenEndpointAuthMethod,
     scope: login.scope,
-    resource: login.resource
+    resource: login.resource,
+    resourceParameter: login.resourceParameter,
+    authorizeParameters: login.authorizeParameters
   })

@@ -19,11 +19,13 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as AnswerDecoder from "./AnswerDecoder.js"
 import * as AuthorizationServer from "./AuthorizationServer.js"
+import * as ClientGrant from "./ClientGrant.js"
 import * as ClientIds from "./ClientIds.js"
 import * as ClientSecrets from "./ClientSecrets.js"
 import * as Discovery from "./Discovery.js"
 import * as Exchange from "./Exchange.js"
 import type { OAuthVendor, Renewal } from "./OAuthVendor.js"
+import * as ResourceIndicator from "./ResourceIndicator.js"
 import * as Revocation from "./Revocation.js"
 import { RoundTripper } from "./RoundTripper.js"
 import * as VendorRegistry from "./VendorRegistry.js"
@@ -34,7 +36,7 @@ const traitsOf = (vendor: OAuthVendor, credential: Credential): RefreshTraits =>
   const server = Option.firstSomeOf([credential.issuer, vendor.issuer, credential.tokenEndpoint, vendor.tokenEndpoint])
   const client = Option.orElse(credential.clientId, () => vendor.clientId)
   return {
-    rotates: vendor.rotates,
+    rotates: vendor.rotates && !ClientGrant.isOne(credential),
     margin: Option.map(vendor.margin, Duration.toMillis),
     rotationGroup: vendor.siblingsRevoke
       ? Option.zipWith(server, client, (issuer, clientId) => `${issuer} ${clientId}`)
@@ -48,15 +50,16 @@ type Build = (
   subject: AuthorizationServer.Subject,
   server: AuthorizationServer.AuthorizationServer,
   refreshToken: Redacted.Redacted
-) => WireRequest.WireRequest
+) => Effect.Effect<WireRequest.WireRequest, ProviderRejected>
 
-const grantRequest: Build = ({ credential, vendor }, { client, clientAuth, server }, refreshToken) =>
-  WireRequest.encode(
+const grantRequest: Build = ({ credential, tenant, vendor }, { client, clientAuth, server }, refreshToken) =>
+  Effect.mapBoth(
     WireRequest.form({
       url: server.token_endpoint!,
+      server,
       parameters: {
         ...vendor.refreshParameters,
-        ...Option.match(credential.resource, { onNone: () => ({}), onSome: (resource) => ({ resource }) }),
+        ...ResourceIndicator.parameters(credential),
         refresh_token: Redacted.value(refreshToken),
         grant_type: "refresh_token"
       },
@@ -64,21 +67,25 @@ const grantRequest: Build = ({ credential, vendor }, { client, clientAuth, serve
       client,
       clientAuth
     }),
-    vendor.refreshEncoding,
-    vendor.spelling
+    {
+      onFailure: ({ detail }) => rejected(tenant, detail),
+      onSuccess: (request) => WireRequest.encode(request, vendor.refreshEncoding, vendor.spelling)
+    }
   )
 
 const bearerRequest: Build = ({ vendor }, { server }, refreshToken) =>
-  new WireRequest.WireRequest({
-    url: server.token_endpoint!,
-    method: "GET",
-    headers: Redacted.make({
-      accept: "application/json",
-      ...vendor.headers,
-      authorization: `Bearer ${Redacted.value(refreshToken)}`
-    }),
-    body: Redacted.make(undefined)
-  })
+  Effect.succeed(
+    new WireRequest.WireRequest({
+      url: server.token_endpoint!,
+      method: "GET",
+      headers: Redacted.make({
+        accept: "application/json",
+        ...vendor.headers,
+        authorization: `Bearer ${Redacted.value(refreshToken)}`
+      }),
+      body: Redacted.make(undefined)
+    })
+  )
 
 const BUILDERS: Readonly<Record<Exclude<Renewal, "never">, Build>> = { grant: grantRequest, bearer: bearerRequest }
 
@@ -88,18 +95,26 @@ const prepareRedemption = (
   Effect.gen(function*() {
     const { credential, roundTripper, tenant, vendor } = subject
     const { accessToken, idToken, refreshToken } = credential
+    if (ClientGrant.isOne(credential)) {
+      const server = yield* AuthorizationServer.resolve(subject, "token_endpoint")
+      if (Option.isNone(server)) return yield* rejected(tenant, "no token endpoint is known")
+      return yield* ClientGrant.prepare(subject, server.value)
+    }
     if (vendor.renewal === "never") return yield* rejected(tenant, "this vendor's logins are not renewed")
     if (Option.isNone(refreshToken)) return yield* rejected(tenant, "there is no refresh token to send")
     const server = yield* AuthorizationServer.resolve(subject, "token_endpoint")
     if (Option.isNone(server)) return yield* rejected(tenant, "no token endpoint is known")
-    const request = BUILDERS[vendor.renewal](subject, server.value, refreshToken.value)
+    const request = yield* BUILDERS[vendor.renewal](subject, server.value, refreshToken.value)
     const sent = [refreshToken, accessToken, idToken, server.value.clientSecret].flatMap(Option.toArray)
     return {
       redeem: (limit) =>
         Effect.flatMap(
           Exchange.send(roundTripper, request, limit),
           (exchange) =>
-            Effect.map(Clock.currentTimeMillis, (now) => AnswerDecoder.decode(exchange, { vendor, now, sent }))
+            Effect.map(Clock.currentTimeMillis, (now) =>
+              ResourceIndicator.judging(credential, exchange)(
+                AnswerDecoder.decode(exchange, { vendor, now, sent })
+              ))
         )
     }
   })

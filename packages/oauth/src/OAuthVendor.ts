@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import { Account } from "@lockstep/core/Credential"
+import * as Issuer from "@lockstep/core/Issuer"
 import type * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as DeviceGrant from "./DeviceGrant.js"
@@ -64,11 +65,12 @@ export type ClientAuthMethod = "auto" | "none" | "client_secret_basic" | "client
 /**
  * How a person logs in. `browser`: the answer comes back to a port of this machine. `paste`: a person carries it over.
  * `device`: the server is polled (RFC 8628, or the vendor's variant). `key`: the vendor hands over a sealed API key.
+ * `client`: no person is asked; the client proves itself.
  *
  * @since 0.1.0
  * @category models
  */
-export type LoginMethod = "browser" | "paste" | "device" | "key"
+export type LoginMethod = "browser" | "paste" | "device" | "key" | "client"
 
 /**
  * Where an authorization answer goes (RFC 8252).
@@ -265,7 +267,16 @@ export const errors: ReadonlyMap<string, ErrorMeaning> = new Map<string, ErrorMe
   ["interaction_required", "InvalidGrant"],
   ["login_required", "InvalidGrant"],
   ["consent_required", "InvalidGrant"],
+  // Slack, Supabase and others; what has `refresh_token` in it is read by `Refusal`.
+  ["invalid_token", "InvalidGrant"],
+  ["token_expired", "InvalidGrant"],
+  ["token_revoked", "InvalidGrant"],
+  ["session_expired", "InvalidGrant"],
+  ["session_not_found", "InvalidGrant"],
   ["invalid_client", "InvalidClient"],
+  ["incorrect_client_credentials", "InvalidClient"],
+  ["invalid_client_id", "InvalidClient"],
+  ["bad_client_secret", "InvalidClient"],
   ["unauthorized_client", "InvalidClient"],
   ["access_denied", "Entitlement"],
   ["insufficient_scope", "Entitlement"],
@@ -275,6 +286,7 @@ export const errors: ReadonlyMap<string, ErrorMeaning> = new Map<string, ErrorMe
   ["invalid_target", "Protocol"],
   ["unsupported_grant_type", "Protocol"],
   ["slow_down", "RateLimited"],
+  ["ratelimited", "RateLimited"],
   ["rate_limit_error", "RateLimited"],
   ["rate_limit_exceeded", "RateLimited"],
   ["temporarily_unavailable", "ServerError"],
@@ -363,7 +375,21 @@ const NOWHERE: Endpoints = {
  * @category predicates
  */
 export const isAtHome = (self: OAuthVendor, issuer: Option.Option<string>): boolean =>
-  Option.isNone(issuer) || Option.isNone(self.issuer) || issuer.value === self.issuer.value
+  Option.isNone(issuer) || Option.isNone(self.issuer) || Issuer.isSame(issuer.value, self.issuer.value)
+
+const originOf = (text: string): Option.Option<string> =>
+  URL.canParse(text) ? Option.some(new URL(text).origin) : Option.none()
+
+/**
+ * Whether an address is at one of the vendor's own origins: where a secret of the vendor's may be shown.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isOwnAddress = (self: OAuthVendor, address: URL): boolean =>
+  [self.issuer, self.authorizationEndpoint, self.tokenEndpoint, self.revocationEndpoint]
+    .flatMap((one) => Option.toArray(Option.flatMap(one, originOf)))
+    .includes(address.origin)
 
 /**
  * Reads a vendor's endpoints at an issuer: its own, where none is named, else those that follow from the address. What

@@ -6,6 +6,7 @@
 import { RevokeAnswer } from "@lockstep/core/TokenEndpoint"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as AnswerDecoder from "./AnswerDecoder.js"
@@ -35,14 +36,16 @@ const revokeOne = (
 ): Effect.Effect<Option.Option<string>> =>
   Effect.gen(function*() {
     const namesClient = style.clientIdWith.includes(kind)
-    const built = WireRequest.form({
+    const built = yield* Effect.either(WireRequest.form({
       url: server.server.revocation_endpoint!,
+      server: server.server,
       parameters: { token_type_hint: kind, token: Redacted.value(token) },
       headers: subject.vendor.headers,
       client: server.client,
       clientAuth: namesClient ? server.clientAuth : () => undefined
-    })
-    const request = WireRequest.encode(built, style.encoding, subject.vendor.spelling)
+    }))
+    if (Either.isLeft(built)) return Option.some(built.left.detail)
+    const request = WireRequest.encode(built.right, style.encoding, subject.vendor.spelling)
     const exchange = yield* Exchange.send(subject.roundTripper, request, TIMEOUT)
     if (exchange._tag !== "Answered") return Option.some(exchange.detail)
     const { answer } = exchange

@@ -52,7 +52,8 @@ const GRANTS: Readonly<Record<OAuthVendor.LoginMethod, string>> = {
   browser: "authorization code",
   paste: "authorization code",
   device: "device code",
-  key: "key hand-over"
+  key: "key hand-over",
+  client: "client credentials"
 }
 
 const refreshOf = ({ refreshEncoding, renewal, spelling }: OAuthVendor.OAuthVendor): Option.Option<string> => {

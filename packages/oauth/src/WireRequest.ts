@@ -8,6 +8,7 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import type * as OAuth from "oauth4webapi"
 import type { ClientAuth } from "./ClientAuth.js"
 import type { BodyEncoding } from "./OAuthVendor.js"
 import * as Spelling from "./Spelling.js"
@@ -78,7 +79,8 @@ export const capture = (
   )
 
 /**
- * Makes the form of RFC 6749 (appendix B) with a client's proof. The address is one that was checked.
+ * Makes the form of RFC 6749 (appendix B) with a client's proof, which may have to be signed. The address is one that was
+ * checked.
  *
  * @since 0.1.0
  * @category constructors
@@ -86,27 +88,37 @@ export const capture = (
 export const form = (options: {
   readonly url: string
   readonly parameters: Readonly<Record<string, string>>
+  /** Whom a signed proof is for. */
+  readonly server: OAuth.AuthorizationServer
   readonly headers: Readonly<Record<string, string>>
   readonly client: { readonly client_id: string }
   readonly clientAuth: ClientAuth
-}): WireRequest => {
+}): Effect.Effect<WireRequest, RequestNotBuilt> => {
   const headers: Record<string, string> = {
     ...options.headers,
     "accept": "application/json",
     "content-type": "application/x-www-form-urlencoded;charset=UTF-8"
   }
   const body = new URLSearchParams(options.parameters)
-  options.clientAuth(undefined, options.client, body, {
-    set: (name, value) => {
-      headers[name] = value
-    }
-  })
-  return new WireRequest({
-    url: options.url,
-    method: "POST",
-    headers: Redacted.make(headers),
-    body: Redacted.make(body.toString())
-  })
+  return Effect.map(
+    Effect.tryPromise({
+      try: async () =>
+        options.clientAuth(options.server, options.client, body, {
+          set: (name, value) => {
+            headers[name] = value
+          }
+        }),
+      // The error can hold the proof.
+      catch: (cause) => new RequestNotBuilt({ detail: codeOf(cause) })
+    }),
+    () =>
+      new WireRequest({
+        url: options.url,
+        method: "POST",
+        headers: Redacted.make(headers),
+        body: Redacted.make(body.toString())
+      })
+  )
 }
 
 /**

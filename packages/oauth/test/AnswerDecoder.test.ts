@@ -158,6 +158,67 @@ const table: ReadonlyArray<[string, Exchange, string, OAuthVendor.OAuthVendor?]>
     answer(400, { type: "error", error: { type: "invalid_grant" } }),
     "Terminal InvalidGrant"
   ],
+  ["200 bad_refresh_token", answer(200, { error: "bad_refresh_token" }), "Terminal InvalidGrant"],
+  ["200 token_expired", answer(200, { ok: false, error: "token_expired" }), "Terminal InvalidGrant"],
+  ["400 invalid_refresh_token", answer(400, { error: "invalid_refresh_token" }), "Terminal InvalidGrant"],
+  ["401 invalid_token", answer(401, { error: "invalid_token" }), "Terminal InvalidGrant"],
+  ["401 refresh_token_reused in an object", answer(401, nested("refresh_token_reused")), "Terminal InvalidGrant"],
+  ["401 refresh_token_revoked in an object", answer(401, nested("refresh_token_revoked")), "Terminal InvalidGrant"],
+  ["a code at the top", answer(400, { code: "refresh_token_already_used", message: "…" }), "Terminal InvalidGrant"],
+  ["a code with hyphens", answer(400, { code: "refresh-token-expired" }), "Terminal InvalidGrant"],
+  ["a code with a session", answer(403, { code: "session_not_found" }), "Terminal InvalidGrant"],
+  [
+    "invalid_request that names the refresh token",
+    answer(400, { error: "invalid_request", error_description: "The refresh token is invalid or has expired." }),
+    "Terminal InvalidGrant"
+  ],
+  [
+    "unauthorized that names the refresh token",
+    answer(401, { statusCode: 401, error: "Unauthorized", message: "Refresh token has been revoked" }),
+    "Terminal InvalidGrant"
+  ],
+  [
+    "words that say what to do",
+    answer(400, { error: "invalid_request", error_description: "Refresh token expired: the user must log in again" }),
+    "Terminal InvalidGrant"
+  ],
+  ["words alone", answer(400, { message: "Invalid refresh_token" }), "Terminal InvalidGrant"],
+  [
+    "words in an object",
+    answer(401, {
+      error: {
+        type: "invalid_request_error",
+        message: "Your refresh token has already been used to generate a new access token."
+      }
+    }),
+    "Terminal InvalidGrant"
+  ],
+  [
+    "invalid_request without a refresh token",
+    answer(400, { error: "invalid_request", error_description: "missing required parameter 'refresh_token'" }),
+    "Rejected Protocol"
+  ],
+  [
+    "invalid_request about a parameter beside it",
+    answer(400, { error: "invalid_request", error_description: "refresh_token: parameter audience is invalid" }),
+    "Rejected Protocol"
+  ],
+  [
+    "a client that may not refresh",
+    answer(400, { error: "unauthorized_client", error_description: "grant refresh_token is invalid for this client" }),
+    "Rejected InvalidClient"
+  ],
+  ["refresh_token_required", answer(400, { error: "invalid_refresh_token_required" }), "Rejected Protocol"],
+  ["missing_refresh_token", answer(400, { error: "missing_refresh_token" }), "Rejected Protocol"],
+  [
+    "429 about refresh tokens",
+    answer(429, { error: "invalid_request", message: "refresh token blocked" }),
+    "RateLimited -"
+  ],
+  ["503 with words", answer(503, { message: "unknown refresh token" }), "ServerError -"],
+  ["200 ratelimited", answer(200, { ok: false, error: "ratelimited" }), "RateLimited -"],
+  ["a 403 page of a firewall", answer(403, page, html), "Rejected Protocol"],
+  ["a 403 page that says JSON", answer(403, page), "Rejected Protocol"],
   ["consent is missing", answer(400, { error: "interaction_required" }), "Terminal InvalidGrant"],
   ["401 invalid_client", answer(401, { error: "invalid_client" }), "Rejected InvalidClient"],
   ["400 invalid_client", answer(400, { error: "invalid_client" }), "Rejected InvalidClient"],
@@ -174,7 +235,7 @@ const table: ReadonlyArray<[string, Exchange, string, OAuthVendor.OAuthVendor?]>
   ["307", answer(307, ""), "Rejected Protocol"],
   ["302 with a dead grant in it", answer(302, { error: "invalid_grant" }), "Rejected Protocol"],
   ["a redirect that a browser hides", answer(0, ""), "Rejected Protocol"],
-  ["a page too long to read, refused", answer(403, page, { ...html, end: "TooLarge" }), "Rejected Entitlement"],
+  ["a page too long to read, refused", answer(403, page, { ...html, end: "TooLarge" }), "Rejected Protocol"],
   ["429", answer(429, ""), "RateLimited -"],
   ["429 with seconds", answer(429, "", { retryAfter: "9" }), "RateLimited 9000"],
   ["429 with milliseconds", answer(429, "", { retryAfterMs: "90" }), "RateLimited 90"],
@@ -271,6 +332,11 @@ describe("an answer", () => {
   it("is told by status, code and description", () => {
     const decoded = decode(answer(400, { error: "invalid_grant", error_description: "Token was revoked." }))
     assert.strictEqual(decoded._tag === "Terminal" && decoded.detail, "HTTP 400 invalid_grant: Token was revoked.")
+  })
+
+  it("that is a page is told as one", () => {
+    const decoded = decode(answer(403, page, html))
+    assert.strictEqual(decoded._tag === "Rejected" && decoded.detail, "HTTP 403, a page in place of an answer")
   })
 
   it("that echoes tokens is told without them", () => {

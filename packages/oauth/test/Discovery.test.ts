@@ -71,24 +71,69 @@ describe("discovery", () => {
       deepStrictEqual(pathsOf(server), [`${OAUTH}/a/b`, `${OIDC}/a/b`])
     }).pipe(Effect.provide(layerNetwork)))
 
-  it.scoped("takes a slash at the end for the same issuer only where nobody asked for the very one", () =>
+  it.scoped("takes the slash of an issuer without a path for nothing, whichever of the two wrote it", () =>
     Effect.gen(function*() {
-      const server = yield* ScriptedServer.make()
+      for (const slash of ["", "/"]) {
+        const { server } = yield* discover((_, document) =>
+          Behaviour.json(200, { ...document, issuer: `${String(document["issuer"])}${slash}` })
+        )
+        const network = yield* RoundTripper
+        const discovery = yield* Discovery.make
+        const roundTripper = yield* Effect.orDie(network.load)
+        for (const asked of [server.url, `${server.url}/`, server.url]) {
+          const found = yield* discovery.metadata({ roundTripper, tenant, issuer: asked, isExact: true })
+          assert.strictEqual(found.issuer, `${server.url}${slash}`)
+        }
+      }
+    }).pipe(Effect.provide(layerNetwork)))
+
+  it.scoped("goes on where a guessed address is answered with an error of a gateway", () =>
+    Effect.gen(function*() {
+      for (const status of [500, 502, 503]) {
+        const { ask, server } = yield* discover((path, document) =>
+          path === OIDC ? Behaviour.json(200, document) : Behaviour.json(status, {})
+        )
+        assert.strictEqual((yield* ask).token_endpoint, server.tokenEndpoint)
+        deepStrictEqual(pathsOf(server), [OAUTH, OIDC])
+      }
+    }).pipe(Effect.provide(layerNetwork)))
+
+  it.scoped("tells the error of a gateway where no other address has a document", () =>
+    Effect.gen(function*() {
+      const { ask, server } = yield* discover((path) => path === OAUTH ? Behaviour.json(502, {}) : absent)
+      const error = yield* Effect.flip(ask)
+      assert.strictEqual(`${error.reason} ${error.detail}`, "ServerError discovery: HTTP 502")
+      deepStrictEqual(pathsOf(server), [OAUTH, OIDC])
+    }).pipe(Effect.provide(layerNetwork)))
+
+  it.scoped("believes a document of another issuer only where that was allowed, and keeps it for nobody else", () =>
+    Effect.gen(function*() {
+      const { server } = yield* discover((_, document) =>
+        Behaviour.json(200, { ...document, issuer: "https://other.example" })
+      )
+      const network = yield* RoundTripper
+      const discovery = yield* Discovery.make
+      const roundTripper = yield* Effect.orDie(network.load)
+      const ask = { roundTripper, tenant, issuer: server.url }
+      const allowed = yield* discovery.metadata({ ...ask, isExact: true, isAnyIssuer: true })
+      assert.strictEqual(allowed.token_endpoint, server.tokenEndpoint)
+      assert.strictEqual((yield* Effect.flip(discovery.metadata(ask))).reason, "Protocol")
+    }).pipe(Effect.provide(layerNetwork)))
+
+  it.scoped("takes the slash of an issuer with a path for another one where somebody asked for the very one", () =>
+    Effect.gen(function*() {
+      const server = yield* ScriptedServer.make({
+        metadata: (_, document) => Behaviour.json(200, { ...document, issuer: `${String(document["issuer"])}/a/` })
+      })
       const network = yield* RoundTripper
       const discovery = yield* Discovery.make
       const roundTripper = yield* Effect.orDie(network.load)
       const ask = (issuer: string, isExact: boolean) => discovery.metadata({ roundTripper, tenant, issuer, isExact })
-      yield* ask(server.url, true)
-      yield* ask(`${server.url}/`, false)
-      // Also where the document is known already.
-      for (const other of [Discovery.make, Effect.succeed(discovery)]) {
-        const { metadata } = yield* other
-        const error = yield* Effect.flip(metadata({ roundTripper, tenant, issuer: `${server.url}/`, isExact: true }))
-        assert.strictEqual(
-          error.detail,
-          "the discovery document names another issuer: they differ in the slash at the end"
-        )
-      }
+      yield* ask(`${server.url}/a/`, true)
+      assert.strictEqual(
+        (yield* Effect.flip(ask(`${server.url}/a`, true))).detail,
+        "the discovery document names another issuer: they differ in the slash at the end"
+      )
     }).pipe(Effect.provide(layerNetwork)))
 
   it.scoped("passes over a page, and believes a document that is mislabelled", () =>
@@ -154,7 +199,7 @@ describe("discovery", () => {
   it.scoped("that failed is tried again", () =>
     Effect.gen(function*() {
       let calls = 0
-      const { ask } = yield* discover((_, document) => Behaviour.json(++calls > 1 ? 200 : 503, document))
+      const { ask } = yield* discover((_, document) => Behaviour.json(++calls > 2 ? 200 : 503, document))
       yield* Effect.flip(ask)
       yield* ask
     }).pipe(Effect.provide(layerNetwork)))

@@ -119,6 +119,30 @@ describe("a client secret that is not ours", () => {
       assert.notInclude(sent[0]?.body, "from-variable")
     }))
 
+  it.effect("is shown to the vendor's own endpoints alone", () =>
+    Effect.gen(function*() {
+      const foreign = [
+        "https://evil.example/token",
+        "https://oauth2.googleapis.com.evil.example/token",
+        "https://oauth2.googleapis.com:8443/token",
+        "http://127.0.0.1:9/token"
+      ]
+      for (const tokenEndpoint of foreign) {
+        for (const issuer of tokenEndpoint.startsWith("http:") ? [Option.none()] : [Option.none(), gemini.issuer]) {
+          const { run, sent } = driver(GRANT, { environment: variable })
+          const credential = record("gemini", { issuer, tokenEndpoint: Option.some(tokenEndpoint) })
+          const error = yield* Effect.flip(run(redeem(credential)))
+          assert.strictEqual(`${error._tag} ${error.reason}`, "ProviderRejected InvalidClient", tokenEndpoint)
+          assert.include(error.detail ?? "", "lockstep login tenant --replace")
+          assert.notInclude(error.detail ?? "", "from-variable")
+          deepStrictEqual(sent, [])
+        }
+      }
+      const { run, sent } = driver(GRANT, { environment: variable })
+      yield* run(redeem(record("gemini", { tokenEndpoint: Option.some("https://oauth2.googleapis.com/v2/token") })))
+      assert.include(sent[0]?.body, "from-variable")
+    }))
+
   it.effect("is the brought one, where the record's is empty", () =>
     Effect.gen(function*() {
       const credential = record("gemini", { clientSecret: secret("") })

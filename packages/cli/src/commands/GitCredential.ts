@@ -10,6 +10,7 @@
  * @since 0.1.0
  */
 import { CredentialStore } from "@lockstep/core/CredentialStore"
+import * as LoopbackAddress from "@lockstep/core/LoopbackAddress"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
@@ -68,12 +69,14 @@ const read: Effect.Effect<Attributes, UsageError, Stdin.Stdin> = Effect.gen(func
 const valueOf = (attributes: Attributes, name: string): Option.Option<string> =>
   Option.filter(Option.map(Option.fromNullable(attributes.get(name)), Redacted.value), (value) => value !== "")
 
-const LOOPBACK = /^(?:localhost|127(?:\.\d+){3}|\[::1\])(?::\d+)?$/i
+/** As git writes it: a name and perhaps a port. */
+const isOwn = (host: string): boolean =>
+  URL.canParse(`http://${host}`) && LoopbackAddress.isLoopback(new URL(`http://${host}`).hostname)
 
 /** A token in the clear is everybody's, whoever set up this helper for such a server. */
 const isInTheClear = (attributes: Attributes): boolean =>
   Option.contains(valueOf(attributes, "protocol"), "http") &&
-  !Option.exists(valueOf(attributes, "host"), (host) => LOOPBACK.test(host))
+  !Option.exists(valueOf(attributes, "host"), isOwn)
 
 const get = (options: Options, attributes: Attributes) =>
   Effect.gen(function*() {

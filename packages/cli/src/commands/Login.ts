@@ -16,11 +16,13 @@ import * as Option from "effect/Option"
 import * as Advised from "../Advised.js"
 import * as Attempt from "../login/Attempt.js"
 import * as Beginning from "../login/Beginning.js"
+import * as ClientGrant from "../login/ClientGrant.js"
 import * as InvitationView from "../login/InvitationView.js"
 import * as McpTarget from "../login/McpTarget.js"
 import * as Present from "../login/Present.js"
 import * as Progress from "../login/Progress.js"
 import * as ResultView from "../login/ResultView.js"
+import * as ServerWishes from "../login/ServerWishes.js"
 import * as Target from "../login/Target.js"
 import * as LoginWiring from "../LoginWiring.js"
 import * as Output from "../Output.js"
@@ -35,7 +37,7 @@ import { UsageError } from "../UsageError.js"
  * @since 0.1.0
  * @category models
  */
-export interface Options extends Target.Names {
+export interface Options extends Target.Names, ServerWishes.ServerWishes, ClientGrant.Options {
   readonly issuer: Option.Option<string>
   readonly clientId: Option.Option<string>
   /** A path, or `-`. */
@@ -69,6 +71,9 @@ const USER = /^[^\u0000-\u001f\u007f-\u009f]{1,256}$/u
 const check = (options: Options): Effect.Effect<void, UsageError> => {
   if ([Option.isSome(options.code), options.poll, options.cancel].filter((isStep) => isStep).length > 1) {
     return usage("--code, --poll and --cancel exclude each other", "say one of them")
+  }
+  if (Option.isSome(options.clientSecretFrom) && Option.isSome(options.clientKeyFrom)) {
+    return usage("--client-secret-from and --client-key-from exclude each other", "say one of them")
   }
   if (!USER.test(options.user)) {
     return usage("--user: 1 to 256 characters are expected, none of them a control character", "choose another name")
@@ -148,19 +153,24 @@ const start = (options: Options) =>
   Effect.gen(function*() {
     const login = yield* Login
     const browser = yield* Browser
-    const clientSecret = yield* Effect.transposeMapOption(
-      options.clientSecretFrom,
-      (from) => SecretInput.read(from, "the client secret")
+    const clientSecret = Option.orElse(
+      yield* Effect.transposeMapOption(
+        options.clientSecretFrom,
+        (from) => SecretInput.read(from, "the client secret")
+      ),
+      yield* Effect.map(ClientGrant.key(options), (key) => () => key)
     )
     const { found, target } = yield* resolve({ ...options, clientSecret })
     const { port, timeout, user } = options
     const request: LoginRequest = {
-      ...target,
+      ...yield* ServerWishes.complete(target, options, options.clientId),
+      ...yield* ClientGrant.resolve(target.tenant, options),
       user,
       ...yield* replacing(target.tenant, found, options.replace),
       port,
       timeout
     }
+    if (request.clientGrant !== undefined) return yield* report(yield* login.client(request), options)
     yield* terms(request, options)
     const method = methodOf(target.vendor, options)
     const server = Option.flatMap(found, () => Option.all({ issuer: target.issuer, resource: target.resource }))

@@ -8,6 +8,7 @@
  */
 import type { Credential, Stored } from "@lockstep/core/Credential"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
+import * as LoopbackAddress from "@lockstep/core/LoopbackAddress"
 import * as RoundTrip from "@lockstep/core/RoundTrip"
 import { RoundTripper } from "@lockstep/oauth/RoundTripper"
 import { VendorRegistry } from "@lockstep/oauth/VendorRegistry"
@@ -23,12 +24,12 @@ const BOUND = "3 seconds"
 /** `Date` counts in seconds, and an answer takes its time: what is less than a minute apart is together. */
 const TOLERANCE = 60_000
 
-const isLoopback = (host: string): boolean => host === "localhost" || host === "[::1]" || host.startsWith("127.")
-
 const originOf = (address: string): Option.Option<string> => {
   if (!URL.canParse(address)) return Option.none()
   const { hostname, origin, protocol } = new URL(address)
-  return protocol === "https:" || protocol === "http:" && isLoopback(hostname) ? Option.some(origin) : Option.none()
+  return protocol === "https:" || protocol === "http:" && LoopbackAddress.isLoopback(hostname)
+    ? Option.some(origin)
+    : Option.none()
 }
 
 const origins = Effect.gen(function*() {

@@ -6,6 +6,7 @@
 import type { Credential } from "@lockstep/core/Credential"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
+import * as Issuer from "@lockstep/core/Issuer"
 import { PendingLogins } from "@lockstep/core/PendingLogins"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as CanonicalResource from "@lockstep/mcp/CanonicalResource"
@@ -162,7 +163,11 @@ const chooseIssuer = (
       )
   }
   return Effect.succeed(
-    Option.getOrElse(Option.filter(recorded, (issuer) => issuers.includes(issuer)), () => issuers[0])
+    Option.getOrElse(
+      // In the record's spelling, which is that of the issuer's own document.
+      Option.filter(recorded, (issuer) => issuers.some((one) => Issuer.isSame(one, issuer))),
+      () => issuers[0]
+    )
   )
 }
 
@@ -214,7 +219,7 @@ export const resolve = (
     )
     const server = yield* McpServer.discover({ roundTripper, url: url.href })
     const issuer = yield* chooseIssuer(server, wishes.issuer, Option.flatMap(record, (one) => one.issuer))
-    const ofIssuer = Option.filter(record, (one) => Option.contains(one.issuer, issuer))
+    const ofIssuer = Option.filter(record, (one) => Option.exists(one.issuer, (named) => Issuer.isSame(named, issuer)))
     const granted = Option.match(Option.filter(ofIssuer, (one) => Option.contains(one.resource, server.resource)), {
       onNone: (): ReadonlyArray<string> => [],
       onSome: grantedTo

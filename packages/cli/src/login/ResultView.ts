@@ -81,7 +81,7 @@ export const json = (result: LoginResult, store: string): unknown => {
     account: accountJson(credential),
     expires_at: Option.getOrNull(credential.expiresAt),
     login_expires_at: Option.getOrNull(credential.loginExpiresAt),
-    refreshable: Option.isSome(credential.refreshToken),
+    refreshable: Option.isSome(Credential.presented(credential)),
     store,
     generation: credential.generation,
     replaced: Option.match(result.replaced, {

@@ -6,6 +6,7 @@
 import type { Credential } from "@lockstep/core/Credential"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
+import * as Issuer from "@lockstep/core/Issuer"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as McpTenant from "@lockstep/mcp/McpTenant"
 import type { LoginRequest } from "@lockstep/oauth/Login"
@@ -150,7 +151,11 @@ const complete = (
 ): Target => {
   const same = Option.filter(
     record,
-    ({ issuer }) => Option.isNone(wishes.issuer) || Option.contains(issuer, wishes.issuer.value)
+    ({ issuer }) =>
+      Option.match(wishes.issuer, {
+        onNone: () => true,
+        onSome: (wished) => Option.exists(issuer, (one) => Issuer.isSame(one, wished))
+      })
   )
   const recorded = <A>(read: (credential: Credential) => Option.Option<A>) => Option.flatMap(same, read)
   return {

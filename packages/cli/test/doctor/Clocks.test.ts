@@ -61,6 +61,13 @@ describe("the clocks of servers", () => {
       assert.notProperty(request!.headers, "cookie")
     }))
 
+  it.scopedLive("are asked over plain http on this machine alone, whatever a host's name begins with", () =>
+    Effect.gen(function*() {
+      const stage = yield* loggedInAt("http://127.evil.invalid:9")
+      const { of } = yield* examine(stage, {}, [])
+      assert.deepStrictEqual(of("clock_unchecked"), [])
+    }))
+
   it.scopedLive("may be half a minute apart", () =>
     Effect.gen(function*() {
       const server = yield* serverAhead(-30)

@@ -20,6 +20,17 @@ describe("WWW-Authenticate", () => {
     ]],
     [",, Bearer ,, error=\"e\",,", [["bearer", { error: "e" }]]],
     ["Bearer error=\"first\", error=\"second\"", [["bearer", { error: "first" }]]],
+    [
+      "Bearer resource_metadata=https://x.example/.well-known/oauth-protected-resource/mcp?a=b, error=invalid_token",
+      [["bearer", {
+        resource_metadata: "https://x.example/.well-known/oauth-protected-resource/mcp?a=b",
+        error: "invalid_token"
+      }]]
+    ],
+    ["Bearer resource_metadata=https://x.example/m scope=\"r\", Basic realm=a", [
+      ["bearer", { resource_metadata: "https://x.example/m", scope: "r" }],
+      ["basic", { realm: "a" }]
+    ]],
     ["Bearer error=, scope=\"s\"", [["bearer", { scope: "s" }]]],
     ["Bearer error=\"never closed", [["bearer", {}]]],
     ["\"stray\", Bearer error=\"e\"", [["bearer", { error: "e" }]]]

@@ -3,6 +3,7 @@
  * memory, and from the redirect on among the unfinished logins, under a name of its own: two flows never share a slot.
  */
 import type { Host } from "@lockstep/core/Host"
+import * as Issuer from "@lockstep/core/Issuer"
 import * as PendingLogins from "@lockstep/core/PendingLogins"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -29,11 +30,8 @@ const tokenEndpointOf = (discovery: OAuthDiscoveryState): string =>
     () => new URL("/token", discovery.authorizationServerUrl).href
   )
 
-/** Two spellings of one issuer differ by a slash at the end, at most: an address without a path has none of its own. */
-export const isIssuer = (a: string, b: string): boolean => a === b || `${a}/` === b || a === `${b}/`
-
 export const isFor = ({ issuer }: OAuthClientInformation, context: IssuerContext | undefined): boolean =>
-  context === undefined || issuer === undefined || isIssuer(issuer, context.issuer)
+  context === undefined || issuer === undefined || Issuer.isSame(issuer, context.issuer)
 
 const clientOf = (login: PendingLogins.PendingLogin): Option.Option<OAuthClientInformation> =>
   Option.map(login.clientId, (client_id) => ({

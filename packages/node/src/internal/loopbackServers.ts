@@ -25,16 +25,19 @@ export interface Settings {
   readonly maxRequestsPerSocket: number
   /** Whether the handler is asked before a client that waits for 100 sends its body. */
   readonly answersExpectation: boolean
+  /** The whole answer to a request with more header fields than are taken, in place of one without a body. */
+  readonly oversize?: string
 }
 
 /** Milliseconds within which a request must have arrived: who connects and says nothing takes no place for long. */
 const HEADERS_TIMEOUT = 5_000
 
 /** One short request per connection. */
-const BRIEF: Settings = {
+export const BRIEF: Settings = {
   http: {
-    // Bytes of request line and headers: a code is long, and nothing else is expected.
-    maxHeaderSize: 16_384,
+    // Bytes of request line and headers. Cookies of a host go to each of its ports, so that a browser brings those of every
+    // program that ever listened on this machine: 64 KiB of them, and the code.
+    maxHeaderSize: 81_920,
     headersTimeout: HEADERS_TIMEOUT,
     requestTimeout: HEADERS_TIMEOUT,
     connectionsCheckingInterval: 1_000
@@ -99,6 +102,25 @@ const answering = (handle: Handler, admit: (socket: Duplex) => void): Http.Reque
   }
 }
 
+/** Milliseconds that an answer has to be read, and the rest of its request to arrive. */
+const LAST_WORDS = 2_000
+
+const REFUSALS: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
+  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout"
+}
+
+/** Answers what is no request for the handler. What still comes is read: a reset would take the answer away. */
+const refuse = (oversize: string) => (cause: Error, socket: Duplex): void => {
+  const code = codeOf(cause)
+  if (code === "ECONNRESET" || !socket.writable) return void socket.destroy()
+  const status = REFUSALS[code] ?? "400 Bad Request"
+  socket.end(code === "HPE_HEADER_OVERFLOW" ? oversize : `HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`)
+  socket.on("data", () => undefined).resume()
+  const timer = setTimeout(() => socket.destroy(), LAST_WORDS)
+  socket.once("close", () => clearTimeout(timer))
+}
+
 /** Fails with an errno. */
 const bind = (
   host: "127.0.0.1" | "::1",
@@ -115,6 +137,7 @@ const bind = (
     server.on("request", answer)
     if (settings.answersExpectation) server.on("checkContinue", answer)
     // For good: a connection that cannot be accepted is an error, too, and no reason to end the process.
+    if (settings.oversize !== undefined) server.on("clientError", refuse(settings.oversize))
     server.on("error", (cause) => resume(Effect.fail(codeOf(cause))))
     try {
       server.listen({ host, port, exclusive: true, ipv6Only: host === "::1" }, () => resume(Effect.succeed(server)))

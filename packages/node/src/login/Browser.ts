@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+import * as LoopbackAddress from "@lockstep/core/LoopbackAddress"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -55,12 +56,10 @@ const PATIENCE = 2_000
 /** They draw in the terminal, which is not theirs here. */
 const TEXT_BROWSERS = ["www-browser", "lynx", "w3m", "links", "links2", "elinks", "browsh"]
 
-const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
-
 const addressOf = (url: string): Option.Option<string> =>
   Option.liftThrowable(() => new URL(url))().pipe(
     Option.filter(({ hostname, protocol }) =>
-      protocol === "https:" || (protocol === "http:" && LOOPBACK.test(hostname))
+      protocol === "https:" || (protocol === "http:" && LoopbackAddress.isLoopback(hostname))
     ),
     Option.map(({ href }) => href)
   )

@@ -92,6 +92,19 @@ const GIVEN_UP = failed(
   "It was given up before its answer came. Start it again in the terminal."
 )
 
+const TOO_LARGE = failed(
+  "Your browser brings too many cookies",
+  "It sent more than 64 KiB of them to this computer's own address. Delete the cookies of localhost and 127.0.0.1, "
+    + "then load this page again: the login still waits."
+)
+
+const OVERSIZE = (() => {
+  const page = CallbackPage.render(TOO_LARGE)
+  const headers = { ...CallbackPage.headers, "Content-Length": String(Buffer.byteLength(page)), Connection: "close" }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
+  return ["HTTP/1.1 431 Request Header Fields Too Large", ...lines, "", page].join("\r\n")
+})()
+
 const isOwnHost = (host: string | undefined, port: number): boolean =>
   ["localhost", "127.0.0.1", "[::1]"].some((name) => {
     const own = host?.toLowerCase()
@@ -213,7 +226,8 @@ const listen: LoopbackCallback["listen"] = ({ accepts, path, ports }) =>
     const open = yield* LoopbackServers.open(
       ports,
       desk.handle,
-      Effect.promise(() => desk.release(GIVEN_UP))
+      Effect.promise(() => desk.release(GIVEN_UP)),
+      { ...LoopbackServers.BRIEF, oversize: OVERSIZE }
     )
     if (Option.isNone(open)) return yield* new PortsTaken({ ports })
     return {

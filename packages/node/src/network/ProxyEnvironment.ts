@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import * as LoopbackAddress from "@lockstep/core/LoopbackAddress"
 import * as Data from "effect/Data"
 import * as Either from "effect/Either"
 
@@ -25,15 +26,13 @@ export type ProxyRules = (url: URL) => URL | undefined
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
-
 /**
  * Whether an address is one of this machine's own.
  *
  * @since 0.1.0
  * @category predicates
  */
-export const isLoopback = (url: string): boolean => LOOPBACK.test(new URL(url).hostname)
+export const isLoopback = (url: string): boolean => LoopbackAddress.isLoopback(new URL(url).hostname)
 
 /** The name in lower case comes first, also when it is empty: that is how a proxy is turned off. */
 const variable = (env: Environment, name: string): string => env[name] ?? env[name.toUpperCase()] ?? ""

@@ -13,11 +13,10 @@
  *
  * @since 0.1.0
  */
-import type { AccessToken } from "@lockstep/core/AccessToken"
+import * as AccessToken from "@lockstep/core/AccessToken"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import * as ProxyHeaders from "./ProxyHeaders.js"
 import * as ProxyProblem from "./ProxyProblem.js"
@@ -66,9 +65,6 @@ const MAX_REFUSAL = 65_536
 
 /** Answers before the one that counts which are passed on: they are written whether or not the client reads. */
 const MAX_INFORMATION = 8
-
-const authorization = ({ token, tokenType }: AccessToken): string =>
-  `${/^bearer$/i.test(tokenType) ? "Bearer" : tokenType} ${Redacted.value(token)}`
 
 /** Answers from 100 to 199 come before the one that counts. */
 const inform = ({ request, response }: Exchange, status: number, headers: ReadonlyArray<string>): void => {
@@ -122,7 +118,7 @@ export const begin = (
 
   const withToken = (
     ask: (done: (answer: ProxyTokens.Answer) => void) => () => void,
-    then: (token: AccessToken) => void
+    then: (token: AccessToken.AccessToken) => void
   ): void => {
     let isAnswered = false
     const interrupt = ask((answer) => {
@@ -136,7 +132,7 @@ export const begin = (
   }
 
   const send = (
-    token: AccessToken,
+    token: AccessToken.AccessToken,
     body: ProxyUpstream.Outgoing["body"],
     onRejected: (challenge: string | undefined) => void
   ): void => {
@@ -167,7 +163,7 @@ export const begin = (
         headers: ProxyHeaders.toUpstream(request.rawHeaders, {
           host: upstream.host,
           method,
-          authorization: authorization(token),
+          authorization: AccessToken.authorization(token),
           body: typeof body === "object" ? body.byteLength : body
         }),
         body
@@ -217,7 +213,7 @@ export const begin = (
     if (body === "streamed") upload!.passTo(sent)
   }
 
-  const again = (renewed: AccessToken): void => {
+  const again = (renewed: AccessToken.AccessToken): void => {
     const repeat = (body: Buffer | undefined) =>
       send(renewed, body, (challenge) => fail(ProxyProblem.tokenRejected(tenant, challenge)))
     if (upload === undefined) return repeat(undefined)

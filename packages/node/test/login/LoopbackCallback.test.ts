@@ -49,6 +49,35 @@ const withoutPatience = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   )
 
 describe("an answer", () => {
+  it.scopedLive("comes with 64 KiB of cookies and header fields", () =>
+    Effect.gen(function*() {
+      const listener = yield* open()
+      const cookies = { cookie: `a=${"x".repeat(40_000)}`, "x-other": "y".repeat(25_000) }
+      const { answer, browser } = yield* bring(listener, cookies)
+      assert.strictEqual(Redacted.value(answer.query), QUERY)
+      yield* Effect.fork(answer.respond(DONE))
+      assert.strictEqual((yield* Fiber.join(browser)).status, 303)
+    }))
+
+  it.scopedLive("with more of them gets a page that says why, and the login waits on", () =>
+    Effect.gen(function*() {
+      const listener = yield* open()
+      const target = `${PATH}?${QUERY}`
+      for (const size of [90_000, 1_000_000]) {
+        const { body, headers, status } = yield* send({
+          port: listener.port,
+          target,
+          headers: { cookie: `a=${"x".repeat(size)}` }
+        })
+        assert.strictEqual(status, 431)
+        assert.include(body, "too many cookies")
+        assert.strictEqual(headers["cache-control"], "no-store")
+        assert.isFalse(body.includes(CODE))
+      }
+      const { answer } = yield* bring(listener)
+      assert.strictEqual(Redacted.value(answer.query), QUERY)
+    }))
+
   it.scopedLive("is handed over whole, and its browser waits for the page", () =>
     Effect.gen(function*() {
       const listener = yield* open()
@@ -143,7 +172,7 @@ describe("what is no answer gets a page, changes nothing and goes unnoticed", ()
     ["a name that was rebound, with a port", 421, { target: `${PATH}?${QUERY}`, headers: { host: "evil.example:80" } }],
     ["another port", 421, { target: `${PATH}?${QUERY}`, headers: { host: "localhost:1" } }],
     ["a name that only begins so", 421, { target: `${PATH}?${QUERY}`, headers: { host: "localhost.evil.example" } }],
-    ["an address that is too long", 431, { target: `${PATH}?${QUERY}&x=${"x".repeat(20_000)}` }]
+    ["an address that is too long", 431, { target: `${PATH}?${QUERY}&x=${"x".repeat(100_000)}` }]
   ]
   it.scopedLive.each(cases)("%s", ([, status, request]) =>
     Effect.gen(function*() {

@@ -76,11 +76,6 @@ export const codex: OAuthVendor.OAuthVendor = OAuthVendor.make({
   refreshEncoding: "json",
   expiry: ["jwt_exp", "expires_in"],
   account,
-  errors: new Map([
-    ["refresh_token_expired", "InvalidGrant"],
-    ["refresh_token_reused", "InvalidGrant"],
-    ["refresh_token_invalidated", "InvalidGrant"]
-  ]),
   statuses: new Map([[401, "InvalidGrant"]]),
   margin: Option.some(Duration.minutes(5)),
   revocation: Option.some({ encoding: "json", clientIdWith: ["refresh_token"] }),

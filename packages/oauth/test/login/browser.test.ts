@@ -224,6 +224,16 @@ describe("a login on this machine", () => {
       assert.isNull(yield* stage.stored)
     }))
 
+  it.effect("is denied under every name that a denial has", () =>
+    Effect.gen(function*() {
+      for (const name of ["access_denied", "authorization_declined", "user_denied", "user_cancelled_login"]) {
+        const stage = yield* Stage.make()
+        const { fiber, url } = yield* begun(stage)
+        yield* visit(stage, `error=${name}&state=${url.searchParams.get("state")}`)
+        assert.strictEqual(yield* refusal(Fiber.join(fiber)), "LoginFailed Denied")
+      }
+    }))
+
   it.effect("ends after ten minutes, or when it is told to, and closes its port", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()

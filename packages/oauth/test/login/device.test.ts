@@ -154,6 +154,7 @@ describe("a device grant", () => {
         const [answer, expected] of [
           [no("access_denied"), "LoginFailed Denied"],
           [no("authorization_denied"), "LoginFailed Denied"],
+          [no("authorization_declined"), "LoginFailed Denied"],
           [no("expired_token"), "LoginFailed Expired"],
           [no("invalid_grant"), "LoginFailed Expired"],
           [no("unauthorized_client"), "ProviderRejected InvalidClient"]

@@ -40,12 +40,14 @@ const serving = (extra: Record<string, unknown> = {}, options: Stage.Options = {
     const stage = yield* Stage.make(options)
     const server = {
       registered: 0,
+      page: ((): Stage.Reply => ok("<!doctype html>")) as (sent: Stage.Sent) => Stage.Reply,
       token: ((): Stage.Reply => ok(tokens())) as Stage.Server
     }
     stage.network.server = (sent) => {
       if (sent.url.includes("/.well-known/")) {
         return sent.url === WELL_KNOWN ? ok({ ...metadata, ...extra }) : no("not_found", 404)
       }
+      if (sent.method === "GET") return server.page(sent)
       if (sent.url !== metadata.registration_endpoint) return server.token(sent)
       return { status: 201, body: { client_id: `dyn-${++server.registered}`, token_endpoint_auth_method: "none" } }
     }

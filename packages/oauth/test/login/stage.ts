@@ -67,6 +67,7 @@ export interface Sent {
 export interface Reply {
   readonly status: number
   readonly body: unknown
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 export type Server = (sent: Sent) => Reply | "Refused" | "Reset" | Promise<Reply>
@@ -114,7 +115,7 @@ const network = () => {
     }
     return new Response(typeof reply.body === "string" ? reply.body : JSON.stringify(reply.body), {
       status: reply.status,
-      headers: { "content-type": "application/json" }
+      headers: { "content-type": "application/json", ...reply.headers }
     })
   })
   return { self, layer }

@@ -53,6 +53,8 @@ export const arbitraryAttempt = (createdAt: number): FastCheck.Arbitrary<Pending
     tokenEndpointAuthMethod: optional(text),
     scope: optional(text),
     resource: optional(text),
+    resourceParameter: optional(text),
+    authorizeParameters: optional(text),
     state: optional(secret),
     codeVerifier: optional(secret),
     nonce: optional(secret),

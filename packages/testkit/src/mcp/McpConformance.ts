@@ -30,14 +30,15 @@ export interface Scenario {
   readonly not?: Partial<Record<Mode, string>>
 }
 
-const NO_METADATA =
-  "the server has no metadata and promises no PKCE with S256, without which MCP 2026-07-28 tells clients to refuse it"
 const OLD_SDK = "the suite plays it in MCP 2026-07-28 alone, which SDK 1 does not speak"
-const NO_PERSON = "a grant without a person: nothing rotates and nobody logs in, so there is nothing to keep"
+const NO_PERSON =
+  "the provider is one for logins of people; a grant without one is `lockstep login --grant`, and the `fetch` uses it"
+const NO_WORKLOAD = "an assertion of a workload is asked for anew each time, and the command takes none"
 
 const NO_PROOF =
   "tokens that are bound to a key (DPoP, RFC 9449) are not asked for: what is stored would have to be signed with"
 
+const ofPeople = { v1: NO_PERSON, v2: NO_PERSON }
 const everywhere = (reason: string) => ({ lockstep: reason, v1: reason, v2: reason })
 
 /**
@@ -62,7 +63,7 @@ export const SCENARIOS: ReadonlyArray<Scenario> = [
   { name: "auth/token-endpoint-auth-none" },
   { name: "auth/pre-registration" },
   { name: "auth/2025-03-26-oauth-metadata-backcompat" },
-  { name: "auth/2025-03-26-oauth-endpoint-fallback", not: { lockstep: NO_METADATA } },
+  { name: "auth/2025-03-26-oauth-endpoint-fallback" },
   { name: "auth/resource-mismatch" },
   { name: "auth/offline-access-scope", not: { v1: OLD_SDK } },
   { name: "auth/offline-access-not-supported", not: { v1: OLD_SDK } },
@@ -74,10 +75,10 @@ export const SCENARIOS: ReadonlyArray<Scenario> = [
   { name: "auth/iss-unexpected" },
   { name: "auth/iss-normalized" },
   { name: "auth/metadata-issuer-mismatch" },
-  { name: "auth/client-credentials-jwt", not: everywhere(NO_PERSON) },
-  { name: "auth/client-credentials-basic", not: everywhere(NO_PERSON) },
-  { name: "auth/enterprise-managed-authorization", not: everywhere(NO_PERSON) },
-  { name: "auth/wif-jwt-bearer", not: everywhere(NO_PERSON) },
+  { name: "auth/client-credentials-jwt", not: ofPeople },
+  { name: "auth/client-credentials-basic", not: ofPeople },
+  { name: "auth/enterprise-managed-authorization", not: ofPeople },
+  { name: "auth/wif-jwt-bearer", not: everywhere(NO_WORKLOAD) },
   { name: "auth/dpop", not: everywhere(NO_PROOF) },
   { name: "auth/dpop-nonce", not: everywhere(NO_PROOF) }
 ]

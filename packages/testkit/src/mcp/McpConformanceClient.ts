@@ -20,7 +20,7 @@ import * as FileVendorSettings from "@lockstep/node/FileVendorSettings"
 import * as LoopbackCallback from "@lockstep/node/login/LoopbackCallback"
 import * as NodeRoundTripper from "@lockstep/node/NodeRoundTripper"
 import * as Callback from "@lockstep/oauth/Callback"
-import { Login } from "@lockstep/oauth/Login"
+import { type ClientGrantRequest, Login, type LoginRequest } from "@lockstep/oauth/Login"
 import * as LoginDriver from "@lockstep/oauth/LoginDriver"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
 import { RoundTripper } from "@lockstep/oauth/RoundTripper"
@@ -49,6 +49,21 @@ const PATIENCE = 3
 interface Context {
   readonly client_id?: string
   readonly client_secret?: string
+  readonly private_key_pem?: string
+  readonly idp_client_id?: string
+  readonly idp_id_token?: string
+  readonly idp_token_endpoint?: string
+}
+
+const SCENARIO = process.env["MCP_CONFORMANCE_SCENARIO"] ?? ""
+
+/** The grant without a person that a scenario is about. */
+const clientGrantOf = (context: Context): ClientGrantRequest | undefined => {
+  const { idp_client_id: clientId, idp_id_token: idToken, idp_token_endpoint: tokenEndpoint } = context
+  if (clientId !== undefined && idToken !== undefined && tokenEndpoint !== undefined) {
+    return { _tag: "IdentityAssertion", clientId, idToken: Redacted.make(idToken), tokenEndpoint }
+  }
+  return SCENARIO.includes("client-credentials") ? { _tag: "ClientCredentials" } : undefined
 }
 
 const services = LoginDriver.layer.pipe(
@@ -101,18 +116,27 @@ const ours = (url: string, context: Context) =>
     const logIn = (more: ReadonlyArray<string>) =>
       Effect.gen(function*() {
         const server = yield* McpServer.discover({ roundTripper: yield* network.load, url })
-        const invitation = yield* login.begin({
+        const clientGrant = clientGrantOf(context)
+        const request: LoginRequest = {
           ...key,
           vendor: mcp,
           issuer: Option.some(server.issuers[0]),
           clientId: Option.fromNullable(context.client_id),
-          clientSecret: Option.map(Option.fromNullable(context.client_secret), (secret) => Redacted.make(secret)),
+          clientSecret: Option.map(
+            Option.fromNullable(context.private_key_pem ?? context.client_secret),
+            (secret) => Redacted.make(secret)
+          ),
           scopes: [...new Set([...more, ...server.scopes])],
           resource: Option.some(server.resource),
           replace: true,
           port: Option.none(),
-          timeout: Option.none()
-        })
+          timeout: Option.none(),
+          ...(SCENARIO.includes("2025-03-26") ? { mcpVersion: "2025-03-26" } : {}),
+          ...(clientGrant === undefined ? {} : { clientGrant }),
+          ...(context.private_key_pem === undefined ? {} : { clientAuthMethod: "private_key_jwt" })
+        }
+        if (clientGrant !== undefined) return yield* Effect.asVoid(login.client(request))
+        const invitation = yield* login.begin(request)
         const address = invitation._tag === "Device" ? invitation.verificationUri : invitation.url
         const answer = yield* Effect.promise(() => HeadlessBrowser.authorize(new URL(address)))
         yield* login.complete(key, Redacted.make(answer.href))

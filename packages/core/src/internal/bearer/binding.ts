@@ -1,15 +1,11 @@
 /** Which token may go where. */
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import type { AccessToken } from "../../AccessToken.js"
+import * as AccessToken from "../../AccessToken.js"
 import { RequestRefused } from "../../BearerError.js"
 import type { BearerOptions, Target } from "../../BearerOptions.js"
+import * as LoopbackAddress from "../../LoopbackAddress.js"
 import * as TokenSyntax from "../../TokenSyntax.js"
-
-const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
-
-/** Token types that are worth nothing without a proof that a bearer header does not carry. */
-const PROVEN = new Set(["dpop", "pop", "mac"])
 
 /** An origin, and none where the text is no address or one without an origin. */
 const originOf = (text: string): Option.Option<string> => {
@@ -19,7 +15,7 @@ const originOf = (text: string): Option.Option<string> => {
 }
 
 const isProtected = (url: URL): boolean =>
-  url.protocol === "https:" || (url.protocol === "http:" && LOOPBACK.test(url.hostname))
+  url.protocol === "https:" || (url.protocol === "http:" && LoopbackAddress.isLoopback(url.hostname))
 
 export const make = ({ origins, tenant }: BearerOptions) => {
   const named = Option.map(Option.fromNullable(origins), (all) => all.flatMap((one) => Option.toArray(originOf(one))))
@@ -40,10 +36,10 @@ export const make = ({ origins, tenant }: BearerOptions) => {
     },
 
     /** What stands against this very token in the request. */
-    ofToken: (target: Target, token: AccessToken): Option.Option<RequestRefused> => {
+    ofToken: (target: Target, token: AccessToken.AccessToken): Option.Option<RequestRefused> => {
       const fault = TokenSyntax.faultOf(Redacted.value(token.token), token.tokenType)
       if (fault !== undefined) return refuse("TokenSyntax", target, `its ${fault}`)
-      if (PROVEN.has(token.tokenType.toLowerCase())) return refuse("TokenType", target, token.tokenType)
+      if (AccessToken.isProven(token)) return refuse("TokenType", target, token.tokenType)
       if (Option.isSome(named)) return outside(target, named.value)
       return Option.match(Option.flatMap(token.resource, originOf), {
         onNone: () => refuse("Unbound", target),

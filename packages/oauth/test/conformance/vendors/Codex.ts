@@ -67,6 +67,7 @@ export const codex: Conformance = {
       expiredWith400: [refusals.expiredWith400, "Terminal InvalidGrant"],
       invalidatedWith400: [refusals.invalidatedWith400, "Terminal InvalidGrant"],
       unauthorized: [refusals.unauthorized, "Terminal InvalidGrant"],
+      bare: [json(401, {}), "Terminal InvalidGrant"],
       invalidGrant: [refusals.invalidGrant, "Terminal InvalidGrant"],
       badRequest: [refusals.badRequest, "Rejected Protocol"],
       tooMany: [refusals.tooMany, "RateLimited 7000"],
