@@ -41,31 +41,35 @@ const stepsOf = (count: number): ReadonlyArray<number> => {
 }
 
 describe("the command, between taking the lock and handing it over", () => {
-  it.scopedLive("has spent nothing when it is killed, at whatever step, and leaves the lock to the next", () =>
-    Effect.gen(function*() {
-      const counted = yield* Stage.make()
-      const whole = yield* token(counted)
-      assert.strictEqual((yield* whole.exit).code, 0, yield* whole.stderr)
-      const { calls, programs } = countOf(yield* whole.stderr)
-      assert.isAbove(calls, FIRST)
-      assert.isAbove(programs, 0)
+  it.scopedLive(
+    "has spent nothing when it is killed, at whatever step, and leaves the lock to the next",
+    () =>
+      Effect.gen(function*() {
+        const counted = yield* Stage.make()
+        const whole = yield* token(counted)
+        assert.strictEqual((yield* whole.exit).code, 0, yield* whole.stderr)
+        const { calls, programs } = countOf(yield* whole.stderr)
+        assert.isAbove(calls, FIRST)
+        assert.isAbove(programs, 0)
 
-      const stage = yield* Stage.make()
-      const steps = stepsOf(calls)
-      console.log(`killed before the calls ${steps.join(", ")} of ${calls}`)
-      for (const step of steps) {
-        const child = yield* token(stage, { KILL_AT: String(step) })
-        assert.strictEqual((yield* child.exit).signal, "SIGKILL", `before call ${step}: ${yield* child.stderr}`)
-        assert.strictEqual((yield* stage.counts).redemptions, 0, `before call ${step}`)
-        assert.isTrue(isFree(stage), `before call ${step}`)
-      }
-      const next = yield* token(stage)
-      assert.strictEqual((yield* next.exit).code, 0, yield* next.stderr)
-      assert.deepStrictEqual(yield* stage.counts, Stage.ONCE)
-      assert.isTrue(yield* stage.lives())
-      assert.deepStrictEqual([yield* stage.hasAnswerFile(), yield* stage.temporaries], [false, []])
-      yield* stage.harness.assertNoLeak
-    }), 300_000)
+        const stage = yield* Stage.make()
+        const steps = stepsOf(calls)
+        console.log(`killed before the calls ${steps.join(", ")} of ${calls}`)
+        for (const step of steps) {
+          const child = yield* token(stage, { KILL_AT: String(step) })
+          assert.strictEqual((yield* child.exit).signal, "SIGKILL", `before call ${step}: ${yield* child.stderr}`)
+          assert.strictEqual((yield* stage.counts).redemptions, 0, `before call ${step}`)
+          assert.isTrue(isFree(stage), `before call ${step}`)
+        }
+        const next = yield* token(stage)
+        assert.strictEqual((yield* next.exit).code, 0, yield* next.stderr)
+        assert.deepStrictEqual(yield* stage.counts, Stage.ONCE)
+        assert.isTrue(yield* stage.lives())
+        assert.deepStrictEqual([yield* stage.hasAnswerFile(), yield* stage.temporaries], [false, []])
+        yield* stage.harness.assertNoLeak
+      }),
+    300_000
+  )
 
   it.scopedLive("holds the lock without a gap from its first call to the answer of the server", () =>
     Effect.gen(function*() {
@@ -89,7 +93,10 @@ describe("the command, between taking the lock and handing it over", () => {
       const waiters = yield* Effect.forEach([1, 2, 3, 4], () => token(stage))
       yield* request.pass
       for (const child of [holder, ...waiters]) assert.strictEqual((yield* child.exit).code, 0, yield* child.stderr)
-      const loaded = yield* Effect.forEach(waiters, (child) => Effect.map(child.stderr, (text) => countOf(text).programs))
+      const loaded = yield* Effect.forEach(
+        waiters,
+        (child) => Effect.map(child.stderr, (text) => countOf(text).programs)
+      )
       assert.deepStrictEqual(loaded, [0, 0, 0, 0])
       const tokens = yield* Effect.forEach([holder, ...waiters], (child) => child.stdout)
       assert.strictEqual(new Set(tokens).size, 1)
