@@ -20,7 +20,9 @@ export default async (project: TestProject) => {
   const bin = join(root, "bin", "lockstep.js")
   await bundle(join(root, "dist"))
   await mkdir(join(root, "bin"))
-  await copyFile(fileURLToPath(new URL("../../bin/lockstep.js", import.meta.url)), bin)
+  for (const file of ["lockstep.js", "package.json"]) {
+    await copyFile(fileURLToPath(new URL(`../../bin/${file}`, import.meta.url)), join(root, "bin", file))
+  }
   project.provide("lockstep", bin)
   return () => rm(root, { recursive: true, force: true })
 }
