@@ -90,16 +90,10 @@ const toCommonJs = (code, { exports, imports }) => {
   const exported = EXPORT.exec(body)
   const given = exported === null ? [] : exported[1].split(",")
   let loaded = 0
-  const inner = (exported === null ? body : body.slice(0, exported.index))
-    .replace(/\bimport\("(?=\.)/g, () => {
-      loaded++
-      return "__import(\""
-    })
-    // What belongs to Node is loaded as late as it was to be, with the same names.
-    .replace(/\bimport\(("node:[a-z/]+")\)/g, (_, name) => {
-      loaded++
-      return `Promise.resolve().then(()=>require(${name}))`
-    })
+  const inner = (exported === null ? body : body.slice(0, exported.index)).replace(/\bimport\("/g, () => {
+    loaded++
+    return "__import(\""
+  })
   const isWhole = read.size === new Set(kind("import-statement")).size && given.length === exports.length &&
     loaded === kind("dynamic-import").length
   if (!isWhole) throw new Error("a chunk is not as it was expected")

@@ -61,8 +61,7 @@ export const fromParts = ({ journal, lock, store }: Parts): Custody["Type"] => {
   const newJournal = (tenant: TenantId) =>
     Effect.map(
       Clock.currentTimeMillis,
-      (now) =>
-        JournalChange.update(RefreshJournal.empty(tenant), { generation: Math.floor(now / 1_000) })
+      (now) => JournalChange.update(RefreshJournal.empty(tenant), { generation: Math.floor(now / 1_000) })
     )
 
   const readReplacing = (tenant: TenantId) =>
@@ -91,8 +90,7 @@ export const fromParts = ({ journal, lock, store }: Parts): Custody["Type"] => {
       if (
         !Option.exists(
           present,
-          ({ credential }) =>
-            Credential.isSameSecret(credential.refreshToken, over.credential.refreshToken)
+          ({ credential }) => Credential.isSameSecret(credential.refreshToken, over.credential.refreshToken)
         )
       ) return false
       const lost = yield* lock.lease.lost

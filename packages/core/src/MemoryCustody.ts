@@ -124,8 +124,12 @@ export const make: Effect.Effect<MemoryCustody> = Effect.gen(function*() {
         fenced(Effect.sync(() => {
           const moved = !Option.exists(entry.stored, ({ credential }) =>
             Credential.isSameSecret(credential.refreshToken, over.credential.refreshToken))
-          if (moved) return false
-          if (Option.isSome(journal)) entry.journal = journal.value
+          if (moved) {
+            return false
+          }
+          if (Option.isSome(journal)) {
+            entry.journal = journal.value
+          }
           return true
         })),
       capture: (answer) =>
