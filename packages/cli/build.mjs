@@ -90,7 +90,7 @@ const toCommonJs = (code, { exports, imports }) => {
   const exported = EXPORT.exec(body)
   const given = exported === null ? [] : exported[1].split(",")
   let loaded = 0
-  const inner = (exported === null ? body : body.slice(0, exported.index)).replace(/\bimport\("(?=\.)/g, () => {
+  const inner = (exported === null ? body : body.slice(0, exported.index)).replace(/\bimport\("/g, () => {
     loaded++
     return "__import(\""
   })

@@ -125,7 +125,7 @@ export const make = ({ directory, id, kind, require }: {
     modules.set(name, module)
     const own = (wanted: string): unknown =>
       wanted.startsWith(".") ? load(Path.posix.join(Path.posix.dirname(name), wanted)) : require(wanted)
-    const later = async (wanted: string): Promise<unknown> => own(wanted)
+    const later = async (wanted: string): Promise<unknown> => wanted.startsWith(".") ? own(wanted) : import(wanted)
     script.runInThisContext()(module, own, later, filename)
     return module.exports
   }

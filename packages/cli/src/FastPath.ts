@@ -123,6 +123,9 @@ const isPlain = (text: string, value: unknown): boolean => {
   return names === countNames(value, 0)
 }
 
+/** In its last second, in milliseconds, a token is for the program to judge, which measures on two clocks. */
+const LAST_MOMENT = 1_000
+
 /** A token that goes into a line, a header or a shell as it is, and a type beside it. */
 const VISIBLE = /^[\x21-\x7e]+$/
 
@@ -175,7 +178,9 @@ const find = (question: Question): Judgement => {
   }
   const margin = VendorMargins.of(own(entry, "vendor")) ?? question.margin
   if (token.token !== question.rejected) {
-    if (Freshness.isFresh(lifetime, { now, margin, minTtl: question.minTtl })) return { _tag: "Serve", token }
+    if (Freshness.isFresh(lifetime, { now, margin, minTtl: question.minTtl })) {
+      return Freshness.isUnexpired(lifetime, now + LAST_MOMENT) ? { _tag: "Serve", token } : DOUBT
+    }
     if (Freshness.isUnexpired(lifetime, now, question.minTtl)) return { _tag: "Refresh", settle: token, account }
   }
   return { _tag: "Refresh", settle: undefined, account }

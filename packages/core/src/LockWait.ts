@@ -72,15 +72,17 @@ const BURST = [1, 1, 2, 2, 4, 4, 8] as const
  * @since 0.1.0
  * @category models
  */
-export type WaitableLock<Target> = {
-  readonly [Member in "wakeups" | "holder"]: (target: Target) => ReturnType<CredentialLock["Type"][Member]>
-} & {
-  readonly tryAcquire: (
-    target: Target,
-    options?: { readonly within?: Lease }
-  ) => ReturnType<CredentialLock["Type"]["tryAcquire"]>
-  readonly backoff: CredentialLock["Type"]["backoff"]
-}
+export type WaitableLock<Target> =
+  & {
+    readonly [Member in "wakeups" | "holder"]: (target: Target) => ReturnType<CredentialLock["Type"][Member]>
+  }
+  & {
+    readonly tryAcquire: (
+      target: Target,
+      options?: { readonly within?: Lease }
+    ) => ReturnType<CredentialLock["Type"]["tryAcquire"]>
+    readonly backoff: CredentialLock["Type"]["backoff"]
+  }
 
 const take = <Target>(
   lock: WaitableLock<Target>,
@@ -133,21 +135,25 @@ export const acquireOr = <Target extends { readonly _tag: string }, A, E>(
   lock: WaitableLock<Target>,
   target: Target,
   options: {
-  /** A lock that the caller holds already and that serves this target, too. */
-  readonly within?: Lease
-  readonly timeout: Duration.Duration
-  /** What errors call the lock: the tenant's name. */
-  readonly label: string
-  readonly look: Effect.Effect<Option.Option<A>, E>
-  /** Hints beside the lock's own, such as changes of the store. */
-  readonly hints?: Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
-}
+    /** A lock that the caller holds already and that serves this target, too. */
+    readonly within?: Lease
+    readonly timeout: Duration.Duration
+    /** What errors call the lock: the tenant's name. */
+    readonly label: string
+    readonly look: Effect.Effect<Option.Option<A>, E>
+    /** Hints beside the lock's own, such as changes of the store. */
+    readonly hints?: Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
+  }
 ): Effect.Effect<Waited<A>, E | LockTimeout | LockUnavailable, Scope.Scope> => {
   const lookOrTake: Effect.Effect<Option.Option<Waited<A>>, E | LockUnavailable, Scope.Scope> = Effect.flatMap(
     options.look,
     Option.match({
       onSome: (value) => Effect.succeedSome(Waited.Found({ value }) as Waited<A>),
-      onNone: () => Effect.map(take(lock, target, options.within), Option.map((held) => Waited.Acquired({ lock: held }) as Waited<A>))
+      onNone: () =>
+        Effect.map(
+          take(lock, target, options.within),
+          Option.map((held) => Waited.Acquired({ lock: held }) as Waited<A>)
+        )
     })
   )
 

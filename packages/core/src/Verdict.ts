@@ -177,7 +177,8 @@ export const belongs = (answer: CapturedAnswer, { credential, fingerprint, journ
 }): boolean => {
   const present = fingerprint(credential)
   if (Option.contains(present, answer.fingerprint)) return !Answer.isOutdated(answer, credential, journal)
-  return Option.exists(present, (one) => JournalChange.isRetired(journal, one)) && !isStored(answer, credential, journal)
+  return Option.exists(present, (one) => JournalChange.isRetired(journal, one)) &&
+    !isStored(answer, credential, journal)
 }
 
 const isStored = (answer: CapturedAnswer, credential: Credential.Credential, journal: JournalRecord): boolean =>
@@ -198,9 +199,12 @@ const nextOf = (question: Question, stored: Credential.Stored, access: Access, t
 
   const intent = traits.rotates ? JournalChange.counts(journal, credential, fingerprint) : Option.none<Intent>()
   // One whose attempt wrote the record is stored already, unless its intent still counts.
-  const answer = Option.filter(evidence.kept, (kept) =>
-    belongs(kept, { credential, journal, fingerprint: question.fingerprint }) &&
-    (Option.isSome(intent) || !Answer.wrote(kept, credential)))
+  const answer = Option.filter(
+    evidence.kept,
+    (kept) =>
+      belongs(kept, { credential, journal, fingerprint: question.fingerprint }) &&
+      (Option.isSome(intent) || !Answer.wrote(kept, credential))
+  )
   if (Option.isSome(answer)) return Next.Store({ stored, answer: answer.value })
   if (demand.purpose === "storage") return Next.Serve({ stored })
   const consumed = Option.filter(intent, (one) => one.state === "consumed")

@@ -43,7 +43,8 @@ const intent = (fields: Partial<RefreshJournal.Intent> = {}) =>
     ...fields
   })
 const empty = RefreshJournal.empty(tenant)
-const having = (fields: Partial<RefreshJournal.Intent>) => JournalChange.update(empty, { intent: Option.some(intent(fields)) })
+const having = (fields: Partial<RefreshJournal.Intent>) =>
+  JournalChange.update(empty, { intent: Option.some(intent(fields)) })
 
 const kept = (fingerprint: string, attempt = "attempt-1") =>
   Option.some(RefreshJournal.CapturedAnswer.make({
@@ -61,7 +62,14 @@ interface Scene extends Partial<Evidence> {
 }
 
 const questionOf = ({ demand, expected, rotates, since, ...evidence }: Scene = {}): Verdict.Question => ({
-  evidence: { stored: storedOf(expired), journal: empty, kept: Option.none(), now: NOW, senderMayLive: false, ...evidence },
+  evidence: {
+    stored: storedOf(expired),
+    journal: empty,
+    kept: Option.none(),
+    now: NOW,
+    senderMayLive: false,
+    ...evidence
+  },
   demand: demand ?? Demand.make(),
   policy: RefreshPolicy.defaults,
   traits: () => ({ rotates: rotates ?? true, margin: Option.none(), rotationGroup: Option.none() }),

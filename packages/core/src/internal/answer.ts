@@ -49,8 +49,10 @@ export const isOutdated = (
   const obtainedAt = Option.getOrElse(credential.obtainedAt, () => answer.obtainedAt)
   if (obtainedAt !== answer.obtainedAt) return obtainedAt > answer.obtainedAt
   // Seconds are coarse, and another tool's file may hold none. Another attempt wrote it since the answer's request.
-  return Option.exists(writer(credential, journal), (attempt) =>
-    attempt !== answer.attempt && attempt !== Option.getOrNull(answer.over))
+  return Option.exists(
+    writer(credential, journal),
+    (attempt) => attempt !== answer.attempt && attempt !== Option.getOrNull(answer.over)
+  )
 }
 
 /** The attempt that wrote the record, as the record tells or else the journal. */

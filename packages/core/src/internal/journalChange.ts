@@ -5,16 +5,7 @@
 import * as Option from "effect/Option"
 import type { Credential } from "../Credential.js"
 import type { ProcessIdentity } from "../Host.js"
-import {
-  Cooldown,
-  type Intent,
-  JournalRecord,
-  LoginIdentity,
-  Mark,
-  Outcome,
-  Rest,
-  Retired
-} from "../RefreshJournal.js"
+import { Cooldown, type Intent, JournalRecord, LoginIdentity, Mark, Outcome, Rest, Retired } from "../RefreshJournal.js"
 
 const KEEP_RETIRED = 64
 const KEEP_OUTCOMES = 50

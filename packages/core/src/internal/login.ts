@@ -172,17 +172,23 @@ export const make = (replacing: Replacing) => {
           const isOurs = (stored: Stored) => Option.contains(stored.credential.lastRedeem, attempt)
           const write = commit(tenant, held, evidence, "login", (present) =>
             Option.match(Option.filter(present, isOurs), {
-              onNone: () => placed(present),
-              onSome: (stored) => Change.Keep({ value: Either.right({ stored, replaced: credentialOf(before) }) })
+              onNone: () =>
+                placed(present),
+              onSome: (stored) =>
+                Change.Keep({ value: Either.right({ stored, replaced: credentialOf(before) }) })
             }))
           return yield* persistently(write, { policy, location: custody.location }).pipe(
             Effect.flatten,
-            Effect.tapError(() => discard(tenant, credential, isOurs))
+            Effect.tapError(() =>
+              discard(tenant, credential, isOurs)
+            )
           )
         }))
       }))
     }).pipe(
-      Effect.tapError((error) => Metrics.loginFailed(tenant, error)),
+      Effect.tapError((error) =>
+        Metrics.loginFailed(tenant, error)
+      ),
       Effect.withSpan("lockstep.login", { attributes: { tenant } })
     )
 

@@ -48,7 +48,11 @@ const acts = ({ custody, endpoint, host, policy, underWay }: Services) => {
     tenant: TenantId,
     act: UnderWay.Act["act"],
     hint: Option.Option<Credential>
-  ): Effect.Effect<{ readonly held: Held; readonly entry: UnderWay.Entry }, LockTimeout | LockUnavailable, Scope.Scope> =>
+  ): Effect.Effect<
+    { readonly held: Held; readonly entry: UnderWay.Entry },
+    LockTimeout | LockUnavailable,
+    Scope.Scope
+  > =>
     Effect.gen(function*() {
       const entry = yield* underWay.enter(tenant, act)
       const { held } = yield* Effect.filterOrDie(

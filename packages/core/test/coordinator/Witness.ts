@@ -3,11 +3,11 @@
  */
 import type { Credential } from "@lockstep/core/Credential"
 import type { Lease } from "@lockstep/core/CredentialLock"
-import type { Change, WritableStore } from "@lockstep/core/WritableStore"
 import { CredentialStoreError } from "@lockstep/core/Errors"
 import * as Fingerprint from "@lockstep/core/Fingerprint"
 import type { TenantId } from "@lockstep/core/TenantId"
 import { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
+import type { Change, WritableStore } from "@lockstep/core/WritableStore"
 import type { MemoryMachine } from "@lockstep/testkit/memory/MemoryMachine"
 import type { Ports } from "@lockstep/testkit/memory/MortalProcess"
 import type * as Duration from "effect/Duration"
@@ -251,35 +251,39 @@ export const make = (machine: MemoryMachine, clock: {
         ...machine.server.service,
         prepare: (tenant, credential) =>
           Effect.map(machine.server.service.prepare(tenant, credential), ({ redeem }) => ({
-            redeem: (limit) => bounded(limit, Effect.gen(function*() {
-              const token = secret(credential.refreshToken)
-              judgeSend(pid, tenant, token, yield* clock.now)
-              const send: Send = { pid, token }
-              of(tenant).sends.push(send)
-              const latency = latencies[requests++ % latencies.length]!
-              const ended = Effect.map(clock.now, (now) => {
-                send.endedAt ??= now
-                send.shifts ??= clock.shifts()
-              })
-              return yield* Effect.sleep(latency / 2).pipe(
-                Effect.zipRight(redeem(limit)),
-                Effect.tap((answer) =>
-                  Effect.sync(() => {
-                    if (answer._tag === "Granted") {
-                      of(tenant).origins.set(Redacted.value(answer.grant.accessToken), token)
-                    }
+            redeem: (limit) =>
+              bounded(
+                limit,
+                Effect.gen(function*() {
+                  const token = secret(credential.refreshToken)
+                  judgeSend(pid, tenant, token, yield* clock.now)
+                  const send: Send = { pid, token }
+                  of(tenant).sends.push(send)
+                  const latency = latencies[requests++ % latencies.length]!
+                  const ended = Effect.map(clock.now, (now) => {
+                    send.endedAt ??= now
+                    send.shifts ??= clock.shifts()
                   })
-                ),
-                Effect.zipLeft(Effect.sleep(latency / 2)),
-                Effect.tap((answer) =>
-                  Effect.sync(() => {
-                    const keeps = answer._tag === "Granted" && Option.isNone(answer.grant.refreshToken)
-                    send.outcome = keeps ? "Kept" : answer._tag
-                  })
-                ),
-                Effect.ensuring(ended)
+                  return yield* Effect.sleep(latency / 2).pipe(
+                    Effect.zipRight(redeem(limit)),
+                    Effect.tap((answer) =>
+                      Effect.sync(() => {
+                        if (answer._tag === "Granted") {
+                          of(tenant).origins.set(Redacted.value(answer.grant.accessToken), token)
+                        }
+                      })
+                    ),
+                    Effect.zipLeft(Effect.sleep(latency / 2)),
+                    Effect.tap((answer) =>
+                      Effect.sync(() => {
+                        const keeps = answer._tag === "Granted" && Option.isNone(answer.grant.refreshToken)
+                        send.outcome = keeps ? "Kept" : answer._tag
+                      })
+                    ),
+                    Effect.ensuring(ended)
+                  )
+                })
               )
-            }))
           }))
       }
     }

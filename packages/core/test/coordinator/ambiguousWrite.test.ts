@@ -1,6 +1,6 @@
 import { assert, it } from "@effect/vitest"
-import { WritableStore } from "@lockstep/core/WritableStore"
 import { CredentialStoreError } from "@lockstep/core/Errors"
+import { WritableStore } from "@lockstep/core/WritableStore"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"

@@ -26,8 +26,7 @@ const broken = () => {
     store: { modify: () => when("store") },
     journal: {
       keep: () => when("answer"),
-      write: (record) =>
-        Option.exists(record.intent, (one) => one.state === "sending") ? Effect.void : when("journal")
+      write: (record) => Option.exists(record.intent, (one) => one.state === "sending") ? Effect.void : when("journal")
     }
   }
   return { fails, options }
@@ -51,13 +50,16 @@ const foreignRefresh = (machine: MemoryMachine.MemoryMachine) =>
     const answer = yield* prepared.redeem(Duration.seconds(15))
     assert.strictEqual(answer._tag, "Granted")
     if (answer._tag !== "Granted") return
-    yield* machine.write(tenant, Credential.Credential.make({
-      ...stored,
-      accessToken: Option.some(answer.grant.accessToken),
-      refreshToken: answer.grant.refreshToken,
-      expiresAt: answer.grant.expiresAt,
-      lastRedeem: Option.none()
-    }))
+    yield* machine.write(
+      tenant,
+      Credential.Credential.make({
+        ...stored,
+        accessToken: Option.some(answer.grant.accessToken),
+        refreshToken: answer.grant.refreshToken,
+        expiresAt: answer.grant.expiresAt,
+        lastRedeem: Option.none()
+      })
+    )
   })
 
 describe("an unrotated answer that was kept in memory", () => {
@@ -313,7 +315,8 @@ describe("an intent that was never sent", () => {
           ...journal,
           write: (one, record) =>
             Effect.flatMap(journal.write(one, record), () =>
-              fails && Option.exists(record.intent, (intent) => intent.state === "sending")
+              fails && Option.exists(record.intent, (intent) =>
+                  intent.state === "sending")
                 ? new CredentialStoreError({ reason: "Write", location: "memory", detail: "EIO" })
                 : Effect.void)
         })

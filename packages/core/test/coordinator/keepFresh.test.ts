@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Change } from "@lockstep/core/WritableStore"
 import { RefreshJournal } from "@lockstep/core/RefreshJournal"
+import { Change } from "@lockstep/core/WritableStore"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
 import * as WallClock from "@lockstep/testkit/memory/WallClock"
 import * as Duration from "effect/Duration"

@@ -42,8 +42,10 @@ const fleet = (fields: Parameters<ScriptedTokenEndpoint.ScriptedTokenEndpoint["i
       RefreshCoordinator.make,
       (scope: Context.Context<Scope.Scope>) => Context.merge(context, scope)
     ).pipe(Effect.tap(() => Effect.addFinalizer(() => TestClock.adjust("1 minute"))))
-    const stored = Effect.map(Effect.orDie(engine.store.get(tenant)), (found) =>
-      Redacted.value(Option.getOrThrow(Option.getOrThrow(found).credential.refreshToken)))
+    const stored = Effect.map(
+      Effect.orDie(engine.store.get(tenant)),
+      (found) => Redacted.value(Option.getOrThrow(Option.getOrThrow(found).credential.refreshToken))
+    )
     return { server, engine, process, stored }
   })
 

@@ -206,7 +206,10 @@ const isForNow = (result: Either.Either<unknown, RefreshError | Error>): boolean
 /** How the first process's first request ends, and whether the server has consumed the token by then. */
 const FIRST_ANSWERS: ReadonlyArray<readonly [string, ReadonlyArray<Behaviour>]> = [
   ["is granted", []],
-  ["is lost before it was consumed", [{ _tag: "Answer", answer: RedeemAnswer.Unknown({ detail: "reset", answered: false }) }]],
+  ["is lost before it was consumed", [{
+    _tag: "Answer",
+    answer: RedeemAnswer.Unknown({ detail: "reset", answered: false })
+  }]],
   ["is lost after it was consumed", [{ _tag: "ConsumeAndLose" }]],
   ["never ends", [{ _tag: "Hang", consume: true }]],
   ["is answered 503", [{

@@ -97,7 +97,11 @@ describe("a request whose answer is lost early", () => {
     Effect.gen(function*() {
       const machine = yield* Scenario.expiredLogin()
       const gate = yield* Deferred.make<void>()
-      machine.server.next({ _tag: "AnswerLate", gate, answer: RedeemAnswer.Unknown({ detail: "connection reset", answered: false }) })
+      machine.server.next({
+        _tag: "AnswerLate",
+        gate,
+        answer: RedeemAnswer.Unknown({ detail: "connection reset", answered: false })
+      })
       const coordinator = yield* processOn(machine)
       const caller = yield* Effect.fork(failing(coordinator.accessToken(tenant)))
       yield* Queue.take(machine.server.arrivals)

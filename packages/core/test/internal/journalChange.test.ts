@@ -81,7 +81,8 @@ describe("a cooldown", () => {
   })
 
   it("is the server's own time where it names one, at most an hour", () => {
-    const named = (retryAfter: number) => JournalChange.cool(empty, NOW, { retryAfter: Option.some(retryAfter), jitter: 0.5 })
+    const named = (retryAfter: number) =>
+      JournalChange.cool(empty, NOW, { retryAfter: Option.some(retryAfter), jitter: 0.5 })
     assert.strictEqual(wait(named(90_000)), 90_000)
     assert.strictEqual(wait(named(86_400_000)), 3_600_000)
     assert.strictEqual(Option.getOrThrow(named(90_000).cooldown).source, "server")
@@ -182,6 +183,9 @@ describe("what is remembered", () => {
       1,
       0
     ])
-    assert.strictEqual(JournalChange.note(empty, self, { at: 1, outcome: "logout", generation: 4 }).outcomes[0]?.generation, 4)
+    assert.strictEqual(
+      JournalChange.note(empty, self, { at: 1, outcome: "logout", generation: 4 }).outcomes[0]?.generation,
+      4
+    )
   })
 })

@@ -1,8 +1,8 @@
 /** Kills the process that logs in or out before and after every call of a port. */
 import { assert, describe, it } from "@effect/vitest"
 import { LockTarget } from "@lockstep/core/CredentialLock"
-import type { WritableStore } from "@lockstep/core/WritableStore"
 import { Intent, JournalRecord } from "@lockstep/core/RefreshJournal"
+import type { WritableStore } from "@lockstep/core/WritableStore"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
 import * as MortalProcess from "@lockstep/testkit/memory/MortalProcess"
 import * as Simulation from "@lockstep/testkit/memory/Simulation"

@@ -2,8 +2,8 @@ import { LockHolder } from "@lockstep/core/Errors"
 import * as Option from "effect/Option"
 import * as Fs from "node:fs"
 import type * as DirectoryLock from "../locks/DirectoryLock.js"
-import { parse } from "./flockTable.js"
 import type { LockFile } from "../locks/LockFile.js"
+import { parse } from "./flockTable.js"
 import * as ProcFs from "./procfs.js"
 
 const hex = (value: bigint): string => value.toString(16).padStart(2, "0")

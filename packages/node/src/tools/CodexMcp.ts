@@ -14,7 +14,7 @@
  * @since 0.1.0
  */
 import * as Credential from "@lockstep/core/Credential"
-import * as TenantId from "@lockstep/core/TenantId"
+import type * as TenantId from "@lockstep/core/TenantId"
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"

@@ -46,8 +46,7 @@ export const conclude = (
     const isRetry = Option.exists(previous, (one) => one.sends > 0)
     const restored = JournalChange.update(journal, { intent: previous })
     const ended = Intent.make({ ...intent, endedAt: Option.some(now) })
-    const withIntent = (one: Intent) =>
-      rotates ? JournalChange.update(journal, { intent: Option.some(one) }) : journal
+    const withIntent = (one: Intent) => rotates ? JournalChange.update(journal, { intent: Option.some(one) }) : journal
 
     const noted = (changed: JournalRecord, outcome: string, detail: string): Effect.Effect<void> =>
       Effect.flatMap(

@@ -192,7 +192,9 @@ export const make = (transaction: Transaction) => {
             return Option.some(settlement(
               persisted.stored.credential.generation,
               "replaced",
-              persisted._tag === "Theirs" ? "another login was stored meanwhile" : "another account was stored meanwhile"
+              persisted._tag === "Theirs"
+                ? "another login was stored meanwhile"
+                : "another account was stored meanwhile"
             ))
           case "Gone":
             // An answer that was kept once is kept on: a record may be absent for a moment.

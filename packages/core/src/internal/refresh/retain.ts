@@ -47,8 +47,7 @@ export const retain = (
       answer,
       retry: Option.some(Effect.flatMap(
         Deferred.make<Option.Option<Obtained>, RefreshError>(),
-        (told) =>
-          Effect.zipRight(Queue.offer(callers, told), raceFirst(Deferred.await(told), Deferred.await(ended)))
+        (told) => Effect.zipRight(Queue.offer(callers, told), raceFirst(Deferred.await(told), Deferred.await(ended)))
       ))
     })
     yield* publish(exit)

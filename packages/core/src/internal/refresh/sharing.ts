@@ -82,7 +82,8 @@ export const make = (
     }
     const told = Exit.match({
       onSuccess: (obtained: Obtained) => options.onObtained(tenant, obtained),
-      onFailure: (cause: Cause.Cause<RefreshError>) => cause._tag === "Fail" ? options.onFailed(tenant, cause.error) : Effect.void
+      onFailure: (cause: Cause.Cause<RefreshError>) =>
+        cause._tag === "Fail" ? options.onFailed(tenant, cause.error) : Effect.void
     })
     // A refresh that has a result is joined by no further caller: one that comes while it still settles wants something
     // else than what it obtained.
