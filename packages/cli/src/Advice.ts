@@ -81,6 +81,7 @@ interface Error {
   readonly tenant?: string
   readonly reason?: string
   readonly remedy?: string | undefined
+  readonly isUnexplained?: boolean
   readonly holder?: Option.Option<{ readonly stopped: boolean }>
   readonly kept?: string
   readonly scope?: ReadonlyArray<string>
@@ -112,6 +113,9 @@ const login = (error: Error, beginning: Words): string => {
       return error.advice
   }
 }
+
+/** The login that is there is alive, as far as is known. */
+const again = (beginning: Words, ...more: Words): Words => [...beginning, ...more, "--replace"]
 
 /** A client that its server has forgotten is not named again. */
 const withoutClient = (beginning: Words): Words => {
@@ -154,6 +158,12 @@ export const of = (error: Error, beginning: Words): string => {
     case "ProviderUnavailable":
       return error.reason === "Offline"
         ? "leave --no-refresh out, or ask again after another process has refreshed"
+        : error.advice
+    case "ProviderRejected":
+      return error.isUnexplained === true
+        ? `it does not say why; log in again with ${command(...again(beginning))}`
+        : error.reason === "Resource"
+        ? `if the server takes no \`resource\`, log in without it: ${command(...again(beginning, "--omit-resource"))}`
         : error.advice
     case "CredentialExists":
       return "repeat with --replace to replace it, or choose another tenant or profile"

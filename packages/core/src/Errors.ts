@@ -5,7 +5,6 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import * as ShellWord from "./ShellWord.js"
 
 const seconds = (millis: number): string => `${Math.max(1, Math.ceil(millis / 1000))} s`
 
@@ -183,8 +182,6 @@ const UNAVAILABLE_REASONS = {
   NoTime: "was not asked: this machine is too busy to hear an answer in time, and nothing was spent"
 } as const
 
-const UNTRUSTED = /certificate is not trusted/
-
 /**
  * The provider cannot serve now: wait `retryAfter`.
  *
@@ -206,9 +203,6 @@ export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>
     }`
   }
   get advice(): string {
-    if (this.reason === "Transport" && UNTRUSTED.test(this.detail ?? "")) {
-      return "name the authority that the certificate is from with NODE_EXTRA_CA_CERTS=FILE, then try again; the login is kept"
-    }
     return this.reason === "Offline"
       ? "allow a refresh, or ask again after another process has refreshed"
       : `${this.remedy ?? `try again in ${seconds(this.retryAfter)}`}; what is stored stays as it is`
@@ -250,14 +244,12 @@ export class ProviderRejected extends Schema.TaggedError<ProviderRejected>()("Pr
       this.detail === undefined ? "" : ` (${this.detail})`
     }`
   }
+  /** Whether the client is refused without a word of why, which a dead refresh token is on some servers. */
+  get isUnexplained(): boolean {
+    return this.reason === "InvalidClient" && BARE.test(this.detail ?? "")
+  }
   get advice(): string {
-    if (this.reason === "InvalidClient" && BARE.test(this.detail ?? "")) {
-      return `it does not say why; log in again with \`lockstep login ${ShellWord.quote(this.tenant)} --replace\``
-    }
-    const advice = REJECTED_ADVICE[this.reason]
-    return this.reason === "Resource"
-      ? `${advice}: \`lockstep login ${ShellWord.quote(this.tenant)} --omit-resource --replace\``
-      : advice
+    return this.isUnexplained ? "it does not say why: log in again" : REJECTED_ADVICE[this.reason]
   }
 }
 

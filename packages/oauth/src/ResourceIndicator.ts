@@ -47,14 +47,18 @@ export const sent = ({ resource, resourceParameter }: Bound): Option.Option<stri
 export const parameters = (bound: Bound): Record<string, string> =>
   Option.match(sent(bound), { onNone: () => ({}), onSome: (resource) => ({ resource }) })
 
+/** Codes that are about another parameter (RFC 6749 section 5.2). */
+const OTHERS = /\b(?:invalid_scope|unsupported_grant_type)\b/
+
 /**
- * Tells a refusal that may be one of `resource` as such: a 400 that says nothing of the grant or the client.
+ * Tells a refusal that may be one of `resource` as such: a 400 that says nothing of the grant, the client or the scope.
  *
  * @since 0.1.0
  * @category combinators
  */
 export const judging = (bound: Bound, exchange: Exchange) => (answer: RedeemAnswer): RedeemAnswer =>
-  answer._tag === "Rejected" && answer.reason === "Protocol" && exchange._tag === "Answered" &&
+  answer._tag === "Rejected" && answer.reason === "Protocol" && !OTHERS.test(answer.detail) &&
+    exchange._tag === "Answered" &&
     exchange.answer.status === 400 && Option.isSome(sent(bound))
     ? RedeemAnswer.Rejected({ ...answer, reason: "Resource" })
     : answer
