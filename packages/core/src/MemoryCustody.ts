@@ -127,8 +127,12 @@ export const make: Effect.Effect<MemoryCustody> = Effect.gen(function*() {
         fenced(Effect.sync(() => {
           const moved = !Option.exists(entry.stored, ({ credential }) =>
             Credential.isSameSecret(credential.refreshToken, over.credential.refreshToken))
-          if (moved) return false
-          if (Option.isSome(journal)) Object.assign(entry, { journal: journal.value, announcedBy: epoch })
+          if (moved) {
+            return false
+          }
+          if (Option.isSome(journal)) {
+            Object.assign(entry, { journal: journal.value, announcedBy: epoch })
+          }
           return true
         })),
       capture: (answer) =>
