@@ -52,7 +52,7 @@ const cases: ReadonlyArray<Case> = [
     code: 3,
     tag: "ReauthorizationRequired",
     reason: "NoRefreshToken",
-    says: /codex has no refresh token and its access token has ended/
+    says: /codex has no refresh token, and only a login brings another access token/
   },
   {
     name: "a dead grant",
@@ -292,7 +292,7 @@ const cases: ReadonlyArray<Case> = [
     code: 2,
     tag: "UsageError",
     reason: "Arguments",
-    says: /which login/
+    says: /no login is named/
   },
   {
     name: "a logout of one and all",

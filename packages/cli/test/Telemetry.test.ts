@@ -220,11 +220,13 @@ describe("the bundle", () => {
     const visit = (file: string): void => {
       if (seen.has(file)) return
       seen.add(file)
-      for (const [, name] of textOf(file).matchAll(/(?:from|import)\s*"\.{1,2}\/(?:chunks\/)?([\w-]+\.js)"/g)) {
+      for (
+        const [, name] of textOf(file).matchAll(/(?<!__import\()(?:require\()"\.{1,2}\/(?:chunks\/)?([\w-]+\.js)"/g)
+      ) {
         visit(`chunks/${name}`)
       }
     }
-    visit("Program.js")
+    visit("program.js")
     assert.isAbove(seen.size, 3)
     assert.deepStrictEqual([...seen].filter((file) => isExporter(textOf(file))), [])
   })

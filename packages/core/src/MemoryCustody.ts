@@ -46,8 +46,9 @@ interface Entry {
   stored: Option.Option<Credential.Stored>
   journal: RefreshJournal.JournalRecord
   kept: Option.Option<RefreshJournal.CapturedAnswer>
-  /** The number of the last hold. */
+  /** The number of the last hold, and of the one that announced the last request. */
   epoch: number
+  announcedBy: number
   isHeld: boolean
   taken: Taken
 }
@@ -72,6 +73,7 @@ export const make: Effect.Effect<MemoryCustody> = Effect.gen(function*() {
       journal: RefreshJournal.empty(tenant),
       kept: Option.none(),
       epoch: 0,
+      announcedBy: 0,
       isHeld: false,
       taken: "free"
     }
@@ -118,7 +120,8 @@ export const make: Effect.Effect<MemoryCustody> = Effect.gen(function*() {
     return {
       taken,
       since,
-      read: () => read(tenant, taken !== "dead"),
+      // The death of the last holder is proven: that tells of the sender only where the two are one.
+      read: () => read(tenant, !(taken === "dead" && entry.announcedBy === epoch - 1)),
       reserve: () => Effect.void,
       begin: (journal, over) =>
         fenced(Effect.sync(() => {
@@ -128,7 +131,7 @@ export const make: Effect.Effect<MemoryCustody> = Effect.gen(function*() {
             return false
           }
           if (Option.isSome(journal)) {
-            entry.journal = journal.value
+            Object.assign(entry, { journal: journal.value, announcedBy: epoch })
           }
           return true
         })),

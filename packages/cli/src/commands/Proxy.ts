@@ -10,6 +10,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Advice from "../Advice.js"
+import * as Advised from "../Advised.js"
 import * as Output from "../Output.js"
 import * as Signals from "../Signals.js"
 import * as Sources from "../Sources.js"
@@ -85,9 +87,11 @@ export const run = (options: Options) =>
     yield* Sources.warnWhereShadowed(tenant)
     const signals = yield* Signals.Signals
     const output = yield* Output.Output
+    const beginning = yield* Advised.beginningOf(tenant)
     const proxy = yield* ReverseProxy.listen({
       tenant,
       target,
+      advise: (error) => Advice.of(error, beginning),
       port: Option.getOrElse(port, () => 0),
       hosts: options.allowHost,
       origins: options.allowOrigin,

@@ -31,7 +31,7 @@ type Refusal = CredentialExists | CredentialStoreError
 const credentialOf = Option.map(({ credential }: Stored) => credential)
 
 export const make = (replacing: Replacing) => {
-  const { custody, endpoint, fingerprintOf, hold, host, policy, revoke, settlement, store } = replacing
+  const { custody, endpoint, fingerprintOf, hold, host, policy, readHeld, revoke, settlement, store } = replacing
 
   const isAlive = (tenant: TenantId, evidence: Evidence) => (present: Stored): boolean =>
     Verdict.isAlive({
@@ -153,7 +153,7 @@ export const make = (replacing: Replacing) => {
       const hint = options.like === undefined ? credentialOf(yield* store.get(tenant)) : Option.some(options.like)
       return yield* Effect.scoped(Effect.gen(function*() {
         const { entry, held } = yield* hold(tenant, "login", hint)
-        const evidence = yield* held.read({ replaceJournal: true })
+        const evidence = yield* readHeld(held)
         const before = evidence.stored
         const isLive = isAlive(tenant, evidence)
         const { replace } = options
@@ -199,7 +199,7 @@ export const make = (replacing: Replacing) => {
   ): Effect.Effect<Stored, CredentialExists | CommitError> =>
     Effect.scoped(Effect.gen(function*() {
       const { held } = yield* hold(tenant, "login", Option.some(credential))
-      const evidence = yield* held.read({ replaceJournal: true })
+      const evidence = yield* readHeld(held)
       const isLive = isAlive(tenant, evidence)
       const mayReplace = (present: Stored) =>
         options.replace || !(isOtherAccount(present.credential, credential) || isLive(present))

@@ -23,7 +23,7 @@ interface Removed {
 const NOT_REVOKED = { _tag: "None" } as const
 
 export const make = (replacing: Replacing) => {
-  const { custody, fingerprintOf, hold, revoke, settlement, store } = replacing
+  const { custody, fingerprintOf, hold, readHeld, revoke, settlement, store } = replacing
 
   /** The tokens that are valid at the server: those of an answer that was never stored, where there is one. */
   const newest = ({ credential }: Stored, { kept }: Evidence): Credential =>
@@ -80,7 +80,7 @@ export const make = (replacing: Replacing) => {
       (hint) =>
         Effect.scoped(Effect.gen(function*() {
           const { held } = yield* hold(tenant, "logout", Option.map(hint, (stored) => stored.credential))
-          const evidence = yield* held.read({ replaceJournal: true })
+          const evidence = yield* readHeld(held)
           const present = evidence.stored
           if (Option.isNone(present)) {
             yield* held.discard

@@ -7,8 +7,8 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Credential } from "../Credential.js"
 import type { CredentialStore } from "../CredentialStore.js"
-import type { Custody, Held, Settlement } from "../Custody.js"
-import type { LockTimeout, LockUnavailable } from "../Errors.js"
+import type { Custody, Evidence, Held, Settlement } from "../Custody.js"
+import type { CredentialStoreError, LockTimeout, LockUnavailable } from "../Errors.js"
 import * as Fingerprint from "../Fingerprint.js"
 import type * as Host from "../Host.js"
 import { type JournalRecord, LoginIdentity } from "../RefreshJournal.js"
@@ -67,6 +67,20 @@ const acts = ({ custody, endpoint, host, policy, underWay }: Services) => {
       return { held, entry }
     })
 
+  /**
+   * Reads what is held, and takes into the journal what the record tells: a holder that died between the two writes may
+   * have left a token unmarked that is exchanged. A damaged journal keeps no person from logging in.
+   */
+  const readHeld = (held: Held): Effect.Effect<Evidence, CredentialStoreError> =>
+    Effect.map(held.read({ replaceJournal: true }), (evidence) =>
+      Option.match(evidence.stored, {
+        onNone: () => evidence,
+        onSome: ({ credential }) => ({
+          ...evidence,
+          journal: JournalChange.absorb(evidence.journal, credential, fingerprintOf(credential), evidence.now)
+        })
+      }))
+
   /** Asks the server to revoke, for so long and no longer. */
   const revoke = (tenant: TenantId, credential: Credential): Effect.Effect<RevokeAnswer> =>
     endpoint.revoke(tenant, credential).pipe(
@@ -98,7 +112,7 @@ const acts = ({ custody, endpoint, host, policy, underWay }: Services) => {
     }
   }
 
-  return { fingerprintOf, hold, revoke, settlement }
+  return { fingerprintOf, hold, readHeld, revoke, settlement }
 }
 
 export const make = (services: Services): Replacing => ({ ...services, ...acts(services) })

@@ -65,7 +65,7 @@ describe("a holder that was overtaken while its request was under way", () => {
       assert.deepStrictEqual(server.reuses, [])
     }))
 
-  it.scoped.fails("is waited for although a holder after it is proven to be dead", () =>
+  it.scoped("is waited for although a holder after it is proven to be dead", () =>
     Effect.gen(function*() {
       const { engine, process, server } = yield* fleet
       const gate = yield* Deferred.make<void>()

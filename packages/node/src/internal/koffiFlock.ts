@@ -109,5 +109,14 @@ export const loadNow = (from: string): KernelLock.KernelLock | string => {
  */
 export const provider: KernelLock.Provider = {
   name: "koffi",
-  load: async () => loadNow(fileURLToPath(import.meta.url))
+  load: async () => {
+    const loaded = loadNow(fileURLToPath(import.meta.url))
+    if (typeof loaded !== "string") return loaded
+    // A program that was bundled may have koffi where only its bundler knows.
+    try {
+      return ofPlatform((await import("koffi")).default)
+    } catch {
+      return loaded
+    }
+  }
 }

@@ -91,11 +91,11 @@ const KINDS = {
  * @since 0.1.0
  * @category constructors
  */
-export const fromRefreshError = (error: RefreshError): ProxyProblem =>
+export const fromRefreshError = (error: RefreshError, advice: string = error.advice): ProxyProblem =>
   new ProxyProblem({
     ...KINDS[error._tag],
     detail: error.message,
-    advice: error.advice,
+    advice,
     ...(error._tag === "ProviderUnavailable" ? { retryAfter: error.retryAfter } : {}),
     members: { _tag: error._tag, ...("reason" in error ? { reason: error.reason } : {}) }
   })

@@ -61,8 +61,10 @@ export const make = (options: {
   readonly tenant: TenantId
   readonly target: ProxyTarget.ProxyTarget
   readonly coordinator: Pick<RefreshCoordinator["Type"], "accessToken" | "recover">
+  /** Words the advice of an error; its own where nothing is said. */
+  readonly advise?: ((error: RefreshError) => string) | undefined
 }): ProxyTokens => {
-  const { coordinator, target, tenant } = options
+  const { advise, coordinator, target, tenant } = options
   let shared: Answer | undefined
 
   const check = (token: AccessToken): Answer => {
@@ -76,7 +78,7 @@ export const make = (options: {
       ? check(exit.value)
       : Either.left(Option.match(Cause.failureOption(exit.cause), {
         onNone: () => ProxyProblem.UNEXPECTED,
-        onSome: ProxyProblem.fromRefreshError
+        onSome: (error) => ProxyProblem.fromRefreshError(error, advise?.(error))
       }))
 
   return {

@@ -9,6 +9,7 @@
  *
  * @since 0.1.0
  */
+import type { RefreshError } from "@lockstep/core/Errors"
 import { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as Data from "effect/Data"
@@ -107,6 +108,8 @@ export interface Options {
   /** Origins of web pages that may send requests. */
   readonly origins?: ReadonlyArray<string>
   readonly limits?: Partial<Limits>
+  /** Words the advice of an error of the login, which is the library's where nothing is said. */
+  readonly advise?: (error: RefreshError) => string
   /** Called when the proxy ends while exchanges are under way; what it is given cuts them at once. */
   readonly onDrain?: (hurry: () => void) => Effect.Effect<void, never, Scope.Scope>
 }
@@ -152,7 +155,12 @@ export const listen = (
     const upstream = yield* ProxyUpstream.make(target.origin, limits)
     const context: ProxyExchange.Context = {
       tenant,
-      tokens: ProxyTokens.make({ tenant, target, coordinator: yield* RefreshCoordinator }),
+      tokens: ProxyTokens.make({
+        tenant,
+        target,
+        coordinator: yield* RefreshCoordinator,
+        advise: options.advise
+      }),
       target,
       base,
       upstream,

@@ -139,7 +139,7 @@ describe("fuzz of files", () => {
     }), PATIENCE)
 
   for (const { seeds, tool } of Subjects.tools) {
-    it.scopedLive(`the file of ${tool.title}`, () =>
+    it.scopedLive(`the file of ${tool.name}`, () =>
       Effect.gen(function*() {
         const path = yield* ToolHomes.place("auth.json")
         const { home, store } = yield* ToolHomes.open(tool, path)

@@ -366,7 +366,30 @@ const toolSeeds: Readonly<Record<string, ReadonlyArray<string>>> = {
     },
     null,
     2
-  )]
+  )],
+  "mcp-remote": [JSON.stringify({
+    refresh_token: rt,
+    access_token: at,
+    token_type: "Bearer",
+    expires_in: 3600,
+    scope: "mcp:use",
+    expires_at: 1_790_000_000_500,
+    requested_scope: "mcp:use"
+  })],
+  "pi-mcp": [JSON.stringify({
+    "mcp__linear|https://mcp.linear.app/": {
+      serverUrl: "https://mcp.linear.app/",
+      clientInformation: { client_id: "client", client_secret: cs, token_endpoint_auth_method: "none" },
+      discovery: {
+        authorizationServerUrl: "https://as.example/",
+        authorizationServerMetadata: { issuer: "https://as.example", token_endpoint: "https://as.example/token" },
+        resourceMetadata: { resource: "https://mcp.linear.app/" }
+      },
+      codeVerifier: cs,
+      tokens: { access_token: at, token_type: "bearer", expires_in: 3600, scope: "read", refresh_token: rt },
+      tokensExpireAt: 1_790_000_000_500
+    }
+  })]
 }
 
 /** The files of the tools that are written in place. */
@@ -393,7 +416,7 @@ export const all: ReadonlyArray<Subject> = [
   { name: "companion", seeds: [companionSeed], read: companion },
   { name: "drift.json", seeds: [driftSeed], read: drift },
   { name: "sealed text", seeds: [SealedText.seal(key, "auth.json.sealed", auth)], read: sealed },
-  ...tools.map(({ seeds, tool }) => ({ name: `file of ${tool.title}`, seeds, read: store(tool.codec) })),
+  ...tools.map(({ seeds, tool }) => ({ name: `file of ${tool.name}`, seeds, read: store(tool.codec) })),
   ...imports
 ]
 

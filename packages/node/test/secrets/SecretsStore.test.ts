@@ -259,9 +259,10 @@ describe("a file that cannot be opened is neither written nor taken for an empty
       const expected = [
         [yield* SealedHomes.sharedKeyring, "Locked"],
         [failing("Locked"), "Locked"],
-        [failing("Timeout"), "Unavailable"],
-        [failing("Unavailable"), "Unavailable"],
-        [SealedHomes.NO_KEYRING, "Unavailable"]
+        // No index says that a key was ever kept in a keyring: what is missing is the key file, whatever a keyring says.
+        [failing("Timeout"), "Locked"],
+        [failing("Unavailable"), "Locked"],
+        [SealedHomes.NO_KEYRING, "Locked"]
       ] as const
       for (const [keyring, reason] of expected) {
         const home = yield* used
