@@ -42,7 +42,7 @@ const targetOf = (request: Request): Target => ({ method: request.method, url: E
 const isEmpty = ({ body }: Request): boolean =>
   body._tag === "Empty" || (body._tag === "Raw" && (body.body === null || body.body === undefined))
 
-/** An effectful stream may be one that can be run once only; nobody can tell. */
+/** An effectful stream may be one that can be run once only; it does not say. */
 const mayReplay = ({ body }: Request): boolean => body._tag === "Raw" ? isReplayable(body.body) : body._tag !== "Stream"
 
 const withoutHeaders = (request: Request, names: ReadonlyArray<string>): Request =>

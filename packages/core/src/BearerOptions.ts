@@ -40,7 +40,7 @@ export interface BearerOptions {
    */
   readonly timeout?: Duration.DurationInput
   /**
-   * Requests that nobody waits for. They take the stored token and never refresh it: a rejected one is reported and the
+   * Requests that no caller waits for. They take the stored token and never refresh it: a rejected one is reported and the
    * 401 handed out. None.
    */
   readonly background?: boolean | ((target: Target) => boolean)

@@ -3,7 +3,7 @@
  *
  * A token that rotates has to be told apart by how far its request came: nothing was sent before a connection stood, all
  * of it may have been sent from then on, and whatever was read of an answer counts, whether or not the connection ended.
- * Whoever opens the connection knows which, and says so; nothing here is guessed from the words of an error.
+ * The one that opens the connection knows which, and says so; nothing here is guessed from the words of an error.
  *
  * @since 0.1.0
  */

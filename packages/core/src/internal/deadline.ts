@@ -1,4 +1,4 @@
-/** Deadlines on the monotonic clock: nobody can prolong one by setting the wall clock back. */
+/** Deadlines on the monotonic clock: setting the wall clock back prolongs none. */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

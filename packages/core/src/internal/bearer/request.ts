@@ -39,7 +39,7 @@ export interface Wire<Request, Response, E, R> {
   readonly redirected: (request: Request, redirect: Redirect.Redirect) => Request
   readonly status: (response: Response) => number
   readonly header: (response: Response, name: string) => string | null | undefined
-  /** Lets go of a response that nobody reads. */
+  /** Lets go of a response that is not read. */
   readonly release: (response: Response) => Effect.Effect<void>
 }
 
