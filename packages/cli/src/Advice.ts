@@ -116,7 +116,7 @@ const login = (error: Error, beginning: Words): string => {
 
 /** The login that is there is alive, as far as is known. */
 const again = (beginning: Words, ...more: Words): Words => [
-  ...beginning.filter((word) => word !== "--replace"),
+  ...beginning.filter((word) => word !== "--replace" && !more.includes(word)),
   ...more,
   "--replace"
 ]
