@@ -115,7 +115,11 @@ const login = (error: Error, beginning: Words): string => {
 }
 
 /** The login that is there is alive, as far as is known. */
-const again = (beginning: Words, ...more: Words): Words => [...beginning, ...more, "--replace"]
+const again = (beginning: Words, ...more: Words): Words => [
+  ...beginning.filter((word) => word !== "--replace" && !more.includes(word)),
+  ...more,
+  "--replace"
+]
 
 /** A client that its server has forgotten is not named again. */
 const withoutClient = (beginning: Words): Words => {

@@ -82,6 +82,18 @@ const typed = {
   user: "discord 42",
   device: true,
   noBrowser: true,
+  newClient: false,
+  clientName: Option.some("our tool"),
+  callbackHost: Option.some("localhost" as const),
+  authorizeParams: ["prompt=consent"],
+  omitResource: true,
+  mcpVersion: Option.some("2025-03-26" as const),
+  grant: Option.some("jwt-bearer" as const),
+  authMethod: Option.some("client_secret_post" as const),
+  clientKeyFrom: Option.some("key file.pem"),
+  subjectTokenFrom: Option.some("-"),
+  subjectTokenEndpoint: Option.some("https://idp.example/token"),
+  subjectClientId: Option.some("theirs"),
   replace: true
 }
 
@@ -127,6 +139,7 @@ const errors: ReadonlyArray<{ readonly _tag: string; readonly message: string; r
     Errors.ProviderRejected.fields.reason.literals,
     (reason) => new Errors.ProviderRejected({ tenant: "codex", reason })
   ),
+  new Errors.ProviderRejected({ tenant: "codex", reason: "InvalidClient", detail: "HTTP 401" }),
   ...each(
     Errors.CredentialStoreError.fields.reason.literals,
     (reason) => new Errors.CredentialStoreError({ location: "/x", reason })

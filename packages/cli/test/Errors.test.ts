@@ -397,6 +397,7 @@ describe("an error is told in two lines, or as the only line of JSON", () => {
       mkdirSync(join(directory, "bin"), { recursive: true })
       const bin = join(directory, "bin", "lockstep.js")
       writeFileSync(bin, readFileSync(stage.bin))
+      writeFileSync(join(directory, "bin", "package.json"), readFileSync(join(stage.bin, "..", "package.json")))
       const child = yield* stage.harness.spawn({ args: [bin, "status"] })
       assert.strictEqual((yield* child.exit).code, 1)
       assert.include(yield* child.stderr, "not built yet")

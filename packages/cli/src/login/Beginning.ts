@@ -13,6 +13,8 @@ import * as OAuthVendor from "@lockstep/oauth/OAuthVendor"
 import type { VendorRegistry } from "@lockstep/oauth/VendorRegistry"
 import { mcp } from "@lockstep/oauth/vendors/Mcp"
 import * as Option from "effect/Option"
+import type { Options as ClientGrant } from "./ClientGrant.js"
+import type { ServerWishes } from "./ServerWishes.js"
 
 /**
  * The words of a command, without the name of the program.
@@ -38,20 +40,22 @@ const named = ({ find }: Registry, id: string): Option.Option<OAuthVendor.OAuthV
  * @since 0.1.0
  * @category constructors
  */
-export const ofOptions = (typed: {
-  readonly target: Option.Option<string>
-  readonly tenant: Option.Option<string>
-  readonly profile: Option.Option<string>
-  readonly issuer: Option.Option<string>
-  readonly clientId: Option.Option<string>
-  readonly clientSecretFrom: Option.Option<string>
-  readonly scopes: ReadonlyArray<string>
-  readonly resource: Option.Option<string>
-  readonly user: string
-  readonly device: boolean
-  readonly noBrowser: boolean
-  readonly replace: boolean
-}): Words => [
+export const ofOptions = (
+  typed: ServerWishes & ClientGrant & {
+    readonly target: Option.Option<string>
+    readonly tenant: Option.Option<string>
+    readonly profile: Option.Option<string>
+    readonly issuer: Option.Option<string>
+    readonly clientId: Option.Option<string>
+    readonly clientSecretFrom: Option.Option<string>
+    readonly scopes: ReadonlyArray<string>
+    readonly resource: Option.Option<string>
+    readonly user: string
+    readonly device: boolean
+    readonly noBrowser: boolean
+    readonly replace: boolean
+  }
+): Words => [
   "login",
   ...Option.toArray(typed.target),
   ...option("--tenant", typed.tenant),
@@ -59,8 +63,19 @@ export const ofOptions = (typed: {
   ...option("--issuer", typed.issuer),
   ...option("--client-id", typed.clientId),
   ...option("--client-secret-from", typed.clientSecretFrom),
+  ...option("--client-key-from", typed.clientKeyFrom),
+  ...option("--auth-method", typed.authMethod),
+  ...option("--grant", typed.grant),
+  ...option("--subject-token-from", typed.subjectTokenFrom),
+  ...option("--subject-token-endpoint", typed.subjectTokenEndpoint),
+  ...option("--subject-client-id", typed.subjectClientId),
   ...typed.scopes.flatMap((scope) => ["--scope", scope]),
   ...option("--resource", typed.resource),
+  ...flag("--omit-resource", typed.omitResource),
+  ...typed.authorizeParams.flatMap((parameter) => ["--authorize-param", parameter]),
+  ...option("--client-name", typed.clientName),
+  ...option("--callback-host", typed.callbackHost),
+  ...option("--mcp-version", typed.mcpVersion),
   ...(typed.user === LOCAL_USER ? [] : ["--user", typed.user]),
   ...flag("--device", typed.device),
   ...flag("--no-browser", typed.noBrowser),
