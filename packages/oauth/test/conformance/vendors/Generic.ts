@@ -119,7 +119,7 @@ export const generic: Conformance = {
       unauthorized: [json(401, {}), "Rejected InvalidClient"],
       forbidden: [json(403, {}), "Rejected Entitlement"],
       timedOut: [json(408, {}), "ServerError"],
-      unknownCode: [json(400, { error: "made_up" }), "Rejected Protocol"],
+      unknownCode: [json(400, { error: "made_up" }), "Rejected Resource"],
       moved: [json(302, {}, { location: `${Emulator.ISSUER}/elsewhere` }), "Rejected Protocol"]
     }),
     Logins.anyPort(facts),
