@@ -10,7 +10,8 @@ import * as TokenType from "@lockstep/core/TokenType"
 
 /**
  * `raw`: the token alone. `json`: everything but the refresh token. `header`: a line for an HTTP request.
- * `headers-json`: the same as an object, for clients that ask a command for their headers. `env`: an assignment for a shell or an environment file. `git`: what a git credential helper answers to `get`. `kubernetes`: the
+ * `headers-json`: the same as an object, for clients that ask a command for their headers. `env`: an assignment for a shell
+ * or an environment file. `git`: what a git credential helper answers to `get`. `kubernetes`: the
  * ExecCredential of a client-go credential plugin.
  *
  * @since 0.1.0
