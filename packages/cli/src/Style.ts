@@ -99,10 +99,10 @@ export const strip = (text: string): string => text.replace(SEQUENCE, "")
 export const printable = Printable.inline
 
 // eslint-disable-next-line no-control-regex -- what this command itself says to a terminal
-const OWN = /(\n|\t|\u001b\[[0-9;]*m|\u001b\[[0-9]+A\r|\u001b\[J)/
+const OWN = /(\n|\t|\u001b\[[0-9;]*m|\u001b\[[0-9]+A\r|\u001b\[J|\r\u001b\[K)/
 
 /**
- * The same in everything that is written, but for lines, colours, and the drawing of a screen anew.
+ * The same in everything that is written, but for lines, colours, and the drawing of a screen or a line anew.
  *
  * @since 0.1.0
  * @category combinators
