@@ -18,12 +18,13 @@ const sources = readdirSync(packages)
 
 /** Names that are made of a part which varies, and what it may be. */
 const PARTS: Readonly<Record<string, ReadonlyArray<string>>> = {
+  "lockstep.${commit.act}.settle": ["refresh", "login", "logout"],
   "lockstep.file.${name}": ["write", "sync", "rename"],
   "lockstep.keyring.${operation}": ["get", "set", "remove", "find"]
 }
 
 const expand = (name: string): ReadonlyArray<string> =>
-  name.includes("${") ? PARTS[name]!.map((part) => name.replace(/\$\{\w+\}/, part)) : [name]
+  name.includes("${") ? PARTS[name]!.map((part) => name.replace(/\$\{[\w.]+\}/, part)) : [name]
 
 /** Every place where a span begins, and the name that stands there. */
 const spans = sources.flatMap(({ file, text }) =>

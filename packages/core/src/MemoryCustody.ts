@@ -106,7 +106,7 @@ export const make: Effect.Effect<MemoryCustody> = Effect.gen(function*() {
   const heldOf = (tenant: TenantId, taken: Taken, epoch: number, since: number): Held => {
     const entry = entryOf(tenant)
     const fenced = <A>(act: Effect.Effect<A>): Effect.Effect<A, CredentialStoreError> =>
-      Effect.suspend(() => entry.epoch === epoch ? act : overtaken(tenant))
+      Effect.suspend(() => entry.isHeld && entry.epoch === epoch ? act : overtaken(tenant))
     const discard = Effect.sync(() => {
       entry.kept = Option.none()
     })

@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import { ProviderRejected, ProviderUnavailable } from "@lockstep/core/Errors"
-import * as Issuer from "@lockstep/core/Issuer"
 import type { PendingLogin } from "@lockstep/core/PendingLogins"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as Effect from "effect/Effect"
@@ -189,9 +188,7 @@ const isOfIssuer = (
   login: PendingLogin
 ) => {
   const named = parameters.getAll("iss")
-  return named.length === 0
-    ? kind === "Code" || !login.issRequired
-    : named.length === 1 && Issuer.isSame(named[0]!, issuer)
+  return named.length === 0 ? kind === "Code" || !login.issRequired : named.length === 1 && named[0] === issuer
 }
 
 /**
@@ -227,8 +224,7 @@ export const validate = (
         try: () =>
           OAuth.validateAuthResponse(
             {
-              // Held against it above, where the two spellings of a root issuer are one.
-              issuer: parameters.get("iss") ?? issuer,
+              issuer,
               authorization_response_iss_parameter_supported: login.issRequired && response.kind === "Whole"
             },
             { client_id: Option.getOrElse(login.clientId, () => tenant) },

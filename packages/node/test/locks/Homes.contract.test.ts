@@ -42,8 +42,8 @@ for (const [kind, layer] of Object.entries(native)) {
   fileLockContract(`a home, ${kind}`, homeOf(layer))
 }
 
-/** Those whose refresh takes one lock, whatever tenant is refreshed. */
-const ONE_LOCK = new Set(["claude-code", "hermes", "pi"])
+/** Those whose refresh takes one lock, whatever tenant of these two is refreshed. */
+const ONE_LOCK = new Set(["hermes", "mcp-remote", "pi"])
 
 for (const tool of ToolFiles.all) {
   const layer = () =>

@@ -2,6 +2,7 @@
 import * as Credential from "@lockstep/core/Credential"
 import * as TenantId from "@lockstep/core/TenantId"
 import { LockFile } from "@lockstep/node/locks/LockFile"
+import * as McpRemote from "@lockstep/node/tools/McpRemote"
 import type { ToolFile } from "@lockstep/node/tools/ToolFile"
 import * as ToolFiles from "@lockstep/node/tools/ToolFiles"
 import { everything, type Holds } from "@lockstep/testkit/contract/CredentialStoreContract"
@@ -9,11 +10,15 @@ import { custodyContract, type Stage } from "@lockstep/testkit/contract/CustodyC
 import { custodyCrashContract } from "@lockstep/testkit/contract/CustodyCrashContract"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Crypto from "node:crypto"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as Custodies from "../support/custodies.js"
 import * as DirectoryLocks from "../support/directoryLocks.js"
 import * as ToolHomes from "../support/toolHomes.js"
+
+const HASH = Crypto.createHash("md5").update("https://mcp.example/mcp").digest("hex")
 
 /** What each file has a place for. */
 const HOLDS: Readonly<Record<string, Partial<Holds>>> = {
@@ -24,10 +29,26 @@ const HOLDS: Readonly<Record<string, Partial<Holds>>> = {
   },
   // One lock for all of its logins.
   hermes: { tenants: [TenantId.make("codex")] },
-  pi: { tenants: [TenantId.make("codex")] }
+  pi: { tenants: [TenantId.make("codex")] },
+  "pi-mcp": {
+    tenants: [TenantId.make("mcp:linear"), TenantId.make("mcp:sentry")],
+    fit: (credential) => Credential.Credential.make({ ...credential, resource: Option.some("https://mcp.example/mcp") })
+  },
+  // One file is one login, which is named by its address.
+  "mcp-remote": {
+    tenants: [TenantId.make(`mcp:${HASH}`)],
+    fit: (credential) =>
+      Credential.Credential.make({
+        ...credential,
+        accessToken: Option.orElseSome(credential.accessToken, () => Redacted.make("at"))
+      })
+  }
 }
 
-const NAME = "auth.json"
+const nameOf = (tool: ToolFile): string => tool.name === "mcp-remote" ? `${HASH}_tokens.json` : "auth.json"
+
+const open = (tool: ToolFile, path: string) =>
+  ToolHomes.open(tool.name === "mcp-remote" ? McpRemote.at(path) : tool, path)
 
 /** The tool's own directories, where it locks by them, are taken away as it takes them from a holder that seems dead. */
 const overtaking = (tool: ToolFile, stage: Stage, path: string): Stage => {
@@ -50,8 +71,8 @@ for (const tool of ToolFiles.all) {
   custodyContract(
     tool.title,
     Effect.gen(function*() {
-      const path = yield* ToolHomes.place(NAME)
-      const views = Effect.all([ToolHomes.open(tool, path), ToolHomes.open(tool, path)])
+      const path = yield* ToolHomes.place(nameOf(tool))
+      const views = Effect.all([open(tool, path), open(tool, path)])
       return overtaking(tool, yield* Custodies.stageOf(views), path)
     }),
     holds
@@ -61,7 +82,7 @@ for (const tool of ToolFiles.all) {
     Custodies.machine((root) => {
       const home = Path.join(root, "tool")
       Fs.mkdirSync(home, { mode: 0o700 })
-      return ToolHomes.open(tool, Path.join(home, NAME))
+      return open(tool, Path.join(home, nameOf(tool)))
     }),
     holds
   )
