@@ -10,6 +10,7 @@ import { execFileSync } from "node:child_process"
 import { closeSync, constants, mkdirSync, mkdtempSync, openSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, relative } from "node:path"
+import * as ExitCode from "../src/ExitCode.js"
 import type * as InProcess from "./support/InProcess.js"
 import { full, judged } from "./support/TwoPaths.js"
 
@@ -311,9 +312,14 @@ describe("FastPath", () => {
         for (const name of ["MARGIN", "STALE_WAIT", "REDEEM_LIMIT", "LOCK_TIMEOUT", "QUIET_TIME", "RETURN_WAIT"]) {
           for (const value of ["0", "1", "23s", "22.5s", "1h", "7500ms", "", "x", "1e3"]) {
             const env = { LOCKSTEP_HOME: home, [`LOCKSTEP_${name}`]: value }
-            const fast = ask(home, NOW, { env })
-            if (fast !== undefined) {
-              deepStrictEqual(yield* full(["token", "codex"], env, NOW), answer(fast), `${name}=${value}`)
+            // With all of its time before it, and with so little left that only a smaller margin serves it.
+            for (const now of [NOW, NOW + 3_541_000]) {
+              const { judgement, text } = judged(["token", "codex"], env, now)
+              const which = `${name}=${value} at ${now}`
+              if (text !== undefined) deepStrictEqual(yield* full(["token", "codex"], env, now), answer(text), which)
+              if (judgement._tag === "Doubt") {
+                assert.strictEqual((yield* full(["token", "codex"], env, now)).code, ExitCode.Usage, which)
+              }
             }
           }
         }

@@ -45,7 +45,9 @@ export const full = (
 ): Effect.Effect<InProcess.Ran> =>
   InProcess.runLine(args).pipe(
     Effect.provide(Layer.setConfigProvider(ConfigProvider.fromMap(
-      new Map(Object.entries(env).filter((one): one is [string, string] => one[1] !== undefined))
+      new Map(Object.entries(env).filter((one): one is [string, string] => one[1] !== undefined)),
+      // As the environment is read: without it, a nested name such as LOCKSTEP_MARGIN is found by neither spelling.
+      { pathDelim: "_" }
     ))),
     Effect.withClock(FixedClock.make(now))
   )
