@@ -8,6 +8,7 @@
  *
  * @since 0.1.0
  */
+import * as ErrorCode from "@lockstep/core/ErrorCode"
 import * as Data from "effect/Data"
 
 /**
@@ -53,8 +54,6 @@ const CERTIFICATE =
 /** undici's words for a CONNECT that the proxy answered with anything but 200. */
 const TUNNEL = /^Proxy response \((\d{3})\) !== 200 when HTTP Tunneling$/
 
-const CODE = /^[A-Z][A-Z0-9_]{1,63}$/
-
 interface Link {
   readonly code: string | undefined
   readonly syscall: unknown
@@ -70,7 +69,7 @@ const links = (error: unknown): ReadonlyArray<Link> => {
     if (typeof link !== "object" || link === null || seen.has(link) || seen.size >= 64) continue
     seen.add(link)
     const { cause, code, errors, message, syscall } = link as Record<string, unknown>
-    found.push({ code: typeof code === "string" && CODE.test(code) ? code : undefined, syscall, message })
+    found.push({ code: ErrorCode.make(code), syscall, message })
     if (Array.isArray(errors)) queue.push(...errors.slice(0, 16))
     queue.push(cause)
   }

@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+import * as ErrorCode from "@lockstep/core/ErrorCode"
 import type { RefreshError } from "@lockstep/core/Errors"
 import type * as TokenSyntax from "@lockstep/core/TokenSyntax"
 import * as Data from "effect/Data"
@@ -190,10 +191,7 @@ const UPSTREAM = {
   ERR_UNESCAPED_CHARACTERS: UNWRITABLE
 } as const
 
-const codeOf = (cause: unknown): string => {
-  const code = (cause as { readonly code?: unknown } | null)?.code
-  return typeof code === "string" && /^[A-Z0-9_]{1,64}$/.test(code) ? code : "unknown"
-}
+const codeOf = (cause: unknown): string => ErrorCode.of(cause) ?? "unknown"
 
 /**
  * The answer where the upstream gave none. Of the cause only its code is told: its words may quote what was sent.
