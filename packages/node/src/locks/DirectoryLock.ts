@@ -23,7 +23,7 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { codeOf, lockUnavailable } from "../internal/errno.js"
 import * as Heartbeat from "../internal/heartbeat.js"
-import * as ReleaseAtExit from "../internal/releaseAtExit.js"
+import * as RenewedLock from "../internal/renewedLock.js"
 import * as Ownership from "../Ownership.js"
 import type { LockFile } from "./LockFile.js"
 import * as OwnerRecord from "./OwnerRecord.js"
@@ -42,13 +42,7 @@ export type Directory = Data.TaggedEnum.Value<LockFile, "Directory">
  * @since 0.1.0
  * @category models
  */
-export interface DirectoryLock {
-  readonly path: string
-  /** Whether nobody has taken it away. Asks the file system, so that it knows before the next heartbeat does. */
-  readonly isHeld: () => boolean
-  /** Ends the heartbeat and removes the directory, unless it is somebody else's by now. */
-  readonly release: () => void
-}
+export type DirectoryLock = RenewedLock.RenewedLock
 
 /**
  * How a try ended.
@@ -113,32 +107,16 @@ const hold = (target: Directory, began: number, onLost: () => void): Option.Opti
       return true
     })
 
-    const lock: DirectoryLock = {
+    const lock = RenewedLock.make({
       path,
-      isHeld: () => {
-        try {
-          return isHeld()
-        } catch {
-          return false
-        }
+      isHeld,
+      stop,
+      remove: () => {
+        OwnerRecord.remove(target)
+        Fs.rmdirSync(path)
       },
-      release: () => {
-        if (closed) return
-        stop()
-        ReleaseAtExit.forget(lock)
-        try {
-          if (isHeld()) {
-            OwnerRecord.remove(target)
-            Fs.rmdirSync(path)
-          }
-        } catch {
-          // Nobody renews it any more.
-        } finally {
-          close()
-        }
-      }
-    }
-    ReleaseAtExit.remember(lock)
+      end: close
+    })
     OwnerRecord.write(target)
     return Option.some(lock)
   } catch (cause) {

@@ -17,7 +17,7 @@ import * as Fs from "node:fs"
 import * as AtomicNote from "../internal/atomicNote.js"
 import { codeOf, lockUnavailable } from "../internal/errno.js"
 import * as Heartbeat from "../internal/heartbeat.js"
-import * as ReleaseAtExit from "../internal/releaseAtExit.js"
+import * as RenewedLock from "../internal/renewedLock.js"
 import type { Attempt, DirectoryLock } from "./DirectoryLock.js"
 import type { LockFile } from "./LockFile.js"
 
@@ -98,11 +98,10 @@ const textOf = (nonce: string): string => JSON.stringify({ pid: process.pid, non
 
 const hold = (target: Lease, nonce: string, onLost: () => void): DirectoryLock => {
   const { path } = target
-  let ended = false
   let lost = false
 
   const isHeld = (): boolean => {
-    if (ended || lost) return false
+    if (lost) return false
     try {
       lost = Option.getOrUndefined(read(path))?.nonce !== nonce
     } catch (cause) {
@@ -119,30 +118,7 @@ const hold = (target: Lease, nonce: string, onLost: () => void): DirectoryLock =
     return true
   })
 
-  const lock: DirectoryLock = {
-    path,
-    isHeld: () => {
-      try {
-        return isHeld()
-      } catch {
-        return false
-      }
-    },
-    release: () => {
-      if (ended) return
-      stop()
-      ReleaseAtExit.forget(lock)
-      try {
-        if (isHeld()) Fs.unlinkSync(path)
-      } catch {
-        // Nobody renews it any more.
-      } finally {
-        ended = true
-      }
-    }
-  }
-  ReleaseAtExit.remember(lock)
-  return lock
+  return RenewedLock.make({ path, isHeld, stop, remove: () => Fs.unlinkSync(path) })
 }
 
 /**
