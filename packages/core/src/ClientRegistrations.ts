@@ -53,7 +53,7 @@ export interface Registration {
  * @since 0.1.0
  * @category predicates
  */
-export const isOver = ({ clientSecretExpiresAt, ended }: RegisteredClient, now: number): boolean =>
+export const hasEnded = ({ clientSecretExpiresAt, ended }: RegisteredClient, now: number): boolean =>
   ended || Option.exists(clientSecretExpiresAt, (end) => end * 1_000 <= now)
 
 /**
@@ -67,7 +67,7 @@ export const stands = (
   present: Option.Option<RegisteredClient>,
   { instead, now }: { readonly instead: Option.Option<string>; readonly now: number }
 ): Option.Option<RegisteredClient> =>
-  Option.filter(present, (client) => !isOver(client, now) && !Option.contains(instead, client.clientId))
+  Option.filter(present, (client) => !hasEnded(client, now) && !Option.contains(instead, client.clientId))
 
 /**
  * Registrations by issuer. Readers take no lock; no write touches a credential.

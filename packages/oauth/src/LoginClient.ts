@@ -5,7 +5,7 @@
  *
  * @since 0.1.0
  */
-import { type ClientRegistrations, isOver, type RegisteredClient } from "@lockstep/core/ClientRegistrations"
+import { type ClientRegistrations, hasEnded, type RegisteredClient } from "@lockstep/core/ClientRegistrations"
 import type { Credential } from "@lockstep/core/Credential"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
 import * as Issuer from "@lockstep/core/Issuer"
@@ -107,7 +107,7 @@ const storedClient = (
   { now, present }: Sources,
   issuer: Option.Option<string>,
   tokenEndpoint: Option.Option<string>
-): Option.Option<LoginClient & { readonly isOver: boolean }> =>
+): Option.Option<LoginClient & { readonly isExpired: boolean }> =>
   Option.gen(function*() {
     const record = yield* present
     const isSameServer = Option.isSome(issuer)
@@ -119,7 +119,7 @@ const storedClient = (
       secretExpiresAt: record.clientSecretExpiresAt,
       authMethod: record.tokenEndpointAuthMethod,
       redirect: ANYWHERE,
-      isOver: Option.exists(record.clientSecretExpiresAt, (end) => end * 1_000 <= now)
+      isExpired: Option.exists(record.clientSecretExpiresAt, (end) => end * 1_000 <= now)
     }
   })
 
@@ -140,7 +140,7 @@ export const kept = (client: RegisteredClient): LoginClient => ({
 
 /** One that has led to no login while its first attempt could be finished may be one that the server refuses on a page. */
 const isUsable = (client: RegisteredClient, now: number): boolean =>
-  !isOver(client, now) && !(client.unused && isAncient(client.registeredAt, now))
+  !hasEnded(client, now) && !(client.unused && isAncient(client.registeredAt, now))
 
 /** https, with a path, and nothing that could be read in two ways: the address is the client's name. */
 const isDocument = (text: string): boolean => {
@@ -200,7 +200,7 @@ const find = (
       Option.none
     ).pipe(Effect.map(Option.flatten))
     const isEnded = ({ id }: LoginClient) =>
-      Option.exists(registered, (client) => client.clientId === id && isOver(client, sources.now))
+      Option.exists(registered, (client) => client.clientId === id && hasEnded(client, sources.now))
     /** Of a client that registered itself more is known than the name. */
     const known = (client: LoginClient): LoginClient =>
       Option.match(Option.filter(registered, ({ clientId }) => clientId === client.id), {
@@ -223,9 +223,9 @@ const find = (
         isReplaced: Option.isSome(own) && Option.isSome(registered)
       })
       // A registration that has ended is no client any more, also where a person's login is repeated by its name.
-      return isEnded(client) || Option.exists(own, ({ isOver }) => isOver) ? Option.none() : Option.some(client)
+      return isEnded(client) || Option.exists(own, ({ isExpired }) => isExpired) ? Option.none() : Option.some(client)
     }
-    const own = Option.filter(stored, (client) => !client.isOver && !isEnded(client))
+    const own = Option.filter(stored, (client) => !client.isExpired && !isEnded(client))
     if (Option.isSome(own)) return Option.map(own, known)
     const described = yield* documented(request, sources, server)
     return Option.isSome(described) || request.vendor.id !== OAuthVendor.generic.id && !request.vendor.strict

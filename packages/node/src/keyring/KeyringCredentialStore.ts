@@ -207,7 +207,7 @@ export const make: Effect.Effect<
 
   const removeStale = (note: KeyringIndex.Note, now: number) =>
     Effect.map(entries.remove(note), (removed) => {
-      if (removed || KeyringIndex.isOver(note, now)) forget(note.writeId)
+      if (removed || KeyringIndex.hasEnded(note, now)) forget(note.writeId)
     })
 
   const collect = Effect.gen(function*() {

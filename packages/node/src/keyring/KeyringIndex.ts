@@ -195,7 +195,8 @@ export const stale = (document: Document): ReadonlyArray<Note> =>
  * @since 0.1.0
  * @category predicates
  */
-export const isOver = ({ at, settled }: Note, now: number): boolean => settled || Math.abs(now / 1_000 - at) > ABANDONED
+export const hasEnded = ({ at, settled }: Note, now: number): boolean =>
+  settled || Math.abs(now / 1_000 - at) > ABANDONED
 
 /**
  * Whether a write is still noted as under way. Somebody else's later one ends it.
@@ -263,7 +264,7 @@ export const begin = (
  */
 const ended = (document: Document, tenant: TenantId.TenantId, now: number): ReadonlyArray<Note> =>
   notesOf(document, "writing").flatMap((note) =>
-    Either.isRight(note) && (note.right.tenant === tenant || isOver(note.right, now))
+    Either.isRight(note) && (note.right.tenant === tenant || hasEnded(note.right, now))
       ? [note.right]
       : []
   )

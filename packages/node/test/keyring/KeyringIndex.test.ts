@@ -82,10 +82,10 @@ describe("the index of a keyring", () => {
     const replaced = KeyringIndex.stale(parse(commit(commit(empty, 1), 2)))
     const ended = KeyringIndex.stale(parse(commit(begin(empty, 1), 2)))
     const abandoned = KeyringIndex.stale(parse(KeyringIndex.abandon(parse(begin(empty, 1)), id(1), NOTHING)))
-    const isOver = (notes: ReadonlyArray<KeyringIndex.Note>, now = NOW) =>
-      notes.map((note) => KeyringIndex.isOver(note, now))
-    deepStrictEqual([isOver(replaced), isOver(ended), isOver(abandoned)], [[true], [false], [false]])
-    deepStrictEqual(isOver(ended, NOW + 901_000), [true])
+    const hasEnded = (notes: ReadonlyArray<KeyringIndex.Note>, now = NOW) =>
+      notes.map((note) => KeyringIndex.hasEnded(note, now))
+    deepStrictEqual([hasEnded(replaced), hasEnded(ended), hasEnded(abandoned)], [[true], [false], [false]])
+    deepStrictEqual(hasEnded(ended, NOW + 901_000), [true])
   })
 
   it("forgets what is gone from the keyring, and nothing else", () => {
