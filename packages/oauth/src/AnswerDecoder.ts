@@ -13,7 +13,6 @@ import { TokenGrant } from "@lockstep/core/TokenGrant"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as AnswerMembers from "./AnswerMembers.js"
-import type { Exchange, WireAnswer } from "./Exchange.js"
 import * as Expiry from "./Expiry.js"
 import * as JsonObject from "./JsonObject.js"
 import * as OAuthError from "./OAuthError.js"
@@ -22,6 +21,7 @@ import * as Refusal from "./Refusal.js"
 import * as RetryAfter from "./RetryAfter.js"
 import * as ServerWords from "./ServerWords.js"
 import * as Spelling from "./Spelling.js"
+import type { WireAnswer, WireExchange } from "./WireExchange.js"
 
 /**
  * What decoding depends on beside the answer.
@@ -142,7 +142,7 @@ const judge = (answer: WireAnswer, circumstances: Circumstances): RedeemAnswer =
  * @since 0.1.0
  * @category decoding
  */
-export const decode = (exchange: Exchange, circumstances: Circumstances): RedeemAnswer => {
+export const decode = (exchange: WireExchange, circumstances: Circumstances): RedeemAnswer => {
   switch (exchange._tag) {
     case "NeverSent":
       return RedeemAnswer.NeverSent({ detail: exchange.detail, remedy: exchange.remedy })

@@ -6,8 +6,8 @@
  */
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import type { WireAnswer } from "./Exchange.js"
 import * as JsonObject from "./JsonObject.js"
+import type { WireAnswer } from "./WireExchange.js"
 
 const isLabelledForm = (contentType: string): boolean => contentType.startsWith("application/x-www-form-urlencoded")
 

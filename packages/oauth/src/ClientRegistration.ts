@@ -10,8 +10,6 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as AnswerDecoder from "./AnswerDecoder.js"
 import * as EndpointUrl from "./EndpointUrl.js"
-import type { WireAnswer } from "./Exchange.js"
-import * as Exchange from "./Exchange.js"
 import * as JsonObject from "./JsonObject.js"
 import type { LoginClient } from "./LoginClient.js"
 import type { LoginError } from "./LoginError.js"
@@ -21,6 +19,8 @@ import * as LoginGrant from "./LoginGrant.js"
 import type { LoginTarget } from "./LoginTarget.js"
 import * as RetryAfter from "./RetryAfter.js"
 import * as Spelling from "./Spelling.js"
+import type { WireAnswer } from "./WireExchange.js"
+import * as WireExchange from "./WireExchange.js"
 import { WireRequest } from "./WireRequest.js"
 
 const NAME = "Lockstep"
@@ -173,7 +173,7 @@ export const register = (
           )
         })
         const exchange = yield* LoginGrant.send(wire, tenant, request)
-        if (exchange._tag !== "Answered") return yield* Exchange.unreached(tenant, exchange)
+        if (exchange._tag !== "Answered") return yield* WireExchange.unreached(tenant, exchange)
         return { answer: exchange.answer, wanted: one }
       })
     const first = yield* ask(wanted)

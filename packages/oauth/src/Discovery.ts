@@ -15,10 +15,10 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as OAuth from "oauth4webapi"
 import * as EndpointUrl from "./EndpointUrl.js"
-import * as Exchange from "./Exchange.js"
 import * as JsonObject from "./JsonObject.js"
 import * as OAuthVendor from "./OAuthVendor.js"
 import * as RetryAfter from "./RetryAfter.js"
+import * as WireExchange from "./WireExchange.js"
 import * as WireRequest from "./WireRequest.js"
 
 /**
@@ -104,11 +104,11 @@ const ask = (
       headers: Redacted.make({ ...OAuthVendor.generic.headers, accept: "application/json" }),
       body: Redacted.make(undefined)
     })
-    const exchange = yield* Exchange.send(roundTripper, request, TIMEOUT)
+    const exchange = yield* WireExchange.send(roundTripper, request, TIMEOUT)
     if (exchange._tag === "Silent") {
       return yield* unavailable(tenant, "Transport", "discovery was not answered in time")
     }
-    if (exchange._tag !== "Answered") return yield* Exchange.unreached(tenant, exchange)
+    if (exchange._tag !== "Answered") return yield* WireExchange.unreached(tenant, exchange)
 
     const { answer } = exchange
     const detail = `discovery: HTTP ${answer.status}`
