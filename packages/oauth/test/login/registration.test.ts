@@ -16,17 +16,11 @@ import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
 import * as Stage from "./stage.js"
 
-const { answerTo, key, no, ok, refusal, request, tokens } = Stage
+const { answerTo, clientOf, key, no, ok, refusal, request, tokens } = Stage
 
 const ISSUER = "https://id.example"
 
-const metadata = {
-  issuer: ISSUER,
-  authorization_endpoint: `${ISSUER}/authorize`,
-  token_endpoint: `${ISSUER}/token`,
-  registration_endpoint: `${ISSUER}/register`,
-  code_challenge_methods_supported: ["S256"]
-}
+const metadata = Stage.metadataOf(ISSUER)
 
 const wanted = (rest: Partial<LoginRequest> = {}): LoginRequest =>
   request(mcp, { issuer: Option.some(ISSUER), resource: Option.some("https://mcp.example"), replace: true, ...rest })
@@ -82,8 +76,7 @@ const serving = (extra: Record<string, unknown> = {}) =>
     return { stage, server }
   })
 
-const begun = (stage: Stage.Stage, login = wanted()) =>
-  Effect.map(stage.login.begin(login), (invitation) => new URL("url" in invitation ? invitation.url : ""))
+const begun = (stage: Stage.Stage, login = wanted()) => Stage.begun(stage, login)
 
 const loggedIn = (stage: Stage.Stage, login = wanted()) =>
   Effect.gen(function*() {
@@ -91,8 +84,6 @@ const loggedIn = (stage: Stage.Stage, login = wanted()) =>
     yield* stage.login.complete({ ...key, tenant: login.tenant }, Redacted.make(answerTo(url)))
     return url
   })
-
-const clientOf = (url: URL) => url.searchParams.get("client_id")
 
 const pendingOf = (stage: Stage.Stage): Effect.Effect<PendingLogin> =>
   Effect.map(Effect.orDie(stage.pending.get(key)), Option.getOrThrow)

@@ -16,8 +16,7 @@ const alice = { ...key, user: "discord:alice" }
 const bob = { ...key, user: "discord:bob" }
 
 /** The first step; answers with the address. */
-const begun = (stage: Stage.Stage, wanted = request()) =>
-  Effect.map(stage.login.begin(wanted), (invitation) => new URL("url" in invitation ? invitation.url : ""))
+const begun = (stage: Stage.Stage, wanted = request()) => Stage.begun(stage, wanted)
 
 const complete = (stage: Stage.Stage, text: string, who = key) => stage.login.complete(who, Redacted.make(text))
 
