@@ -222,7 +222,7 @@ describe("AuthJson splices", () => {
     assert.isTrue(Option.isSome(get(after, CODEX)))
   })
 
-  it("never writes over somebody else's entry, nor a record that would damage the file", () => {
+  it("never writes over an entry of another program, nor a record that would damage the file", () => {
     for (const foreign of ["null", "\"text\"", "{}", "{\"type\":\"api\",\"key\":\"k\"}"]) {
       const document = parse(`{"version":1,"tenants":{"codex":${foreign}}}`)
       assert.isTrue(Either.isLeft(AuthJson.put(document, CODEX, credential(1), NOW)))

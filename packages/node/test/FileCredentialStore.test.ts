@@ -201,7 +201,7 @@ describe("a file that nobody may write", () => {
       deepStrictEqual(Fs.readFileSync(file), before)
     }))
 
-  it.scopedLive("holds somebody else's entry of that name", () =>
+  it.scopedLive("holds an entry of another program of that name", () =>
     Effect.gen(function*() {
       const { directory, file } = yield* seeded(
         "{\"version\":1,\"tenants\":{\"codex\":{\"key\":18446744073709551615}}}"

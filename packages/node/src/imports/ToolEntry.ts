@@ -17,7 +17,7 @@ import * as Redacted from "effect/Redacted"
  * - `LoggedOut`: a login that is over; the tool left its frame.
  * - `Elsewhere`: the tool keeps this one where only the tool can read it. `instead` is a command that asks the tool.
  * - `Replaced`: a login that an older version left, which the tool itself reads no more: a newer store, `by`, has its place.
- * - `Foreign`: something that nobody here knows.
+ * - `Foreign`: something that Lockstep does not know.
  *
  * @since 0.1.0
  * @category models

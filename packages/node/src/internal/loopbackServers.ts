@@ -1,8 +1,8 @@
 /**
  * One port of this machine, on both of its loopback addresses and on no other.
  *
- * Whoever has the other address of the same port would get what the browser sends to `localhost`, which names both. So a
- * port counts as taken when either is.
+ * A process that has the other address of the same port would get what the browser sends to `localhost`, which names
+ * both. So a port counts as taken when either is.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"

@@ -37,7 +37,7 @@ interface Note {
 
 const BUSY: Attempt = { _tag: "Busy" }
 
-/** Milliseconds. Whoever creates the file needs less to write it. */
+/** Milliseconds. The process that creates the file needs less to write it. */
 const WRITING = 2_000
 
 const isNote = (value: unknown): value is Note => {
@@ -48,7 +48,7 @@ const isNote = (value: unknown): value is Note => {
 
 const evaluate = Option.liftThrowable((text: string): unknown => JSON.parse(text))
 
-/** `None` for a file that is no lease, or none yet; throws where there is none. */
+/** `None` for a file that is not a lease, or not one yet; throws where the file is missing. */
 const read = (path: string): Option.Option<Note> => Option.filter(evaluate(Fs.readFileSync(path, "utf8")), isNote)
 
 const isRunning = (pid: number): boolean => {

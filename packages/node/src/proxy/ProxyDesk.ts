@@ -96,7 +96,7 @@ export const make = (options: {
       onEnd(one, bytes, performance.now() - began)
     }
     response.once("close", leave)
-    // An answer that waits behind another one on its connection has none yet, and is never told that it ended.
+    // An answer that waits behind another one has no connection yet, and is never told that it ended.
     if (response.socket === null) request.socket.once("close", leave)
     end = begin(one, (problem) => {
       if (Option.isNone(problem) || response.destroyed) return

@@ -173,7 +173,7 @@ export const begin = (
           try {
             inform(exchange, status, headers)
           } catch {
-            // A hint that is none.
+            // A malformed hint.
           }
         },
         onHead: (status, headers) => {

@@ -160,7 +160,7 @@ export const tokenMalformed = (tenant: string, fault: TokenSyntax.Fault): ProxyP
   new ProxyProblem({
     status: 502,
     kind: "token-malformed",
-    title: "The token is none that can be sent",
+    title: "The token cannot be sent",
     detail: `the ${fault} of ${tenant} has characters that no header field can carry; it was not sent`,
     advice: "report it to the operator of the authorization server; a new login gets another token"
   })

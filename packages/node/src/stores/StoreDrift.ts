@@ -43,7 +43,7 @@ export class Choice extends Schema.Class<Choice>("@lockstep/node/StoreDrift/Choi
  */
 export class Trace extends Schema.Class<Trace>("@lockstep/node/StoreDrift/Trace")({
   ...Choice.fields,
-  /** What had been chosen before, where nobody asked for the change. */
+  /** What had been chosen before, where the change was not asked for. */
   before: Schema.optionalWith(Choice, { as: "Option", nullable: true })
 }) {}
 
@@ -97,7 +97,7 @@ const encode = Schema.encodeSync(DriftJson)
 
 const write = (home: Pick<Home["Type"], "directory">, traces: Traces): Effect.Effect<void> =>
   Effect.suspend(() =>
-    // Whoever only reads creates no home.
+    // A process that only reads creates no home.
     Fs.existsSync(home.directory)
       ? AtomicFile.replace(location(home), `${encode({ version: 1, tenants: Object.fromEntries(traces) })}\n`)
       : Effect.void
@@ -146,8 +146,8 @@ export const observe = (
   })
 
 /**
- * Notes where somebody put a tenant on purpose, by a login or a move: that is no drift. What nobody chose automatically is
- * not noted.
+ * Notes where a person put a tenant on purpose, by a login or a move: that is no drift. A choice that was never
+ * automatic is not noted.
  *
  * @since 0.1.0
  * @category combinators

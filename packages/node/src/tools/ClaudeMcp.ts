@@ -117,7 +117,7 @@ export const list = (document: ToolDocument): ReadonlyArray<TenantId.TenantId> =
   McpServers.tenants(serversOf(document).filter((server) => Option.isSome(read(document, server))))
 
 /**
- * Reads the login of one server. Damage of one is nobody else's.
+ * Reads the login of one server. Damage of one does not touch the others.
  *
  * @since 0.1.0
  * @category getters

@@ -257,7 +257,7 @@ const mcpMembers = (
   })
 }
 
-/** Every write of openab drops the logins that nobody finished. */
+/** Every write of openab drops the logins that were not finished. */
 const swept = (document: ToolDocument, now: number): ReadonlyArray<readonly [string, undefined]> =>
   isLegacy(document) ? [] : document.root.members.flatMap(({ name, value }) => {
     if (value.kind !== "object" || !Option.contains(kindOf(document, value), "pending")) return []

@@ -8,7 +8,7 @@
  * - pi writes the file in place; a reader that finds half of it reads again.
  * - One lock serves for everything: a refresh holds it across the network, and readers of older versions take it too. A
  *   refresh takes it with a `stale` of 30 s and renews it every 15 s; what is done at once takes it with one of 10 s. So
- *   nobody younger than 30 s is taken for dead, and we are heard from three times in 10 s.
+ *   no holder younger than 30 s is taken for dead, and we are heard from three times in 10 s.
  *
  * @since 0.1.0
  */

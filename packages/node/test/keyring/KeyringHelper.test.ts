@@ -117,9 +117,9 @@ describe("a helper", () => {
     ["halves", "its helper ended in the middle of a call"],
     ["prints", "its helper said something that is no answer"],
     ["answers another", "its helper said something that is no answer"],
-    ["gives a number", "it gave back something that is none of ours"],
-    ["gives no text", "it gave back something that is none of ours"],
-    ["gives nothing", "it gave back something that is none of ours"]
+    ["gives a number", "it gave back something that Lockstep did not write"],
+    ["gives no text", "it gave back something that Lockstep did not write"],
+    ["gives nothing", "it gave back something that Lockstep did not write"]
   ])("that %s fails the call, and the next call works", ([behaviour, detail]) =>
     Effect.gen(function*() {
       const { keyring } = yield* scripted(behaviour!)
