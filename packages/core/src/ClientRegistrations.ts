@@ -76,7 +76,7 @@ export const stands = (
  * @category services
  */
 export class ClientRegistrations extends Context.Tag("@lockstep/core/ClientRegistrations")<ClientRegistrations, {
-  /** Reads the registration with an issuer, also one that has ended. One that does not decode is none. */
+  /** Reads the registration with an issuer, also one that has ended. One that does not decode counts as absent. */
   readonly get: (issuer: string) => Effect.Effect<Option.Option<RegisteredClient>, CredentialStoreError>
 
   /** Lists all of them. */

@@ -117,7 +117,7 @@ export interface Held {
 
   /**
    * Reads record, journal and kept answer. With `replaceJournal` a damaged journal and an unreadable answer are read as
-   * if there were none, so that they keep no person from logging in; the journal's generation then counts from the time
+   * absent, so that they keep no person from logging in; the journal's generation then counts from the time
    * of day, which no count of changes has reached.
    */
   readonly read: (

@@ -1,6 +1,6 @@
 /**
  * The client's side of Streamable HTTP, over a `fetch` that attaches tokens. It fits where the MCP SDK's own does, and
- * differs in what somebody needs who passes messages on: it reads no faster than the messages are taken, keeps their
+ * differs in what a bridge needs: it reads no faster than the messages are taken, keeps their
  * text, goes on after a session that the server has forgotten, listens for as long as it lives, and settles `send` of a
  * request when it is answered or cannot be any more.
  *
@@ -41,7 +41,7 @@ export interface Options {
   readonly url: string | URL
   /** Attaches the token. */
   readonly fetch: FetchLike
-  /** The same for requests that nobody waits for: listening, and ending the session. `fetch`. */
+  /** The same for requests whose answer no caller waits for: listening, and ending the session. `fetch`. */
   readonly background?: FetchLike
   /** Further headers of every request. */
   readonly headers?: Readonly<Record<string, string>>
@@ -213,11 +213,13 @@ export const make = (options: Options): Effect.Effect<HttpTransport, never, Scop
       })
     const own = Session.conversations(post)
 
-    /** Whoever finds the session gone comes here; the first begins another one, and the rest find it begun. */
+    /**
+     * Every caller that finds the session gone comes here; the first begins another one, and the rest find it begun.
+     */
     const renew = (gone: string | undefined): Effect.Effect<void, unknown> =>
       renewing.withPermits(1)(Effect.suspend(() =>
         session !== gone ? Effect.void : Session.begin({ origin, handshake, post, emit: receive, ...own }).pipe(
-          // Half a session is none: the next message begins it again.
+          // Half a session does not count: the next message begins it again.
           Effect.onError(() => Effect.sync(() => (session = gone)))
         )
       ))

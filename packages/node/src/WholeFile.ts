@@ -85,7 +85,7 @@ export const read = (path: string): Effect.Effect<Option.Option<Snapshot>, Crede
   })
 
 /**
- * Decodes UTF-8 and keeps a byte order mark. Text that is none is damage: rewriting it would replace its bytes.
+ * Decodes UTF-8 and keeps a byte order mark. Bytes that are not UTF-8 are damage: rewriting them would replace them.
  *
  * @since 0.1.0
  * @category getters

@@ -1,6 +1,6 @@
 /**
  * Judges a token endpoint's answer by what it says about the refresh token that was sent: exchanged, dead, untouched, or
- * nobody knows.
+ * unknown.
  *
  * Total and tolerant. An answer with an access token is a grant, whatever else is wrong with it, because its refresh
  * token has no second copy anywhere. A 2xx without one proves nothing. Everything else is a refusal, and a refusal leaves
@@ -115,7 +115,7 @@ const judge = (answer: WireAnswer, circumstances: Circumstances): RedeemAnswer =
   if (Option.isSome(grant)) return RedeemAnswer.Granted({ grant: grant.value })
 
   const detail = describe(answer, circumstances.sent)
-  // Not followed, so nobody has looked at the token; browsers hide the status of a redirect behind 0.
+  // Not followed, so no server has looked at the token; browsers hide the status of a redirect behind 0.
   if (status < 200 || (status >= 300 && status <= 399)) return RedeemAnswer.Rejected({ reason: "Protocol", detail })
 
   const codes = Option.toArray(body).flatMap(OAuthError.codes)

@@ -127,7 +127,7 @@ const secretFor = (
   if (Option.isSome(own) || !namesClient || isPublic || !isBrought) return Effect.succeed(own)
 
   const rejected = (detail: string) => new ProviderRejected({ tenant, reason: "InvalidClient", detail })
-  // A record names its endpoint itself, and may be the work of whoever wants to see the secret.
+  // A record names its endpoint itself, and may be the work of a person who wants to see the secret.
   if (!OAuthVendor.isOwnAddress(vendor, endpoint)) {
     return rejected(
       `the record of ${tenant} names a ${

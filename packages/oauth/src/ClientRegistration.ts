@@ -27,7 +27,7 @@ const NAME = "Lockstep"
 const DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 const PAUSE = 1_000
 
-/** A native client keeps no secret from whoever runs it; one is taken only from a server that insists. */
+/** A native client keeps no secret from its user; one is taken only from a server that insists. */
 const authMethod = ({ metadata }: LoginTarget): string => {
   const supported = Option.getOrElse(
     Option.flatMapNullable(metadata, (found) => found.token_endpoint_auth_methods_supported),
@@ -137,7 +137,7 @@ const isAboutScope = (answer: WireAnswer): boolean =>
 
 /**
  * Registers a client for this login. `redirectUri` is `None` where the login needs none; `scope` is what it will ask for,
- * and what others asked for who share it.
+ * and what the other logins that share the client asked for.
  *
  * @since 0.1.0
  * @category combinators

@@ -1,7 +1,7 @@
 /**
  * The client that a login speaks as: the one that the request or the environment names, the vendor's, the one that this
  * tenant has at this server already, the one whose metadata is at an address of ours, and the one that registered itself
- * with this issuer before, in this order. Where there is none, one has to be registered.
+ * with this issuer before, in this order. Where all of these are missing, one has to be registered.
  *
  * @since 0.1.0
  */
@@ -194,7 +194,7 @@ const find = (
     }
     if (isRenewed) return Option.none()
     const stored = storedClient(sources, issuer, tokenEndpoint)
-    // One that cannot be read is none: another is registered in its place.
+    // One that cannot be read counts as missing: another is registered in its place.
     const registered = yield* Effect.orElseSucceed(
       Effect.transposeMapOption(issuer, sources.registrations.get),
       Option.none
@@ -264,7 +264,7 @@ const checkSecret = (
 
 /**
  * Finds the client of a login. `None`: the server registers one. Fails where it does not, and where the vendor's client
- * has a secret that nobody brought.
+ * has a secret that was not brought.
  *
  * @since 0.1.0
  * @category constructors

@@ -75,7 +75,7 @@ export const send = (
   )
 
 /**
- * Reads an answer's members in the spelling of RFC 6749; anything but an object has none.
+ * Reads an answer's members in the spelling of RFC 6749; anything but an object has no members.
  *
  * @since 0.1.0
  * @category getters
@@ -83,7 +83,7 @@ export const send = (
 export const membersOf = (vendor: OAuthVendor.OAuthVendor, answer: WireExchange.WireAnswer): JsonObject.JsonObject =>
   Spelling.fromWire(vendor.spelling, Option.getOrElse(AnswerMembers.read(answer), () => ({})))
 
-/** What was sent is spent, or was refused; nobody repeats it unasked. */
+/** What was sent is spent, or was refused; it is not repeated unasked. */
 const failure = (
   tenant: TenantId,
   answer: Exclude<RedeemAnswer, { readonly _tag: "Granted" }>

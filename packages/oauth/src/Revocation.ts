@@ -24,7 +24,7 @@ interface Target {
   readonly token: Redacted.Redacted
 }
 
-/** How long one answer is waited for. Who asks for a revocation has a bound of its own, for all of it. */
+/** How long one answer is waited for. The caller of a revocation has a bound of its own, for all of it. */
 const TIMEOUT = Duration.seconds(10)
 
 /** What went wrong, if anything did. */

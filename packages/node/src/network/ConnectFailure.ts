@@ -53,7 +53,7 @@ export const unreachable = (peer: Peer, error: unknown): ConnectFailure => {
   })
 }
 
-const CLOCK = "check this machine's clock; if it is right, the certificate has to be renewed by who runs the server"
+const CLOCK = "check this machine's clock; if it is right, the operator of the server has to renew the certificate"
 const AUTHORITY = "if your network has a certificate authority of its own, name its file in NODE_EXTRA_CA_CERTS " +
   "or SSL_CERT_FILE"
 

@@ -6,9 +6,9 @@
  * it loaded its key. So a process that loaded the old one has a lock file when the new key is current, and is waited
  * for.
  *
- * Tenants are locked one after the other and not all at once: who waits for a refresh must not also wait for a rotation
- * that waits for all the other refreshes. The lock of a rotation group keeps rotations apart, since it comes before all
- * others; processes refresh, log in and read as usual meanwhile.
+ * Tenants are locked one after the other and not all at once: a process that waits for a refresh must not also wait for
+ * a rotation that waits for all the other refreshes. The lock of a rotation group keeps rotations apart, since it comes
+ * before all others; processes refresh, log in and read as usual meanwhile.
  *
  * @since 0.1.0
  */

@@ -2,7 +2,7 @@
  * Which store was chosen automatically for each tenant, kept to explain why a login seems to be gone.
  *
  * What is written here decides nothing. It cannot change which store is used, it cannot fail an operation, it takes no
- * lock, and no token is in it. A record that is damaged, or that cannot be written, is as good as none.
+ * lock, and no token is in it. A record that is damaged, or that cannot be written, counts as missing.
  *
  * @since 0.1.0
  */
@@ -205,7 +205,7 @@ export interface Ports {
 /**
  * A store that was chosen automatically, observed at the first use of each tenant.
  *
- * A record where there was none is a new login, whatever process writes it: a refresh makes none.
+ * A record that was not there before is a new login, whatever process writes it: a refresh makes no record.
  *
  * @since 0.1.0
  * @category combinators
