@@ -187,7 +187,7 @@ describe("lockstep import --from-tool", () => {
       assert.strictEqual((yield* stage.stored("gemini"))!["refresh_token"], rt)
     }))
 
-  it.scopedLive("asks which one where there are several, and leaves a refresh token that nobody could use", () =>
+  it.scopedLive("asks which one where there are several, and leaves a refresh token that could not be used", () =>
     Effect.gen(function*() {
       const stage = yield* make
       stage.write(".local/share/opencode/mcp-auth.json", openCodeMcp)

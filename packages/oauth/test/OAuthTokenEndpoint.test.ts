@@ -37,7 +37,7 @@ const granted = (answer: RedeemAnswer) =>
 const refreshTokenOf = (answer: RedeemAnswer) =>
   Option.getOrNull(Option.map(granted(answer).refreshToken, Redacted.value))
 
-/** A port that nobody listens on any more. */
+/** A port without a listener any more. */
 const closedPort: Effect.Effect<number> = Effect.async((resume) => {
   const server = Net.createServer().listen(0, "127.0.0.1", () => {
     const { port } = server.address() as Net.AddressInfo
@@ -330,7 +330,7 @@ describe("a request that never left", () => {
   const gone = (tokenEndpoint: string) =>
     redeem(credential({ tokenEndpoint }, { accessToken: FakeToken.make("at"), refreshToken: FakeToken.make("rt") }))
 
-  it.effect("found nobody listening", () =>
+  it.effect("found no listener", () =>
     Effect.gen(function*() {
       const answer = yield* gone(`http://127.0.0.1:${yield* closedPort}/token`)
       assert.deepInclude(answer, { _tag: "NeverSent", detail: "no connection (ECONNREFUSED)" })
@@ -346,7 +346,7 @@ describe("a request that never left", () => {
       )
     }).pipe(Effect.provide(layer)))
 
-  it.scoped("found a certificate that nobody vouches for, or that is another host's", () =>
+  it.scoped("found an untrusted certificate, or that is another host's", () =>
     Effect.gen(function*() {
       const server = yield* ScriptedServer.make({ tls: SelfSignedCertificate.make() })
       const answer = yield* gone(server.tokenEndpoint)

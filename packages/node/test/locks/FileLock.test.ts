@@ -149,7 +149,7 @@ describe("FileLock and other processes", () => {
       yield* holder.signal("SIGCONT")
     }))
 
-  it.scoped("nobody is named as the holder of a free lock, nor the child that locked on our behalf", () =>
+  it.scoped("no process is named as the holder of a free lock, nor the child that locked on our behalf", () =>
     Effect.gen(function*() {
       const directory = yield* LockDirectory.make
       const lock = yield* LockDirectory.lock(directory)
@@ -363,7 +363,7 @@ describe("FileLock where it cannot work", () => {
     }))
 
   it.scoped.skipIf(!isRoot)(
-    "somebody else's directory is Permission, and nothing is left in it (root plays both)",
+    "another user's directory is Permission, and nothing is left in it (root plays both)",
     () =>
       Effect.gen(function*() {
         const directory = yield* LockDirectory.make
@@ -376,7 +376,7 @@ describe("FileLock where it cannot work", () => {
       })
   )
 
-  it.scoped.skipIf(!isRoot)("somebody else's sidecar is Permission (root plays both)", () =>
+  it.scoped.skipIf(!isRoot)("another user's sidecar is Permission (root plays both)", () =>
     Effect.gen(function*() {
       const directory = yield* LockDirectory.make
       giveToNobody(directory)

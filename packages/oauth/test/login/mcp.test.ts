@@ -230,9 +230,9 @@ describe("the client", () => {
     Effect.gen(function*() {
       const { server, stage } = yield* serving()
       const browse = Effect.gen(function*() {
-        const somebody = yield* Stage.person
-        const fiber = yield* Effect.fork(stage.login.browser(wanted(), somebody.self))
-        const url = yield* somebody.url
+        const visitor = yield* Stage.person
+        const fiber = yield* Effect.fork(stage.login.browser(wanted(), visitor.self))
+        const url = yield* visitor.url
         yield* Stage.visit(stage, answerTo(url))
         yield* Fiber.join(fiber)
         return url
@@ -387,7 +387,7 @@ describe("a login that only widens another", () => {
           plain((yield* stage.stored)!.refreshToken),
           isOther ? alices.refresh_token : obtained.refresh_token
         )
-        // Nobody knows of what was obtained and not stored.
+        // No process knows of what was obtained and not stored.
         const revoked = stage.network.requests.filter(({ url: at }) => at.endsWith("/revoke")).map(({ params }) =>
           params["token"]
         )

@@ -1,6 +1,6 @@
 /**
  * What a server elsewhere says of addresses on this machine, in every place where it can say one. Nothing is sent there, and
- * nobody is sent there.
+ * no person is sent there.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
@@ -70,7 +70,7 @@ describe("a server elsewhere", () => {
       }))
   }
 
-  it.effect("starts no device grant on this machine, and sends nobody to a page of it", () =>
+  it.effect("starts no device grant on this machine, and sends no person to a page of it", () =>
     Effect.gen(function*() {
       for (const address of [...HERE, LINK_LOCAL]) {
         const stage = yield* serving(REMOTE, { device_authorization_endpoint: address })

@@ -180,12 +180,12 @@ describe("a registration that led to no login", () => {
       assert.strictEqual(clientOf(yield* begun(stage)), "dyn-2")
     }))
 
-  it.effect("is dropped with the login in a browser that nobody finished", () =>
+  it.effect("is dropped with the login in a browser that was not finished", () =>
     Effect.gen(function*() {
       const { stage } = yield* serving()
-      const somebody = yield* Stage.person
-      const fiber = yield* Effect.fork(stage.login.browser(wanted(), somebody.self))
-      assert.strictEqual(clientOf(yield* somebody.url), "dyn-1")
+      const visitor = yield* Stage.person
+      const fiber = yield* Effect.fork(stage.login.browser(wanted(), visitor.self))
+      assert.strictEqual(clientOf(yield* visitor.url), "dyn-1")
       yield* Fiber.interrupt(fiber)
       assert.isTrue(Option.getOrThrow(yield* stage.registrations.get(ISSUER)).ended)
     }))
@@ -241,7 +241,7 @@ describe("a client", () => {
       const { server, stage } = yield* serving()
       server.refuses = ({ scope }) => scope === undefined ? undefined : no("invalid_client_metadata")
       yield* loggedIn(stage)
-      // The server has bound the client to default scopes that it told nobody.
+      // The server has bound the client to default scopes that it did not tell.
       server.known.set("dyn-1", { client_name: "", redirect_uris: [], scope: "default" })
       server.refuses = () => undefined
       assert.strictEqual(clientOf(yield* begun(stage, wanted({ scopes: ["write"] }))), "dyn-2")

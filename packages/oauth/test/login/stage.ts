@@ -265,7 +265,7 @@ export const request = (
   ...rest
 })
 
-/** Somebody who looks at what is shown, and pastes what the test gives. */
+/** A person who looks at what is shown, and pastes what the test gives. */
 export const person = Effect.gen(function*() {
   const invited = yield* Deferred.make<Invitation>()
   const pasted = yield* Queue.unbounded<Redacted.Redacted>()

@@ -136,7 +136,7 @@ describe("the client", () => {
 })
 
 describe("the server's metadata", () => {
-  it.effect("says where to go, and what to ask for where nobody does", () =>
+  it.effect("says where to go, and what to ask for where no scope is named", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()
       publish(stage, { scopes_supported: ["email", "offline_access", "openid"] })
