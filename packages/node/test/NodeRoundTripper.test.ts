@@ -464,7 +464,7 @@ describe("a proxy", () => {
       assert.strictEqual(server.requests.length, 1)
     }))
 
-  it.scopedLive("that is none is refused before anything is sent, and not quoted", () =>
+  it.scopedLive("that is malformed is refused before anything is sent, and not quoted", () =>
     Effect.gen(function*() {
       for (const address of ["http://user:hunter2@", "socks5://user:hunter2@127.0.0.1", "127.0.0.1:hunter2"]) {
         yield* environment({ HTTPS_PROXY: address })

@@ -61,7 +61,9 @@ const foundIn = (directory: string, store: string): Effect.Effect<ReadonlyArray<
     }
   })
 
-/** Who refreshes has a lock file before anything else, so a tenant whose lock was ever taken is among them. */
+/**
+ * A process that refreshes has a lock file before anything else, so a tenant whose lock was ever taken is among them.
+ */
 export const find = (
   home: Pick<Home["Type"], "file" | "lockDirectory">
 ): Effect.Effect<Sidecars, CredentialStoreError> =>

@@ -158,7 +158,8 @@ export const removeOfGone = (target: Target): boolean => {
 }
 
 /**
- * Notes that this process holds a directory, which it has just made. Who cannot is waited for as before there were notes.
+ * Notes that this process holds a directory, which it has just made. A process that cannot is waited for as before
+ * there were notes.
  *
  * @since 0.1.0
  * @category combinators

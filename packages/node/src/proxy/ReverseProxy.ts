@@ -40,7 +40,7 @@ export class ProxyPortTaken extends Data.TaggedError("ProxyPortTaken")<{ readonl
     return this.port === 0 ? "no port of loopback is free" : `port ${this.port} of loopback is taken`
   }
   get advice(): string {
-    return "choose another port, or none: then it is any that is free"
+    return "choose another port, or leave it out: then a free one is taken"
   }
 }
 

@@ -156,7 +156,7 @@ const create = (
   const name = McpServers.nameOf(tenant)
   const url = Option.filter(credential.resource, (resource) => URL.canParse(resource))
   if (Option.isNone(name) || Option.isNone(url)) {
-    return Either.left(`${tenant}: Claude Code knows a server by its URL, and the resource of this login names none`)
+    return Either.left(`${tenant}: Claude Code knows a server by its URL, and this login names no URL as its resource`)
   }
   const members = ToolJson.members({
     serverName: name.value,

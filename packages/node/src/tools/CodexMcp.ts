@@ -173,7 +173,7 @@ const create = (document: ToolDocument, tenant: TenantId.TenantId, credential: C
   }
   const url = Option.filter(credential.resource, (resource) => URL.canParse(resource))
   if (Option.isNone(url)) {
-    return Either.left(`${tenant}: codex knows a server by its URL, and the resource of this login names none`)
+    return Either.left(`${tenant}: codex knows a server by its URL, and this login names no URL as its resource`)
   }
   return Either.right(update(
     document,

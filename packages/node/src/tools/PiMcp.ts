@@ -172,7 +172,7 @@ const create = (
   }
   const url = Option.filter(credential.resource, (resource) => URL.canParse(resource))
   if (Option.isNone(url)) {
-    return Either.left(`${tenant}: pi knows a server by its URL, and the resource of this login names none`)
+    return Either.left(`${tenant}: pi knows a server by its URL, and this login names no URL as its resource`)
   }
   const client = Option.map(credential.clientId, (id) =>
     ToolJson.members({

@@ -111,9 +111,9 @@ it.effect("a server on this machine names addresses on it, also in plain http", 
   Effect.gen(function*() {
     const issuer = "http://127.0.0.1:8"
     const stage = yield* serving(issuer, { token_endpoint: "http://localhost:9/token" })
-    const someone = yield* person
-    const login = yield* Effect.fork(stage.login.browser(wanted(issuer), someone.self))
-    const url = yield* someone.url
+    const visitor = yield* person
+    const login = yield* Effect.fork(stage.login.browser(wanted(issuer), visitor.self))
+    const url = yield* visitor.url
     yield* Effect.fork(Stage.visit(stage, answerTo(url)))
     assert.strictEqual((yield* Fiber.join(login)).tenant, key.tenant)
     deepStrictEqual(asked(stage), [issuer, "http://localhost:9"])
