@@ -115,7 +115,7 @@ describe("lockstep import --from-tool", () => {
       assert.match(ran.stderr, /left by an older version; .*mcp-remote-v1 is in use/)
       assert.match(
         ran.stderr,
-        /mcp-remote reads no more what is in its old files: .*mcp-remote-v1 is in use, and holds no login/
+        /mcp-remote no longer reads its old files: .*mcp-remote-v1 is in use, and holds no login/
       )
       assert.isFalse(existsSync(stage.file))
     }))

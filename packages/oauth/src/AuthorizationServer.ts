@@ -146,7 +146,7 @@ const secretFor = (
   )
 }
 
-/** A secret with no known way to present it is worth a look at the metadata, and no failure if that cannot be had. */
+/** A secret with no known way to present it is worth a look at the metadata; a failure of that look fails nothing. */
 const metadataFor = (
   subject: Subject,
   known: Option.Option<string>

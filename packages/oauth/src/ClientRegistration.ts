@@ -38,7 +38,7 @@ const authMethod = ({ metadata }: LoginTarget): string => {
 
 const isAws = ({ request: { vendor } }: LoginTarget): boolean => vendor.spelling === "camelCase"
 
-/** Of a client with a secret of which it was not said how it is shown. */
+/** The method of a client with a secret, where the server did not say how the secret is shown. */
 const fallbackMethod = (target: LoginTarget): string => {
   const method = authMethod(target)
   return method === "none" ? "client_secret_basic" : method

@@ -193,7 +193,7 @@ export const invitationOf = (login: PendingLogin): Invitation => ({
   interval: Math.ceil(Option.getOrElse(login.interval, () => 0) * 1_000)
 })
 
-/** A device code that the server knows no more has ended, whatever the server calls it. */
+/** A device code that the server no longer knows has ended, whatever the server calls it. */
 const overdue = (error: LoginError): LoginError =>
   error._tag === "LoginFailed" && error.reason === "CodeRefused"
     ? new LoginFailed({ tenant: error.tenant, reason: "Expired", detail: error.detail })

@@ -201,7 +201,7 @@ const find = (
     ).pipe(Effect.map(Option.flatten))
     const isEnded = ({ id }: LoginClient) =>
       Option.exists(registered, (client) => client.clientId === id && hasEnded(client, sources.now))
-    /** Of a client that registered itself more is known than the name. */
+    /** Adds what is known of a client that registered itself, beside its name. */
     const known = (client: LoginClient): LoginClient =>
       Option.match(Option.filter(registered, ({ clientId }) => clientId === client.id), {
         onNone: () => client,

@@ -51,7 +51,7 @@ export const BRIEF: Settings = {
 /** Header fields of a request. Node drops those that are more: what is looked at would not be what was sent. */
 const MAX_FIELDS = 1_000
 
-/** Of any free port one address may be taken by chance. */
+/** Tries: one address of a free port may be taken by chance. */
 const ATTEMPTS = 10
 
 const ABSENT = ["EADDRNOTAVAIL", "EAFNOSUPPORT", "EPROTONOSUPPORT"]

@@ -128,7 +128,7 @@ export const make: Effect.Effect<SealingKeys.SealingKeys["Type"], never, Keyring
           onNone: () => failure(`it has no key ${index.current}, which this home uses`),
           onSome: (key) => Effect.succeed(key)
         })),
-        // The key was changed, and the new one cannot be had now. What is loaded still seals while the index names it:
+        // The key was changed, and the new one cannot be read now. What is loaded still seals while the index names it:
         // a change of keys seals everything anew before the index drops one.
         Effect.catchAll((error) => {
           const loaded = index.others.map((id) => known.get(id)).find((key) => key !== undefined)

@@ -1,5 +1,5 @@
 /**
- * Why no connection came to stand, in words. That none did is known from where it is said; an error's code only helps to
+ * Why no connection was established, in words. The caller knows that none was; an error's code only helps to
  * name it.
  *
  * @since 0.1.0

@@ -196,7 +196,7 @@ const codeOf = (cause: unknown): string => {
 }
 
 /**
- * The answer where the upstream gave none. Of the cause only its code is told: its words may quote what was sent.
+ * The answer where the upstream gave none. Only the code of the cause is told: its words may quote what was sent.
  *
  * @since 0.1.0
  * @category constructors

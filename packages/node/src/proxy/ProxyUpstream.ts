@@ -182,7 +182,7 @@ export const make = (
         if (isOver) return
         isOver = true
         clearTimeout(timer)
-        // Of a request that was answered before it was written the rest is not sent.
+        // A request that was answered before it was written is not sent to its end.
         if (!sent.writableEnded || answer?.complete !== true) sent.destroy()
         try {
           tell()

@@ -54,7 +54,7 @@ interface Sleeper {
 
 /** A fiber that yields earlier each time makes no headway: resuming it takes some operations of the runtime's own. */
 const SMALLEST_QUANTUM = 16
-/** Of seconds since the epoch, as a wall clock has them. */
+/** Milliseconds since the epoch, as a wall clock has them. */
 const EPOCH = 1_000_000_000_000
 
 /** Marsaglia's xorshift: enough to vary a schedule, and the same everywhere. */
