@@ -48,7 +48,9 @@ interface Text {
   readonly isSettled: boolean
 }
 
-/** Reads a regular file as strict UTF-8; `undefined` where there is none. A FIFO in its place throws instead of hanging. */
+/**
+ * Reads a regular file as strict UTF-8; `undefined` where it is missing. A FIFO in its place throws instead of hanging.
+ */
 const read = (path: string): Text | undefined => {
   let fd: number
   try {

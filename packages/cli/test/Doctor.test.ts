@@ -67,7 +67,7 @@ describe("lockstep doctor", () => {
 
   // Only root can give a file away.
   it.scopedLive.skipIf(process.getuid?.() !== 0)(
-    "finds a file that belongs to somebody else (needs root)",
+    "finds a file that belongs to another user (needs root)",
     () =>
       Effect.gen(function*() {
         const stage = yield* seeded
@@ -150,7 +150,7 @@ describe("lockstep doctor", () => {
       assert.strictEqual((yield* stage.finish(child, { prints: true })).code, 0)
     }))
 
-  it.scopedLive("finds a clock that was set back, and a proxy that is none, without showing it", () =>
+  it.scopedLive("finds a clock that was set back, and a malformed proxy address, without showing it", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()
       yield* stage.seed({ left: 3600 })

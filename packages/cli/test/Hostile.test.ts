@@ -88,7 +88,7 @@ describe("what is shown", () => {
     }))
 })
 
-describe("a token that is none", () => {
+describe("a malformed token", () => {
   const BAD = "lockstep-at-bad\nhost=bank.example\npassword=stolen"
   const forms = ["raw", "header", "git", "env", "kubernetes"]
 
@@ -115,7 +115,7 @@ describe("a token that is none", () => {
       assert.strictEqual((yield* stage.stored())!["access_token"], BAD)
     }))
 
-  it.scopedLive("of a type that is none goes into no header field", () =>
+  it.scopedLive("of a malformed type goes into no header field", () =>
     Effect.gen(function*() {
       const stage = yield* home(login({ token_type: "Bearer\r\nX-Forged: 1" }))
       const { code, stderr, stdout } = yield* stage.run(["token", "codex", "--format", "header"])

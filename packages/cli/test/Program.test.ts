@@ -12,7 +12,7 @@ import * as InProcess from "./support/InProcess.js"
 
 const SECRET = "lockstep-at-ProgramTest0123456789"
 
-/** Runs with a stdout that breaks in a way that nobody foresaw. */
+/** Runs with a stdout that breaks in an unforeseen way. */
 const run = (...line: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     const home = yield* Effect.acquireRelease(
@@ -46,7 +46,7 @@ describe("an unexpected error", () => {
       assert.match(told, /^lockstep: something unexpected happened \(RangeError\)\n→ .*\n$/)
     }))
 
-  it.scopedLive("shows where it happened to whoever asks for it", () =>
+  it.scopedLive("shows where it happened when it is asked for", () =>
     Effect.gen(function*() {
       const { code, told } = yield* run("status", "--log-level", "debug")
       assert.strictEqual(code, 1)

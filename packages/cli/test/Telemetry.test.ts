@@ -179,7 +179,7 @@ describe("the command does without a collector", () => {
       assert.isNotEmpty(collector.exports)
     }))
 
-  it.scopedLive("whose address or headers are none", () =>
+  it.scopedLive("whose address or headers are malformed", () =>
     same(
       { OTEL_EXPORTER_OTLP_ENDPOINT: "4318" },
       { OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:9", OTEL_EXPORTER_OTLP_HEADERS: KEY }

@@ -174,8 +174,8 @@ export class PendingLogins extends Context.Tag("@lockstep/core/PendingLogins")<P
 }>() {}
 
 /**
- * Whether two are the same attempt: they share the secret that no two attempts share. What holds none is never known to
- * be the same.
+ * Whether two are the same attempt: they share the secret that no two attempts share. An attempt without one is never
+ * known to be the same.
  *
  * @since 0.1.0
  * @category predicates

@@ -21,7 +21,7 @@ import type { Services } from "./OAuthClientProvider.js"
 import * as SdkTransport from "./SdkTransport.js"
 
 /**
- * What runs the effects: a `ManagedRuntime`, or something like one. Whoever made it closes it.
+ * What runs the effects: a `ManagedRuntime`, or something like one. Its maker closes it.
  *
  * @since 0.1.0
  * @category models
@@ -48,7 +48,7 @@ export type For<Options> = Omit<Options, "tenant"> & { readonly tenant: string }
  * @category models
  */
 export interface Lockstep {
-  /** Answers with a usable access token, refreshing when there is none. */
+  /** Answers with a usable access token, refreshing where the stored one is not usable. */
   readonly accessToken: (
     tenant: string,
     demand?: Demand & { readonly signal?: AbortSignal }

@@ -4,7 +4,7 @@
  * A disk that is full refuses new files and new blocks, and a process with a full table of descriptors opens nothing any
  * more. So the file is made, filled and opened before the refresh token is sent, and stays open: what comes back is
  * written over it through that descriptor, without truncation and without a rename. Such a write can be torn; a header
- * with length and SHA-256 tells, and a torn one counts as none.
+ * with length and SHA-256 tells, and a torn one counts as missing.
  *
  * It is filled with random bytes: a file system that compresses keeps no room for zeros. Where blocks are never
  * overwritten in place (btrfs, ZFS) the room is of no use as it is: it is given back, and taken again.

@@ -35,7 +35,7 @@ const realDirectory = (path: string): string => {
   return parent === path ? path : Path.join(realDirectory(parent), Path.basename(path))
 }
 
-/** What lies below a file is nowhere, and whoever opens it says so. */
+/** A path below a file leads nowhere, and the call that opens it says so. */
 const isLink = (path: string): boolean => {
   try {
     return Fs.lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true

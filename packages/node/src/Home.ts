@@ -216,7 +216,7 @@ export const make = (
         return Effect.void
       })
 
-    // Whoever keeps logins in `auth.json` has decided, even if they were put there by hand.
+    // Logins in `auth.json` are a decision for it, even if they were put there by hand.
     const unpinned = Effect.suspend(() =>
       store !== "file" && Fs.existsSync(file) ? otherStore(directory, "file", store) : Effect.void
     )

@@ -30,7 +30,7 @@ import * as TrustedAuthorities from "./network/TrustedAuthorities.js"
 export class NetworkMisconfigured extends Data.TaggedError("NetworkMisconfigured")<{ readonly detail: string }> {}
 
 /**
- * What {@link make} answers. `load` fails on a proxy address that is none.
+ * What {@link make} answers. `load` fails on a proxy address that is not a valid one.
  *
  * @since 0.1.0
  * @category models

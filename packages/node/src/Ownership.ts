@@ -1,5 +1,5 @@
 /**
- * Whose directory it is. A process that writes into somebody else's home leaves files there that the owner can neither
+ * Whose directory it is. A process that writes into another user's home leaves files there that the owner can neither
  * lock nor replace, so only the owner writes; root does too, and gives what it creates to the owner.
  *
  * @since 0.1.0

@@ -1,8 +1,8 @@
 /**
  * Unfinished logins in the text of `auth.json`: its member `pending`, one entry per tenant and user.
  *
- * An entry that does not decode, of a later version or by somebody else's hand, is nobody's login and stands in nobody's
- * way: readers pass over it, and writers keep it until it is as old as any may become.
+ * An entry that does not decode, of a later version or by another program, counts as no login and blocks
+ * none: readers pass over it, and writers keep it until it is as old as any may become.
  *
  * @since 0.1.0
  */

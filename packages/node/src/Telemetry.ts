@@ -42,7 +42,8 @@ const isEndpoint = (text: string): boolean =>
   URL.canParse(text) && ["http:", "https:"].includes(new URL(text).protocol) && new URL(text).username === ""
 
 /**
- * Exports what happens below it. Fails where the endpoint is none, or where `@effect/opentelemetry` is not installed.
+ * Exports what happens below it. Fails where the endpoint is not an address, or where `@effect/opentelemetry` is not
+ * installed.
  *
  * @since 0.1.0
  * @category layers

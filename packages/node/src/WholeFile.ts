@@ -34,7 +34,7 @@ export interface Snapshot {
 // Windows knows neither flag; there a missing one is no bit.
 const OPEN = Fs.constants.O_RDONLY | (Fs.constants.O_NONBLOCK ?? 0) | (Fs.constants.O_NOFOLLOW ?? 0)
 
-/** A file that somebody writes in place is read again so many times before it is taken as it is. */
+/** A file that is being written in place is read again so many times before it is taken as it is. */
 const ATTEMPTS = 3
 
 const identify = (stat: Fs.BigIntStats): Identity =>
@@ -55,7 +55,7 @@ const readOpen = (path: string, fd: number): Effect.Effect<Snapshot, CredentialS
       length += count
     }
     const identity = identify(before)
-    // One byte more than expected, or another state than before: somebody is writing in place.
+    // One byte more than expected, or another state than before: the file is being written in place.
     if (identify(Fs.fstatSync(fd, { bigint: true })) === identity && length < bytes.length || attempt === ATTEMPTS) {
       const changed = before.mtimeNs > before.ctimeNs ? before.mtimeNs : before.ctimeNs
       return Effect.succeed({ bytes: bytes.subarray(0, length), identity, changedAt: Number(changed / 1_000_000n) })
@@ -85,7 +85,7 @@ export const read = (path: string): Effect.Effect<Option.Option<Snapshot>, Crede
   })
 
 /**
- * Decodes UTF-8 and keeps a byte order mark. Text that is none is damage: rewriting it would replace its bytes.
+ * Decodes UTF-8 and keeps a byte order mark. Bytes that are not UTF-8 are damage: rewriting them would replace them.
  *
  * @since 0.1.0
  * @category getters

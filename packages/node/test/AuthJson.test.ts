@@ -55,7 +55,7 @@ const object = (members: ReadonlyArray<Member>, gaps: ReadonlyArray<string>): st
 
 const gaps = array(space, { minLength: 1, maxLength: 5 })
 
-/** Our members among unknown ones, in any order, each written by somebody else. */
+/** Our members among unknown ones, in any order, each written by another program. */
 const entry = (known: FastCheck.Arbitrary<Credential.Credential>) =>
   tuple(known, array(unknownMember, { maxLength: 3 }), gaps, FastCheck.infiniteStream(FastCheck.nat())).map(
     ([next, unknown, gaps, random]) => {
@@ -70,7 +70,7 @@ const entry = (known: FastCheck.Arbitrary<Credential.Credential>) =>
 
 const login = arbitraryCredential.filter((next) => Option.isSome(next.accessToken) || Option.isSome(next.refreshToken))
 
-/** A whole file: some of our logins, entries of others, members that nobody knows, in any layout. */
+/** A whole file: some of our logins, entries of others, unknown members, in any layout. */
 const file = record({
   names: uniqueArray(constantFrom("codex", "Codex", "mcp:linear", "codex@work", "anthropic-oauth", "__proto__"), {
     minLength: 1,
@@ -222,7 +222,7 @@ describe("AuthJson splices", () => {
     assert.isTrue(Option.isSome(get(after, CODEX)))
   })
 
-  it("never writes over somebody else's entry, nor a record that would damage the file", () => {
+  it("never writes over an entry of another program, nor a record that would damage the file", () => {
     for (const foreign of ["null", "\"text\"", "{}", "{\"type\":\"api\",\"key\":\"k\"}"]) {
       const document = parse(`{"version":1,"tenants":{"codex":${foreign}}}`)
       assert.isTrue(Either.isLeft(AuthJson.put(document, CODEX, credential(1), NOW)))

@@ -39,7 +39,7 @@ const storeError = <A, E>(effect: Effect.Effect<A, E>) =>
     return error as CredentialStoreError & E
   })
 
-/** A home whose `auth.json` somebody else wrote. */
+/** A home whose `auth.json` another program wrote. */
 const seeded = (content: string | Uint8Array) =>
   Effect.map(Homes.temporary, (directory) => {
     const file = Path.join(directory, "auth.json")
@@ -102,7 +102,7 @@ describe("reading", () => {
     }))
 })
 
-describe("a file that nobody may write", () => {
+describe("a file that must not be written", () => {
   const SECRET = FakeToken.make("rt")
   const good = "\"good\":{\"access_token\":\"a\",\"generation\":3}"
 
@@ -149,7 +149,7 @@ describe("a file that nobody may write", () => {
       deepStrictEqual(Fs.readFileSync(file), before)
     }))
 
-  it.scopedLive("is no regular file: a directory, a FIFO that nobody feeds", () =>
+  it.scopedLive("is no regular file: a directory, a FIFO without a writer", () =>
     Effect.gen(function*() {
       for (const make of [(path: string) => Fs.mkdirSync(path), (path: string) => Cp.execFileSync("mkfifo", [path])]) {
         const directory = yield* Homes.temporary
@@ -201,7 +201,7 @@ describe("a file that nobody may write", () => {
       deepStrictEqual(Fs.readFileSync(file), before)
     }))
 
-  it.scopedLive("holds somebody else's entry of that name", () =>
+  it.scopedLive("holds an entry of another program of that name", () =>
     Effect.gen(function*() {
       const { directory, file } = yield* seeded(
         "{\"version\":1,\"tenants\":{\"codex\":{\"key\":18446744073709551615}}}"
@@ -481,7 +481,7 @@ describe("rights", () => {
   )
 
   it.scopedLive.skipIf(!isRoot)(
-    "somebody else's home is read, and not written even where modes would allow it",
+    "another user's home is read, and not written even where modes would allow it",
     () =>
       Effect.gen(function*() {
         const { directory, file } = yield* seeded("{\"version\":1,\"tenants\":{\"codex\":{\"access_token\":\"a\"}}}")

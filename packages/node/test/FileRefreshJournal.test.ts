@@ -51,7 +51,7 @@ describe("a journal", () => {
       }
     }))
 
-  it.scopedLive("that is no file is an error, also a FIFO that nobody feeds", () =>
+  it.scopedLive("that is no file is an error, also a FIFO without a writer", () =>
     Effect.gen(function*() {
       for (const make of [(path: string) => Fs.mkdirSync(path), (path: string) => Cp.execFileSync("mkfifo", [path])]) {
         const { answerFile, journal } = yield* open
@@ -174,7 +174,7 @@ describe("the room of an answer", () => {
 })
 
 describe("an answer", () => {
-  it.scopedLive("that was torn at any byte is none, and never a mixture", () =>
+  it.scopedLive("that was torn at any byte counts as absent, and is never a mixture", () =>
     Effect.gen(function*() {
       const { answerFile, journal } = yield* open
       const old = answer("attempt-1", 40)
@@ -198,7 +198,7 @@ describe("an answer", () => {
       }
     }))
 
-  it.scopedLive("that was cut short is none", () =>
+  it.scopedLive("that was cut short counts as absent", () =>
     Effect.gen(function*() {
       const { answerFile, journal } = yield* open
       yield* journal.keepAnswer(CODEX, answer("attempt-1"))
@@ -231,7 +231,7 @@ describe("an answer", () => {
       deepStrictEqual([after.ino, after.size], [before.ino, before.size])
     }))
 
-  it.scopedLive("is made private again when somebody widened it", () =>
+  it.scopedLive("is made private again after its mode was widened", () =>
     Effect.gen(function*() {
       const { answerFile, journal } = yield* open
       yield* journal.reserveAnswer(CODEX, 100)

@@ -78,7 +78,7 @@ export type Requirements =
  */
 export const TIMEOUT = Duration.minutes(10)
 
-/** Ports that nobody is given by name, RFC 6335: what listens there is not expecting a code. */
+/** Ports that are assigned to no service, RFC 6335: what listens there is not expecting a code. */
 const DYNAMIC_PORTS = { from: 49_152, to: 65_536 }
 
 const spanOf = (now: number, lifetime: Duration.Duration): AuthorizationRequest.Span => ({
@@ -236,7 +236,7 @@ export const make: Effect.Effect<Login["Type"], never, Requirements> = Effect.ge
       const lifetime = Duration.min(Option.getOrElse(request.timeout, () => LIFETIME), LIFETIME)
       const secrets = yield* AuthorizationRequest.makeSecrets
       const dynamic = yield* Random.nextIntBetween(DYNAMIC_PORTS.from, DYNAMIC_PORTS.to)
-      // Nobody listens there: the person copies the address that the browser could not open.
+      // No program listens there: the person copies the address that the browser could not open.
       const port = Option.getOrElse(
         Option.orElse(request.port, () => Option.fromNullable(redirect.ports.find((one) => one !== 0))),
         () => dynamic
@@ -272,7 +272,7 @@ export const make: Effect.Effect<Login["Type"], never, Requirements> = Effect.ge
     })
 
   /**
-   * Spends an answer for an attempt that is still there, and drops the attempt, under the lock: whoever comes second with
+   * Spends an answer for an attempt that is still there, and drops the attempt, under the lock: the second caller with
    * the same answer finds it gone, and a server that sees a code twice revokes the login.
    */
   const once = <E>(key: PendingKey, { login, tenant }: Attempt, obtain: Effect.Effect<Credential, E>) =>

@@ -23,13 +23,13 @@ import * as ClientGrant from "./ClientGrant.js"
 import * as ClientIds from "./ClientIds.js"
 import * as ClientSecrets from "./ClientSecrets.js"
 import * as Discovery from "./Discovery.js"
-import * as Exchange from "./Exchange.js"
 import type { OAuthVendor, Renewal } from "./OAuthVendor.js"
 import * as ResourceIndicator from "./ResourceIndicator.js"
 import * as Revocation from "./Revocation.js"
 import { RoundTripper } from "./RoundTripper.js"
 import * as VendorRegistry from "./VendorRegistry.js"
 import * as VendorSettings from "./VendorSettings.js"
+import * as WireExchange from "./WireExchange.js"
 import * as WireRequest from "./WireRequest.js"
 
 const traitsOf = (vendor: OAuthVendor, credential: Credential): RefreshTraits => {
@@ -109,7 +109,7 @@ const prepareRedemption = (
     return {
       redeem: (limit) =>
         Effect.flatMap(
-          Exchange.send(roundTripper, request, limit),
+          WireExchange.send(roundTripper, request, limit),
           (exchange) =>
             Effect.map(Clock.currentTimeMillis, (now) =>
               ResourceIndicator.judging(credential, exchange)(

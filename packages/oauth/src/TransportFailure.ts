@@ -2,7 +2,7 @@
  * Whether a request that failed without an answer can have reached the server, as far as the error of a `fetch` tells.
  * What opens its connections itself knows better, and has no use for this.
  *
- * Only a failure to open the connection proves that it cannot: no name, nobody listening, no route, no trusted
+ * Only a failure to open the connection proves that it cannot: no name, no listener, no route, no trusted
  * certificate, no tunnel through the proxy. A reset connection proves nothing, since the server may have read the
  * request and then hung up.
  *

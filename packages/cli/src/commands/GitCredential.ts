@@ -73,7 +73,7 @@ const valueOf = (attributes: Attributes, name: string): Option.Option<string> =>
 const isOwn = (host: string): boolean =>
   URL.canParse(`http://${host}`) && LoopbackAddress.isLoopback(new URL(`http://${host}`).hostname)
 
-/** A token in the clear is everybody's, whoever set up this helper for such a server. */
+/** A token in the clear is everybody's, also where a person set up this helper for such a server. */
 const isInTheClear = (attributes: Attributes): boolean =>
   Option.contains(valueOf(attributes, "protocol"), "http") &&
   !Option.exists(valueOf(attributes, "host"), isOwn)
@@ -115,7 +115,7 @@ const erase = ({ tenant }: Options, attributes: Attributes) =>
     onNone: () => Effect.void,
     onSome: (password) =>
       Effect.gen(function*() {
-        // A variable is nobody's to refresh, and a tenant without a login has nothing that could have been refused.
+        // A variable cannot be refreshed, and a tenant without a login has nothing that could have been refused.
         if (Option.isSome(yield* Sources.choose(tenant, Option.none()))) return
         const store = yield* CredentialStore
         if (Option.isNone(yield* store.get(tenant))) return

@@ -124,7 +124,7 @@ describe("stores of other kinds", () => {
 
         const index = join(stage.harness.home, "auth.json.keyring")
         const named = readFileSync(index, "utf8")
-        // As if somebody had restored the index of another day.
+        // As if the index of another day had been restored.
         writeFileSync(index, named.replace(/"write_id": "\w+"/, `"write_id": "${"0".repeat(16)}"`), { mode: 0o600 })
         const lost = yield* examine(stage, env)
         assert.match(

@@ -383,7 +383,7 @@ const check = (arbitrary: FastCheck.Arbitrary<Schedule>, options: { readonly har
   )
 
 describe("whatever the schedule", () => {
-  it("nobody is logged out where nothing harmful happens (I1 to I5)", () =>
+  it("no login ends where nothing harmful happens (I1 to I5)", () =>
     check(
       schedule(
         6_000,

@@ -19,7 +19,7 @@ const hasEnded = (text: string, { value }: JsonTree.Member, now: number): boolea
   return isAncient(created?.kind === "number" ? JsonTree.scalar(text, created) as number : 0, now)
 }
 
-/** Every write drops what is left of logins that nobody finished. */
+/** Every write drops what is left of logins that were not finished. */
 const swept = (text: string, pending: Edits, now: number): Edits => ({
   ...pending,
   change: (member) => {

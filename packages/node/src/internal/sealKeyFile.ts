@@ -1,5 +1,5 @@
 /**
- * Replacing a file that is somebody's own: mode and owner stay what they are.
+ * Replacing a file that a person owns: mode and owner stay what they are.
  */
 import type { CredentialStoreError } from "@lockstep/core/Errors"
 import * as Effect from "effect/Effect"

@@ -1,6 +1,6 @@
 /**
- * A lock file. It holds nothing, it is never removed, and what it excludes hangs on its inode: whoever locks another
- * inode of the same name is excluded by nobody.
+ * A lock file. It holds nothing, it is never removed, and what it excludes hangs on its inode: two processes
+ * that lock two inodes of the same name do not exclude each other.
  */
 import * as Fs from "node:fs"
 import * as Ownership from "../Ownership.js"
@@ -38,7 +38,7 @@ const create = (path: string, owner: Ownership.Owner): number => {
   }
 }
 
-// An integer descriptor, because a FileHandle that nobody refers to is closed by the garbage collector, and the lock
+// An integer descriptor, because the garbage collector closes a FileHandle without references, and the lock
 // is gone without a word. For writing, because flock on NFS and the copy-up of overlayfs ask for it.
 const open = (path: string, owner: Ownership.Owner): number => {
   for (let tries = 0;; tries++) {
@@ -87,14 +87,14 @@ const tryOnce = (path: string, owner: Ownership.Owner, kernel: KernelLock): Atte
   }
 }
 
-/** Tries once to lock a sidecar, creating it (mode 0600 whatever the umask) where there is none. */
+/** Tries once to lock a sidecar, creating it (mode 0600 whatever the umask) where it is missing. */
 export const tryLock = (path: string, owner: Ownership.Owner, kernel: KernelLock): Attempt => {
   try {
     for (let tries = 0; tries <= REOPENINGS; tries++) {
       const attempt = tryOnce(path, owner, kernel)
       if (attempt !== "replaced") return attempt
     }
-    // Somebody goes on replacing it. It is not ours, and a wait for it has an end.
+    // Another program goes on replacing it. It is not ours, and a wait for it has an end.
     return BUSY
   } catch (cause) {
     return failed(lockFailure(path, codeOf(cause)))

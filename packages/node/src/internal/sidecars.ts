@@ -22,7 +22,10 @@ export interface Sidecars {
 
 const decodeJournal = Schema.decode(Schema.parseJson(JournalRecord))
 
-/** A long name ends in a hash, and the journal itself tells whose it is. A damaged one belongs to nobody who refreshes. */
+/**
+ * A long name ends in a hash, and the journal itself tells whose it is. A damaged one belongs to no tenant that
+ * refreshes.
+ */
 const fromJournal = (path: string): Effect.Effect<Option.Option<TenantId.TenantId>> =>
   WholeFile.read(path).pipe(
     Effect.flatten,
@@ -58,7 +61,9 @@ const foundIn = (directory: string, store: string): Effect.Effect<ReadonlyArray<
     }
   })
 
-/** Who refreshes has a lock file before anything else, so a tenant whose lock was ever taken is among them. */
+/**
+ * A process that refreshes has a lock file before anything else, so a tenant whose lock was ever taken is among them.
+ */
 export const find = (
   home: Pick<Home["Type"], "file" | "lockDirectory">
 ): Effect.Effect<Sidecars, CredentialStoreError> =>

@@ -131,7 +131,7 @@ const warnLost = (path: string): Effect.Effect<void> =>
     { path }
   )
 
-/** The kernel takes a lock away from nobody. */
+/** The kernel never takes a lock away from its holder. */
 const ofSidecar = (fd: number, path: string): Grip => ({
   isHeld: () => true,
   release: (options) => Sidecar.unlock(fd, path, options)

@@ -1,5 +1,5 @@
 /**
- * Why no connection came to stand, in words. That none did is known from where it is said; an error's code only helps to
+ * Why no connection was established, in words. The caller knows that none was; an error's code only helps to
  * name it.
  *
  * @since 0.1.0
@@ -50,7 +50,7 @@ export const unreachable = (peer: Peer, error: unknown): ConnectFailure => {
   })
 }
 
-const CLOCK = "check this machine's clock; if it is right, the certificate has to be renewed by who runs the server"
+const CLOCK = "check this machine's clock; if it is right, the operator of the server has to renew the certificate"
 const AUTHORITY = "if your network has a certificate authority of its own, name its file in NODE_EXTRA_CA_CERTS " +
   "or SSL_CERT_FILE"
 

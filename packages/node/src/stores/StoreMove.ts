@@ -9,7 +9,7 @@
  * 2. A note of the move is written. What the new store holds from here on is a copy.
  * 3. Everything is copied, and read back through a fresh view.
  * 4. The pin is changed. This is the move: before it the old store is the one and whole, after it the new one is.
- * 5. The old store is emptied and says where its logins went. What nobody here knows stays in it (I11).
+ * 5. The old store is emptied and says where its logins went. What Lockstep does not know stays in it (I11).
  * 6. The note is removed.
  *
  * A process that is killed in between leaves the note. The next move, to whatever store, first empties the one of the two that

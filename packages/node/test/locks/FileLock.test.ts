@@ -34,6 +34,13 @@ const sidecarOf = (lock: Lock, target: LockTarget = CODEX): string => lock.plan(
 const modeOf = (path: string): number => Fs.statSync(path).mode & 0o777
 const isTaken = (lock: Lock, target: LockTarget = CODEX) => Effect.map(lock.tryAcquire(target), Option.isSome)
 
+/** Another process, which holds the tenant. */
+const holderIn = (directory: string) =>
+  Effect.tap(
+    lockWorker(directory),
+    (holder) => Effect.zipRight(holder.send({ do: "try" }), holder.message(isEvent("acquired")))
+  )
+
 const layer = () =>
   Layer.provide(
     FileLock.layer(),
@@ -77,9 +84,7 @@ describe("FileLock and other processes", () => {
     Effect.gen(function*() {
       const directory = yield* LockDirectory.make
       const lock = yield* LockDirectory.lock(directory)
-      const holder = yield* lockWorker(directory)
-      yield* holder.send({ do: "try" })
-      yield* holder.message(isEvent("acquired"))
+      const holder = yield* holderIn(directory)
       yield* holder.send({ do: "spawn" })
       const { pid } = yield* holder.message(isEvent("spawned"))
       yield* Effect.addFinalizer(() => Effect.sync(() => process.kill(Number(pid), "SIGKILL")))
@@ -94,9 +99,7 @@ describe("FileLock and other processes", () => {
     Effect.gen(function*() {
       const directory = yield* LockDirectory.make
       const { busy, lock } = yield* observe(yield* LockDirectory.lock(directory))
-      const holder = yield* lockWorker(directory)
-      yield* holder.send({ do: "try" })
-      yield* holder.message(isEvent("acquired"))
+      const holder = yield* holderIn(directory)
       const waiter = yield* Effect.fork(LockWait.acquire(lock, CODEX, OPTIONS))
       yield* isWaiting(busy)
       yield* holder.send({ do: "release" })
@@ -122,9 +125,7 @@ describe("FileLock and other processes", () => {
     Effect.gen(function*() {
       const directory = yield* LockDirectory.make
       const { busy, lock } = yield* observe(yield* LockDirectory.lock(directory))
-      const holder = yield* lockWorker(directory)
-      yield* holder.send({ do: "try" })
-      yield* holder.message(isEvent("acquired"))
+      const holder = yield* holderIn(directory)
       const running = Option.getOrThrow(yield* lock.holder(CODEX))
       assert.strictEqual(running.pid, holder.pid)
       assert.isFalse(running.stopped)
@@ -148,7 +149,7 @@ describe("FileLock and other processes", () => {
       yield* holder.signal("SIGCONT")
     }))
 
-  it.scoped("nobody is named as the holder of a free lock, nor the child that locked on our behalf", () =>
+  it.scoped("no process is named as the holder of a free lock, nor the child that locked on our behalf", () =>
     Effect.gen(function*() {
       const directory = yield* LockDirectory.make
       const lock = yield* LockDirectory.lock(directory)
@@ -362,7 +363,7 @@ describe("FileLock where it cannot work", () => {
     }))
 
   it.scoped.skipIf(!isRoot)(
-    "somebody else's directory is Permission, and nothing is left in it (root plays both)",
+    "another user's directory is Permission, and nothing is left in it (root plays both)",
     () =>
       Effect.gen(function*() {
         const directory = yield* LockDirectory.make
@@ -375,7 +376,7 @@ describe("FileLock where it cannot work", () => {
       })
   )
 
-  it.scoped.skipIf(!isRoot)("somebody else's sidecar is Permission (root plays both)", () =>
+  it.scoped.skipIf(!isRoot)("another user's sidecar is Permission (root plays both)", () =>
     Effect.gen(function*() {
       const directory = yield* LockDirectory.make
       giveToNobody(directory)

@@ -88,7 +88,7 @@ describe("the store of a process", () => {
       })
     ))
 
-  it.effect("an auth.json that nobody pinned counts as a pin", () =>
+  it.effect("an auth.json that is not pinned counts as a pin", () =>
     inHome((home) =>
       Effect.gen(function*() {
         Fs.mkdirSync(home)
@@ -147,7 +147,7 @@ describe("auto", () => {
       })
     ))
 
-  it.effect("takes the keyring of a new home, and the file only where there is none", () =>
+  it.effect("takes the keyring of a new home, and the file only without a keyring", () =>
     inHome((home) =>
       Effect.gen(function*() {
         deepStrictEqual(summary(yield* choose({ home, option: "auto", keyring: "there" })), ["keyring", "auto", true])

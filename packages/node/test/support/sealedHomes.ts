@@ -31,7 +31,7 @@ const policy = RefreshPolicy.layer({
 })
 
 export const NO_KEYRING = Layer.sync(Keyring.Keyring, () => {
-  const absent = new Keyring.KeyringError({ reason: "Absent", detail: "this session has none" })
+  const absent = new Keyring.KeyringError({ reason: "Absent", detail: "this session has no keyring" })
   return Keyring.Keyring.of({
     ...Keyring.makeMemory(),
     get: () => Effect.fail(absent),

@@ -16,17 +16,11 @@ import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
 import * as Stage from "./stage.js"
 
-const { answerTo, key, no, ok, refusal, request, tokens } = Stage
+const { answerTo, clientOf, key, no, ok, refusal, request, tokens } = Stage
 
 const ISSUER = "https://id.example"
 
-const metadata = {
-  issuer: ISSUER,
-  authorization_endpoint: `${ISSUER}/authorize`,
-  token_endpoint: `${ISSUER}/token`,
-  registration_endpoint: `${ISSUER}/register`,
-  code_challenge_methods_supported: ["S256"]
-}
+const metadata = Stage.metadataOf(ISSUER)
 
 const wanted = (rest: Partial<LoginRequest> = {}): LoginRequest =>
   request(mcp, { issuer: Option.some(ISSUER), resource: Option.some("https://mcp.example"), replace: true, ...rest })
@@ -82,8 +76,7 @@ const serving = (extra: Record<string, unknown> = {}) =>
     return { stage, server }
   })
 
-const begun = (stage: Stage.Stage, login = wanted()) =>
-  Effect.map(stage.login.begin(login), (invitation) => new URL("url" in invitation ? invitation.url : ""))
+const begun = (stage: Stage.Stage, login = wanted()) => Stage.begun(stage, login)
 
 const loggedIn = (stage: Stage.Stage, login = wanted()) =>
   Effect.gen(function*() {
@@ -91,8 +84,6 @@ const loggedIn = (stage: Stage.Stage, login = wanted()) =>
     yield* stage.login.complete({ ...key, tenant: login.tenant }, Redacted.make(answerTo(url)))
     return url
   })
-
-const clientOf = (url: URL) => url.searchParams.get("client_id")
 
 const pendingOf = (stage: Stage.Stage): Effect.Effect<PendingLogin> =>
   Effect.map(Effect.orDie(stage.pending.get(key)), Option.getOrThrow)
@@ -189,12 +180,12 @@ describe("a registration that led to no login", () => {
       assert.strictEqual(clientOf(yield* begun(stage)), "dyn-2")
     }))
 
-  it.effect("is dropped with the login in a browser that nobody finished", () =>
+  it.effect("is dropped with the login in a browser that was not finished", () =>
     Effect.gen(function*() {
       const { stage } = yield* serving()
-      const somebody = yield* Stage.person
-      const fiber = yield* Effect.fork(stage.login.browser(wanted(), somebody.self))
-      assert.strictEqual(clientOf(yield* somebody.url), "dyn-1")
+      const visitor = yield* Stage.person
+      const fiber = yield* Effect.fork(stage.login.browser(wanted(), visitor.self))
+      assert.strictEqual(clientOf(yield* visitor.url), "dyn-1")
       yield* Fiber.interrupt(fiber)
       assert.isTrue(Option.getOrThrow(yield* stage.registrations.get(ISSUER)).ended)
     }))
@@ -250,7 +241,7 @@ describe("a client", () => {
       const { server, stage } = yield* serving()
       server.refuses = ({ scope }) => scope === undefined ? undefined : no("invalid_client_metadata")
       yield* loggedIn(stage)
-      // The server has bound the client to default scopes that it told nobody.
+      // The server has bound the client to default scopes that it did not tell.
       server.known.set("dyn-1", { client_name: "", redirect_uris: [], scope: "default" })
       server.refuses = () => undefined
       assert.strictEqual(clientOf(yield* begun(stage, wanted({ scopes: ["write"] }))), "dyn-2")

@@ -57,7 +57,7 @@ const remove = (store: Store, tenant: TenantId.TenantId) =>
 const getSome = (store: Store, tenant: TenantId.TenantId) => Effect.flatten(store.get(tenant))
 
 /**
- * Registers the contract's tests. `makeViews` answers with two views of one empty store that nobody else uses.
+ * Registers the contract's tests. `makeViews` answers with two views of one empty store of its own.
  *
  * @since 0.1.0
  * @category testing
@@ -73,7 +73,7 @@ export const credentialStoreContract = <E>(
     Effect.flatMap(makeViews, ([store, other]) => use(store, other))
 
   describe(`CredentialStore contract: ${name}`, () => {
-    it.scopedLive("what is absent is none, and no error", () =>
+    it.scopedLive("what is absent is answered with None, and is not an error", () =>
       withViews((store) =>
         Effect.gen(function*() {
           deepStrictEqual(yield* store.get(CODEX), Option.none())

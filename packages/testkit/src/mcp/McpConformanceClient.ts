@@ -1,6 +1,6 @@
 /**
- * The client that the conformance suite of MCP tests: it connects to a server, lists its tools and calls one. Whoever is
- * asked for a login agrees to everything.
+ * The client that the conformance suite of MCP tests: it connects to a server, lists its tools and calls one. A person
+ * who is asked for a login agrees to everything.
  *
  * By `LOCKSTEP_CONFORMANCE` it logs in on its own and gives the SDK's client a `fetch` (`lockstep`), or leaves logging in
  * to the SDK of either line, with a provider of ours (`v1`, `v2`).

@@ -1,6 +1,6 @@
 /**
  * What a crowd of commands costs that start at one moment and find one expired login: nothing of them runs before, and
- * nothing after. Beside them start as many processes that do nothing, and as many scripts that read, refresh and write
+ * nothing after. As many processes that do nothing start beside them, and as many scripts that read, refresh and write
  * without a lock.
  *
  * @since 0.1.0
