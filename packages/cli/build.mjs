@@ -132,7 +132,7 @@ export const bundle = async (outdir) => {
     ...options,
     outdir,
     metafile: true,
-    entryPoints: { program: "src/Program.ts", refresh: "src/RefreshProgram.ts" },
+    entryPoints: { program: "src/Program.ts", refresh: "src/RefreshProgram.ts", look: "src/LookProgram.ts" },
     plugins: [namedUndici, ownAssert],
     splitting: true,
     chunkNames: "chunks/[name]-[hash]"

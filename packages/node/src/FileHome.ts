@@ -3,34 +3,104 @@
  *
  * @since 0.1.0
  */
-import type { ClientRegistrations } from "@lockstep/core/ClientRegistrations"
+import { ClientRegistrations } from "@lockstep/core/ClientRegistrations"
+import { CredentialLock } from "@lockstep/core/CredentialLock"
+import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { Custody } from "@lockstep/core/Custody"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
-import type { PendingLogins } from "@lockstep/core/PendingLogins"
+import { Host } from "@lockstep/core/Host"
+import * as LockedCustody from "@lockstep/core/LockedCustody"
+import { PendingLogins } from "@lockstep/core/PendingLogins"
+import { RefreshJournal } from "@lockstep/core/RefreshJournal"
 import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
+import { WritableStore } from "@lockstep/core/WritableStore"
 import type * as ConfigError from "effect/ConfigError"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { AuthFile } from "./AuthFile.js"
+import * as AuthJson from "./AuthJson.js"
+import * as Envelope from "./Envelope.js"
 import * as FileClientRegistrations from "./FileClientRegistrations.js"
 import * as FileCredentialStore from "./FileCredentialStore.js"
 import * as FilePendingLogins from "./FilePendingLogins.js"
 import * as FileRefreshJournal from "./FileRefreshJournal.js"
 import * as Home from "./Home.js"
-import * as LockedPorts from "./LockedPorts.js"
+import type * as LockedPorts from "./LockedPorts.js"
 import * as FileLock from "./locks/FileLock.js"
 import * as HomeLockPaths from "./locks/HomeLockPaths.js"
+import { LockPaths } from "./locks/LockPaths.js"
 import * as NodeHost from "./NodeHost.js"
+import * as SharedFile from "./SharedFile.js"
 
 type Options = Omit<Home.Options, "store">
 
-const parts = (options: Options, inherited?: FileLock.Inherited) =>
-  Layer.mergeAll(
-    FileCredentialStore.layer,
-    FileClientRegistrations.layer,
-    FileRefreshJournal.layer,
-    NodeHost.layer
-  ).pipe(
-    Layer.provideMerge(Layer.provide(FileLock.layer(options.trustLocks, inherited), HomeLockPaths.layer)),
-    Layer.provideMerge(Home.layer({ ...options, store: "file" }))
-  )
+/**
+ * Makes the ports of the refresh transaction on this machine, without unfinished logins, for a process that only refreshes.
+ * A lock that it holds already is taken over by its first hold of that tenant.
+ *
+ * Building it opens, creates and locks nothing. One after the other and by hand: a command that runs once pays more for a
+ * graph of layers than for everything in it.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makeOfRefresh = (
+  options: Options = {},
+  inherited?: FileLock.Inherited
+): Effect.Effect<
+  Context.Context<LockedPorts.Ports | ClientRegistrations | AuthFile>,
+  ConfigError.ConfigError | CredentialStoreError,
+  RefreshPolicy | Scope.Scope
+> =>
+  Effect.gen(function*() {
+    const home = yield* Home.make({ ...options, store: "file" })
+    const lock = yield* Effect.provideService(
+      FileLock.makeFromEnv(options.trustLocks, inherited),
+      LockPaths,
+      HomeLockPaths.make(home)
+    )
+    const files = Context.make(Home.Home, home).pipe(
+      Context.add(FileLock.FileLock, lock),
+      Context.add(Envelope.Envelope, Envelope.plain)
+    )
+    const file = yield* Effect.provide(SharedFile.make(home.file, AuthJson.codec), files)
+    const store = yield* Effect.provide(FileCredentialStore.make(file, AuthJson.codec), files)
+    const journal = yield* Effect.provide(FileRefreshJournal.make, files)
+    return Context.make(Home.Home, home).pipe(
+      Context.add(FileLock.FileLock, lock),
+      Context.add(CredentialLock, lock),
+      Context.add(AuthFile, file),
+      Context.add(WritableStore, store),
+      Context.add(CredentialStore, store),
+      Context.add(RefreshJournal, journal),
+      Context.add(Custody, LockedCustody.fromParts({ lock, store, journal })),
+      Context.add(ClientRegistrations, yield* Effect.provideService(FileClientRegistrations.make, AuthFile, file)),
+      Context.add(Host, NodeHost.make())
+    )
+  })
+
+/**
+ * Makes the ports of the refresh transaction on this machine: `auth.json` with credentials and unfinished logins, its kernel
+ * locks and its journals.
+ *
+ * Building it opens, creates and locks nothing.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  options: Options = {}
+): Effect.Effect<
+  Context.Context<LockedPorts.Ports | PendingLogins | ClientRegistrations>,
+  ConfigError.ConfigError | CredentialStoreError,
+  RefreshPolicy | Scope.Scope
+> =>
+  Effect.gen(function*() {
+    const ports = yield* makeOfRefresh(options)
+    return Context.add(ports, PendingLogins, yield* Effect.provide(FilePendingLogins.make, ports))
+  })
 
 /**
  * The ports of the refresh transaction on this machine: `auth.json` with credentials and unfinished logins, its kernel locks
@@ -47,20 +117,4 @@ export const layer = (
   LockedPorts.Ports | PendingLogins | ClientRegistrations,
   ConfigError.ConfigError | CredentialStoreError,
   RefreshPolicy
-> => Layer.provideMerge(LockedPorts.custody, Layer.provideMerge(FilePendingLogins.layer, parts(options)))
-
-/**
- * The same without unfinished logins, for a process that only refreshes. A lock that it holds already is taken over by
- * its first hold of that tenant.
- *
- * @since 0.1.0
- * @category layers
- */
-export const layerOfRefresh = (
-  options: Options,
-  inherited: FileLock.Inherited | undefined
-): Layer.Layer<
-  LockedPorts.Ports | ClientRegistrations,
-  ConfigError.ConfigError | CredentialStoreError,
-  RefreshPolicy
-> => Layer.provideMerge(LockedPorts.custody, parts(options, inherited))
+> => Layer.scopedContext(make(options))
