@@ -10,9 +10,9 @@ import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
 import * as Verdict from "@lockstep/core/Verdict"
-import * as FileHome from "@lockstep/node/FileHome"
 import * as FileVendorSettings from "@lockstep/node/FileVendorSettings"
 import * as NodeRoundTripper from "@lockstep/node/NodeRoundTripper"
+import * as RefreshHome from "@lockstep/node/RefreshHome"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
 import { RoundTripper } from "@lockstep/oauth/RoundTripper"
 import * as VendorRegistry from "@lockstep/oauth/VendorRegistry"
@@ -26,9 +26,9 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Token from "./commands/Token.js"
 import * as ExitCode from "./ExitCode.js"
 import type { HandOver, Refusal } from "./HandOver.js"
+import * as Obtain from "./Obtain.js"
 import * as Output from "./Output.js"
 import * as PlainName from "./PlainName.js"
 import * as Run from "./Run.js"
@@ -41,7 +41,7 @@ const services = ({ line, lock }: HandOver) =>
     const policy = yield* RefreshPolicy.makeFromEnv()
     const ports = Context.add(
       yield* Effect.provideService(
-        FileHome.makeOfRefresh({ directory: line.home }, lock),
+        RefreshHome.make({ directory: line.home }, lock),
         RefreshPolicy.RefreshPolicy,
         policy
       ),
@@ -80,7 +80,7 @@ const answer = (work: HandOver) =>
   Effect.gen(function*() {
     const { line, refusal, rejected } = work
     if (refusal !== undefined) return yield* refused(work, refusal)
-    const token = yield* Token.get({
+    const token = yield* Obtain.get({
       tenant: PlainName.tenantId(line.tenant),
       minTtl: Option.map(Option.fromNullable(line.minTtl), Duration.millis)
     }, Option.map(Option.fromNullable(rejected), Redacted.make))
