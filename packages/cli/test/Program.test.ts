@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -30,10 +29,8 @@ const run = (...line: ReadonlyArray<string>) =>
       isInteractive: false
     })
     const code = yield* Program.run(["--home", home, ...line]).pipe(
-      Effect.provide(Layer.merge(
-        Output.layer(output),
-        Layer.succeed(Signals, InProcess.signals)
-      ))
+      Output.provide(output),
+      Effect.provideService(Signals, InProcess.signals)
     )
     return { code, told: notes.join("") }
   })

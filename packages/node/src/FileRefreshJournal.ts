@@ -21,10 +21,11 @@ import * as WholeFile from "./WholeFile.js"
 const JournalJson = Schema.parseJson(RefreshJournal.JournalRecord, { space: 2 })
 const AnswerJson = Schema.parseJson(RefreshJournal.CapturedAnswer)
 
-const decodeJournal = Schema.decode(JournalJson)
-const encodeJournal = Schema.encodeSync(JournalJson)
-const decodeAnswer = Schema.decode(AnswerJson)
-const encodeAnswer = Schema.encodeSync(AnswerJson)
+// Each is built by its first use: most processes need one of the four.
+const decodeJournal = (text: string) => Schema.decode(JournalJson)(text)
+const encodeJournal = (record: RefreshJournal.JournalRecord) => Schema.encodeSync(JournalJson)(record)
+const decodeAnswer = (text: string) => Schema.decode(AnswerJson)(text)
+const encodeAnswer = (answer: RefreshJournal.CapturedAnswer) => Schema.encodeSync(AnswerJson)(answer)
 
 /**
  * Makes the journal of a home.

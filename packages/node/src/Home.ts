@@ -153,9 +153,8 @@ const moved = (directory: string, to: StoreKind): CredentialStoreError =>
     remedy: "start this process again: it opens the store that the logins moved to"
   })
 
-const decodePin = Schema.decodeUnknown(Schema.parseJson(Pin))
-const encodePin = Schema.encodeSync(Pin)
-const textOf = (pin: Pin): string => `${JSON.stringify({ lock_dir: null, ...encodePin(pin) }, null, 2)}\n`
+const decodePin = (text: string) => Schema.decode(Schema.parseJson(Pin))(text)
+const textOf = (pin: Pin): string => `${JSON.stringify({ lock_dir: null, ...Schema.encodeSync(Pin)(pin) }, null, 2)}\n`
 
 /**
  * Makes the home of some options and the environment. Fails with a `ConfigError` when neither names a directory.

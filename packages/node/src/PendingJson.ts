@@ -19,9 +19,6 @@ import type { Damage } from "./StoreCodec.js"
 
 const MEMBERS = JsonRecord.membersOf(PendingLogins.PendingLogin)
 
-const decodeLogin = Schema.decodeUnknownOption(PendingLogins.PendingLogin)
-const encodeLogin = Schema.encodeSync(PendingLogins.PendingLogin)
-
 const entriesOf = ({ root }: AuthJson.Document): Either.Either<ReadonlyArray<JsonTree.Member>, Damage> => {
   const pending = JsonRecord.member(root, "pending")?.value
   if (pending === undefined) return Either.right([])
@@ -33,7 +30,9 @@ const decodeEntry = (text: string, { value }: JsonTree.Member): Option.Option<Pe
     return Option.none()
   }
   const record = JsonRecord.scalars(text, value, MEMBERS)
-  return Option.isSome(JsonRecord.outOfRange(record)) ? Option.none() : decodeLogin(record)
+  return Option.isSome(JsonRecord.outOfRange(record))
+    ? Option.none()
+    : Schema.decodeUnknownOption(PendingLogins.PendingLogin)(record)
 }
 
 const find = (
@@ -97,7 +96,7 @@ export const put = (
 ): string => {
   const name = PendingLogins.nameOf(key)
   return rewrite(document.text, document.root, now, {
-    pending: { change: dropping(name), add: [[name, encodeLogin(login)]] }
+    pending: { change: dropping(name), add: [[name, Schema.encodeSync(PendingLogins.PendingLogin)(login)]] }
   })
 }
 

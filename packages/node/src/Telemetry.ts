@@ -123,6 +123,15 @@ export const config: Config.Config<Option.Option<Options>> = Config.all({
 )
 
 /**
+ * Finds out, without reading the rest, that an environment asks for no telemetry: it names no endpoint.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isAsked = (env: Readonly<Record<string, string | undefined>>): boolean =>
+  (env["OTEL_EXPORTER_OTLP_ENDPOINT"] ?? "").trim() !== ""
+
+/**
  * Exports what happens below it where the environment asks for that, and is nothing otherwise.
  *
  * @since 0.1.0

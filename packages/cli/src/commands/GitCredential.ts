@@ -18,12 +18,12 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Deadline from "../Deadline.js"
+import * as Obtain from "../Obtain.js"
 import * as Output from "../Output.js"
 import * as Sources from "../Sources.js"
 import * as Stdin from "../Stdin.js"
 import * as TokenFormat from "../TokenFormat.js"
 import { UsageError } from "../UsageError.js"
-import * as Token from "./Token.js"
 
 /**
  * What git asked for.
@@ -99,7 +99,7 @@ const get = (options: Options, attributes: Attributes) =>
         rejected: Option.none(),
         maxWait: options.maxWait.value
       })
-      : yield* Token.get(demand)
+      : yield* Obtain.get(demand)
     yield* Output.line(TokenFormat.render(token, {
       format: "git",
       source: Sources.STORED,
@@ -119,7 +119,7 @@ const erase = ({ tenant }: Options, attributes: Attributes) =>
         if (Option.isSome(yield* Sources.choose(tenant, Option.none()))) return
         const store = yield* CredentialStore
         if (Option.isNone(yield* store.get(tenant))) return
-        yield* Token.get({ tenant, minTtl: Option.none() }, Option.some(Redacted.make(password)))
+        yield* Obtain.get({ tenant, minTtl: Option.none() }, Option.some(Redacted.make(password)))
       })
   })
 

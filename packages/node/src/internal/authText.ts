@@ -1,7 +1,7 @@
 /**
  * The frame of `auth.json`: how its lists, credentials, unfinished logins and registrations, change while every other byte stays.
  */
-import { isAncient } from "@lockstep/core/PendingLogins"
+import { isAncient } from "@lockstep/core/PendingAge"
 import * as JsonSplice from "../JsonSplice.js"
 import * as JsonTree from "../JsonTree.js"
 import * as JsonRecord from "./jsonRecord.js"

@@ -8,8 +8,6 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Crypto from "node:crypto"
 
-const encode = Schema.encodeSync(Credential.Credential)
-
 export const ofText = (text: string): string => Crypto.createHash("sha256").update(text).digest("base64url")
 
 /** The signature of what a read came to, where a record has no text of its own. */
@@ -18,6 +16,7 @@ export const ofRead = (read: Either.Either<Option.Option<Credential.Stored>, Cre
     onLeft: ({ detail, reason }) => `${reason} ${detail}`,
     onRight: Option.match({
       onNone: () => "",
-      onSome: ({ credential, version }) => ofText(`${version} ${JSON.stringify(encode(credential))}`)
+      onSome: ({ credential, version }) =>
+        ofText(`${version} ${JSON.stringify(Schema.encodeSync(Credential.Credential)(credential))}`)
     })
   })

@@ -218,6 +218,16 @@ const machine: Resolvers = {
 }
 
 /**
+ * Makes the choice of this process from its options, its environment and the home itself.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makeFromEnv = (
+  options: Options = {}
+): Effect.Effect<StoreChoice["Type"], ConfigError.ConfigError | CredentialStoreError> => make(options, machine)
+
+/**
  * The store of this process, with this machine's keyring and the tools that are known.
  *
  * @since 0.1.0
@@ -226,4 +236,4 @@ const machine: Resolvers = {
 export const layer = (
   options: Options = {}
 ): Layer.Layer<StoreChoice, ConfigError.ConfigError | CredentialStoreError> =>
-  Layer.effect(StoreChoice, make(options, machine))
+  Layer.effect(StoreChoice, makeFromEnv(options))
