@@ -15,6 +15,7 @@ import * as AnswerFile from "./AnswerFile.js"
 import * as AtomicFile from "./AtomicFile.js"
 import * as Envelope from "./Envelope.js"
 import { Home } from "./Home.js"
+import * as Replaceable from "./Replaceable.js"
 import * as SidecarNames from "./SidecarNames.js"
 import * as WholeFile from "./WholeFile.js"
 
@@ -111,6 +112,7 @@ export const make: Effect.Effect<
       Effect.suspend(() => opened ? Effect.void : open).pipe(
         // Once per redemption, under the tenant lock: no other process is writing this journal.
         Effect.zipRight(Effect.suspend(() => AtomicFile.sweep(journalOf(tenant)))),
+        Effect.zipRight(Effect.suspend(() => Replaceable.check(journalOf(tenant)))),
         Effect.zipRight(envelope.ready),
         Effect.zipRight(Effect.sync(() => leave(tenant))),
         Effect.zipRight(Effect.suspend(() => AnswerFile.reserve(answerOf(tenant), envelope.sizeOf(bytes)))),

@@ -104,7 +104,7 @@ export interface Server {
 
 /** A client that this tenant has at this server already, unless its registration has ended. */
 const storedClient = (
-  { now, present }: Sources,
+  { now, present }: Pick<Sources, "present" | "now">,
   issuer: Option.Option<string>,
   tokenEndpoint: Option.Option<string>
 ): Option.Option<LoginClient & { readonly isExpired: boolean }> =>
@@ -122,6 +122,33 @@ const storedClient = (
       isExpired: Option.exists(record.clientSecretExpiresAt, (end) => end * 1_000 <= now)
     }
   })
+
+/** Seconds for which a server that has given tokens to a client counts as one that knows it. */
+const FRESH = 60
+
+/**
+ * Whether the server gave tokens to this client a moment ago, for every scope that will be asked for, as the record that
+ * the login would replace says: it has not forgotten it since. What it was registered for counts as well.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const servedJustNow = (
+  client: LoginClient,
+  { now, present }: Pick<Sources, "present" | "now">,
+  { endpoints, issuer, scope }: Pick<Server, "issuer" | "endpoints"> & { readonly scope: Option.Option<string> }
+): boolean => {
+  const known = [
+    ...wordsOf(client.scope ?? Option.none()),
+    ...wordsOf(Option.flatMap(present, (record) => record.scope))
+  ]
+  return wordsOf(scope).every((word) => known.includes(word)) &&
+    Option.exists(
+      Option.flatMap(present, ({ obtainedAt }) => obtainedAt),
+      (at) => at * 1_000 <= now && now < (at + FRESH) * 1_000
+    ) &&
+    Option.exists(storedClient({ now, present }, issuer, endpoints.tokenEndpoint), ({ id }) => id === client.id)
+}
 
 /**
  * The client of a registration that is kept.

@@ -36,6 +36,7 @@ import * as DeviceDriver from "./DeviceDriver.js"
 import * as DevicePolling from "./DevicePolling.js"
 import { Login } from "./Login.js"
 import type { Invitation, LoginRequest, LoginResult } from "./Login.js"
+import * as LoginClient from "./LoginClient.js"
 import type { LoginError } from "./LoginError.js"
 import { LoginFailed } from "./LoginError.js"
 import type { Wire } from "./LoginGrant.js"
@@ -120,13 +121,15 @@ export const make: Effect.Effect<Login["Type"], never, Requirements> = Effect.ge
     started.method === "key"
       ? SealedKey.make({ target: started.target, redirectUri, span })
       : Effect.gen(function*() {
-        const { target, wire: way } = started
+        const { before, target, wire: way } = started
         const address = Option.some(redirectUri)
         const known = yield* clients.of(started, address)
         const begun = yield* AuthorizationRequest.make({ target, client: known, secrets, redirectUri, span })
         // A vendor's own client is known to the vendor, and one that was registered just now to the server.
         const isOld = Option.exists(target.client, ({ id }) => id === known.id)
         if (!isOld || !(target.request.vendor.strict || target.request.vendor.id === generic.id)) return begun
+        // Servers count such requests, and a program that goes through several logins in a row is not to look at each.
+        if (LoginClient.servedJustNow(known, before, target)) return begun
         const seen = yield* AuthorizationLook.look(way.roundTripper, { url: begun.url, redirectUri })
         if (seen === "Open") return begun
         if (

@@ -40,6 +40,7 @@ export const CODES = {
   holder_late: "a process holds a lock for longer than a refresh may take",
   holder_stopped: "a process that is stopped holds a lock",
   intent_open: "a refresh token was sent and no new one came back",
+  irreplaceable: "a file whose place no other one can take",
   key_missing: "the key of an encrypted store is missing or unreadable",
   keyring_leftovers: "entries of the keyring that nothing refers to",
   keyring_slow: "the keyring takes long to answer",

@@ -31,6 +31,7 @@ import * as SealedFiles from "../internal/sealedFiles.js"
 import * as Sidecars from "../internal/sidecars.js"
 import { FileLock } from "../locks/FileLock.js"
 import { LockTarget } from "../locks/LockTarget.js"
+import * as Replaceable from "../Replaceable.js"
 import * as WholeFile from "../WholeFile.js"
 import * as SealedEnvelope from "./SealedEnvelope.js"
 import * as SealedText from "./SealedText.js"
@@ -135,7 +136,10 @@ export const rotate: Effect.Effect<
   // Before anything is changed: a rotation that stops in the middle is safe, and yet unwanted.
   const check = Effect.flatMap(
     SealedFiles.all(home),
-    Effect.forEach(({ place, sealed }) => open(place, sealed), { discard: true })
+    Effect.forEach(
+      ({ place, sealed }) => Effect.zipRight(Replaceable.check(place.location), open(place, sealed)),
+      { discard: true }
+    )
   )
 
   return yield* LockWait.acquire(lock, LockTarget.RotationGroup({ group: GROUP }), {

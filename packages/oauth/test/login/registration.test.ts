@@ -4,7 +4,9 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
+import { Credential } from "@lockstep/core/Credential"
 import type { PendingLogin } from "@lockstep/core/PendingLogins"
+import { Change } from "@lockstep/core/WritableStore"
 import type { LoginRequest } from "@lockstep/oauth/Login"
 import * as OAuthVendor from "@lockstep/oauth/OAuthVendor"
 import { mcp } from "@lockstep/oauth/vendors/Mcp"
@@ -85,6 +87,9 @@ const loggedIn = (stage: Stage.Stage, login = wanted()) =>
     return url
   })
 
+/** So long that a login is no proof any more that the server knows the client. */
+const aWhile = TestClock.adjust("1 minute")
+
 const pendingOf = (stage: Stage.Stage): Effect.Effect<PendingLogin> =>
   Effect.map(Effect.orDie(stage.pending.get(key)), Option.getOrThrow)
 
@@ -95,6 +100,7 @@ describe("a registration that the server has forgotten", () => {
       assert.strictEqual(clientOf(yield* loggedIn(stage)), "dyn-1")
       // A client that was registered just now is known.
       assert.lengthOf(server.looks, 0)
+      yield* aWhile
       server.known.clear()
       const url = yield* begun(stage)
       assert.strictEqual(clientOf(url), "dyn-2")
@@ -108,6 +114,7 @@ describe("a registration that the server has forgotten", () => {
     Effect.gen(function*() {
       const { server, stage } = yield* serving()
       yield* loggedIn(stage)
+      yield* aWhile
       server.known.clear()
       // As `lockstep login TENANT` repeats it.
       const again = wanted({ clientId: Option.some("dyn-1") })
@@ -142,8 +149,45 @@ describe("a registration that the server has forgotten", () => {
       for (const page of replies) {
         const { server, stage } = yield* serving()
         yield* loggedIn(stage)
+        yield* aWhile
         server.page = page
         assert.strictEqual(clientOf(yield* begun(stage)), "dyn-1")
+        assert.lengthOf(server.looks, 1)
+      }
+    }))
+
+  it.effect("is not looked for right after a login with it, and is a minute later", () =>
+    Effect.gen(function*() {
+      const { server, stage } = yield* serving()
+      yield* loggedIn(stage, wanted({ scopes: ["read"] }))
+      for (let i = 0; i < 3; i++) yield* loggedIn(stage, wanted({ scopes: ["read"] }))
+      assert.lengthOf(server.registrations, 1)
+      assert.lengthOf(server.looks, 0)
+      yield* aWhile
+      yield* begun(stage, wanted({ scopes: ["read"] }))
+      assert.deepStrictEqual(server.looks.map(clientOf), ["dyn-1"])
+    }))
+
+  it.effect("is looked for where the login was one at another server, by another client or in the future", () =>
+    Effect.gen(function*() {
+      const others: ReadonlyArray<Partial<Credential>> = [
+        { issuer: Option.some("https://other.example") },
+        { clientId: Option.some("another") },
+        { obtainedAt: Option.some(Stage.NOW / 1_000 + 1_000) },
+        { obtainedAt: Option.none() }
+      ]
+      for (const members of others) {
+        const { server, stage } = yield* serving()
+        yield* loggedIn(stage)
+        yield* stage.store.modify(Stage.tenant, (stored) => {
+          const { credential } = Option.getOrThrow(stored)
+          return Change.Put({
+            credential: Credential.make({ ...credential, ...members, generation: credential.generation + 1 }),
+            value: () => undefined
+          })
+        })
+        yield* begun(stage, wanted({ clientId: Option.some("dyn-1") }))
+        assert.deepStrictEqual(server.looks.map(clientOf), ["dyn-1"])
       }
     }))
 
@@ -151,6 +195,7 @@ describe("a registration that the server has forgotten", () => {
     Effect.gen(function*() {
       const { server, stage } = yield* serving()
       yield* loggedIn(stage)
+      yield* aWhile
       const answer = stage.network.server
       stage.network.server = (sent) =>
         sent.url.includes("/authorize") ? new Promise<Stage.Reply>(() => {}) : answer(sent)

@@ -34,6 +34,8 @@ export interface Holds {
   readonly names: ReadonlyArray<string>
   /** Makes a credential one that it has a place for. */
   readonly fit: (credential: Credential.Credential) => Credential.Credential
+  /** Whether it holds logins that are asked for without a refresh token. Left out: no. */
+  readonly grants?: boolean
 }
 
 /**
@@ -45,7 +47,8 @@ export interface Holds {
 export const everything: Holds = {
   tenants: [TenantId.make("codex"), TenantId.make("mcp:linear")],
   names: ["codex", "Codex", "codex@work", "mcp:linear", "__proto__", "constructor", "a/../b", "é", "日本", "😀", " "],
-  fit: (credential) => credential
+  fit: (credential) => credential,
+  grants: true
 }
 
 const put = (store: Store, tenant: TenantId.TenantId, next: Credential.Credential) =>

@@ -42,11 +42,8 @@ import * as HeadlessBrowser from "./HeadlessBrowser.js"
 
 const TENANT = "mcp:conformance"
 const REDIRECT = "http://127.0.0.1:8976/callback"
-/**
- * How often a person is asked before it is given up. The suite admits three requests to the authorization endpoint, and a
- * login with a registration that is kept looks there once before the person does.
- */
-const PATIENCE = 2
+/** How often a person is asked before it is given up. */
+const PATIENCE = 3
 
 /** What the suite says of a client that is registered already. */
 interface Context {
