@@ -21,6 +21,7 @@ import * as AtomicFile from "./AtomicFile.js"
 import { codeOf, lockUnavailable } from "./internal/errno.js"
 import { hostId } from "./internal/hostId.js"
 import * as Ownership from "./Ownership.js"
+import * as Refuge from "./Refuge.js"
 import * as WholeFile from "./WholeFile.js"
 
 /**
@@ -66,6 +67,8 @@ export interface Options {
   readonly trustLocks?: boolean | undefined
   /** The kind of store that is used. What the home is pinned to, else `file`. */
   readonly store?: StoreKind | undefined
+  /** Where the answer of a rotation is kept that the disk of the store refuses. `Refuge.config`. */
+  readonly refuges?: ReadonlyArray<Refuge.Refuge> | undefined
 }
 
 /**
@@ -90,6 +93,9 @@ export class Home extends Context.Tag("@lockstep/node/Home")<Home, {
   /** Where lock files lie: beside the store, or where `LOCKSTEP_LOCK_DIR` says. */
   readonly lockDirectory: string
 
+  /** Where the answer of a rotation is kept that the disk of the store refuses, in this order. */
+  readonly refuges: ReadonlyArray<Refuge.Refuge>
+
   /** What the first write recorded; `None` before it. Creates nothing. */
   readonly pin: Effect.Effect<Option.Option<Pin>, CredentialStoreError>
 
@@ -99,7 +105,7 @@ export class Home extends Context.Tag("@lockstep/node/Home")<Home, {
    */
   readonly repin: (store: StoreKind) => Effect.Effect<void, CredentialStoreError | LockUnavailable>
 
-  /** Finds out that the home has another store by now. Creates nothing. */
+  /** Finds out that the home has another store by now, or is open to others or of another user. Creates nothing. */
   readonly check: Effect.Effect<void, CredentialStoreError>
 
   /**
@@ -185,6 +191,7 @@ export const make = (
       (path) => Path.resolve(path)
     )
     const trustLocks = options.trustLocks ?? env.trustLocks
+    const refuges = options.refuges ?? (yield* Refuge.config)
     const pin = Effect.flatMap(
       WholeFile.read(pinFile),
       Option.match({
@@ -240,10 +247,40 @@ export const make = (
     const realpath = (path: string) =>
       Effect.try({ try: () => Fs.realpathSync(path), catch: (cause) => lockUnavailable(path, codeOf(cause)) })
 
+    /** The home itself is ours alone; a store that is a link lies where its owner wants it. */
+    const places: ReadonlyArray<readonly [string, "any" | "writable"]> = [
+      [directory, "any"],
+      ...Path.dirname(file) === directory ? [] : [[Path.dirname(file), "writable"] as const]
+    ]
+
+    const exposed = Effect.try({
+      try: () => {
+        for (const [path, to] of places) {
+          const exposure = Ownership.exposureOf(path, to)
+          if (exposure !== undefined) return Option.some({ path, ...exposure })
+        }
+        return Option.none()
+      },
+      catch: (cause) => new CredentialStoreError({ reason: "Read", location: directory, detail: codeOf(cause) })
+    })
+
+    const checkPrivate = Effect.flatMap(
+      exposed,
+      Option.match({
+        onNone: () => Effect.void,
+        onSome: ({ detail, path, remedy }) =>
+          new CredentialStoreError({ reason: "Read", location: path, detail, remedy })
+      })
+    )
+
     const ready = Effect.gen(function*() {
       yield* Ownership.makeDirectory(directory)
-      yield* Ownership.claim(directory)
-      if (Path.dirname(file) !== directory) yield* Ownership.claim(Path.dirname(file))
+      for (const [path] of places) yield* Ownership.claim(path)
+      const open = yield* exposed
+      if (Option.isSome(open)) {
+        const { detail, path, remedy } = open.value
+        return yield* new LockUnavailable({ reason: "Permission", path, detail, remedy })
+      }
       const now = yield* AtomicFile.resolve(link)
       // The directory may have been missing when `file` was resolved.
       if (now !== Path.join(yield* realpath(Path.dirname(file)), Path.basename(file))) {
@@ -283,8 +320,12 @@ export const make = (
       store,
       file,
       lockDirectory: Option.getOrElse(movedLocks, () => Path.dirname(file)),
+      refuges,
       pin,
-      check: Effect.flatMap(pin, Option.match({ onNone: () => unpinned, onSome: checkStore })),
+      check: Effect.zipRight(
+        checkPrivate,
+        Effect.flatMap(pin, Option.match({ onNone: () => unpinned, onSome: checkStore }))
+      ),
       agree: Effect.asVoid(ready),
       open,
       repin: (next) =>

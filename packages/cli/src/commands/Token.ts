@@ -19,6 +19,7 @@ import * as Output from "../Output.js"
 import * as Sources from "../Sources.js"
 import * as Stdin from "../Stdin.js"
 import * as TokenFormat from "../TokenFormat.js"
+import * as Unstored from "../Unstored.js"
 
 /**
  * What `lockstep token` was asked for.
@@ -52,7 +53,7 @@ export const get = (
 ): Effect.Effect<
   AccessToken,
   RefreshError,
-  RefreshCoordinator | RefreshPolicy
+  RefreshCoordinator | RefreshPolicy | Output.Output
 > =>
   Effect.gen(function*() {
     const coordinator = yield* RefreshCoordinator
@@ -66,7 +67,8 @@ export const get = (
       Effect.retry({
         while: (error) => error._tag === "ProviderTimeout" && error.reason === "StillRunning",
         schedule: Schedule.recurUpTo(policy.redeemLimit)
-      })
+      }),
+      Unstored.heldOn
     )
   })
 
