@@ -123,7 +123,14 @@ export class Home extends Context.Tag("@lockstep/node/Home")<Home, {
 }>() {}
 
 const FILE = "auth.json"
-const PIN_FILE = "store.json"
+
+/**
+ * The name of the file in which the first write of a home pins it.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const PIN_FILE = "store.json"
 
 const nonEmpty = (name: string) =>
   Config.option(Config.string(name)).pipe(Config.map(Option.filter((text) => text.trim() !== "")))
@@ -161,7 +168,36 @@ const moved = (directory: string, to: StoreKind): CredentialStoreError =>
 
 const decodePin = Schema.decodeUnknown(Schema.parseJson(Pin))
 const encodePin = Schema.encodeSync(Pin)
-const textOf = (pin: Pin): string => `${JSON.stringify({ lock_dir: null, ...encodePin(pin) }, null, 2)}\n`
+
+/**
+ * The text of a pin's file.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const textOfPin = (pin: Pin): string => `${JSON.stringify({ lock_dir: null, ...encodePin(pin) }, null, 2)}\n`
+
+/**
+ * What keeps every process of this user from having its locks in a directory that was named for them: it belongs to
+ * another user, others may write it, or it is none. One that is missing is made by the first that locks there.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const faultOfLocks = (directory: string): Ownership.Exposure | undefined => {
+  const elsewhere = "set LOCKSTEP_LOCK_DIR to a directory of your own on a local disk"
+  try {
+    const stat = Fs.statSync(directory, { throwIfNoEntry: false })
+    if (stat === undefined) return undefined
+    if (!stat.isDirectory()) return { detail: "it is not a directory", remedy: elsewhere }
+    const { uid } = stat
+    return Ownership.mayWrite(stat)
+      ? Ownership.exposureOf(directory, "writable")
+      : { detail: `it belongs to user ${uid}, and this process does not run as that user`, remedy: elsewhere }
+  } catch (cause) {
+    return { detail: `it cannot be looked at (${codeOf(cause)})`, remedy: elsewhere }
+  }
+}
 
 /**
  * Makes the home of some options and the environment. Fails with a `ConfigError` when neither names a directory.
@@ -290,7 +326,13 @@ export const make = (
           detail: `it named ${file} when this process opened it, and names ${now} now`
         })
       }
-      if (Option.isSome(movedLocks)) yield* Ownership.makeDirectory(movedLocks.value)
+      if (Option.isSome(movedLocks)) {
+        yield* Ownership.makeDirectory(movedLocks.value)
+        const fault = faultOfLocks(movedLocks.value)
+        if (fault !== undefined) {
+          return yield* new LockUnavailable({ reason: "Permission", path: movedLocks.value, ...fault })
+        }
+      }
       const own = Pin.make({
         store,
         lockDirectory: Option.isSome(movedLocks) ? Option.some(yield* realpath(movedLocks.value)) : Option.none(),
@@ -306,7 +348,7 @@ export const make = (
       const { isPinned, own } = yield* ready
       if (isPinned) return
       yield* Effect.catchIf(
-        AtomicFile.create(pinFile, textOf(own)),
+        AtomicFile.create(pinFile, textOfPin(own)),
         ({ detail }) => detail === "EROFS" || detail === "EACCES" || detail === "EPERM",
         ({ detail }) => lockUnavailable(directory, detail!)
       )
@@ -331,7 +373,7 @@ export const make = (
       repin: (next) =>
         Effect.flatMap(
           Effect.zipRight(open, pin),
-          (pinned) => AtomicFile.replace(pinFile, textOf(Pin.make({ ...Option.getOrThrow(pinned), store: next })))
+          (pinned) => AtomicFile.replace(pinFile, textOfPin(Pin.make({ ...Option.getOrThrow(pinned), store: next })))
         ).pipe(
           Effect.withSpan("lockstep.home.repin")
         )
