@@ -343,7 +343,11 @@ const secrets = Command.make("secrets", {}, () => nothingAsked("secrets rotate-k
 
 const doctor = Command.make(
   "doctor",
-  { offline: flag("offline", "ask no server what time it is"), json },
+  {
+    offline: flag("offline", "ask no server what time it is"),
+    repair: flag("repair", "replace what a home was pinned to where no process can use it"),
+    json
+  },
   (options) =>
     Effect.flatMap(
       lockstep,

@@ -33,7 +33,7 @@ const look = (line: LookLine) =>
       }
       case "doctor": {
         const Doctor = yield* Effect.promise(() => import("./commands/Doctor.js"))
-        return yield* Doctor.run({ ...line, globals: LookWiring.toArguments(globalsOf(line)) })
+        return yield* Doctor.run({ ...line, repair: false, globals: LookWiring.toArguments(globalsOf(line)) })
       }
     }
   })

@@ -13,6 +13,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
+import type * as Output from "./Output.js"
+import * as Unstored from "./Unstored.js"
 
 /**
  * Which token is wanted.
@@ -38,7 +40,7 @@ export const get = (
 ): Effect.Effect<
   AccessToken,
   RefreshError,
-  RefreshCoordinator | RefreshPolicy
+  RefreshCoordinator | RefreshPolicy | Output.Output
 > =>
   Effect.gen(function*() {
     const coordinator = yield* RefreshCoordinator
@@ -52,7 +54,8 @@ export const get = (
       Effect.retry({
         while: (error) => error._tag === "ProviderTimeout" && error.reason === "StillRunning",
         schedule: Schedule.recurUpTo(policy.redeemLimit)
-      })
+      }),
+      Unstored.heldOn
     )
   })
 

@@ -215,4 +215,26 @@ const main = async (): Promise<void> => {
     : token(line, settings)
 }
 
-void main()
+const EXHAUSTED = new Set(["EMFILE", "ENFILE"])
+
+/** The words of what comes before the program, which has the words of everything else. Nothing was sent by then. */
+const giveUp = (error: unknown): never => {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code ?? "UNKNOWN"
+  const [message, advice] = EXHAUSTED.has(code)
+    ? [`this process may open no more files (${code})`, "allow more, such as with `ulimit -n 256`; nothing was spent"]
+    : [`the program cannot be loaded (${code})`, "reinstall lockstep; nothing was spent"]
+  const wantsJson = process.argv.some((arg, index, args) =>
+    arg === "--json" || arg === "--format=json" || arg === "json" && args[index - 1] === "--format"
+  )
+  const [stream, text] = wantsJson
+    ? [1, JSON.stringify({ error: { _tag: "Unexpected", message, advice, exit_code: 1 } })]
+    : [2, `lockstep: ${message}\n→ ${advice}`]
+  try {
+    Fs.writeSync(stream, `${text}\n`)
+  } catch {
+    // The exit code is left.
+  }
+  process.exit(1)
+}
+
+main().catch(giveUp)

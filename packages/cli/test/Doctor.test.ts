@@ -28,7 +28,7 @@ describe("lockstep doctor", () => {
       assert.match(
         ran.stdout,
         new RegExp(
-          "^✓ files\n✓ store\n✓ move\n✓ drift\n✓ keyring\n✓ locks\n✓ holders\n✓ sidecars\n✓ journals\n✓ lineage\n" +
+          "^✓ pin\n✓ files\n✓ store\n✓ move\n✓ drift\n✓ keyring\n✓ locks\n✓ holders\n✓ sidecars\n✓ journals\n✓ lineage\n" +
             " +codex: refreshed once, last granted (?:now|.* ago) by process \\d+ \\(lockstep\\.js\\) \\(generation 2\\)\n" +
             " +→ `lockstep status codex --history` tells all of it\n" +
             "✓ logins\n✓ sources\n✓ clock\n✓ network\n✓ servers\n$"

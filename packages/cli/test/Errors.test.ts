@@ -120,7 +120,7 @@ const cases: ReadonlyArray<Case> = [
   {
     name: "a directory in the place of the file",
     args: token,
-    arrange: (stage) => Effect.sync(() => mkdirSync(stage.file, { recursive: true })),
+    arrange: (stage) => Effect.sync(() => mkdirSync(stage.file, { recursive: true, mode: 0o700 })),
     code: 6,
     tag: "CredentialStoreError",
     reason: "Read",

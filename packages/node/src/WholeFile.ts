@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as Fs from "node:fs"
 import { codeOf } from "./internal/errno.js"
+import { remedyOf } from "./internal/fileStep.js"
 
 /**
  * Tells one state of a file from another: device, inode, size, modification and change time.
@@ -41,7 +42,7 @@ const identify = (stat: Fs.BigIntStats): Identity =>
   `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`
 
 const readError = (path: string, detail: string): CredentialStoreError =>
-  new CredentialStoreError({ reason: "Read", location: path, detail })
+  new CredentialStoreError({ reason: "Read", location: path, detail, ...remedyOf(detail) })
 
 const readOpen = (path: string, fd: number): Effect.Effect<Snapshot, CredentialStoreError> => {
   for (let attempt = 1;; attempt++) {

@@ -104,6 +104,28 @@ describe("the room of an answer", () => {
       assert.isTrue(Equal.equals(yield* journal.keptAnswer(CODEX), Option.some(kept)))
     }))
 
+  it.scopedLive("has a ballast, which is given back first: the room itself stays until that is not enough", () =>
+    Effect.gen(function*() {
+      const { answerFile, journal } = yield* open
+      for (const code of ["ENOSPC", "EDQUOT", "EIO"]) {
+        yield* journal.reserveAnswer(CODEX, 2_048)
+        const { size } = Fs.statSync(answerFile)
+        // Apart from the room by a hole, and so in an extent of its own.
+        const all = Fs.readFileSync(answerFile)
+        assert.isTrue(all.subarray(64 * 1024, 128 * 1024).every((byte) => byte === 0))
+        assert.isFalse(all.subarray(128 * 1024).every((byte) => byte === 0))
+        const kept = answer("attempt-1")
+        yield* FileCalls.failingUnless(
+          "fsyncSync",
+          code,
+          () => Fs.statSync(answerFile).size < size,
+          journal.keepAnswer(CODEX, kept)
+        )
+        assert.isAtLeast(Fs.statSync(answerFile).size, 2_048)
+        assert.isTrue(Equal.equals(yield* journal.keptAnswer(CODEX), Option.some(kept)))
+      }
+    }))
+
   it.scopedLive("is found under its name: one that was removed or replaced meanwhile is made anew", () =>
     Effect.gen(function*() {
       const kept = answer("attempt-1")
@@ -180,9 +202,9 @@ describe("an answer", () => {
       const old = answer("attempt-1", 40)
       const next = answer("attempt-2")
       const written = (value: RefreshJournal.CapturedAnswer) =>
-        Effect.map(journal.keepAnswer(CODEX, value), () => Fs.readFileSync(answerFile))
+        Effect.map(journal.keepAnswer(CODEX, value), () => Fs.readFileSync(answerFile).subarray(0, room.length))
       yield* journal.reserveAnswer(CODEX, 2_048)
-      const room = Fs.readFileSync(answerFile)
+      const room = Fs.readFileSync(answerFile).subarray(0, 4_096)
       const first = yield* written(old)
       const second = yield* written(next)
       // Every byte of the header, and some of the tokens.

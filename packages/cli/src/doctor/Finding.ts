@@ -60,6 +60,8 @@ export const CODES = {
   not_a_directory: "something else is in the place of a directory",
   open_to_others: "others may read or write it",
   owner: "it belongs to another user",
+  pin_repaired: "what the first write recorded could not be used, and was replaced",
+  pin_unusable: "what the first write recorded cannot be used by any process",
   remote: "a network or shared file system",
   shadowed: "a variable comes before a stored login",
   sidecar_kind: "something else is in the place of a sidecar",

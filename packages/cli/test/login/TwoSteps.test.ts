@@ -41,7 +41,7 @@ describe("a login in two steps", () => {
       const stage = yield* LoginStage.make
       const file = path.join(path.dirname(path.dirname(stage.file)), "agent", "auth.json")
       const entry = { access_token: "a", refresh_token: "r", expires_at: 1, token_endpoint: "https://x", provider: "x" }
-      fs.mkdirSync(path.dirname(file))
+      fs.mkdirSync(path.dirname(file), { mode: 0o700 })
       fs.writeFileSync(file, JSON.stringify({ other: entry }), { mode: 0o600 })
       const there = ["--store", `openab:${file}`]
       const begun = yield* stage.run([...stage.at("acme"), ...there, "--no-browser"])

@@ -128,7 +128,8 @@ export const rotate: Effect.Effect<
 
   const sealAnswer = (key: SealingKey) => (tenant: TenantId) =>
     LockWait.acquire(lock, LockTarget.Tenant({ tenant }), { timeout: policy.lockTimeout, label: tenant }).pipe(
-      Effect.zipRight(Effect.uninterruptible(sealWith(key, ANSWER)(SealedFiles.answer(home, tenant)))),
+      Effect.zipRight(SealedFiles.answers(home, tenant)),
+      Effect.flatMap((places) => Effect.uninterruptible(Effect.forEach(places, sealWith(key, ANSWER)))),
       Effect.scoped,
       Effect.withSpan("lockstep.rotation.answer")
     )

@@ -283,8 +283,11 @@ const refuseUnstored = ({ held }: InHand) =>
   })
 
 /** Removes answers that belong to no record, reservations among them. */
-const dropAnswers = (answers: ReadonlyArray<string>) =>
-  Effect.withSpan(Effect.forEach(answers, AnswerFile.drop, { discard: true }), "lockstep.move.answers")
+const dropAnswers = (answers: ReadonlyArray<Sidecars.AnswerAt>) =>
+  Effect.withSpan(
+    Effect.forEach(answers, ({ path }) => AnswerFile.drop(path), { discard: true }),
+    "lockstep.move.answers"
+  )
 
 /** Finishes what another move has left, with everything in hand. */
 const settle = (inHand: InHand) =>
@@ -328,8 +331,8 @@ const transfer = (to: StoreKind, known: Known, inHand: InHand) =>
 /** Everything of the home that a move must know of before it locks. */
 interface Known {
   readonly tenants: ReadonlySet<TenantId>
-  /** Paths of all answer files. */
-  readonly answers: ReadonlyArray<string>
+  /** All answer files. */
+  readonly answers: ReadonlyArray<Sidecars.AnswerAt>
 }
 
 const look = Effect.gen(function*() {

@@ -418,3 +418,44 @@ describe("FileLock where it cannot work", () => {
       })
   )
 })
+
+describe("a lock file of others", () => {
+  it.scoped("that they can write is closed where no other user can come to it, and refused where they can", () =>
+    Effect.gen(function*() {
+      const directory = yield* LockDirectory.make
+      const lock = yield* LockDirectory.lock(directory)
+      const sidecar = sidecarOf(lock)
+      const before = yield* Effect.scoped(Effect.map(lock.tryAcquire(CODEX), () => Fs.statSync(sidecar).ino))
+      for (const mode of [0o666, 0o620, 0o602]) {
+        Fs.chmodSync(sidecar, mode)
+        Fs.chmodSync(directory, 0o755)
+        const other = yield* LockDirectory.lock(directory)
+        const error = yield* Effect.flip(other.tryAcquire(AGGREGATE).pipe(Effect.zipRight(other.tryAcquire(CODEX))))
+        assert.deepInclude(error, { reason: "Permission", path: sidecar })
+        assert.strictEqual(error.advice, `close it with \`chmod 600 ${sidecar}\``)
+        Fs.chmodSync(directory, 0o700)
+        yield* other.tryAcquire(CODEX)
+        assert.strictEqual(modeOf(sidecar), 0o600)
+        // Never made anew: a process that has it open would hold a lock that no other sees.
+        assert.strictEqual(Fs.statSync(sidecar).ino, before)
+      }
+    }))
+
+  it.scoped.skipIf(!isRoot)(
+    "that belongs to another user is refused, and one that root did not get to give away is given (root is needed)",
+    () =>
+      Effect.gen(function*() {
+        const directory = yield* LockDirectory.make
+        const lock = yield* LockDirectory.lock(directory)
+        const sidecar = sidecarOf(lock)
+        Fs.writeFileSync(sidecar, "", { mode: 0o600 })
+        Fs.chownSync(sidecar, 1, 1)
+        const error = yield* Effect.flip(lock.tryAcquire(CODEX))
+        assert.deepInclude(error, { reason: "Permission", path: sidecar, detail: "it belongs to user 1" })
+        Fs.chownSync(sidecar, 0, 0)
+        giveToNobody(directory)
+        assert.isTrue(yield* isTaken(lock))
+        assert.strictEqual(Fs.statSync(sidecar).uid, 65534)
+      })
+  )
+})

@@ -220,7 +220,7 @@ describe("renewing the keys of a file", () => {
     Effect.gen(function*() {
       const file = yield* withText(base64(bytes))
       const home = Path.join(Path.dirname(file), "home")
-      Fs.mkdirSync(home)
+      Fs.mkdirSync(home, { mode: 0o700 })
       for (const path of [file, home]) Privileges.giveToNobody(path)
       yield* (yield* make(file)).renew
       const { gid, mode, uid } = Fs.statSync(file)

@@ -141,7 +141,7 @@ describe("no key is made", () => {
     Effect.gen(function*() {
       for (const name of ["auth.json.sealed", "auth.json.pending.sealed"]) {
         const home = yield* place
-        Fs.mkdirSync(home.directory)
+        Fs.mkdirSync(home.directory, { mode: 0o700 })
         Fs.writeFileSync(Path.join(home.directory, name), "lockstep-sealed 1 k")
         assert.strictEqual((yield* failure((yield* process_(home)).current)).reason, "Locked")
         assert.strictEqual(home.entries.size, 0)
