@@ -269,6 +269,7 @@ const useLibraries = async ([end, effect, platform], api) => {
   mkdirSync(project)
   writeFileSync(join(project, "package.json"), JSON.stringify({ name: "stranger", private: true, type: "module" }))
   await npm(["install", `effect@${effect}`, ...libraries.map(tarballOf)], { cwd: project })
+  oneEffect(project)
   bounded(`the libraries with the ${end} effect`, join(project, "node_modules"), LIBRARY)
   assert.deepEqual(scripts(project), ["node_modules/koffi"])
   await npm(
