@@ -12,7 +12,8 @@ const documents = [
   ...readdirSync(top).filter((name) => name.endsWith(".md")).map((name) => join(top, name)),
   ...readdirSync(join(top, "docs"), { recursive: true })
     .filter((name) => name.endsWith(".md"))
-    .map((name) => join(top, "docs", name))
+    .map((name) => join(top, "docs", name)),
+  ...readdirSync(join(top, "packages")).map((name) => join(top, "packages", name, "README.md")).filter(existsSync)
 ]
 
 const broken = []

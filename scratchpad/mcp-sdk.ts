@@ -4,25 +4,12 @@
  *     lockstep login https://mcp.linear.app/mcp
  *     node mcp-sdk.js https://mcp.linear.app/mcp mcp:linear
  */
-import * as CredentialWriter from "@lockstep/core/CredentialWriter"
-import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
-import * as Lockstep from "@lockstep/mcp/Lockstep"
-import * as ResolvedHome from "@lockstep/node/stores/ResolvedHome"
-import * as Fetch from "@lockstep/oauth/Fetch"
-import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
 import * as V2 from "@modelcontextprotocol/client"
 import { Client } from "@modelcontextprotocol/sdk/client/index.js"
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js"
-import * as Layer from "effect/Layer"
-import * as ManagedRuntime from "effect/ManagedRuntime"
+import { LockstepError, open } from "lockstep"
 
-const runtime = ManagedRuntime.make(
-  Layer.mergeAll(RefreshCoordinator.layer, CredentialWriter.layer).pipe(
-    Layer.provideMerge(Layer.provide(OAuthTokenEndpoint.layerBuiltIn, Fetch.layerGlobal)),
-    Layer.provideMerge(ResolvedHome.layerFromEnv())
-  )
-)
-const lockstep = Lockstep.fromRuntime(runtime)
+const lockstep = await open()
 
 const info = { name: "example", version: "1.0.0" }
 
@@ -53,11 +40,10 @@ if (serverUrl !== undefined && tenant !== undefined) {
   try {
     process.stdout.write(`${(await namesOfTools(serverUrl, tenant)).join("\n")}\n`)
   } catch (error) {
-    // The typed errors of Lockstep say what to do; `LoginRequired` names the command.
-    const advice: unknown = error instanceof Error ? Reflect.get(error, "advice") : undefined
-    process.stderr.write(`${String(error)}${typeof advice === "string" ? `\n${advice}` : ""}\n`)
+    // The errors of Lockstep say what to do; `LoginRequired` names the command.
+    process.stderr.write(`${String(error)}${error instanceof LockstepError ? `\n${error.advice}` : ""}\n`)
     process.exitCode = 1
   } finally {
-    await runtime.dispose()
+    await lockstep.close()
   }
 }

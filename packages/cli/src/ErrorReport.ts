@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import { Advised } from "./Advised.js"
+import * as ConfigFault from "./ConfigFault.js"
 import * as ExitCode from "./ExitCode.js"
 import * as Output from "./Output.js"
 import { Relayed } from "./Relayed.js"
@@ -90,24 +91,14 @@ const fromValidation = (error: ValidationError.ValidationError): ErrorReport => 
   return usage(message === "" ? "the command line is not understood" : inOurWords(message))
 }
 
-const fromConfig = (error: ConfigError.ConfigError): ErrorReport => {
-  const leaves: Array<string> = []
-  const walk = (node: ConfigError.ConfigError): void => {
-    if (node._op === "And" || node._op === "Or") {
-      walk(node.left)
-      walk(node.right)
-    } else leaves.push(`${node.path.join("_")}: ${node.message}`)
-  }
-  walk(error)
-  return {
-    tag: "UsageError",
-    reason: "Configuration",
-    message: leaves[0] ?? "the configuration is not understood",
-    advice: "correct or unset that setting",
-    exitCode: ExitCode.Usage,
-    details: {}
-  }
-}
+const fromConfig = (error: ConfigError.ConfigError): ErrorReport => ({
+  tag: "UsageError",
+  reason: "Configuration",
+  message: ConfigFault.message(error),
+  advice: ConfigFault.ADVICE,
+  exitCode: ExitCode.Usage,
+  details: {}
+})
 
 /**
  * Reads what there is to tell out of a failure.

@@ -21,7 +21,7 @@ const GLOBAL: Section = ["global options", [
   ["--home DIR", "where credentials live: LOCKSTEP_HOME, else ~/.lockstep"],
   ["--store STORE", "file, keyring, secrets, auto or TOOL[:PATH]: LOCKSTEP_STORE, else the home's own"],
   ["--log-level LEVEL", "all, trace, debug, info, warning (default), error, fatal, none"],
-  ["--completions SHELL", "print a completion script: bash, fish, sh, zsh"],
+  ["completions SHELL", "print a completion script: bash, fish, sh, zsh"],
   ["--version", "print the version"],
   ["--help, -h", "print this; behind a command, its own help"]
 ]]

@@ -9,9 +9,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
 import * as Advice from "./Advice.js"
 import * as Argv from "./Argv.js"
 import * as Cli from "./Cli.js"
+import * as Completions from "./Completions.js"
 import * as ExitCode from "./ExitCode.js"
 import * as Manual from "./Manual.js"
 import * as Output from "./Output.js"
@@ -34,6 +36,8 @@ const checked = ({ args, logLevel }: Argv.Argv): Effect.Effect<LogLevel.LogLevel
       advice: "see `lockstep --help`"
     })
   }
+  const fault = Completions.faultOf(args)
+  if (Option.isSome(fault)) return fault.value
   const level = logLevel === undefined
     ? LogLevel.Warning
     : LogLevel.allLevels.find(({ _tag }) => _tag.toLowerCase() === logLevel.toLowerCase())
@@ -53,7 +57,7 @@ const checked = ({ args, logLevel }: Argv.Argv): Effect.Effect<LogLevel.LogLevel
  * @category execution
  */
 export const run = (line: ReadonlyArray<string>): Effect.Effect<number, never, Output.Output | Signals> => {
-  const argv = Argv.make(line, Object.keys(Cli.commands), Cli.subcommands)
+  const argv = Argv.make(Completions.lineOf(line), Object.keys(Cli.commands), Cli.subcommands)
   if (argv.wantsHelp) {
     return Effect.gen(function*() {
       const output = yield* Output.Output

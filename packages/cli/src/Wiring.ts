@@ -1,5 +1,5 @@
 /**
- * The only place where all of the command's services are put together.
+ * What the command adds to the services that every program has: signals, questions, standard input.
  *
  * @since 0.1.0
  */
@@ -12,9 +12,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Background from "./Background.js"
-import * as LookWiring from "./LookWiring.js"
+import type * as LookWiring from "./LookWiring.js"
 import type { Output } from "./Output.js"
 import * as Question from "./Question.js"
+import * as SharedServices from "./SharedServices.js"
 import { Signals } from "./Signals.js"
 import * as Stdin from "./Stdin.js"
 
@@ -24,16 +25,10 @@ import * as Stdin from "./Stdin.js"
  * @since 0.1.0
  * @category models
  */
-export type Services =
-  | LookWiring.Services
-  | RefreshCoordinator.RefreshCoordinator
-  | CredentialWriter.CredentialWriter
-  | Background.Background
-  | Question.Question
-  | Stdin.Stdin
+export type Services = SharedServices.Services | Background.Background | Question.Question | Stdin.Stdin
 
 /**
- * Makes the services over the store of this process, what only looks and what changes a login.
+ * Makes the services of a command that changes logins.
  *
  * @since 0.1.0
  * @category constructors
@@ -46,15 +41,14 @@ export const make = (
   Output | Signals | Scope.Scope
 > =>
   Effect.gen(function*() {
-    const known = yield* LookWiring.make(globals)
-    const coordinator = yield* Effect.provide(RefreshCoordinator.make, known)
-    const writer = yield* Effect.provide(CredentialWriter.make, known)
+    const shared = yield* SharedServices.make(globals)
     // Signals wait for what these services do with a tenant in their hands.
     const signals = yield* Signals
-    yield* signals.watch(UnderWay.all([coordinator.underWay, writer.underWay]))
-    return known.pipe(
-      Context.add(RefreshCoordinator.RefreshCoordinator, coordinator),
-      Context.add(CredentialWriter.CredentialWriter, writer),
+    yield* signals.watch(UnderWay.all([
+      Context.get(shared, RefreshCoordinator.RefreshCoordinator).underWay,
+      Context.get(shared, CredentialWriter.CredentialWriter).underWay
+    ]))
+    return shared.pipe(
       Context.add(Background.Background, Background.make()),
       Context.add(Question.Question, yield* Question.make),
       Context.add(Stdin.Stdin, Stdin.make())

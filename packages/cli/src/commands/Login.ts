@@ -70,8 +70,16 @@ const check = (options: Options): Effect.Effect<void, UsageError> => {
   return Effect.void
 }
 
-/** The way that was asked for, or the vendor's preferred one. */
-const methodOf = ({ methods }: OAuthVendor, options: Options): LoginMethod => {
+/**
+ * The way that was asked for, or the vendor's preferred one.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const methodOf = (
+  { methods }: OAuthVendor,
+  options: Pick<Options, "device" | "noBrowser">
+): LoginMethod => {
   if (options.device) return "device"
   const preferred = methods[0] ?? "browser"
   return options.noBrowser && preferred === "browser" ? "paste" : preferred
@@ -89,8 +97,13 @@ const report = (result: LoginResult, options: Options) =>
       : Output.line(ResultView.line(result, { store, now, style }))
   })
 
-/** The caveat comes before anything is sent. It is accepted once per tenant; without that the driver refuses the login. */
-const terms = ({ tenant, vendor }: LoginRequest, options: Options) =>
+/**
+ * Tells the caveat before anything is sent. It is accepted once per tenant; without that the driver refuses the login.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const terms = ({ tenant, vendor }: LoginRequest, options: Pick<Options, "acceptTerms">) =>
   Effect.gen(function*() {
     if (Option.isNone(vendor.terms)) return
     const { alternative, note, reserved } = vendor.terms.value
@@ -117,8 +130,14 @@ const announce = (invitation: Invitation, subject: InvitationView.Subject & Pend
     yield* Progress.qr(InvitationView.addressOf(invitation), options.qr)
   })
 
-/** An MCP server is asked for the server that issues its tokens; of every other login that is known here. */
-const resolve = (wishes: Target.Wishes) =>
+/**
+ * Finds out what is asked for. An MCP server is asked for the server that issues its tokens; of every other login that is
+ * known here.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const resolve = (wishes: Target.Wishes) =>
   Effect.gen(function*() {
     const address = yield* McpTarget.addressOf(wishes)
     if (Option.isNone(address)) {
@@ -130,8 +149,14 @@ const resolve = (wishes: Target.Wishes) =>
     return { target, found: Option.some(found) }
   })
 
-/** A person who asks for more scope has said what becomes of the login that is there, and not which account it is. */
-const replacing = (tenant: TenantId, found: Option.Option<McpTarget.McpTarget>, replace: boolean) => {
+/**
+ * Whether the login that is there may be replaced. A person who asks for more scope has said what becomes of it, and not
+ * which account it is.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const replacing = (tenant: TenantId, found: Option.Option<McpTarget.McpTarget>, replace: boolean) => {
   const isOtherServer = Option.exists(found, (one) => one.isOtherServer)
   return !replace && !isOtherServer && Option.exists(found, ({ sameAccount }) => sameAccount)
     ? Effect.succeed({ replace: true, sameAccount: true })

@@ -11,8 +11,10 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Crypto from "node:crypto"
+import * as Fs from "node:fs"
 import { createRequire } from "node:module"
 import * as Path from "node:path"
+import { fileURLToPath } from "node:url"
 import { classify } from "../internal/keyringFailure.js"
 import * as KeyringHelper from "../internal/keyringHelper.js"
 import { Keyring, KeyringError } from "./Keyring.js"
@@ -44,9 +46,21 @@ const NAMES: Partial<Record<NodeJS.Platform, string>> = {
 /** Windows: CRED_MAX_CREDENTIAL_BLOB_SIZE of wincred.h. */
 const LIMIT = process.platform === "win32" ? Option.some(2_560) : Option.none<number>()
 
-/** By the name of the package, which holds for the sources, for what is built and for the bundle of another program. */
-const helperPath = (): string =>
+/** A bundle that brings no helper may lie in a program that has this package beside it. */
+const besideUs = (): string =>
   Path.join(Path.dirname(createRequire(import.meta.url).resolve("@lockstep/node/package.json")), "bin", "keyring.mjs")
+
+/**
+ * In `bin` of the nearest folder above that has it: of this package for the sources and for what is built of them, of
+ * whatever a program was bundled into for a bundle that brings the helper along.
+ */
+const helperPath = (): string => {
+  for (let folder = Path.dirname(fileURLToPath(import.meta.url));; folder = Path.dirname(folder)) {
+    const path = Path.join(folder, "bin", "keyring.mjs")
+    if (Fs.existsSync(path)) return path
+    if (Path.dirname(folder) === folder) return besideUs()
+  }
+}
 
 const environment = (): Record<string, string | undefined> =>
   Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("NODE_")))
