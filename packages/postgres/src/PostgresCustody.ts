@@ -50,9 +50,6 @@ const GROUPS = "~group/"
 const LOOK_MIN = 25
 const LOOK_MAX = 100
 
-/** Milliseconds after which an acknowledged intent is too old: another process may have waited for long by then. */
-const PROMPT = 2_000
-
 const EVIDENCE = `
 select extract(epoch from clock_timestamp()) * 1000 as now, t.id, t.generation, t.epoch, t.journal, t.history,
   c.version, c.sealed
@@ -82,9 +79,10 @@ const WRITABLE = "select current_setting('transaction_read_only') as read_only"
  * @category constructors
  */
 export const make = (
-  limits: PostgresLease.Limits = PostgresLease.defaults
+  options: Partial<PostgresLease.Limits> = {}
 ): Effect.Effect<Custody["Type"], never, PostgresSession | SealingKeys | Spool | Host> =>
   Effect.gen(function*() {
+    const limits = { ...PostgresLease.defaults, ...options }
     const session = yield* PostgresSession
     const host = yield* Host
     const spool = yield* Spool
@@ -252,7 +250,7 @@ export const make = (
             }
             // What was acknowledged late may have been waited for by others, and a holder without a session can neither
             // store what it gets nor be told that it was overtaken.
-            if (!present.isLive() || performance.now() - began > PROMPT) {
+            if (!present.isLive() || performance.now() - began > Duration.toMillis(limits.prompt)) {
               return yield* new CredentialStoreError({
                 reason: "Unavailable",
                 location,
@@ -430,5 +428,5 @@ export const make = (
  * @category layers
  */
 export const layer = (
-  limits?: PostgresLease.Limits
+  limits?: Partial<PostgresLease.Limits>
 ): Layer.Layer<Custody, never, PostgresSession | SealingKeys | Spool | Host> => Layer.effect(Custody, make(limits))

@@ -54,8 +54,8 @@ const EXPLAINED: Readonly<Record<string, { readonly detail: string; readonly rem
     remedy: "set synchronous_commit to on for this database or role"
   },
   other_fleet: {
-    detail: "another database answers at this address than when this process began",
-    remedy: "start this process again if that is meant"
+    detail: "another fleet answers at this address than the one that the logins of this host are in",
+    remedy: "see which database is meant; a host that is to join another fleet begins with an empty LOCKSTEP_HOME"
   },
   newer: {
     detail: "it was set up by a later version, which earlier ones would damage",

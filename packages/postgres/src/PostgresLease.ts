@@ -33,6 +33,8 @@ export interface Limits {
   readonly lease: Duration.Duration
   /** A living holder that has announced one is overtaken so much later. 5 min. */
   readonly stranded: Duration.Duration
+  /** An intent whose acknowledgement took longer is taken back, and nothing is sent. 2 s. */
+  readonly prompt: Duration.Duration
 }
 
 /**
@@ -41,7 +43,11 @@ export interface Limits {
  * @since 0.1.0
  * @category defaults
  */
-export const defaults: Limits = { lease: Duration.seconds(30), stranded: Duration.minutes(5) }
+export const defaults: Limits = {
+  lease: Duration.seconds(30),
+  stranded: Duration.minutes(5),
+  prompt: Duration.seconds(2)
+}
 
 /**
  * A tenant that was taken.

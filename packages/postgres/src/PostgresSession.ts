@@ -72,6 +72,9 @@ export class PostgresSession extends Context.Tag("@lockstep/postgres/PostgresSes
   readonly held: (tenantId: string, epoch: string) => void
   readonly returned: (tenantId: string, epoch: string, key: PostgresSignals.Key) => Effect.Effect<void>
 
+  /** How often a session began: after the first, something may have been missed. */
+  readonly count: () => number
+
   /** The server's clock, in milliseconds since the epoch; this machine's until the server was heard of. */
   readonly now: () => number
   /** Notes what the server's clock says now. */
@@ -88,6 +91,8 @@ export interface Options {
   readonly address: PostgresAddress
   /** Empty where nothing is said. */
   readonly namespace?: string
+  /** The fleet that this host is known to belong to; asked before every connection is used. */
+  readonly expected?: Effect.Effect<Option.Option<string>>
 }
 
 const FRESH_LISTENING = 60_000
@@ -155,7 +160,7 @@ interface Live extends Presence {
  * @category constructors
  */
 export const make = (
-  { address, namespace = "" }: Options
+  { address, expected = Effect.succeedNone, namespace = "" }: Options
 ): Effect.Effect<PostgresSession["Type"], never, Host | Scope.Scope> =>
   Effect.gen(function*() {
     const { self } = yield* Host
@@ -172,13 +177,14 @@ export const make = (
     let sayLater: NodeJS.Timeout | undefined
     let retry: NodeJS.Timeout | undefined
     let retryIn = RECONNECT_FIRST
+    let sessions = 0
 
     const heardTime = (millis: number): void => {
       clock = { server: millis, at: performance.now() }
     }
 
     const judge = ({ rows: [row] }: Answer, connection: Connection): Effect.Effect<string, PostgresFailure> =>
-      Effect.suspend(() => {
+      Effect.flatMap(expected, (pinned) => {
         const refuse = (code: string) => new PostgresFailure({ kind: "Refused", code })
         if (row === undefined) return refuse("42P01")
         // A pooler makes up the process that it announces.
@@ -188,7 +194,8 @@ export const make = (
         if (Number(row["schema"]) < Migrations.VERSION) return refuse("older")
         const found = String(row["fleet"])
         // One authority: for as long as this process lives, another database is no copy of this one (I10).
-        if (fleet !== undefined && fleet !== found) return refuse("other_fleet")
+        const own = fleet ?? Option.getOrUndefined(pinned)
+        if (own !== undefined && own !== found) return refuse("other_fleet")
         fleet = found
         heardTime(Number(row["now"]))
         return Effect.succeed(found)
@@ -253,12 +260,15 @@ export const make = (
     })
 
     /** One attempt at a time, which belongs to the session and to no caller. */
-    const connectOnce = (): Promise<Exit.Exit<Live, PostgresFailure>> =>
-      connecting ??= Effect.runPromise(Effect.exit(connect)).then((exit) => {
+    const connectOnce = (): Promise<Exit.Exit<Live, PostgresFailure>> => {
+      // A caller may have been faster than the timer: a second session would take the leases away from the first.
+      if (live !== undefined && live.isLive()) return Promise.resolve(Exit.succeed(live))
+      return connecting ??= Effect.runPromise(Effect.exit(connect)).then((exit) => {
         connecting = undefined
         if (Exit.isSuccess(exit)) {
           const made = exit.value
           live = made
+          sessions += 1
           retryIn = RECONNECT_FIRST
           made.connection.onEnd(() => lose(made))
           if (closed || !made.isLive()) made.connection.cut()
@@ -267,6 +277,7 @@ export const make = (
         }
         return exit
       })
+    }
 
     const presence: Effect.Effect<Live, PostgresFailure> = Effect.suspend(() => {
       if (closed) return new PostgresFailure({ kind: "Unreachable", code: "closed" })
@@ -342,6 +353,7 @@ export const make = (
       announce,
       held: (tenantId, epoch) => void leases.add(`${tenantId}:${epoch}`),
       returned: giveBack,
+      count: () => sessions,
       now: () => clock === undefined ? Date.now() : clock.server + performance.now() - clock.at,
       heardTime
     })

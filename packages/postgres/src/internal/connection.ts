@@ -76,7 +76,33 @@ const clientOf = (address: PostgresAddress, server: Server): Pg.Client =>
     connectionTimeoutMillis: CONNECT_LIMIT
   })
 
+/** One after the other: a statement that is queued by the client would count as sent. */
+const makeTurns = () => {
+  const waiting: Array<() => void> = []
+  let isBusy = false
+  const next = (): void => {
+    const first = waiting.shift()
+    isBusy = first !== undefined
+    first?.()
+  }
+  return (act: (done: () => void) => void): void => {
+    const begin = (): void => {
+      let isDone = false
+      act(() => {
+        if (isDone) return
+        isDone = true
+        // Not within the answer of the one before, whose caller goes on first.
+        queueMicrotask(next)
+      })
+    }
+    if (isBusy) return void waiting.push(begin)
+    isBusy = true
+    begin()
+  }
+}
+
 const wrap = (client: Pg.Client): Connection => {
+  const inTurn = makeTurns()
   let open = true
   let degraded = false
   const ended = new Set<() => void>()
@@ -101,30 +127,38 @@ const wrap = (client: Pg.Client): Connection => {
     onNotice: (listener) => void client.on("notification", ({ payload }) => listener(payload ?? "")),
     onEnd: (listener) => void ended.add(listener),
     query: (text, values = [], bound = STATEMENT_LIMIT) =>
-      Effect.async<Answer, PostgresFailure>((resume) => {
-        if (!open) return resume(Effect.fail(new PostgresFailure({ kind: "Unreachable", code: "connection_lost" })))
-        const timer = setTimeout(() => {
-          resume(Effect.fail(new PostgresFailure({ kind: "Unknown", code: "no_answer" })))
-          cut()
-        }, bound)
-        const config = values.length === 0 ? { text } : { text, values: [...values] }
-        client.query(config, (cause: Error | null, result) => {
-          clearTimeout(timer)
-          const isDurable = !degraded
-          degraded = false
-          if (cause !== null && cause !== undefined) {
-            const severity = (cause as { readonly severity?: string }).severity
-            // An error of the server's is an answer; the loss of the connection is none, whatever took it away.
-            const kind = severity === "ERROR" ? "Refused" : "Unknown"
-            return resume(Effect.fail(new PostgresFailure({ kind, code: codeOf(cause) })))
+      Effect.async<Answer, PostgresFailure>((resume) =>
+        inTurn((done) => {
+          // What was not sent when the connection ended was not carried out either.
+          if (!open) {
+            done()
+            return resume(Effect.fail(new PostgresFailure({ kind: "Unreachable", code: "connection_lost" })))
           }
-          if (!isDurable) {
-            return resume(Effect.fail(new PostgresFailure({ kind: "Unknown", code: "not_replicated" })))
-          }
-          const last = Array.isArray(result) ? result[result.length - 1] : result
-          resume(Effect.succeed({ rows: last.rows as ReadonlyArray<Row>, count: last.rowCount ?? 0 }))
+          const timer = setTimeout(() => {
+            resume(Effect.fail(new PostgresFailure({ kind: "Unknown", code: "no_answer" })))
+            cut()
+            done()
+          }, bound)
+          const config = values.length === 0 ? { text } : { text, values: [...values] }
+          client.query(config, (cause: Error | null, result) => {
+            clearTimeout(timer)
+            done()
+            const isDurable = !degraded
+            degraded = false
+            if (cause !== null && cause !== undefined) {
+              const severity = (cause as { readonly severity?: string }).severity
+              // An error of the server's is an answer; the loss of the connection is none, whatever took it away.
+              const kind = severity === "ERROR" ? "Refused" : "Unknown"
+              return resume(Effect.fail(new PostgresFailure({ kind, code: codeOf(cause) })))
+            }
+            if (!isDurable) {
+              return resume(Effect.fail(new PostgresFailure({ kind: "Unknown", code: "not_replicated" })))
+            }
+            const last = Array.isArray(result) ? result[result.length - 1] : result
+            resume(Effect.succeed({ rows: last.rows as ReadonlyArray<Row>, count: last.rowCount ?? 0 }))
+          })
         })
-      }),
+      ),
     close: Effect.async<void>((resume) => {
       if (!open) return resume(Effect.void)
       const timer = setTimeout(cut, 2_000)

@@ -129,7 +129,7 @@ export interface Process {
 }
 
 export interface Options {
-  readonly limits?: PostgresLease.Limits
+  readonly limits?: Partial<PostgresLease.Limits>
   readonly keys?: Keys.SealingKeys["Type"]
   readonly namespace?: string
   readonly spool?: Spools.Spool["Type"]
