@@ -57,10 +57,11 @@ from (select 1) one
 left join lockstep.tenant t on t.namespace = $1 and t.name = $2
 left join lockstep.credential c on c.tenant_id = t.id`
 
+// The version of a record is the generation of its tenant, and is asked of the tenant's own row: a statement that waited
+// for that row sees it as it is by then, and every other row as it was before.
 const ANNOUNCE = `
-update lockstep.tenant t set journal = $4, history = $5, intent = $6
-where id = $1 and epoch = $2 and holder = $3
-  and exists (select from lockstep.credential c where c.tenant_id = t.id and c.version = $7)
+update lockstep.tenant set journal = $4, history = $5, intent = $6
+where id = $1 and epoch = $2 and holder = $3 and generation = $7
 returning id`
 
 const LOOK_AGAIN = `

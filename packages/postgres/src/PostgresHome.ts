@@ -169,6 +169,29 @@ const pinned = Layer.effectContext(Effect.gen(function*() {
 }))
 
 /**
+ * The same for a move, which changes the pin itself.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerUnpinned = (
+  options: Omit<Home.Options, "store"> = {}
+): Layer.Layer<Ports, ConfigError.ConfigError | CredentialStoreError> =>
+  Layer.mergeAll(
+    PostgresCredentialStore.layer,
+    PostgresCustody.layer(),
+    PostgresPendingLogins.layer,
+    PostgresClientRegistrations.layer
+  ).pipe(
+    Layer.provideMerge(spool),
+    Layer.provideMerge(SealingKeyRing.layer),
+    Layer.provideMerge(session),
+    Layer.provideMerge(NodeHost.layer),
+    Layer.provideMerge(Layer.provide(FileLock.layer(options.trustLocks), HomeLockPaths.layer)),
+    Layer.provideMerge(Home.layer({ ...options, store: NAME }))
+  )
+
+/**
  * The ports of the database that the environment names: `LOCKSTEP_POSTGRES_URL_FILE` or `LOCKSTEP_POSTGRES_URL`,
  * `LOCKSTEP_POSTGRES_NAMESPACE`, `LOCKSTEP_SPOOL` (a directory, or `none`) and the keys of `SealingKeyRing`.
  *
@@ -180,19 +203,4 @@ const pinned = Layer.effectContext(Effect.gen(function*() {
 export const layer = (
   options: Omit<Home.Options, "store"> = {}
 ): Layer.Layer<Ports, ConfigError.ConfigError | CredentialStoreError> =>
-  Layer.provideMerge(
-    pinned,
-    Layer.mergeAll(
-      PostgresCredentialStore.layer,
-      PostgresCustody.layer(),
-      PostgresPendingLogins.layer,
-      PostgresClientRegistrations.layer
-    )
-  ).pipe(
-    Layer.provideMerge(spool),
-    Layer.provideMerge(SealingKeyRing.layer),
-    Layer.provideMerge(session),
-    Layer.provideMerge(NodeHost.layer),
-    Layer.provideMerge(Layer.provide(FileLock.layer(options.trustLocks), HomeLockPaths.layer)),
-    Layer.provideMerge(Home.layer({ ...options, store: NAME }))
-  )
+  Layer.provideMerge(pinned, layerUnpinned(options))

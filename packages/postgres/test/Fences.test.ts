@@ -12,6 +12,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
@@ -184,6 +185,40 @@ Fleets.onEach((server, name) => {
         assert.strictEqual((yield* Effect.flip(held.begin(intent, over))).reason, "Unavailable")
         yield* slow.store.modify(CODEX, () => Change.Put({ credential: Credentials.credential(2), value: () => null }))
         assert.isFalse(yield* held.begin(intent, over))
+      }))
+
+    it.scopedLive("an intent that has to wait for the row is judged by what the row says then", () =>
+      Effect.gen(function*() {
+        const { database, open } = yield* stage
+        const one = yield* open()
+        for (
+          const change of [
+            "update lockstep.tenant set epoch = epoch + 1, holder = 4711",
+            "update lockstep.tenant set generation = generation + 1; delete from lockstep.credential"
+          ]
+        ) {
+          yield* Effect.scoped(Effect.gen(function*() {
+            const over = yield* Custodies.login(one.custody, CODEX, Credentials.credential(1))
+            const held = yield* Custodies.hold(one.custody, CODEX)
+            const before = yield* held.read()
+            yield* database.sql("begin")
+            yield* database.sql("select from lockstep.tenant for update")
+            const intent = Option.some(Custodies.announced(before, over, "sending"))
+            const begun = yield* Effect.fork(Effect.either(held.begin(intent, over)))
+            const isWaiting = Effect.map(
+              database.sql(
+                "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+              ),
+              (rows) => rows.length > 0
+            )
+            yield* Effect.repeat(isWaiting, { until: (waiting) => waiting, schedule: Schedule.spaced("5 millis") })
+            yield* database.sql(change)
+            yield* database.sql("commit")
+            const result = yield* Fiber.join(begun)
+            if (Either.isRight(result)) assert.isFalse(result.right)
+            assert.isTrue(Option.isNone((yield* one.custody.read(CODEX)).journal.intent))
+          }))
+        }
       }))
 
     it.scopedLive("a database that went back in time redeems nothing, until the answer that it lacks is stored", () =>
