@@ -19,7 +19,7 @@ import { Home } from "@lockstep/node/Home"
 import { FileLock } from "@lockstep/node/locks/FileLock"
 import * as NodeRoundTripper from "@lockstep/node/NodeRoundTripper"
 import * as ResolvedHome from "@lockstep/node/stores/ResolvedHome"
-import type * as StoreChoice from "@lockstep/node/stores/StoreChoice"
+import * as StoreChoice from "@lockstep/node/stores/StoreChoice"
 import * as CredentialSources from "@lockstep/oauth/CredentialSources"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
 import { RoundTripper } from "@lockstep/oauth/RoundTripper"
@@ -30,6 +30,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Background from "./Background.js"
+import * as FleetStore from "./FleetStore.js"
 import type { Output } from "./Output.js"
 import * as Question from "./Question.js"
 import { Signals } from "./Signals.js"
@@ -107,6 +108,25 @@ const watched: Layer.Layer<
   )
 )
 
+/** Answers that wait in the spool of this host are brought home while a command runs. */
+const homecoming: Layer.Layer<never, never, RefreshCoordinator.RefreshCoordinator | StoreChoice.StoreChoice> = Layer
+  .unwrapEffect(
+    Effect.map(StoreChoice.StoreChoice, ({ name }) =>
+      name === FleetStore.store.name
+        ? Layer.unwrapEffect(Effect.gen(function*() {
+          const { Homecoming, PostgresSession, Spool } = yield* Effect.promise(() => import("./Fleet.js"))
+          const session = yield* Effect.serviceOption(PostgresSession.PostgresSession)
+          const spool = yield* Effect.serviceOption(Spool.Spool)
+          return Option.isSome(session) && Option.isSome(spool)
+            ? Homecoming.layer.pipe(
+              Layer.provide(Layer.succeed(PostgresSession.PostgresSession, session.value)),
+              Layer.provide(Layer.succeed(Spool.Spool, spool.value))
+            )
+            : Layer.empty
+        }))
+        : Layer.empty)
+  )
+
 // A store may need longer bounds than another, so it is chosen before they are read.
 /**
  * The services over the store of this process: nothing is opened, created, locked or asked before a command needs it, save
@@ -120,14 +140,15 @@ export const layer = (
 ): Layer.Layer<Services, ConfigError.ConfigError | CredentialStoreError, Output | Signals> => {
   const home = { directory: Option.getOrUndefined(globals.home) }
   return Layer.mergeAll(
-    Layer.provideMerge(watched, Layer.merge(RefreshCoordinator.layer, CredentialWriter.layer)),
+    Layer.provideMerge(Layer.merge(watched, homecoming), Layer.merge(RefreshCoordinator.layer, CredentialWriter.layer)),
     Background.layer,
     Question.layer,
     Stdin.layer
   ).pipe(
     Layer.provideMerge(Layer.merge(OAuthTokenEndpoint.layer, CredentialSources.layer)),
     Layer.provideMerge(Layer.mergeAll(settings, network, VendorRegistry.layerBuiltIn)),
-    Layer.provideMerge(ResolvedHome.layerFromEnv({ store: Option.getOrUndefined(globals.store), home }))
+    Layer.provideMerge(ResolvedHome.layerFromEnv({ store: Option.getOrUndefined(globals.store), home })),
+    Layer.provideMerge(FleetStore.layer)
   )
 }
 

@@ -148,14 +148,6 @@ export const parse = (address: Redacted.Redacted): Either.Either<PostgresAddress
 const variable = (name: string) =>
   Config.option(Config.string(name)).pipe(Config.map(Option.filter((text) => text.trim() !== "")))
 
-/**
- * The variables that name an address, in the order in which they count. None of them is for a child process.
- *
- * @since 0.1.0
- * @category constants
- */
-export const VARIABLES = ["LOCKSTEP_POSTGRES_URL_FILE", "LOCKSTEP_POSTGRES_URL"] as const
-
 const readFile = (path: string): Effect.Effect<Redacted.Redacted, CredentialStoreError> =>
   Effect.suspend(() => {
     const refused = (detail: string, remedy: string) =>
@@ -180,14 +172,15 @@ const readFile = (path: string): Effect.Effect<Redacted.Redacted, CredentialStor
   })
 
 /**
- * The address that the environment names: `LOCKSTEP_POSTGRES_URL_FILE`, else `LOCKSTEP_POSTGRES_URL`.
+ * The address that the environment names: `LOCKSTEP_POSTGRES_URL_FILE`, else `LOCKSTEP_POSTGRES_URL`. Neither is for a
+ * child process.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const fromEnv: Effect.Effect<PostgresAddress, CredentialStoreError> = Effect.gen(function*() {
-  const file = yield* Effect.orElseSucceed(variable(VARIABLES[0]), Option.none)
-  const text = yield* Effect.orElseSucceed(variable(VARIABLES[1]), Option.none)
+  const file = yield* Effect.orElseSucceed(variable("LOCKSTEP_POSTGRES_URL_FILE"), Option.none)
+  const text = yield* Effect.orElseSucceed(variable("LOCKSTEP_POSTGRES_URL"), Option.none)
   if (Option.isSome(file)) return yield* Effect.flatMap(readFile(file.value), parse)
   if (Option.isSome(text)) return yield* parse(Redacted.make(text.value))
   return yield* invalid("neither LOCKSTEP_POSTGRES_URL_FILE nor LOCKSTEP_POSTGRES_URL names it")

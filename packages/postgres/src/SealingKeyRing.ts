@@ -7,6 +7,7 @@
  * @since 0.1.0
  */
 import { CredentialStoreError } from "@lockstep/core/Errors"
+import * as ChildEnvironment from "@lockstep/node/ChildEnvironment"
 import type { Home } from "@lockstep/node/Home"
 import * as KeyFile from "@lockstep/node/secrets/KeyFile"
 import * as SealingKeys from "@lockstep/node/secrets/SealingKeys"
@@ -19,7 +20,6 @@ import * as Redacted from "effect/Redacted"
 import { spawn } from "node:child_process"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import { VARIABLES } from "./PostgresAddress.js"
 import { toStoreError } from "./PostgresFailure.js"
 import { PostgresSession } from "./PostgresSession.js"
 
@@ -57,10 +57,11 @@ const ask = (
           remedy: `see that \`${command} ${verb}\` reads standard input, answers on standard output and ends with 0`
         })
       )
-    const env = Object.fromEntries(
-      Object.entries(process.env).filter(([name]) => !VARIABLES.some((one) => one === name))
-    )
-    const child = spawn(command, [verb], { stdio: ["pipe", "pipe", "ignore"], env, timeout: COMMAND_LIMIT })
+    const child = spawn(command, [verb], {
+      stdio: ["pipe", "pipe", "ignore"],
+      env: ChildEnvironment.of(process.env),
+      timeout: COMMAND_LIMIT
+    })
     const chunks: Array<Buffer> = []
     let size = 0
     child.stdout.on("data", (chunk: Buffer) => {

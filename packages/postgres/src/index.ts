@@ -2,6 +2,7 @@
  * @since 0.1.0
  */
 export * as FleetPin from "./FleetPin.js"
+export * as FleetView from "./FleetView.js"
 export * as Homecoming from "./Homecoming.js"
 export * as Migrations from "./Migrations.js"
 export * as PostgresAddress from "./PostgresAddress.js"

@@ -9,6 +9,7 @@ import * as Advice from "../Advice.js"
 import * as Clocks from "../doctor/Clocks.js"
 import * as Files from "../doctor/Files.js"
 import type * as Finding from "../doctor/Finding.js"
+import * as Fleet from "../doctor/Fleet.js"
 import * as Journals from "../doctor/Journals.js"
 import * as Keyrings from "../doctor/Keyrings.js"
 import * as Locks from "../doctor/Locks.js"
@@ -38,7 +39,9 @@ export interface Options {
   readonly globals: ReadonlyArray<string>
 }
 
-const checks = (options: Options) =>
+const checks = (options: Options) => Effect.zipWith(Fleet.check, ofHome(options), (fleet, home) => [...fleet, ...home])
+
+const ofHome = (options: Options) =>
   Effect.all([
     Files.files,
     Stores.store,
