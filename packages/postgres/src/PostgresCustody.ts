@@ -141,7 +141,11 @@ export const make = (
         session.heardTime(now)
         const stored = yield* rows.storedOf(tenant, row)
         const journal = yield* journalFrom(row)
-        const sender = Option.map(journal.intent, ({ by }) => by)
+        // An answer that was captured lies in the spool of its host, and any process of that host may bring it.
+        const sender = Option.filterMap(
+          journal.intent,
+          ({ by, state }) => state === "sending" ? Option.some(by) : Option.none()
+        )
         return {
           generation: Number(row["generation"] ?? 0),
           evidence: {
@@ -222,11 +226,18 @@ export const make = (
                 : Option.none())
           })
 
+        const restamped = (record: RefreshJournal.JournalRecord) =>
+          RefreshJournal.JournalRecord.make({
+            ...record,
+            intent: Option.map(record.intent, (intent) => RefreshJournal.Intent.make({ ...intent, at: session.now() }))
+          })
+
         /** Announces over a version, and again over the next one where only the version moved. */
         const announce = (
           record: RefreshJournal.JournalRecord,
           over: Credential.Stored,
-          left = 8
+          left = 8,
+          since = performance.now()
         ): Effect.Effect<boolean, CredentialStoreError> =>
           Effect.gen(function*() {
             const version = yield* presentVersion(over)
@@ -247,19 +258,20 @@ export const make = (
               toWriteError
             )
             if (count === 0) {
-              return left > 0 ? yield* announce(record, over, left - 1) : yield* overtaken(tenant)
+              return left > 0 ? yield* announce(record, over, left - 1, since) : yield* overtaken(tenant)
             }
-            // What was acknowledged late may have been waited for by others, and a holder without a session can neither
-            // store what it gets nor be told that it was overtaken.
-            if (!present.isLive() || performance.now() - began > Duration.toMillis(limits.prompt)) {
-              return yield* new CredentialStoreError({
-                reason: "Unavailable",
-                location,
-                detail: "it acknowledged too late, and nothing was sent",
-                remedy: "try again"
-              })
-            }
-            return true
+            // A holder without a session can neither store what it gets nor be told that it was overtaken.
+            if (present.isLive() && performance.now() - began <= Duration.toMillis(limits.prompt)) return true
+            // What was acknowledged late others have waited on for as long: it is said again with the time that it is now,
+            // if a server can still be left its time to answer.
+            const isInTime = performance.now() - since <= 2 * Duration.toMillis(limits.prompt)
+            if (present.isLive() && isInTime) return yield* announce(restamped(record), over, left - 1, since)
+            return yield* new CredentialStoreError({
+              reason: "Unavailable",
+              location,
+              detail: "it acknowledged too late, and nothing was sent",
+              remedy: "try again"
+            })
           })
 
         return {
