@@ -229,7 +229,10 @@ export const make = (
         const restamped = (record: RefreshJournal.JournalRecord) =>
           RefreshJournal.JournalRecord.make({
             ...record,
-            intent: Option.map(record.intent, (intent) => RefreshJournal.Intent.make({ ...intent, at: session.now() }))
+            intent: Option.map(
+              record.intent,
+              (intent) => RefreshJournal.Intent.make({ ...intent, at: Math.floor(session.now()) })
+            )
           })
 
         /** Announces over a version, and again over the next one where only the version moved. */
@@ -277,7 +280,7 @@ export const make = (
         return {
           taken: lease.taken,
           since: lease.since,
-          now: Effect.sync(() => session.now()),
+          now: Effect.sync(() => Math.floor(session.now())),
           read: (options) =>
             options?.replaceJournal === true
               ? Effect.map(readReplacing(tenant), ({ evidence }) => evidence)

@@ -10,6 +10,7 @@ import { Custody, type Held, Hold } from "@lockstep/core/Custody"
 import { CredentialStoreError, type LockUnavailable } from "@lockstep/core/Errors"
 import type { Host } from "@lockstep/core/Host"
 import { PendingLogins } from "@lockstep/core/PendingLogins"
+import { longestHold, RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import * as Home from "@lockstep/node/Home"
 import * as FileLock from "@lockstep/node/locks/FileLock"
 import * as HomeLockPaths from "@lockstep/node/locks/HomeLockPaths"
@@ -18,6 +19,7 @@ import { SealingKeys } from "@lockstep/node/secrets/SealingKeys"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -27,6 +29,7 @@ import * as PostgresAddress from "./PostgresAddress.js"
 import * as PostgresClientRegistrations from "./PostgresClientRegistrations.js"
 import * as PostgresCredentialStore from "./PostgresCredentialStore.js"
 import * as PostgresCustody from "./PostgresCustody.js"
+import * as PostgresLease from "./PostgresLease.js"
 import * as PostgresPendingLogins from "./PostgresPendingLogins.js"
 import * as PostgresSession from "./PostgresSession.js"
 import * as SealingKeyRing from "./SealingKeyRing.js"
@@ -96,6 +99,14 @@ const spool: Layer.Layer<
     const directory = Path.resolve(Option.getOrElse(named, () => Path.join(home.directory, "spool")))
     return Spool.make({ directory, keys, namespace })
   })
+)
+
+/** No legal holder is overtaken, however long the bounds of this process let it hold. */
+const custody = Layer.unwrapEffect(
+  Effect.map(
+    RefreshPolicy,
+    (policy) => PostgresCustody.layer({ lease: Duration.max(PostgresLease.defaults.lease, longestHold(policy)) })
+  )
 )
 
 const toStoreError = (error: CredentialStoreError | LockUnavailable): CredentialStoreError =>
@@ -176,10 +187,10 @@ const pinned = Layer.effectContext(Effect.gen(function*() {
  */
 export const layerUnpinned = (
   options: Omit<Home.Options, "store"> = {}
-): Layer.Layer<Ports, ConfigError.ConfigError | CredentialStoreError> =>
+): Layer.Layer<Ports, ConfigError.ConfigError | CredentialStoreError, RefreshPolicy> =>
   Layer.mergeAll(
     PostgresCredentialStore.layer,
-    PostgresCustody.layer(),
+    custody,
     PostgresPendingLogins.layer,
     PostgresClientRegistrations.layer
   ).pipe(
@@ -202,5 +213,5 @@ export const layerUnpinned = (
  */
 export const layer = (
   options: Omit<Home.Options, "store"> = {}
-): Layer.Layer<Ports, ConfigError.ConfigError | CredentialStoreError> =>
+): Layer.Layer<Ports, ConfigError.ConfigError | CredentialStoreError, RefreshPolicy> =>
   Layer.provideMerge(pinned, layerUnpinned(options))

@@ -46,7 +46,7 @@ const isOlder = (stored: Credential, moved: Credential): boolean =>
  * @category constructors
  */
 export const make = <E extends CredentialStoreError | ConfigError>(
-  ports: Layer.Layer<PostgresHome.Ports, E>
+  ports: Layer.Layer<PostgresHome.Ports, E, RefreshPolicy>
 ): Effect.Effect<MoveSide, E, Home | RefreshPolicy | Scope.Scope> =>
   Effect.gen(function*() {
     const home = yield* Home

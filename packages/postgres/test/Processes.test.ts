@@ -23,6 +23,9 @@ const dieAt = (stage: Stage, stop: Omit<NonNullable<Setup["stop"]>, "signal">) =
 
 const next = (stage: Stage, host = "one") => Effect.flatMap(stage.spawn(host), (worker) => worker.run(command))
 
+// What 120 callers on two processors wait for is the machine.
+const PATIENT = { LOCKSTEP_PROVIDER_TIMEOUT: "4m", LOCKSTEP_REDEEM_LIMIT: "4m", LOCKSTEP_LOCK_TIMEOUT: "10m" }
+
 const isUnknown = (outcome: Outcome) =>
   assert.deepInclude(outcome.error, { _tag: "ReauthorizationRequired", reason: "OutcomeUnknown" })
 
@@ -143,7 +146,7 @@ Fleets.onEach((server, name) => {
         const hosts = yield* Effect.forEach(Array.from({ length: 10 }, (_, i) => `host-${i}`), (host) =>
           stage.harness.spawn({
             args: [bundle, JSON.stringify({ tenants, workers: 10 })],
-            env: { ...stage.env, LOCKSTEP_HOME: stage.homeOf(host), LOCKSTEP_LOCK_TIMEOUT: "5m" }
+            env: { ...stage.env, LOCKSTEP_HOME: stage.homeOf(host), ...PATIENT }
           }))
         for (const host of hosts) {
           yield* host.message(({ event }) =>
