@@ -50,6 +50,13 @@ const GROUPS = "~group/"
 const LOOK_MIN = 25
 const LOOK_MAX = 100
 
+/**
+ * A wait is this many times as long as the look before it took, up to so many milliseconds: where many wait, or the server is
+ * busy, the lookers leave it to those that work. What changes is told to them all the same.
+ */
+const LOOK_SHARE = 10
+const LOOK_BUSY = 2_000
+
 const EVIDENCE = `
 select extract(epoch from clock_timestamp()) * 1000 as now, t.id, t.generation, t.epoch, t.journal, t.history,
   c.version, c.sealed
@@ -382,7 +389,9 @@ export const make = (
         let epoch: string | undefined
         let generation: number | undefined
         for (let pause = LOOK_MIN;; pause = Math.min(pause * 2, LOOK_MAX)) {
+          const asked = performance.now()
           const seen = yield* Effect.mapError(leases.look(name), toError)
+          const took = performance.now() - asked
           // What is looked for is in the record: while that is as it was, there is nothing new to see.
           if (seen.mayBeTaken || generation === undefined || generation !== seen.generation) {
             const found = yield* look
@@ -408,7 +417,8 @@ export const make = (
             deadline = now + Duration.toMillis(timeout)
             epoch = seen.epoch
           }
-          const jittered = yield* Random.nextRange(pause / 2, pause)
+          const longest = Math.max(pause, Math.min(took * LOOK_SHARE, LOOK_BUSY))
+          const jittered = yield* Random.nextRange(longest / 2, longest)
           yield* Effect.raceFirst(
             Queue.take(woken),
             Effect.sleep(Duration.millis(Math.min(jittered, deadline - now)))
