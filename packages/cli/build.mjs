@@ -5,7 +5,7 @@
  * that for no other kind of module. esbuild shares code among chunks of ES modules only, so it makes those, and each is
  * turned into CommonJS afterwards.
  *
- * Only koffi stays outside: it is native code, and there are machines without it.
+ * Only koffi stays outside: it is native code, and there are machines without it. What is native of pg is not used.
  */
 import { build } from "esbuild"
 import { createHash } from "node:crypto"
@@ -26,7 +26,7 @@ const options = {
   platform: "node",
   target: "node20.19",
   conditions: ["@lockstep/source"],
-  external: ["koffi", "@parcel/watcher", "./help.js", "./help.json"],
+  external: ["koffi", "@parcel/watcher", "pg-native", "./help.js", "./help.json"],
   define: { "import.meta.url": URL_OF_CHUNK },
   minify: true,
   keepNames: false,

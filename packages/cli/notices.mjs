@@ -50,10 +50,15 @@ const folderOf = (file) => {
   throw new Error(`${file} belongs to no package`)
 }
 
+/** The text of a licence has a file of its own, or is the last section of the package's README. */
 const textOf = (folder, id) => {
-  const name = readdirSync(folder).find((one) => /^licen[cs]e(\.(md|txt))?$/i.test(one))
-  if (name === undefined) throw new Error(`${id} brings no text of its licence`)
-  return readFileSync(join(folder, name), "utf8").replaceAll("\r\n", "\n").trim()
+  const read = (pattern) => {
+    const name = readdirSync(folder).find((one) => pattern.test(one))
+    return name === undefined ? undefined : readFileSync(join(folder, name), "utf8").replaceAll("\r\n", "\n")
+  }
+  const text = read(/^licen[cs]e(\.(md|txt))?$/i) ?? /^#+ *licen[cs]e\n(.*)/ims.exec(read(/^readme\.md$/i) ?? "")?.[1]
+  if (text === undefined || !/copyright/i.test(text)) throw new Error(`${id} brings no text of its licence`)
+  return text.trim()
 }
 
 /** Everything bundled, in the order of the names. */

@@ -8,7 +8,6 @@ import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import { LOCAL_USER } from "@lockstep/core/PendingLogins"
 import * as StoreDrift from "@lockstep/node/stores/StoreDrift"
-import * as Stores from "@lockstep/node/stores/Stores"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Advised from "./Advised.js"
@@ -20,6 +19,7 @@ import * as Logout from "./commands/Logout.js"
 import * as Refresh from "./commands/Refresh.js"
 import * as Status from "./commands/Status.js"
 import * as Token from "./commands/Token.js"
+import * as FleetStore from "./FleetStore.js"
 import * as LookWiring from "./LookWiring.js"
 import * as Parameters from "./Parameters.js"
 import * as TokenFormat from "./TokenFormat.js"
@@ -310,10 +310,10 @@ const storeMove = Command.make(
   {
     to: Options.text("to").pipe(
       Options.withPseudoName("KIND"),
-      Options.withDescription("file, keyring or secrets"),
+      Options.withDescription("file, keyring, secrets or postgres"),
       Options.filterMap(
-        (text) => Option.fromNullable(Stores.names.find((name) => name === text)),
-        "--to: file, keyring or secrets is expected"
+        (text) => Option.fromNullable(FleetStore.names.find((name) => name === text)),
+        "--to: file, keyring, secrets or postgres is expected"
       )
     ),
     json
@@ -335,6 +335,16 @@ const rotateKey = Command.make(
   { json },
   (options) => Effect.flatMap(onDemand, ({ RotateKey }) => wired(RotateKey.run(options)))
 ).pipe(Command.withDescription("Makes a new key and encrypts everything again. Logins go on meanwhile."))
+
+const migrate = Command.make(
+  "migrate",
+  {
+    check: flag("check", "only say whether there is something to do; ends with 1 if there is"),
+    sql: flag("sql", "print the statements for an empty database; connect to nothing"),
+    json
+  },
+  (options) => Effect.flatMap(onDemand, ({ Migrate }) => Effect.zipRight(lockstep, Migrate.run(options)))
+).pipe(Command.withDescription("Sets up the database that hosts share, or brings it to this version."))
 
 const secrets = Command.make("secrets", {}, () => nothingAsked("secrets rotate-key")).pipe(
   Command.withDescription("Looks after the key of the encrypted store."),
@@ -382,6 +392,7 @@ export const commands = {
   "store move": storeMove,
   secrets,
   "secrets rotate-key": rotateKey,
+  migrate,
   doctor
 }
 
@@ -414,6 +425,7 @@ export const root = lockstep.pipe(
     vendors,
     store,
     secrets,
+    migrate,
     doctor
   ])
 )

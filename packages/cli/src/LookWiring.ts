@@ -12,6 +12,7 @@ import { FileLock } from "@lockstep/node/locks/FileLock"
 import * as NodeRoundTripper from "@lockstep/node/NodeRoundTripper"
 import * as ResolvedHome from "@lockstep/node/stores/ResolvedHome"
 import type * as StoreChoice from "@lockstep/node/stores/StoreChoice"
+import { StoreKinds } from "@lockstep/node/stores/Stores"
 import * as CredentialSources from "@lockstep/oauth/CredentialSources"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
 import { RoundTripper } from "@lockstep/oauth/RoundTripper"
@@ -22,6 +23,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import * as FleetStore from "./FleetStore.js"
 
 /**
  * The global options.
@@ -65,7 +67,15 @@ export const make = (
 ): Effect.Effect<Context.Context<Services>, ConfigError.ConfigError | CredentialStoreError, Scope.Scope> =>
   Effect.gen(function*() {
     const home = { directory: Option.getOrUndefined(globals.home) }
-    const ports = yield* ResolvedHome.makeFromEnv({ store: Option.getOrUndefined(globals.store), home })
+    const ports = Context.add(
+      yield* Effect.provideService(
+        ResolvedHome.makeFromEnv({ store: Option.getOrUndefined(globals.store), home }),
+        StoreKinds,
+        FleetStore.kinds
+      ),
+      StoreKinds,
+      FleetStore.kinds
+    )
     const native = Context.get(ports, ResolvedHome.NativeHome)
     // The node package knows the shape and not the service. Settings lie in the home, also beside a tool's file.
     const settings = yield* Effect.provide(

@@ -162,9 +162,10 @@ const USAGE: Readonly<Record<keyof typeof Cli.commands, string>> = {
   vendors: "lockstep vendors [--json]",
   "vendors secret": "lockstep vendors secret VENDOR --from FILE|- [--json]",
   store: "lockstep store [--json]",
-  "store move": "lockstep store move --to file|keyring|secrets [--json]",
+  "store move": "lockstep store move --to file|keyring|secrets|postgres [--json]",
   secrets: "lockstep secrets rotate-key [--json]",
   "secrets rotate-key": "lockstep secrets rotate-key [--json]",
+  migrate: "lockstep migrate [--check|--sql] [--json]",
   doctor: "lockstep doctor [--offline] [--repair] [--json]"
 }
 

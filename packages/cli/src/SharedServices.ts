@@ -6,12 +6,14 @@
 import * as CredentialWriter from "@lockstep/core/CredentialWriter"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
 import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
+import { StoreChoice } from "@lockstep/node/stores/StoreChoice"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import * as FleetStore from "./FleetStore.js"
 import * as LookWiring from "./LookWiring.js"
 
 /**
@@ -36,10 +38,27 @@ export const make = (
 ): Effect.Effect<Context.Context<Services>, ConfigError.ConfigError | CredentialStoreError, Scope.Scope> =>
   Effect.gen(function*() {
     const known = yield* LookWiring.make(globals)
-    return known.pipe(
+    const services = known.pipe(
       Context.add(RefreshCoordinator.RefreshCoordinator, yield* Effect.provide(RefreshCoordinator.make, known)),
       Context.add(CredentialWriter.CredentialWriter, yield* Effect.provide(CredentialWriter.make, known))
     )
+    yield* delivered(services)
+    return services
+  })
+
+/** Answers that wait in the spool of this host are brought to the shared database while these services live. */
+const delivered = (services: Context.Context<Services>): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    if (Context.get(services, StoreChoice).name !== FleetStore.store.name) return
+    const { PostgresSession, Spool, SpoolDelivery } = yield* Effect.promise(() => import("./Fleet.js"))
+    const session = Context.getOption(services, PostgresSession.PostgresSession)
+    const spool = Context.getOption(services, Spool.Spool)
+    if (Option.isNone(session) || Option.isNone(spool)) return
+    const known = services.pipe(
+      Context.add(PostgresSession.PostgresSession, session.value),
+      Context.add(Spool.Spool, spool.value)
+    )
+    yield* Effect.provide(Layer.build(SpoolDelivery.layer), known)
   })
 
 /**

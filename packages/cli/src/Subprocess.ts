@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as ChildEnvironment from "@lockstep/node/ChildEnvironment"
 import * as Effect from "effect/Effect"
 import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
@@ -55,7 +56,7 @@ export const run = (
     return yield* Effect.async<number, UsageError>((resume) => {
       child = spawn(file, args, {
         stdio: "inherit",
-        env: { ...process.env, ...Record.map(secrets, (secret) => Redacted.value(secret)) }
+        env: { ...ChildEnvironment.of(process.env), ...Record.map(secrets, (secret) => Redacted.value(secret)) }
       })
       child.once("error", (error: NodeJS.ErrnoException) => resume(notStarted(error.code)))
       child.once("exit", (code, signal) => resume(Effect.succeed(code ?? ExitCode.fromSignal(signal ?? "SIGTERM"))))

@@ -84,7 +84,11 @@ describe("lockstep store", () => {
       assert.match(back.stdout, /^1 login moved from secrets to file: /)
       assert.strictEqual((yield* stage.run(["token", "codex"], { prints: true })).stdout, `${accessToken}\n`)
       assert.deepStrictEqual(readable(stage), ["auth.json"])
-      Stage.assertTold(yield* stage.run(["secrets", "rotate-key"]), 2, /only the secrets store has a key/)
+      Stage.assertTold(
+        yield* stage.run(["secrets", "rotate-key"]),
+        2,
+        /only the stores secrets and postgres have a key/
+      )
     }))
 
   it.scopedLive("an encrypted home without its key file asks for that file, and speaks of no keyring that it never had", () =>

@@ -115,6 +115,9 @@ export interface Held {
   /** When it was taken, in milliseconds on the store's clock. */
   readonly since: number
 
+  /** The time on the store's clock: every moment that the journal records is one of it. */
+  readonly now: Effect.Effect<number>
+
   /**
    * Reads record, journal and kept answer. With `replaceJournal` a damaged journal and an unreadable answer are read as
    * absent, so that they keep no person from logging in; the journal's generation then counts from the time

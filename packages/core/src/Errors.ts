@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 
 const seconds = (millis: number): string => `${Math.max(1, Math.ceil(millis / 1000))} s`
@@ -70,6 +71,10 @@ export class ReauthorizationRequired extends Schema.TaggedError<ReauthorizationR
  */
 export class LockHolder extends Schema.Class<LockHolder>("@lockstep/core/LockHolder")({
   pid: Schema.Int,
+  /** The host that it runs on, where that may be another one. */
+  host: Schema.optionalWith(Schema.String, { as: "Option" }).pipe(
+    Schema.withConstructorDefault(() => Option.none<string>())
+  ),
   command: Schema.optionalWith(Schema.String, { as: "Option" }),
   /** Milliseconds since the epoch at which that process started. */
   startedAt: Schema.optionalWith(Schema.Number, { as: "Option" }),
@@ -95,7 +100,9 @@ export class LockTimeout extends Schema.TaggedError<LockTimeout>()("LockTimeout"
       ? "by another process"
       : `by process ${this.holder.value.pid}${
         this.holder.value.command._tag === "Some" ? ` (${this.holder.value.command.value})` : ""
-      }${this.holder.value.stopped ? ", which is stopped" : ""}`
+      }${this.holder.value.host._tag === "Some" ? ` on ${this.holder.value.host.value}` : ""}${
+        this.holder.value.stopped ? ", which is stopped" : ""
+      }`
     return `the lock of ${this.lock} was held ${by} for ${seconds(this.waited)}`
   }
   get advice(): string {
@@ -112,7 +119,8 @@ const LOCK_REASONS = {
   Permission: "this user may not write there",
   OtherDomain: "other processes lock this store elsewhere",
   NoBinding: "no way to call the system's file lock was found",
-  Exhausted: "the disk or a table of the system is full"
+  Exhausted: "the disk or a table of the system is full",
+  Unreachable: "the database that keeps it does not answer"
 } as const
 
 const LOCK_ADVICE = {
@@ -122,7 +130,8 @@ const LOCK_ADVICE = {
   Permission: "run as the owner of the directory, or repair its owner and mode",
   OtherDomain: "use the same lock directory and the same host for every process of this store",
   NoBinding: "install the optional dependencies of this package, or util-linux",
-  Exhausted: "free disk space or file descriptors, then try again; nothing was spent"
+  Exhausted: "free disk space or file descriptors, then try again; nothing was spent",
+  Unreachable: "try again once the database answers: nothing was spent, and unexpired tokens are served meanwhile"
 } as const
 
 /**
@@ -132,7 +141,16 @@ const LOCK_ADVICE = {
  * @category errors
  */
 export class LockUnavailable extends Schema.TaggedError<LockUnavailable>()("LockUnavailable", {
-  reason: Schema.Literal("Unsupported", "Remote", "ReadOnly", "Permission", "OtherDomain", "NoBinding", "Exhausted"),
+  reason: Schema.Literal(
+    "Unsupported",
+    "Remote",
+    "ReadOnly",
+    "Permission",
+    "OtherDomain",
+    "NoBinding",
+    "Exhausted",
+    "Unreachable"
+  ),
   /** The path concerned. */
   path: Schema.String,
   /** An errno, the two settings that disagree, and the like. */

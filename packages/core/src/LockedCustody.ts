@@ -115,6 +115,7 @@ export const fromParts = ({ journal, lock, store }: Parts): Custody["Type"] => {
       return {
         taken: "free",
         since: yield* Clock.currentTimeMillis,
+        now: Clock.currentTimeMillis,
         read: (options) => options?.replaceJournal === true ? readReplacing(tenant) : read(tenant),
         reserve: (bytes) =>
           Effect.zipRight(

@@ -120,6 +120,7 @@ export const make: Effect.Effect<MemoryCustody> = Effect.gen(function*() {
     return {
       taken,
       since,
+      now: Clock.currentTimeMillis,
       // The death of the last holder is proven: that tells of the sender only where the two are one.
       read: () => read(tenant, !(taken === "dead" && entry.announcedBy === epoch - 1)),
       reserve: () => Effect.void,

@@ -128,6 +128,9 @@ export class RefreshCoordinator extends Context.Tag("@lockstep/core/RefreshCoord
     options?: { readonly acceptRisk?: boolean }
   ) => Effect.Effect<Refreshed, RefreshError>
 
+  /** Stores an answer that was kept, where one belongs to what is stored, and redeems nothing. */
+  readonly storeKept: (tenant: TenantId) => Effect.Effect<void, RefreshError>
+
   /** Refreshes in the background, with jitter, before the token runs out, for as long as the scope lives. */
   readonly keepFresh: (tenant: TenantId, demand?: Demand) => Effect.Effect<void, never, Scope.Scope>
 
@@ -509,8 +512,7 @@ export const make: Effect.Effect<
     })
   }
 
-  /** Stores at last an answer that no file would take; what fails now is lost with this process. */
-  const storeAtClose = (tenant: TenantId): Effect.Effect<unknown> =>
+  const storeKept = (tenant: TenantId): Effect.Effect<void, RefreshError> =>
     Effect.flatMap(
       store.get(tenant),
       Option.match({
@@ -524,8 +526,13 @@ export const make: Effect.Effect<
             publish: () => Effect.void
           })
       })
-    ).pipe(
-      Effect.catchAll((error) => Effect.annotateLogs(Effect.logError(error.message), LogFields.ofError(tenant, error)))
+    )
+
+  /** Stores at last an answer that no file would take; what fails now is lost with this process. */
+  const storeAtClose = (tenant: TenantId): Effect.Effect<void> =>
+    Effect.catchAll(
+      storeKept(tenant),
+      (error) => Effect.annotateLogs(Effect.logError(error.message), LogFields.ofError(tenant, error))
     )
 
   // In a finalizer nothing can be interrupted, and so no wait be timed out: what is stored is waited for outside.
@@ -540,6 +547,7 @@ export const make: Effect.Effect<
     peek,
     recover,
     refresh,
+    storeKept,
     keepFresh,
     changes: Stream.fromPubSub(events),
     underWay

@@ -9,6 +9,7 @@ import * as Advice from "../Advice.js"
 import * as Clocks from "../doctor/Clocks.js"
 import * as Files from "../doctor/Files.js"
 import type * as Finding from "../doctor/Finding.js"
+import * as Fleet from "../doctor/Fleet.js"
 import * as Journals from "../doctor/Journals.js"
 import * as Keyrings from "../doctor/Keyrings.js"
 import * as Locks from "../doctor/Locks.js"
@@ -41,6 +42,9 @@ export interface Options {
 }
 
 const checks = (options: Options, pin: Finding.Checked) =>
+  Effect.zipWith(Fleet.check, ofHome(options, pin), (fleet, home) => [...fleet, ...home])
+
+const ofHome = (options: Options, pin: Finding.Checked) =>
   Effect.all([
     Effect.succeed(pin),
     Files.files,

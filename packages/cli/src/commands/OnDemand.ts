@@ -7,6 +7,7 @@
 export * as Doctor from "./Doctor.js"
 export * as Login from "./Login.js"
 export * as Mcp from "./Mcp.js"
+export * as Migrate from "./Migrate.js"
 export * as Proxy from "./Proxy.js"
 export * as RotateKey from "./RotateKey.js"
 export * as Store from "./Store.js"

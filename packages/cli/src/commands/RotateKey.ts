@@ -4,8 +4,10 @@
 import { Home } from "@lockstep/node/Home"
 import * as KeyRotation from "@lockstep/node/secrets/KeyRotation"
 import { SealingKeys } from "@lockstep/node/secrets/SealingKeys"
+import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as FleetStore from "../FleetStore.js"
 import * as Output from "../Output.js"
 import * as Style from "../Style.js"
 import { UsageError } from "../UsageError.js"
@@ -38,6 +40,31 @@ const notes = ({ isNew, left, location, sealed }: KeyRotation.Rotation): Readonl
 ]
 
 /**
+ * Seals every row with the current key. No host may make a key that the others have not: a file brings it, or the command
+ * that asks a key management service does.
+ */
+const ofFleet = (options: Options) =>
+  Effect.gen(function*() {
+    const { PostgresSession, SealingRotation } = yield* Effect.promise(() => import("../Fleet.js"))
+    const session = yield* Effect.serviceOption(PostgresSession.PostgresSession)
+    if (Option.isNone(session)) return yield* Effect.dieMessage("a store without its session")
+    const keys = yield* SealingKeys
+    const isWrapped = Option.isSome(yield* Config.option(Config.nonEmptyString("LOCKSTEP_KEY_COMMAND")))
+    if (isWrapped) yield* keys.renew
+    const rotation = yield* Effect.provideService(
+      SealingRotation.rotate,
+      PostgresSession.PostgresSession,
+      session.value
+    )
+    if (options.json) return yield* Output.json({ new: isWrapped, ...rotation })
+    const rows = `${rotation.sealed} ${rotation.sealed === 1 ? "row" : "rows"}`
+    yield* Output.line(Style.printable(`${rows} sealed anew; everything is sealed with key ${rotation.key}`))
+    if (rotation.left.length > 0) {
+      yield* Output.warn(`other processes still seal with ${rotation.left.join(", ")}: repeat this in a minute`)
+    }
+  })
+
+/**
  * Seals the home with a new key. Logins go on meanwhile, and whenever it is interrupted everything can be read.
  *
  * @since 0.1.0
@@ -48,10 +75,13 @@ export const run = (options: Options) =>
     const output = yield* Output.Output
     const home = yield* Home
     const keys = yield* Effect.serviceOption(SealingKeys)
+    if (home.store === FleetStore.store.name && Option.isSome(keys)) {
+      return yield* Effect.provideService(ofFleet(options), SealingKeys, keys.value)
+    }
     if (home.store !== "secrets" || Option.isNone(keys)) {
       return yield* new UsageError({
         reason: "Configuration",
-        message: `the store of ${home.directory} is ${home.store}, and only the secrets store has a key`,
+        message: `the store of ${home.directory} is ${home.store}, and only the stores secrets and postgres have a key`,
         advice: "encrypt it with `lockstep store move --to secrets`"
       })
     }

@@ -4,12 +4,14 @@
  * @since 0.1.0
  */
 import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { Custody } from "@lockstep/core/Custody"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
 import { type JournalRecord, RefreshJournal } from "@lockstep/core/RefreshJournal"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as FileRefreshJournal from "@lockstep/node/FileRefreshJournal"
 import { Home } from "@lockstep/node/Home"
 import * as SidecarNames from "@lockstep/node/SidecarNames"
+import { StoreChoice } from "@lockstep/node/stores/StoreChoice"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -42,7 +44,10 @@ export class Subject extends Context.Tag("@lockstep/cli/doctor/Subject")<Subject
   /** The logins that have a journal, present or past. */
   readonly remembered: ReadonlyArray<TenantId>
   readonly sidecars: ReadonlyArray<Sidecar>
-  /** Reads a journal alone: it is a plain file whatever the store is, and answers when the store does not. */
+  /**
+   * Reads a journal alone. In a home it is a plain file whatever the store is, and answers when the store does not; a
+   * database that hosts share keeps it itself.
+   */
   readonly journal: (tenant: TenantId) => Effect.Effect<JournalRecord, CredentialStoreError>
 }>() {}
 
@@ -69,16 +74,20 @@ const make = Effect.gen(function*() {
   const home = yield* Home
   const store = yield* CredentialStore
   const journal = yield* RefreshJournal
+  const custody = yield* Custody
+  const { chosen } = yield* StoreChoice
+  const isInStore = chosen._tag === "Native" && chosen.store.keepsJournals === true
   const listed = yield* Effect.either(Effect.zipRight(home.check, store.list))
   const directories = new Set([path.dirname(home.file), home.lockDirectory])
   const sidecars = [...directories].flatMap((directory) => sidecarsIn(directory, path.basename(home.file)))
   const remembered = sidecars.flatMap(({ kind, tenant }) => kind === "json" ? Option.toArray(tenant) : [])
+  const tenants = Either.match(listed, { onLeft: () => [], onRight: (tenants) => [...tenants].sort() })
   return Subject.of({
-    tenants: Either.match(listed, { onLeft: () => [], onRight: (tenants) => [...tenants].sort() }),
+    tenants,
     unreachable: Either.getLeft(listed),
-    remembered: [...new Set(remembered)],
+    remembered: isInStore ? tenants : [...new Set(remembered)],
     sidecars,
-    journal: journal.read
+    journal: isInStore ? (tenant) => Effect.map(custody.read(tenant), (evidence) => evidence.journal) : journal.read
   })
 })
 
@@ -88,7 +97,7 @@ const make = Effect.gen(function*() {
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<Subject, never, Home | CredentialStore> = Layer.provide(
+export const layer: Layer.Layer<Subject, never, Home | CredentialStore | Custody | StoreChoice> = Layer.provide(
   Layer.effect(Subject, make),
   FileRefreshJournal.layer
 )

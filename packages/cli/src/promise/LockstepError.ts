@@ -33,6 +33,7 @@ export interface Reasons {
     | "OtherDomain"
     | "NoBinding"
     | "Exhausted"
+    | "Unreachable"
   /** The authorization server did not answer in time: call again, which joins the running request. */
   readonly ProviderTimeout: "StillRunning" | "NoAnswer"
   /** The authorization server cannot serve now: wait for `retryAfter`. */

@@ -14,6 +14,7 @@ import * as Option from "effect/Option"
 import * as Cp from "node:child_process"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
+import * as ChildEnvironment from "../ChildEnvironment.js"
 
 /**
  * Opens addresses.
@@ -120,6 +121,7 @@ const start = ([program, ...args]: Opener, url: string): Effect.Effect<boolean> 
     try {
       const child = Cp.spawn(program, args.map((argument) => argument.replaceAll("%s", () => url)), {
         detached: true,
+        env: ChildEnvironment.of(process.env),
         shell: false,
         stdio: "ignore",
         windowsHide: true

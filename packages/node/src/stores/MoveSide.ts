@@ -8,6 +8,7 @@ import type { Registration } from "@lockstep/core/ClientRegistrations"
 import type { Credential } from "@lockstep/core/Credential"
 import type { CredentialStoreError, LockTimeout, LockUnavailable } from "@lockstep/core/Errors"
 import type { Pending } from "@lockstep/core/PendingLogins"
+import type { JournalRecord } from "@lockstep/core/RefreshJournal"
 import type { TenantId } from "@lockstep/core/TenantId"
 import type * as Effect from "effect/Effect"
 import type { StoreKind } from "../Home.js"
@@ -22,6 +23,8 @@ export interface Content {
   readonly records: ReadonlyMap<TenantId, Credential>
   readonly pending: ReadonlyArray<Pending>
   readonly clients: ReadonlyArray<Registration>
+  /** Also of tenants without a record, whose generations go on. Only where one of the two stores keeps them itself. */
+  readonly journals?: ReadonlyMap<TenantId, JournalRecord>
 }
 
 /**
@@ -56,7 +59,8 @@ export interface MoveSide {
 
   /**
    * Gives up every credential, every unfinished login and every registration, and notes where they are. A side that has
-   * nothing to give up is fine.
+   * nothing to give up is fine. `content` is what the other side has: where other hosts use a side, what they have changed
+   * since is not taken from them.
    */
-  readonly leave: (to: StoreKind) => Effect.Effect<void, MoveSideError>
+  readonly leave: (to: StoreKind, content: Content) => Effect.Effect<void, MoveSideError>
 }

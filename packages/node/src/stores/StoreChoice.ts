@@ -143,7 +143,8 @@ export const make = (
     const fromEnvironment = yield* variable
     const said = Option.orElse(Option.fromNullable(options.store), () => fromEnvironment)
     const saidBy: ChosenBy = options.store === undefined ? "environment" : "option"
-    const named = Option.flatMap(said, (text) => Option.fromNullable(Stores.find(text)))
+    const kinds = yield* Stores.StoreKinds
+    const named = Option.flatMap(said, (text) => Option.fromNullable(kinds.find(({ name }) => name === text)))
     if (Option.isSome(said) && Option.isNone(named) && said.value !== "auto") {
       const found = yield* Effect.mapError(
         resolvers.tool(said.value),
@@ -196,12 +197,12 @@ export const make = (
   })
 
 // What was said is not repeated: it may be a secret, said for another option.
-const unknown = (tools: ReadonlyArray<string>): ConfigError.ConfigError =>
+const unknown = (kinds: ReadonlyArray<StoreDescriptor>, tools: ReadonlyArray<string>): ConfigError.ConfigError =>
   ConfigError.InvalidData(
     ["LOCKSTEP", "STORE"],
-    `there is no store of that name: use ${[...Stores.names, "auto"].join(", ")}, or TOOL[:PATH] with one of ${
-      tools.join(", ")
-    }`
+    `there is no store of that name: use ${
+      [...kinds.map(({ name }) => name), "auto"].join(", ")
+    }, or TOOL[:PATH] with one of ${tools.join(", ")}`
   )
 
 const machine: Resolvers = {
@@ -213,7 +214,9 @@ const machine: Resolvers = {
   tool: (text) =>
     Effect.flatMap(others, ({ ToolFiles: { all, find } }) => {
       const tools = all.map(({ name }) => name)
-      return tools.includes(text.split(":", 1)[0]!) ? find(text) : Effect.fail(unknown(tools))
+      return tools.includes(text.split(":", 1)[0]!)
+        ? find(text)
+        : Effect.flatMap(Stores.StoreKinds, (kinds) => Effect.fail(unknown(kinds, tools)))
     })
 }
 

@@ -46,6 +46,11 @@ export interface StoreDescriptor {
   /** How `--store`, the pin and messages call it. */
   readonly name: StoreKind
 
+  /**
+   * Whether it keeps the journals itself, and not in files of the home: then they move with the logins. Off.
+   */
+  readonly keepsJournals?: boolean
+
   /** What its custody adds to the bounds of a refresh. */
   readonly limits: Effect.Effect<CustodyLimits, ConfigError>
 
@@ -57,5 +62,9 @@ export interface StoreDescriptor {
   /** Opens it as one of the two stores of a move, under a lease of the home's aggregate lock. */
   readonly side: (
     lease: Lease
-  ) => Effect.Effect<MoveSide, ConfigError, Home | FileLock | RefreshPolicy | Keyring | Scope.Scope>
+  ) => Effect.Effect<
+    MoveSide,
+    ConfigError | CredentialStoreError,
+    Home | FileLock | RefreshPolicy | Keyring | Scope.Scope
+  >
 }

@@ -26,6 +26,7 @@ import { Host } from "@lockstep/core/Host"
 import * as LockWait from "@lockstep/core/LockWait"
 import * as LogFields from "@lockstep/core/LogFields"
 import { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
+import type { JournalRecord } from "@lockstep/core/RefreshJournal"
 import { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as Verdict from "@lockstep/core/Verdict"
@@ -38,6 +39,8 @@ import * as Schema from "effect/Schema"
 import * as Path from "node:path"
 import * as AnswerFile from "../AnswerFile.js"
 import * as AtomicFile from "../AtomicFile.js"
+import * as Envelope from "../Envelope.js"
+import * as FileRefreshJournal from "../FileRefreshJournal.js"
 import { Home, StoreKind } from "../Home.js"
 import * as Sidecars from "../internal/sidecars.js"
 import type { Keyring } from "../keyring/Keyring.js"
@@ -180,12 +183,33 @@ const refuseOther = (tenant: TenantId, location: string) =>
 const refuseUnequal = (location: string) =>
   new CredentialStoreError({ reason: "Write", location, detail: "it gave back something else than was written" })
 
+const descriptorOf = (kind: StoreKind) => Effect.flatMap(Home, ({ directory }) => Stores.of({ directory, store: kind }))
+
 /** Opens one store of the home. */
-const sideOf = (kind: StoreKind, { lease }: InHand) =>
-  Effect.flatMap(
-    Effect.flatMap(Home, ({ directory }) => Stores.of({ directory, store: kind })),
-    (store) => store.side(lease)
-  )
+const sideOf = (kind: StoreKind, { lease }: InHand) => Effect.flatMap(descriptorOf(kind), (store) => store.side(lease))
+
+/** What moves, with the journals where one of the two stores keeps them itself. */
+const contentOf = (from: StoreKind, to: StoreKind, inHand: InHand) =>
+  Effect.gen(function*() {
+    const content = yield* Effect.scoped(Effect.flatMap(sideOf(from, inHand), (side) => side.content))
+    const keepers = yield* Effect.forEach([from, to], descriptorOf)
+    if (content.journals !== undefined || !keepers.some(({ keepsJournals }) => keepsJournals === true)) return content
+    const journals = new Map<TenantId, JournalRecord>()
+    for (const [tenant, held] of inHand.held) journals.set(tenant, (yield* held.read()).journal)
+    return { ...content, journals } satisfies Content
+  })
+
+/** Writes journals that came along into the files of the home, before a login is in there that they are about. */
+const takeJournals = ({ journals = new Map() }: Content, to: StoreKind) =>
+  Effect.gen(function*() {
+    if ((yield* descriptorOf(to)).keepsJournals === true || journals.size === 0) return
+    const home = yield* Home
+    const journal = yield* FileRefreshJournal.make.pipe(
+      Effect.provideService(Home, Home.of({ ...home, agree: Effect.void, open: Effect.void, check: Effect.void })),
+      Effect.provide(Envelope.layerPlain)
+    )
+    for (const [tenant, record] of journals) yield* journal.write(tenant, record)
+  })
 
 /** Copies everything. */
 const copy = (content: Content, from: StoreKind, to: StoreKind, inHand: InHand) =>
@@ -197,6 +221,7 @@ const copy = (content: Content, from: StoreKind, to: StoreKind, inHand: InHand) 
     }
     yield* target.prepare
     yield* writeNote(from, to)
+    yield* takeJournals(content, to)
     yield* target.take(content)
   }).pipe(Effect.scoped, Effect.withSpan("lockstep.move.copy"))
 
@@ -214,8 +239,8 @@ const verify = (content: Content, to: StoreKind, inHand: InHand) =>
   }).pipe(Effect.scoped, Effect.withSpan("lockstep.move.verify"))
 
 /** Takes everything out of the store that the home does not have. */
-const empty = (kind: StoreKind, now: StoreKind, inHand: InHand) =>
-  Effect.flatMap(sideOf(kind, inHand), (side) => side.leave(now)).pipe(
+const empty = (kind: StoreKind, now: StoreKind, content: Content, inHand: InHand) =>
+  Effect.flatMap(sideOf(kind, inHand), (side) => side.leave(now, content)).pipe(
     Effect.scoped,
     Effect.withSpan("lockstep.move.empty")
   )
@@ -295,7 +320,8 @@ const settle = (inHand: InHand) =>
     const home = yield* Home
     const note = yield* unfinished(home)
     if (Option.isNone(note)) return false
-    yield* empty(loserOf(note.value, home.store), home.store, inHand)
+    const content = yield* Effect.scoped(Effect.flatMap(sideOf(home.store, inHand), (side) => side.content))
+    yield* empty(loserOf(note.value, home.store), home.store, content, inHand)
     yield* removeNote
     return true
   })
@@ -305,7 +331,7 @@ const transfer = (to: StoreKind, known: Known, inHand: InHand) =>
     const home = yield* Home
     const { self } = yield* Host
     const finished = yield* settle(inHand)
-    const content = yield* Effect.scoped(Effect.flatMap(sideOf(home.store, inHand), (side) => side.content))
+    const content = yield* contentOf(home.store, to, inHand)
     if (home.store === to) {
       const { location } = yield* CredentialStore
       return { from: Option.none(), to, location, tenants: [], pending: 0, finished } satisfies Moved
@@ -315,7 +341,7 @@ const transfer = (to: StoreKind, known: Known, inHand: InHand) =>
     yield* copy(content, home.store, to, inHand)
     const location = yield* verify(content, to, inHand)
     yield* home.repin(to)
-    yield* empty(home.store, to, inHand)
+    yield* empty(home.store, to, content, inHand)
     yield* removeNote
     yield* StoreDrift.accept(home, to, () => true, self)
     return {

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { CredentialStoreError } from "@lockstep/core/Errors"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { Home, StoreKind } from "../Home.js"
 import * as FileStore from "./FileStore.js"
@@ -36,6 +37,16 @@ export const names: ReadonlyArray<StoreKind> = all.map(({ name }) => name)
 export const find = (name: string): StoreDescriptor | undefined => all.find((store) => store.name === name)
 
 /**
+ * The kinds that this process knows: those of this package, and what a program brings beside them.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class StoreKinds extends Context.Reference<StoreKinds>()("@lockstep/node/stores/StoreKinds", {
+  defaultValue: (): ReadonlyArray<StoreDescriptor> => all
+}) {}
+
+/**
  * Finds the store that a home has. Fails where the home was pinned by a version that knows more kinds of store.
  *
  * @since 0.1.0
@@ -43,14 +54,15 @@ export const find = (name: string): StoreDescriptor | undefined => all.find((sto
  */
 export const of = (
   home: Pick<Home["Type"], "directory" | "store">
-): Effect.Effect<StoreDescriptor, CredentialStoreError> => {
-  const store = find(home.store)
-  return store === undefined
-    ? new CredentialStoreError({
-      reason: "Superseded",
-      location: home.directory,
-      detail: `its store is ${home.store}, which this version does not know`,
-      remedy: "update lockstep to the version that made this store; nothing was changed"
-    })
-    : Effect.succeed(store)
-}
+): Effect.Effect<StoreDescriptor, CredentialStoreError> =>
+  Effect.flatMap(StoreKinds, (kinds) => {
+    const store = kinds.find(({ name }) => name === home.store)
+    return store === undefined
+      ? new CredentialStoreError({
+        reason: "Superseded",
+        location: home.directory,
+        detail: `its store is ${home.store}, which this version does not know`,
+        remedy: "update lockstep to the version that made this store; nothing was changed"
+      })
+      : Effect.succeed(store)
+  })

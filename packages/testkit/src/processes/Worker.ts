@@ -23,6 +23,9 @@ import * as SecretsHome from "@lockstep/node/secrets/SecretsHome"
 import * as Stores from "@lockstep/node/stores/Stores"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
 import { RoundTripper } from "@lockstep/oauth/RoundTripper"
+import * as PostgresCredentialStore from "@lockstep/postgres/PostgresCredentialStore"
+import * as PostgresHome from "@lockstep/postgres/PostgresHome"
+import * as PostgresStore from "@lockstep/postgres/PostgresStore"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -211,8 +214,12 @@ const home = () => {
       return Layer.provide(KeyringHome.layer(), keyring)
     case "secrets":
       return Layer.provide(SecretsHome.layer(), keyring)
+    case "postgres":
+      return Layer.provideMerge(Layer.effect(WritableStore, PostgresCredentialStore.make), PostgresHome.layer())
   }
 }
+
+const { limits } = store === "postgres" ? PostgresStore.store : Stores.find(store)!
 
 // The tracer lies below everything: the coordinator runs its flights with the context that it was built in.
 const services = Layer.mergeAll(RefreshCoordinator.layer, CredentialWriter.layer).pipe(
@@ -223,7 +230,7 @@ const services = Layer.mergeAll(RefreshCoordinator.layer, CredentialWriter.layer
       Layer.effect(RoundTripper, Effect.map(NodeRoundTripper.make, ({ load }) => RoundTripper.of({ load })))
     )
   )),
-  Layer.provideMerge(Layer.unwrapEffect(Effect.map(Stores.find(store)!.limits, RefreshPolicy.layerFromEnvFor))),
+  Layer.provideMerge(Layer.unwrapEffect(Effect.map(limits, RefreshPolicy.layerFromEnvFor))),
   Layer.provideMerge(StepTracer.layer((step) => {
     report(step)
     halt(step)

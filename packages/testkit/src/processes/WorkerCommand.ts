@@ -90,7 +90,7 @@ export const Request = Schema.Struct({ id: Schema.String, command: WorkerCommand
  */
 export const Setup = Schema.Struct({
   /** `file`, when it is not said. */
-  store: Schema.optionalWith(Schema.Literal("file", "keyring", "secrets"), { exact: true }),
+  store: Schema.optionalWith(Schema.Literal("file", "keyring", "secrets", "postgres"), { exact: true }),
   /** The program that asks the keyring: a worker is a bundle that lies where it does not find its own. */
   keyringHelper: Schema.optionalWith(Schema.String, { exact: true }),
   stop: Schema.optional(Schema.Struct({

@@ -4,7 +4,6 @@
  * What proves that the token was not consumed puts the journal back to what it was before the request, an earlier unknown
  * outcome included, which must not be forgotten. What proves nothing leaves the intent.
  */
-import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -41,7 +40,7 @@ export const conclude = (
   { answer, intent, took }: { readonly answer: NotGranted; readonly intent: Intent; readonly took: number }
 ): Effect.Effect<Conclusion, RefreshError> =>
   Effect.gen(function*() {
-    const now = yield* Clock.currentTimeMillis
+    const now = yield* held.now
     const jitter = yield* Random.nextRange(0.5, 1)
     const isRetry = Option.exists(previous, (one) => one.sends > 0)
     const restored = JournalChange.update(journal, { intent: previous })

@@ -2,7 +2,6 @@
  * Storing an answer. It is written over the refresh token that was redeemed, or over one that is known to be exchanged
  * already, and over nothing else: a login that another program stored meanwhile stays.
  */
-import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -99,7 +98,7 @@ export const make = (transaction: Transaction) => {
     Effect.gen(function*() {
       const { tenant } = request
       const { answer, held, isKept, journal, redeemed } = options
-      const now = yield* Clock.currentTimeMillis
+      const now = yield* held.now
       if (!isKept) unpersisted.set(tenant, { answer, retry: Option.none() })
       const isNoted = yield* noteBestEffort(
         tenant,
@@ -142,7 +141,7 @@ export const make = (transaction: Transaction) => {
     Effect.gen(function*() {
       const { demand, tenant } = request
       const { answer, held, journal, outcome, redeemed } = options
-      const now = yield* Clock.currentTimeMillis
+      const now = yield* held.now
       const to = Option.map(answer.grant.refreshToken, (token) => Fingerprint.of(host, token))
 
       // What was answered just now serves every caller, however short it lives. What was answered long ago may have run

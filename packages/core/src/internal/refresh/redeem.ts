@@ -65,7 +65,7 @@ export const make = (transaction: Transaction) => {
         state: "sending",
         sends: Option.match(previous, { onNone: () => 1, onSome: (one) => one.sends + 1 }),
         ambiguous: Option.exists(previous, (one) => one.ambiguous),
-        at: yield* Clock.currentTimeMillis,
+        at: yield* held.now,
         endedAt: Option.none(),
         by: host.self
       })
@@ -115,7 +115,7 @@ export const make = (transaction: Transaction) => {
         attempt: intent.attempt,
         fingerprint,
         over: Answer.writer(stored.credential, journal),
-        obtainedAt: seconds(yield* Clock.currentTimeMillis),
+        obtainedAt: seconds(yield* held.now),
         grant: answer.grant
       })
       const rotated = Option.exists(answer.grant.refreshToken, (token) => Fingerprint.of(host, token) !== fingerprint)
@@ -185,7 +185,7 @@ export const make = (transaction: Transaction) => {
           new ProviderUnavailable({ tenant, reason: "Transport", retryAfter: 1_000, detail: "discovery took too long" })
       }),
       Effect.tapError((error) =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        Effect.flatMap(held.now, (now) => {
           const waiting = JournalChange.coolNeverSent(journal, now)
           return Effect.flatMap(
             noteBestEffort(

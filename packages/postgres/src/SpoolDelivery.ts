@@ -1,0 +1,63 @@
+/**
+ * Brings answers home that wait in the spool of this host: tried at once, then after half a second doubling to ten, and
+ * once more when the service closes.
+ *
+ * An answer that was stored is looked at again when the session was lost: what took its place may be a database that lacks
+ * the last commits, and then the answer is the only living one.
+ *
+ * @since 0.1.0
+ */
+import { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
+import type { TenantId } from "@lockstep/core/TenantId"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { PostgresSession } from "./PostgresSession.js"
+import { Spool } from "./Spool.js"
+
+const FIRST = Duration.millis(500)
+const LAST = Duration.seconds(10)
+const AT_CLOSE = Duration.seconds(5)
+
+/**
+ * Runs for as long as the scope lives, and asks the database only while there is something to bring.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<never, never, RefreshCoordinator | PostgresSession | Spool> = Layer.scopedDiscard(
+  Effect.gen(function*() {
+    const coordinator = yield* RefreshCoordinator
+    const session = yield* PostgresSession
+    const spool = yield* Spool
+    let sessions = session.count()
+
+    const bring = (tenant: TenantId) =>
+      Effect.catchAll(
+        coordinator.storeKept(tenant),
+        (error) => Effect.logDebug(`an answer of ${tenant} is still in the spool: ${error.message}`)
+      )
+
+    const nothing = { unstored: [], stored: [] }
+    const look = Effect.orElseSucceed(spool.tenants, () => nothing)
+
+    /** Whether something is left. */
+    const round = Effect.gen(function*() {
+      const { stored, unstored } = yield* look
+      const now = session.count()
+      const doubtful = now === sessions ? [] : stored
+      sessions = now
+      yield* Effect.forEach([...new Set([...unstored, ...doubtful])], bring, { discard: true })
+      return unstored.length > 0 && (yield* look).unstored.length > 0
+    })
+
+    yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeout(Effect.interruptible(round), AT_CLOSE)))
+    yield* Effect.forkScoped(Effect.gen(function*() {
+      for (let wait = FIRST;;) {
+        const isLeft = yield* round
+        wait = isLeft ? Duration.min(Duration.times(wait, 2), LAST) : FIRST
+        yield* Effect.sleep(wait)
+      }
+    }))
+  })
+)

@@ -1,0 +1,28 @@
+import { clientRegistrationsContract } from "@lockstep/testkit/contract/ClientRegistrationsContract"
+import { credentialStoreContract } from "@lockstep/testkit/contract/CredentialStoreContract"
+import { custodyContract } from "@lockstep/testkit/contract/CustodyContract"
+import { pendingLoginsContract } from "@lockstep/testkit/contract/PendingLoginsContract"
+import * as Effect from "effect/Effect"
+import * as Fleets from "./support/fleets.js"
+
+Fleets.onEach((server, name) => {
+  const views = Fleets.twoViews(server)
+  credentialStoreContract(name, Effect.map(views, ([, one, other]) => [one.store, other.store] as const))
+  pendingLoginsContract(name, Effect.map(views, ([, one, other]) => [one.pending, other.pending] as const))
+  clientRegistrationsContract(
+    name,
+    Effect.map(views, ([, one, other]) => [one.registrations, other.registrations] as const)
+  )
+  custodyContract(
+    name,
+    Effect.map(views, ([{ sql }, one, other]) => ({
+      custody: one.custody,
+      other: other.custody,
+      // In the name of a session that no process has: its holder is gone without a word.
+      overtake: (tenant) =>
+        sql("update lockstep.tenant set epoch = epoch + 1, holder = 4711 where name = $1", [tenant]),
+      overtaken: "lost" as const,
+      damageJournal: (tenant) => sql("update lockstep.tenant set journal = '{' where name = $1", [tenant])
+    }))
+  )
+})

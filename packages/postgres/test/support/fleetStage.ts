@@ -1,0 +1,97 @@
+/** A strict authorization server, a database with expired logins, and hosts whose processes are real. */
+import * as Credential from "@lockstep/core/Credential"
+import * as TenantId from "@lockstep/core/TenantId"
+import * as Custodies from "@lockstep/testkit/contract/custodies"
+import * as ProcessHarness from "@lockstep/testkit/processes/ProcessHarness"
+import * as RemoteWorker from "@lockstep/testkit/processes/RemoteWorker"
+import * as SeededHome from "@lockstep/testkit/processes/SeededHome"
+import type { Setup } from "@lockstep/testkit/processes/WorkerCommand"
+import * as AuthorizationServer from "@lockstep/testkit/servers/AuthorizationServer"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import { mkdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import * as Fleets from "./fleets.js"
+import type { Server } from "./servers.js"
+
+export const TENANT = TenantId.make("agent")
+
+export const ONCE = { redemptions: 1, reuses: 0, revocations: 0 }
+
+const KEY = Buffer.alloc(32, 7).toString("base64")
+
+export const make = (server: Server, tenants: ReadonlyArray<TenantId.TenantId> = [TENANT]) =>
+  Effect.gen(function*() {
+    const authorization = yield* AuthorizationServer.make()
+    const database = yield* Fleets.database(server)
+    const harness = yield* ProcessHarness.make({
+      secrets: () => [
+        ...authorization.ledger.secrets,
+        { kind: "client_secret", value: server.password },
+        { kind: "client_secret", value: KEY }
+      ]
+    })
+    const directory = yield* Fleets.temporary
+    const observer = yield* Fleets.open(database, join(directory, "observer"))
+    for (const tenant of tenants) {
+      const issued = yield* SeededHome.issue(authorization, tenant)
+      const now = Math.floor(Date.now() / 1_000)
+      yield* Custodies.login(
+        observer.custody,
+        tenant,
+        Credential.Credential.make({
+          accessToken: Option.some(Redacted.make(issued.access_token)),
+          refreshToken: Option.some(Redacted.make(issued.refresh_token)),
+          tokenEndpoint: Option.some(issued.token_endpoint),
+          issuer: Option.fromNullable(issued.issuer),
+          clientId: Option.some(issued.client_id),
+          obtainedAt: Option.some(now - 7_200),
+          expiresAt: Option.some(now - 3_600),
+          generation: 1
+        })
+      )
+    }
+    const secret = (name: string, text: string): string => {
+      const path = join(directory, name)
+      writeFileSync(path, `${text}\n`, { mode: 0o600 })
+      return path
+    }
+    const env = {
+      LOCKSTEP_POSTGRES_URL_FILE: secret("url", database.url),
+      LOCKSTEP_SECRETS_KEY_FILE: secret("key", KEY),
+      LOCKSTEP_QUIET_TIME: "1ms"
+    }
+    const homeOf = (host: string): string => {
+      const home = join(directory, host)
+      mkdirSync(home, { recursive: true, mode: 0o700 })
+      return home
+    }
+    return {
+      authorization,
+      database,
+      harness,
+      observer,
+      directory,
+      env,
+      homeOf,
+      /** One more process of a host. */
+      spawn: (host: string, stop?: Setup["stop"], more: Readonly<Record<string, string>> = {}) =>
+        RemoteWorker.spawn(harness, {
+          setup: { store: "postgres", ...(stop === undefined ? {} : { stop }) },
+          env: { ...env, LOCKSTEP_HOME: homeOf(host), ...more }
+        }),
+      stored: (tenant = TENANT) =>
+        Effect.map(Effect.flatten(observer.store.get(tenant)), ({ credential }) => credential),
+      lives: (tenant = TENANT) =>
+        Effect.flatMap(
+          Effect.flatten(observer.store.get(tenant)),
+          ({ credential }) => authorization.isActive(Redacted.value(Option.getOrThrow(credential.refreshToken)))
+        ),
+      counts: Effect.sync(() => ({
+        redemptions: authorization.ledger.redemptions.length,
+        reuses: authorization.ledger.reuses.length,
+        revocations: authorization.ledger.revocations.length
+      }))
+    }
+  })
