@@ -8,7 +8,7 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     server: { deps: { inline: [/@lockstep\//] } },
     // Real processes on two cores: generous, because a timeout here is a hang and never a measurement.
-    testTimeout: 60_000,
-    hookTimeout: 60_000
+    testTimeout: 240_000,
+    hookTimeout: 240_000
   }
 })

@@ -126,22 +126,29 @@ const helpBook = async (outdir) => {
   return module.exports.book()
 }
 
+/**
+ * What the start loads. Each is built for itself: of what they have in common, Effect above all, each then has in few files
+ * the part that it uses. Together, each of them would load what any of them uses, from many.
+ */
+const PROGRAMS = { program: "src/Program.ts", refresh: "src/RefreshProgram.ts", look: "src/LookProgram.ts" }
+
 /** Writes the bundle into a folder below this package, where koffi can be found. */
 export const bundle = async (outdir) => {
-  const { metafile, outputFiles } = await build({
-    ...options,
-    outdir,
-    metafile: true,
-    entryPoints: { program: "src/Program.ts", refresh: "src/RefreshProgram.ts" },
-    plugins: [namedUndici, ownAssert],
-    splitting: true,
-    chunkNames: "chunks/[name]-[hash]"
-  })
-  const outputs = new Map(Object.entries(metafile.outputs).map(([path, output]) => [here(path), output]))
-  const chunks = outputFiles.map(({ path, text }) => ({
-    path,
-    text: wrapped(toCommonJs(text, outputs.get(path)))
-  }))
+  const chunks = (await Promise.all(
+    Object.entries(PROGRAMS).map(async ([name, entry]) => {
+      const { metafile, outputFiles } = await build({
+        ...options,
+        outdir,
+        metafile: true,
+        entryPoints: { [name]: entry },
+        plugins: [namedUndici, ownAssert],
+        splitting: true,
+        chunkNames: `${name}/[name]-[hash]`
+      })
+      const outputs = new Map(Object.entries(metafile.outputs).map(([path, output]) => [here(path), output]))
+      return outputFiles.map(({ path, text }) => ({ path, text: wrapped(toCommonJs(text, outputs.get(path))) }))
+    })
+  )).flat()
   const hash = createHash("sha256")
   for (const { path, text } of chunks) hash.update(`${relative(outdir, path)}\0${text}\0`)
   const id = hash.digest("hex").slice(0, 16)
@@ -166,7 +173,9 @@ export const bundle = async (outdir) => {
     { path: join(outdir, "help.json"), text: `${JSON.stringify(await helpBook(outdir))}\n` },
     { path: join(outdir, "package.json"), text: "{\"type\":\"commonjs\"}\n" }
   ]
-  for (const stale of ["chunks", "cache"]) await rm(join(outdir, stale), { recursive: true, force: true })
+  for (const stale of [...Object.keys(PROGRAMS), "cache"]) {
+    await rm(join(outdir, stale), { recursive: true, force: true })
+  }
   for (const { path, text } of files) {
     await mkdir(dirname(path), { recursive: true })
     await writeFile(path, text)

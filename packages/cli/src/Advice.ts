@@ -178,7 +178,9 @@ export const of = (error: Error, beginning: Words): string => {
         ? `free disk space or repair permissions, then run ${
           command("token", tenant)
         }: it stores the kept tokens, and nothing is redeemed twice`
-        : `free disk space or repair permissions, then run ${command("token", tenant)}`
+        : `free disk space or repair permissions, then run ${
+          command("token", tenant)
+        }: where it asks for a login, the new tokens ended with this process`
     default:
       return error.advice
   }

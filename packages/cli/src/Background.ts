@@ -9,7 +9,6 @@
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { spawn } from "node:child_process"
@@ -69,9 +68,9 @@ const start = (args: ReadonlyArray<string>, input: Option.Option<Redacted.Redact
   })
 
 /**
- * Starts the script that this process runs.
+ * Makes what starts the script that this process runs.
  *
  * @since 0.1.0
- * @category layers
+ * @category constructors
  */
-export const layer: Layer.Layer<Background> = Layer.succeed(Background, Background.of({ start }))
+export const make = (): Background["Type"] => Background.of({ start })

@@ -20,6 +20,7 @@ import * as Logout from "./commands/Logout.js"
 import * as Refresh from "./commands/Refresh.js"
 import * as Status from "./commands/Status.js"
 import * as Token from "./commands/Token.js"
+import * as LookWiring from "./LookWiring.js"
 import * as Parameters from "./Parameters.js"
 import * as TokenFormat from "./TokenFormat.js"
 import { UsageError } from "./UsageError.js"
@@ -30,7 +31,7 @@ const { duration, flag, json, port, tenant, text, texts } = Parameters
 const lockstep = Command.make(
   "lockstep",
   { ...Parameters.globals, json },
-  (options) => Effect.provide(Advised.worded()(Status.overview(options)), Wiring.layer(options))
+  (options) => Wiring.provide(Advised.worded()(Status.overview(options)), options)
 ).pipe(
   Command.withDescription(
     "Hands out OAuth access tokens to many processes and refreshes each login at most once among them."
@@ -39,7 +40,7 @@ const lockstep = Command.make(
 
 /** Runs a command over the home that the global options name. */
 const wired = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.flatMap(lockstep, (options) => Effect.provide(Advised.worded()(effect), Wiring.layer(options)))
+  Effect.flatMap(lockstep, (options) => Wiring.provide(Advised.worded()(effect), options))
 
 /** A command that is nothing without the one behind it. */
 const nothingAsked = (command: string) =>
@@ -78,7 +79,7 @@ const token = Command.make(
       wired(Token.run({
         ...options,
         format: json ? "json" : options.format,
-        globals: Wiring.toArguments(root)
+        globals: LookWiring.toArguments(root)
       })))
 ).pipe(Command.withDescription("Prints a usable access token, refreshing it first where necessary."))
 
@@ -93,7 +94,7 @@ const gitCredential = Command.make(
     username: text("username", "NAME", "the user's name that the server wants; else git's, else oauth2")
   },
   (options) =>
-    Effect.flatMap(lockstep, (root) => wired(GitCredential.run({ ...options, globals: Wiring.toArguments(root) })))
+    Effect.flatMap(lockstep, (root) => wired(GitCredential.run({ ...options, globals: LookWiring.toArguments(root) })))
 ).pipe(Command.withDescription("Answers git: a token for a password, and another one after a server refused it."))
 
 const login = Command.make(
@@ -166,7 +167,7 @@ const login = Command.make(
     Effect.flatMap(lockstep, (root) =>
       Effect.flatMap(
         onDemand,
-        ({ Login }) => wired(StoreDrift.onPurpose(Login.run({ ...options, globals: Wiring.toArguments(root) })))
+        ({ Login }) => wired(StoreDrift.onPurpose(Login.run({ ...options, globals: LookWiring.toArguments(root) })))
       ))
 ).pipe(Command.withDescription("Logs a person in, in a browser, in two steps or on another device."))
 
@@ -299,7 +300,8 @@ const mcp = Command.make(
   (options) =>
     Effect.flatMap(
       lockstep,
-      (root) => Effect.flatMap(onDemand, ({ Mcp }) => wired(Mcp.run({ ...options, globals: Wiring.toArguments(root) })))
+      (root) =>
+        Effect.flatMap(onDemand, ({ Mcp }) => wired(Mcp.run({ ...options, globals: LookWiring.toArguments(root) })))
     )
 ).pipe(Command.withDescription("Speaks MCP on standard input and output for a server that wants a login."))
 
@@ -341,12 +343,19 @@ const secrets = Command.make("secrets", {}, () => nothingAsked("secrets rotate-k
 
 const doctor = Command.make(
   "doctor",
-  { offline: flag("offline", "ask no server what time it is"), json },
+  {
+    offline: flag("offline", "ask no server what time it is"),
+    repair: flag("repair", "replace what a home was pinned to where no process can use it"),
+    json
+  },
   (options) =>
     Effect.flatMap(
       lockstep,
       (root) =>
-        Effect.flatMap(onDemand, ({ Doctor }) => wired(Doctor.run({ ...options, globals: Wiring.toArguments(root) })))
+        Effect.flatMap(
+          onDemand,
+          ({ Doctor }) => wired(Doctor.run({ ...options, globals: LookWiring.toArguments(root) }))
+        )
     )
 ).pipe(Command.withDescription("Checks home, store, locks, journals and clock, and says how to repair what it finds."))
 

@@ -125,7 +125,9 @@ export const make = ({ directory, id, kind, require }: {
     modules.set(name, module)
     const own = (wanted: string): unknown =>
       wanted.startsWith(".") ? load(Path.posix.join(Path.posix.dirname(name), wanted)) : require(wanted)
-    const later = async (wanted: string): Promise<unknown> => wanted.startsWith(".") ? own(wanted) : import(wanted)
+    // Node's own modules have the same names either way, and its loader of ES modules is more to start than any of them.
+    const later = async (wanted: string): Promise<unknown> =>
+      wanted.startsWith(".") ? own(wanted) : wanted.startsWith("node:") ? require(wanted) : import(wanted)
     script.runInThisContext()(module, own, later, filename)
     return module.exports
   }

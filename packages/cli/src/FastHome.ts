@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as AtomicFile from "@lockstep/node/AtomicFile"
+import * as Ownership from "@lockstep/node/Ownership"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as FastPath from "./FastPath.js"
@@ -48,7 +49,9 @@ interface Text {
   readonly isSettled: boolean
 }
 
-/** Reads a regular file as strict UTF-8; `undefined` where there is none. A FIFO in its place throws instead of hanging. */
+/**
+ * Reads a regular file as strict UTF-8; `undefined` where it is missing. A FIFO in its place throws instead of hanging.
+ */
 const read = (path: string): Text | undefined => {
   let fd: number
   try {
@@ -84,6 +87,11 @@ const read = (path: string): Text | undefined => {
 export const make = (directory: string, now: () => number = Date.now): FastHome => {
   const store = AtomicFile.follow(Path.join(directory, "auth.json"))
   const pinFile = AtomicFile.follow(Path.join(directory, "store.json"))
+  const beside = Path.dirname(store)
+  /** What others can put there is not believed: the program says so. */
+  const isPrivate = (): boolean =>
+    Ownership.exposureOf(directory) === undefined &&
+    (beside === directory || Ownership.exposureOf(beside, "writable") === undefined)
   let last: Text | undefined
   return {
     store,
@@ -97,7 +105,9 @@ export const make = (directory: string, now: () => number = Date.now): FastHome 
       try {
         last = read(store)
         // The pin after the store: a move writes it first.
-        if (last === undefined || FastPath.pinOf(read(pinFile)?.text) === undefined) return { _tag: "Doubt" }
+        if (last === undefined || !isPrivate() || FastPath.pinOf(read(pinFile)?.text) === undefined) {
+          return { _tag: "Doubt" }
+        }
         return FastPath.judge({ ...demand, text: last.text, now: now() })
       } catch {
         return { _tag: "Doubt" }

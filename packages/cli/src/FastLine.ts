@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import * as DurationText from "@lockstep/core/DurationText"
+import * as PlainName from "./PlainName.js"
 import * as TokenText from "./TokenText.js"
 
 /**
@@ -23,9 +24,6 @@ export interface FastLine {
   /** Whether the stored login was asked for by name, whatever variables are set. */
   readonly storedOnly: boolean
 }
-
-/** A name that is the same before and after it is normalised and needs no quotes. */
-const TENANT = /^[A-Za-z0-9][\w.:@/-]{0,99}$/
 
 const FLAGS = new Set(["--json", "--rejected-stdin"])
 const VALUES = new Set(["--home", "--store", "--source", "--format", "--min-ttl", "--max-wait"])
@@ -77,7 +75,7 @@ export const parse = (args: ReadonlyArray<string>): FastLine | undefined => {
     options.set(name, read)
   }
   const [command, tenant, ...more] = words
-  if (command !== "token" || tenant === undefined || more.length > 0 || !TENANT.test(tenant)) return undefined
+  if (command !== "token" || tenant === undefined || more.length > 0 || !PlainName.isOne(tenant)) return undefined
   // A bare word may be the name of a command, too, and then of no tenant.
   return {
     tenant,

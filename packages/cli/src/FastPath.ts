@@ -10,7 +10,6 @@
  * @since 0.1.0
  */
 import * as Freshness from "@lockstep/core/Freshness"
-import type { TenantId } from "@lockstep/core/TenantId"
 import * as TokenType from "@lockstep/core/TokenType"
 import * as VendorMargins from "@lockstep/oauth/VendorMargins"
 import type { TokenText } from "./TokenText.js"
@@ -230,11 +229,3 @@ export const pinOf = (text: string | undefined): Pin | undefined => {
     return undefined
   }
 }
-
-/**
- * Brands the name of a tenant that `FastLine` has read.
- *
- * @since 0.1.0
- * @category constructors
- */
-export const tenantId = (tenant: string): TenantId => tenant as TenantId

@@ -78,7 +78,7 @@ export const wait = (options: {
   readonly home: FastHome
   readonly demand: Demand
   readonly lock: EarlyLock
-  /** After so many milliseconds a token that is still valid will do; `undefined` where there is none. */
+  /** After so many milliseconds a token that is still valid will do; `undefined`: never. */
   readonly staleWait: number | undefined
   readonly timeout: number
   /** When the program takes over, in milliseconds of this wait. */

@@ -14,7 +14,7 @@ const text = (value: unknown): string => {
   return Object.entries(value).map(([key, member]) => `${key}=${Inspectable.toStringUnknown(member, 0)}`).join(" ")
 }
 
-/** Fields for programs that collect logs. To a person the message has said the same. */
+/** Fields for programs that collect logs. The message has said the same to a person. */
 const SAID = new Set(["tenant", "error", "reason", "generation", "from", "to", "path"])
 
 /**

@@ -165,7 +165,7 @@ const USAGE: Readonly<Record<keyof typeof Cli.commands, string>> = {
   "store move": "lockstep store move --to file|keyring|secrets [--json]",
   secrets: "lockstep secrets rotate-key [--json]",
   "secrets rotate-key": "lockstep secrets rotate-key [--json]",
-  doctor: "lockstep doctor [--offline] [--json]"
+  doctor: "lockstep doctor [--offline] [--repair] [--json]"
 }
 
 const isCommand = (name: string | undefined): name is keyof typeof Cli.commands =>

@@ -7,7 +7,8 @@ import * as Printable from "@lockstep/core/Printable"
 import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import * as FiberRef from "effect/FiberRef"
+import * as HashSet from "effect/HashSet"
 import * as Logger from "effect/Logger"
 import { format as formatConsole } from "node:util"
 import * as LogLine from "./LogLine.js"
@@ -87,7 +88,32 @@ export const makeProcess = (): Output["Type"] =>
     noteStyle: Style.forStream(process.stderr, process.env),
     screen: screenOf(process.stdout),
     noteScreen: screenOf(process.stderr),
-    isInteractive: process.stdin.isTTY === true && process.stderr.isTTY === true
+    // Opening standard input costs more than most of what is printed.
+    get isInteractive() {
+      return process.stdin.isTTY === true && process.stderr.isTTY === true
+    }
+  })
+
+/**
+ * Writes in another way to the same places.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const writing = (
+  output: Output["Type"],
+  how: Partial<Pick<Output["Type"], "data" | "note">>
+): Output["Type"] =>
+  Output.of({
+    data: how.data ?? output.data,
+    note: how.note ?? output.note,
+    dataStyle: output.dataStyle,
+    noteStyle: output.noteStyle,
+    screen: output.screen,
+    noteScreen: output.noteScreen,
+    get isInteractive() {
+      return output.isInteractive
+    }
   })
 
 // Version and completions reach us through the console. The parser's errors do, too, and are told in our own two lines
@@ -121,24 +147,25 @@ const console = (output: Output["Type"]): Console.Console => {
 }
 
 /**
- * The given output, with console and log going the same ways. Whatever is written goes through here: what stands in it
- * from outside and was forgotten on the way steers no terminal.
+ * Runs a command with the given output, console and log going the same ways. Whatever is written goes through here: what
+ * stands in it from outside and was forgotten on the way steers no terminal.
  *
  * @since 0.1.0
- * @category layers
+ * @category combinators
  */
-export const layer = (unguarded: Output["Type"]): Layer.Layer<Output> => {
-  const output = Output.of({
-    ...unguarded,
+export const provide = (unguarded: Output["Type"]) => {
+  const output = writing(unguarded, {
     data: (text) => unguarded.data(Style.harmless(text)),
     note: (text) => unguarded.note(Style.harmless(text))
   })
-  return Layer.mergeAll(
-    Layer.succeed(Output, output),
-    Console.setConsole(console(output)),
-    Logger.replace(
-      Logger.defaultLogger,
-      Logger.make((entry) => Effect.runSync(output.note(LogLine.render(entry, output.noteStyle))))
+  const logger = Logger.make((entry) => Effect.runSync(output.note(LogLine.render(entry, output.noteStyle))))
+  return <A, E, R>(command: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Output>> =>
+    command.pipe(
+      Effect.provideService(Output, output),
+      Effect.withConsole(console(output)),
+      Effect.locallyWith(
+        FiberRef.currentLoggers,
+        (loggers) => HashSet.add(HashSet.remove(loggers, Logger.defaultLogger), logger)
+      )
     )
-  )
 }

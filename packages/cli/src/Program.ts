@@ -82,7 +82,7 @@ export const run = (line: ReadonlyArray<string>): Effect.Effect<number, never, O
     Effect.provide(Layer.merge(ParserEnvironment.layer, CliConfig.layer({ showBuiltIns: false }))),
     Effect.updateService(
       Output.Output,
-      (output) => Output.Output.of({ ...output, note: (text) => output.note(Advice.withGlobals(text, argv.globals)) })
+      (output) => Output.writing(output, { note: (text) => output.note(Advice.withGlobals(text, argv.globals)) })
     )
   )
 }
@@ -96,6 +96,6 @@ export const run = (line: ReadonlyArray<string>): Effect.Effect<number, never, O
 export const main = (): void =>
   Run.main(
     run(process.argv.slice(2)).pipe(
-      Effect.provide(Output.layer(Output.makeProcess()))
+      Output.provide(Output.makeProcess())
     )
   )

@@ -3,7 +3,6 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as readline from "node:readline"
 import * as Output from "./Output.js"
 import * as Style from "./Style.js"
@@ -33,18 +32,20 @@ const ask = (prompt: string): Effect.Effect<string> =>
   })
 
 /**
- * Asks at the terminal of this process.
+ * Makes what asks at the terminal of this process. Whether there is one is found out by the first who wants to ask.
  *
  * @since 0.1.0
- * @category layers
+ * @category constructors
  */
-export const layer: Layer.Layer<Question, never, Output.Output> = Layer.effect(
-  Question,
-  Effect.map(
-    Output.Output,
-    ({ isInteractive }) =>
-      Question.of({ canAsk: isInteractive && (process.env["LOCKSTEP_NO_INPUT"] ?? "") === "", ask })
-  )
+export const make: Effect.Effect<Question["Type"], never, Output.Output> = Effect.map(
+  Output.Output,
+  (output) =>
+    Question.of({
+      get canAsk() {
+        return output.isInteractive && (process.env["LOCKSTEP_NO_INPUT"] ?? "") === ""
+      },
+      ask
+    })
 )
 
 /**

@@ -8,59 +8,64 @@ import { Custody } from "@lockstep/core/Custody"
 import { LockTimeout, ReauthorizationRequired, type RefreshError } from "@lockstep/core/Errors"
 import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
+import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
 import * as Verdict from "@lockstep/core/Verdict"
-import * as FileHome from "@lockstep/node/FileHome"
 import * as FileVendorSettings from "@lockstep/node/FileVendorSettings"
 import * as NodeRoundTripper from "@lockstep/node/NodeRoundTripper"
+import * as RefreshHome from "@lockstep/node/RefreshHome"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
 import { RoundTripper } from "@lockstep/oauth/RoundTripper"
 import * as VendorRegistry from "@lockstep/oauth/VendorRegistry"
 import * as VendorSettings from "@lockstep/oauth/VendorSettings"
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Token from "./commands/Token.js"
 import * as ExitCode from "./ExitCode.js"
-import * as FastPath from "./FastPath.js"
 import type { HandOver, Refusal } from "./HandOver.js"
+import * as Obtain from "./Obtain.js"
 import * as Output from "./Output.js"
+import * as PlainName from "./PlainName.js"
 import * as Run from "./Run.js"
 import { Signals } from "./Signals.js"
 import * as TokenFormat from "./TokenFormat.js"
 
-const settings = Layer.effect(VendorSettings.VendorSettings, FileVendorSettings.make)
-
-const network: Layer.Layer<RoundTripper> = Layer.effect(
-  RoundTripper,
-  Effect.map(NodeRoundTripper.make, ({ load }) => RoundTripper.of({ load }))
-)
-
-const watched = Layer.effectDiscard(
-  Effect.flatMap(
-    Effect.all([Signals, RefreshCoordinator.RefreshCoordinator]),
-    ([signals, coordinator]) => signals.watch(coordinator.underWay)
-  )
-)
-
+/** By hand: layers cost a command that runs once more than what they make. */
 const services = ({ line, lock }: HandOver) =>
-  Layer.provideMerge(watched, RefreshCoordinator.layer).pipe(
-    Layer.provideMerge(OAuthTokenEndpoint.layer),
-    Layer.provideMerge(Layer.mergeAll(settings, network, VendorRegistry.layerBuiltIn)),
-    Layer.provideMerge(FileHome.layerOfRefresh({ directory: line.home }, lock)),
-    Layer.provideMerge(RefreshPolicy.layerFromEnv)
-  )
+  Effect.gen(function*() {
+    const policy = yield* RefreshPolicy.makeFromEnv()
+    const ports = Context.add(
+      yield* Effect.provideService(
+        RefreshHome.make({ directory: line.home }, lock),
+        RefreshPolicy.RefreshPolicy,
+        policy
+      ),
+      RefreshPolicy.RefreshPolicy,
+      policy
+    )
+    const { load } = yield* NodeRoundTripper.make
+    const network = ports.pipe(
+      Context.add(VendorSettings.VendorSettings, yield* Effect.provide(FileVendorSettings.make, ports)),
+      Context.add(RoundTripper, RoundTripper.of({ load })),
+      Context.add(VendorRegistry.VendorRegistry, VendorRegistry.make(VendorRegistry.builtIn))
+    )
+    const all = Context.add(network, TokenEndpoint, yield* Effect.provide(OAuthTokenEndpoint.make, network))
+    const coordinator = yield* Effect.provide(RefreshCoordinator.make, all)
+    const signals = yield* Signals
+    yield* signals.watch(coordinator.underWay)
+    return Context.add(all, RefreshCoordinator.RefreshCoordinator, coordinator)
+  })
 
 /** The error of a wait that ended without a token, as the wait of the program would have ended. */
 const refused = ({ line }: HandOver, refusal: Refusal): Effect.Effect<never, RefreshError, Custody> =>
   Effect.gen(function*() {
     const custody = yield* Custody
-    const tenant = FastPath.tenantId(line.tenant)
+    const tenant = PlainName.tenantId(line.tenant)
     switch (refusal._tag) {
       case "Removed":
         return yield* new ReauthorizationRequired({ tenant, reason: "Removed" })
@@ -75,8 +80,8 @@ const answer = (work: HandOver) =>
   Effect.gen(function*() {
     const { line, refusal, rejected } = work
     if (refusal !== undefined) return yield* refused(work, refusal)
-    const token = yield* Token.get({
-      tenant: FastPath.tenantId(line.tenant),
+    const token = yield* Obtain.get({
+      tenant: PlainName.tenantId(line.tenant),
       minTtl: Option.map(Option.fromNullable(line.minTtl), Duration.millis)
     }, Option.map(Option.fromNullable(rejected), Redacted.make))
     const custody = yield* Custody
@@ -118,11 +123,11 @@ export const main = (work: HandOver): void =>
   Run.main(
     answer(work).pipe(
       worded,
-      Effect.provide(services(work)),
+      (program) => Effect.scoped(Effect.flatMap(services(work), (context) => Effect.provide(program, context))),
       Effect.catchAllCause((cause) => tell(cause, work)),
       Logger.withMinimumLogLevel(LogLevel.Warning),
       Effect.tap((code) => Effect.annotateCurrentSpan("exit_code", code)),
       Effect.withSpan("lockstep.command", { attributes: { command: "token" } }),
-      Effect.provide(Output.layer(Output.makeProcess()))
+      Output.provide(Output.makeProcess())
     )
   )

@@ -35,7 +35,10 @@ const leave = (code: number): void => {
 
 // Around everything else, so that it still hears of a refresh that is waited for at the end. What the environment says wrong
 // about it is no reason to keep a token back.
-const telemetry = Layer.catchAll(Telemetry.layerFromEnv({ serviceVersion: VERSION }), () => Layer.empty)
+const withTelemetry = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Telemetry.isAsked(process.env)
+    ? Effect.provide(program, Layer.catchAll(Telemetry.layerFromEnv({ serviceVersion: VERSION }), () => Layer.empty))
+    : program
 
 /**
  * Runs a program that answers with its exit code, and ends the process with it: 128 and the signal's number where a
@@ -69,7 +72,7 @@ export const main = (program: Effect.Effect<number, never, Signals.Signals>): vo
   const fiber = Effect.runFork(
     program.pipe(
       Effect.provideService(Signals.Signals, signals),
-      Effect.provide(telemetry)
+      withTelemetry
     )
   )
   // A fiber that waits for another one keeps no event loop alive.

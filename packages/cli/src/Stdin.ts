@@ -5,7 +5,6 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { UsageError } from "./UsageError.js"
 
@@ -55,18 +54,18 @@ const readProcess = (limit: number): Effect.Effect<Redacted.Redacted | undefined
   })
 
 /**
- * The standard input of this process, read lazily.
+ * Makes the standard input of this process, read lazily.
  *
  * @since 0.1.0
- * @category layers
+ * @category constructors
  */
-export const layer: Layer.Layer<Stdin> = Layer.sync(Stdin, () =>
+export const make = (): Stdin["Type"] =>
   Stdin.of({
     get isTerminal() {
       return process.stdin.isTTY === true
     },
     read: readProcess
-  }))
+  })
 
 const SECRET_LIMIT = 64 * 1024
 

@@ -98,11 +98,21 @@ export const strip = (text: string): string => text.replace(SEQUENCE, "")
  */
 export const printable = Printable.inline
 
-// eslint-disable-next-line no-control-regex -- what this command itself says to a terminal
-const OWN = /(\n|\t|\u001b\[[0-9;]*m|\u001b\[[0-9]+A\r|\u001b\[J|\r\u001b\[K)/
+/**
+ * Goes back to the beginning of a line, `above` rows up, and erases the line, or everything from there on: the one place
+ * where this command steers a terminal, apart from colours. {@link harmless} lets exactly these sequences through.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const redraw = (erased: "line" | "rest", above = 0): string =>
+  `${above > 0 ? `\u001b[${above}A` : ""}\r\u001b[${erased === "line" ? "K" : "J"}`
+
+// eslint-disable-next-line no-control-regex -- what this command itself writes to a terminal
+const OWN = /(\n|\t|\u001b\[[0-9;]*m|(?:\u001b\[[0-9]+A)?\r\u001b\[[JK])/
 
 /**
- * The same in everything that is written, but for lines, colours, and the drawing of a screen or a line anew.
+ * Replaces what would steer a terminal in everything that is written, but for lines, colours, and {@link redraw}.
  *
  * @since 0.1.0
  * @category combinators

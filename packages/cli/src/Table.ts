@@ -5,7 +5,11 @@
  */
 import * as Style from "./Style.js"
 
-const segmenter = new Intl.Segmenter()
+/** Made for the first text that needs one: Node loads ICU's rules for it, a third of what it takes to start. */
+let segmenter: Intl.Segmenter | undefined
+
+/** Each of these takes one column. */
+const ASCII = /^[\x20-\x7e]*$/
 
 // East Asian wide and emoji, near enough for a table.
 const WIDE =
@@ -18,8 +22,11 @@ const WIDE =
  * @category getters
  */
 export const width = (text: string): number => {
+  const bare = Style.strip(text)
+  if (ASCII.test(bare)) return bare.length
+  segmenter ??= new Intl.Segmenter()
   let columns = 0
-  for (const { segment } of segmenter.segment(Style.strip(text))) columns += WIDE.test(segment) ? 2 : 1
+  for (const { segment } of segmenter.segment(bare)) columns += WIDE.test(segment) ? 2 : 1
   return columns
 }
 

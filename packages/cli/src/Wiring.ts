@@ -8,26 +8,16 @@ import type { CredentialStoreError } from "@lockstep/core/Errors"
 import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
 import * as UnderWay from "@lockstep/core/UnderWay"
 import type * as ConfigError from "effect/ConfigError"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import * as Background from "./Background.js"
+import type * as LookWiring from "./LookWiring.js"
 import type { Output } from "./Output.js"
 import * as Question from "./Question.js"
-import * as Shared from "./SharedServices.js"
+import * as SharedServices from "./SharedServices.js"
 import { Signals } from "./Signals.js"
 import * as Stdin from "./Stdin.js"
-
-/**
- * The global options.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Globals {
-  readonly home: Option.Option<string>
-  readonly store: Option.Option<string>
-}
 
 /**
  * Everything that a command may ask for.
@@ -35,44 +25,41 @@ export interface Globals {
  * @since 0.1.0
  * @category models
  */
-export type Services = Shared.Services | Background.Background | Question.Question | Stdin.Stdin
-
-/** Signals wait for what these services do with a tenant in their hands. */
-const watched: Layer.Layer<
-  never,
-  never,
-  RefreshCoordinator.RefreshCoordinator | CredentialWriter.CredentialWriter | Signals
-> = Layer.effectDiscard(
-  Effect.flatMap(
-    Effect.all([Signals, RefreshCoordinator.RefreshCoordinator, CredentialWriter.CredentialWriter]),
-    ([signals, coordinator, writer]) => signals.watch(UnderWay.all([coordinator.underWay, writer.underWay]))
-  )
-)
+export type Services = SharedServices.Services | Background.Background | Question.Question | Stdin.Stdin
 
 /**
- * The services over the store of this process: nothing is opened, created, locked or asked before a command needs it, save
- * for the keyring where it is to be found out whether there is one.
+ * Makes the services of a command that changes logins.
  *
  * @since 0.1.0
- * @category layers
+ * @category constructors
  */
-export const layer = (
-  globals: Globals
-): Layer.Layer<Services, ConfigError.ConfigError | CredentialStoreError, Output | Signals> =>
-  Layer.mergeAll(watched, Background.layer, Question.layer, Stdin.layer).pipe(
-    Layer.provideMerge(Shared.layer({
-      home: Option.getOrUndefined(globals.home),
-      store: Option.getOrUndefined(globals.store)
-    }))
-  )
+export const make = (
+  globals: LookWiring.Globals
+): Effect.Effect<
+  Context.Context<Services>,
+  ConfigError.ConfigError | CredentialStoreError,
+  Output | Signals | Scope.Scope
+> =>
+  Effect.gen(function*() {
+    const shared = yield* SharedServices.make(globals)
+    // Signals wait for what these services do with a tenant in their hands.
+    const signals = yield* Signals
+    yield* signals.watch(UnderWay.all([
+      Context.get(shared, RefreshCoordinator.RefreshCoordinator).underWay,
+      Context.get(shared, CredentialWriter.CredentialWriter).underWay
+    ]))
+    return shared.pipe(
+      Context.add(Background.Background, Background.make()),
+      Context.add(Question.Question, yield* Question.make),
+      Context.add(Stdin.Stdin, Stdin.make())
+    )
+  })
 
 /**
- * The global options as another run of this command needs them.
+ * Runs a command over these services. They end with it.
  *
  * @since 0.1.0
- * @category getters
+ * @category combinators
  */
-export const toArguments = (globals: Globals): ReadonlyArray<string> => [
-  ...Option.match(globals.home, { onNone: () => [], onSome: (home) => ["--home", home] }),
-  ...Option.match(globals.store, { onNone: () => [], onSome: (store) => ["--store", store] })
-]
+export const provide = <A, E, R>(command: Effect.Effect<A, E, R>, globals: LookWiring.Globals) =>
+  Effect.scoped(Effect.flatMap(make(globals), (services) => Effect.provide(command, services)))

@@ -12,12 +12,14 @@ import type * as Stream from "node:stream"
 import * as CodeCache from "./CodeCache.js"
 import * as FastHome from "./FastHome.js"
 import * as FastLine from "./FastLine.js"
-import * as FastPath from "./FastPath.js"
 import * as FastSettings from "./FastSettings.js"
 import * as FastWait from "./FastWait.js"
 import type { HandOver } from "./HandOver.js"
 import type { HelpBook } from "./HelpPage.js"
 import type * as HelpProgram from "./HelpProgram.js"
+import * as LookLine from "./LookLine.js"
+import type * as LookProgram from "./LookProgram.js"
+import * as PlainName from "./PlainName.js"
 import type * as Program from "./Program.js"
 import type * as RefreshProgram from "./RefreshProgram.js"
 import * as TokenText from "./TokenText.js"
@@ -27,6 +29,9 @@ declare const BUNDLE: string
 
 /** What `lockstep` does behind these words is worth code of its own. */
 const KINDS = ["status", "doctor", "token"]
+
+const kindOf = (args: ReadonlyArray<string>): string =>
+  args.length === 0 ? "status" : KINDS.find((one) => args.includes(one)) ?? "other"
 
 const HELP = new Set(["--help", "-h", "help"])
 
@@ -50,8 +55,11 @@ const program = (args: ReadonlyArray<string>): void => {
     ? (require("./help.js") as typeof HelpProgram).main(require("./help.json") as HelpBook, args)
     : undefined
   if (help !== undefined) return write(help)
-  const kind = args.length === 0 ? "status" : KINDS.find((one) => args.includes(one)) ?? "other"
-  ;(load(kind, "program.js") as typeof Program).main()
+  const look = LookLine.parse(args)
+  if (look !== undefined) {
+    return (load(look.command === "doctor" ? "doctor" : "status", "look.js") as typeof LookProgram).main(look)
+  }
+  ;(load(kindOf(args), "program.js") as typeof Program).main()
 }
 
 const handOver = (work: HandOver): void => (load("refresh", "refresh.js") as typeof RefreshProgram).main(work)
@@ -138,7 +146,7 @@ const token = async (line: FastLine.FastLine, settings: FastSettings.FastSetting
   if (first._tag !== "Refresh" || !agreesOnLocks(home.lockDirectory(), settings.lockDirectory)) return leave()
   const lock = EarlyLock.make({
     store: home.store,
-    tenant: FastPath.tenantId(line.tenant),
+    tenant: PlainName.tenantId(line.tenant),
     lockDirectory: settings.lockDirectory ?? Path.dirname(home.store),
     trustRemote: settings.trustLocks,
     from: __filename
@@ -207,4 +215,26 @@ const main = async (): Promise<void> => {
     : token(line, settings)
 }
 
-void main()
+const EXHAUSTED = new Set(["EMFILE", "ENFILE"])
+
+/** The words of what comes before the program, which has the words of everything else. Nothing was sent by then. */
+const giveUp = (error: unknown): never => {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code ?? "UNKNOWN"
+  const [message, advice] = EXHAUSTED.has(code)
+    ? [`this process may open no more files (${code})`, "allow more, such as with `ulimit -n 256`; nothing was spent"]
+    : [`the program cannot be loaded (${code})`, "reinstall lockstep; nothing was spent"]
+  const wantsJson = process.argv.some((arg, index, args) =>
+    arg === "--json" || arg === "--format=json" || arg === "json" && args[index - 1] === "--format"
+  )
+  const [stream, text] = wantsJson
+    ? [1, JSON.stringify({ error: { _tag: "Unexpected", message, advice, exit_code: 1 } })]
+    : [2, `lockstep: ${message}\n→ ${advice}`]
+  try {
+    Fs.writeSync(stream, `${text}\n`)
+  } catch {
+    // The exit code is left.
+  }
+  process.exit(1)
+}
+
+main().catch(giveUp)

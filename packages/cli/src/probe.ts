@@ -3,22 +3,9 @@
  *
  * @since 0.1.0
  */
-import * as FileLock from "@lockstep/node/locks/FileLock"
-import { LockFile } from "@lockstep/node/locks/LockFile"
-import { LockPaths } from "@lockstep/node/locks/LockPaths"
-import { LockTarget } from "@lockstep/node/locks/LockTarget"
-import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import * as path from "node:path"
+import * as OneTry from "@lockstep/node/locks/OneTry"
 import * as Probe from "./doctor/Probe.js"
 
-const file = process.argv[2] ?? ""
+const ANSWERS = { Acquired: "acquired", Busy: "busy", Failed: "failed" } as const
 
-const attempt = FileLock.make({ trustRemote: true }).pipe(
-  Effect.provideService(LockPaths, { directory: path.dirname(file), plan: () => [LockFile.Kernel({ path: file })] }),
-  Effect.flatMap((lock) => lock.tryAcquire(LockTarget.Aggregate())),
-  Effect.map((lease): Probe.Answer => Option.isSome(lease) ? "acquired" : "busy"),
-  Effect.catchAll(() => Effect.succeed<Probe.Answer>("failed"))
-)
-
-void Effect.runPromise(attempt).then((answer) => process.exit(Probe.codeOf(answer)))
+void OneTry.make(process.argv[2] ?? "").then((attempt) => process.exit(Probe.codeOf(ANSWERS[attempt])))

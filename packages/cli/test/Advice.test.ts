@@ -248,7 +248,7 @@ describe("every command that a text of the product names", () => {
       assert.deepStrictEqual(refused.flat(), [])
     }))
 
-  it("is none in the core", () => {
+  it("is absent in the core", () => {
     assert.deepStrictEqual(sources("core").flatMap(commandsOf), [])
     for (const file of sources("core").filter((one) => /Errors?\.ts$/.test(one))) {
       assert.notMatch(readFileSync(file, "utf8"), /LOCKSTEP_|--[a-z]+-?[a-z]*\b/)

@@ -29,7 +29,7 @@ describe("a dead refresh token", () => {
       assert.lengthOf(stage.server.requests, 1)
     }))
 
-  it.scopedLive("is none where a firewall answers with a page", () =>
+  it.scopedLive("is not proven where a firewall answers with a page", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()
       yield* stage.seed({})

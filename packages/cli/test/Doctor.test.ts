@@ -28,7 +28,7 @@ describe("lockstep doctor", () => {
       assert.match(
         ran.stdout,
         new RegExp(
-          "^✓ files\n✓ store\n✓ move\n✓ drift\n✓ keyring\n✓ locks\n✓ holders\n✓ sidecars\n✓ journals\n✓ lineage\n" +
+          "^✓ pin\n✓ files\n✓ store\n✓ move\n✓ drift\n✓ keyring\n✓ locks\n✓ holders\n✓ sidecars\n✓ journals\n✓ lineage\n" +
             " +codex: refreshed once, last granted (?:now|.* ago) by process \\d+ \\(lockstep\\.js\\) \\(generation 2\\)\n" +
             " +→ `lockstep status codex --history` tells all of it\n" +
             "✓ logins\n✓ sources\n✓ clock\n✓ network\n✓ servers\n$"
@@ -67,7 +67,7 @@ describe("lockstep doctor", () => {
 
   // Only root can give a file away.
   it.scopedLive.skipIf(process.getuid?.() !== 0)(
-    "finds a file that belongs to somebody else (needs root)",
+    "finds a file that belongs to another user (needs root)",
     () =>
       Effect.gen(function*() {
         const stage = yield* seeded
@@ -150,7 +150,7 @@ describe("lockstep doctor", () => {
       assert.strictEqual((yield* stage.finish(child, { prints: true })).code, 0)
     }))
 
-  it.scopedLive("finds a clock that was set back, and a proxy that is none, without showing it", () =>
+  it.scopedLive("finds a clock that was set back, and a malformed proxy address, without showing it", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()
       yield* stage.seed({ left: 3600 })

@@ -120,7 +120,7 @@ const cases: ReadonlyArray<Case> = [
   {
     name: "a directory in the place of the file",
     args: token,
-    arrange: (stage) => Effect.sync(() => mkdirSync(stage.file, { recursive: true })),
+    arrange: (stage) => Effect.sync(() => mkdirSync(stage.file, { recursive: true, mode: 0o700 })),
     code: 6,
     tag: "CredentialStoreError",
     reason: "Read",
@@ -229,7 +229,7 @@ const cases: ReadonlyArray<Case> = [
     says: /512 bytes/
   },
   {
-    name: "a duration that is none",
+    name: "a malformed duration",
     args: ["token", "codex", "--min-ttl", "soon"],
     code: 2,
     tag: "UsageError",
@@ -237,7 +237,7 @@ const cases: ReadonlyArray<Case> = [
     says: /--min-ttl: a duration/
   },
   {
-    name: "a format that is none",
+    name: "an unknown format",
     args: ["token", "codex", "--format", "xml"],
     code: 2,
     tag: "UsageError",
@@ -245,7 +245,7 @@ const cases: ReadonlyArray<Case> = [
     says: /./
   },
   {
-    name: "a log level that is none",
+    name: "an unknown log level",
     args: ["status", "--log-level", "loud"],
     code: 2,
     tag: "UsageError",
@@ -287,7 +287,7 @@ const cases: ReadonlyArray<Case> = [
     says: /is logged in already/
   },
   {
-    name: "a logout of nobody in particular",
+    name: "a logout without a tenant",
     args: ["logout"],
     code: 2,
     tag: "UsageError",
@@ -303,7 +303,7 @@ const cases: ReadonlyArray<Case> = [
     says: /exclude each other/
   },
   {
-    name: "a status of nobody",
+    name: "a status of an unknown tenant",
     args: ["status", "codx"],
     arrange: expired,
     code: 3,
@@ -312,7 +312,7 @@ const cases: ReadonlyArray<Case> = [
     says: /codx is not logged in/
   },
   {
-    name: "a refresh of nobody",
+    name: "a refresh of an unknown tenant",
     args: ["refresh", "codex"],
     code: 3,
     tag: "ReauthorizationRequired",
@@ -338,7 +338,7 @@ describe("an error is told in two lines, or as the only line of JSON", () => {
       }))
   }
 
-  it.scopedLive("a lock that somebody else keeps: exit code 4, and who it is", () =>
+  it.scopedLive("a lock that another process keeps: exit code 4, and its name", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()
       yield* stage.seed({})

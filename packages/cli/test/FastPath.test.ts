@@ -330,9 +330,9 @@ describe("FastPath", () => {
     within((user) =>
       Effect.gen(function*() {
         const home = join(user, ".lockstep")
-        mkdirSync(home)
+        mkdirSync(home, { mode: 0o700 })
         mkdirSync(join(user, "elsewhere", "deep"), { recursive: true })
-        mkdirSync(join(user, "elsewhere", ".lockstep"))
+        mkdirSync(join(user, "elsewhere", ".lockstep"), { mode: 0o700 })
         writeFileSync(join(home, "auth.json"), file(entry()))
         writeFileSync(
           join(user, "elsewhere", ".lockstep", "auth.json"),
@@ -340,7 +340,7 @@ describe("FastPath", () => {
         )
         symlinkSync(join(user, "elsewhere", "deep"), join(user, "link"))
         symlinkSync(home, join(user, "home"))
-        mkdirSync(join(user, "linked"))
+        mkdirSync(join(user, "linked"), { mode: 0o700 })
         symlinkSync(join(home, "auth.json"), join(user, "linked", "auth.json"))
         const here = relative(process.cwd(), home)
         for (

@@ -2,6 +2,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as SeededHome from "@lockstep/testkit/processes/SeededHome"
 import * as Effect from "effect/Effect"
+import { chmodSync, readdirSync, renameSync, symlinkSync } from "node:fs"
+import { dirname, join } from "node:path"
 import * as Stage from "./support/Stage.js"
 
 const NOW = Math.floor(Date.now() / 1000)
@@ -88,7 +90,7 @@ describe("what is shown", () => {
     }))
 })
 
-describe("a token that is none", () => {
+describe("a malformed token", () => {
   const BAD = "lockstep-at-bad\nhost=bank.example\npassword=stolen"
   const forms = ["raw", "header", "git", "env", "kubernetes"]
 
@@ -115,7 +117,7 @@ describe("a token that is none", () => {
       assert.strictEqual((yield* stage.stored())!["access_token"], BAD)
     }))
 
-  it.scopedLive("of a type that is none goes into no header field", () =>
+  it.scopedLive("of a malformed type goes into no header field", () =>
     Effect.gen(function*() {
       const stage = yield* home(login({ token_type: "Bearer\r\nX-Forged: 1" }))
       const { code, stderr, stdout } = yield* stage.run(["token", "codex", "--format", "header"])
@@ -159,4 +161,72 @@ describe("input without an end", () => {
         assert.include(headers.stderr, "longer than 64 KiB")
       }
     }))
+})
+
+describe("a home of others", () => {
+  const commands = [["token", "codex"], ["token", "codex", "--no-refresh"], ["refresh", "codex"], ["status", "codex"]]
+
+  it.scopedLive("gives no token, fresh as it may be, and the command that repairs it works as printed", () =>
+    Effect.gen(function*() {
+      const stage = yield* home(login({}))
+      for (const mode of [0o755, 0o770, 0o777]) {
+        chmodSync(stage.harness.home, mode)
+        const before = readdirSync(stage.harness.home)
+        for (const args of commands) {
+          const { code, stderr, stdout } = yield* stage.run(args)
+          assert.include([4, 6], code, args.join(" "))
+          assert.strictEqual(stdout, "", args.join(" "))
+          assert.include(stderr, `it is open to others (mode ${mode.toString(8)})`)
+          const repair = /close it with `(.*)`/.exec(stderr)![1]!
+          assert.strictEqual(repair, `chmod 700 ${stage.harness.home}`)
+        }
+        assert.deepStrictEqual(readdirSync(stage.harness.home), before)
+        assert.strictEqual((yield* stage.shell(`chmod 700 ${stage.harness.home}`)).code, 0)
+        assert.strictEqual((yield* stage.run(["token", "codex"], { prints: true })).code, 0)
+      }
+    }))
+
+  it.scopedLive("is not reached through a store that is a link into a directory that others can write", () =>
+    Effect.gen(function*() {
+      const stage = yield* home(login({}))
+      const elsewhere = join(dirname(stage.harness.home), "user")
+      renameSync(stage.file, join(elsewhere, "store.json"))
+      symlinkSync(join(elsewhere, "store.json"), stage.file)
+      // As a dotfile manager has it: others may look at the names.
+      chmodSync(elsewhere, 0o755)
+      assert.strictEqual((yield* stage.run(["token", "codex"], { prints: true })).code, 0)
+      chmodSync(elsewhere, 0o775)
+      const { code, stderr } = yield* stage.run(["token", "codex"])
+      assert.strictEqual(code, 6)
+      assert.include(stderr, `close it with \`chmod go-w ${elsewhere}\``)
+    }))
+})
+
+describe("a table of descriptors that is all but full", () => {
+  it.scopedLive.skipIf(process.platform !== "linux")(
+    "ends in two lines, or in one of JSON, and never in a stack",
+    () =>
+      Effect.gen(function*() {
+        const stage = yield* home(login({ expires_at: NOW - 60 }))
+        let refused = 0
+        for (const args of ["token codex", "token codex --format json", "status codex", "refresh codex --json"]) {
+          for (let limit = 30; limit >= 19; limit--) {
+            const ran = yield* stage.shell(`ulimit -n ${limit}; exec $LOCKSTEP ${args}`, { prints: true })
+            const text = `${ran.stdout}${ran.stderr}`
+            // Node itself needs some to find its own script, and has no words for it.
+            if (/open '.*main\.js'|uv_loop_init/.test(text) || ran.code === null || ran.code > 6) break
+            assert.notMatch(text, /^\s+at |node:internal|node:fs/m, `${limit}: ${args}`)
+            assert.include([0, 1, 4, 5, 6], ran.code, `${limit}: ${args}: ${text}`)
+            if (!/EMFILE/.test(text)) continue
+            refused++
+            if (args.endsWith("json")) {
+              const { error } = JSON.parse(ran.stdout) as { readonly error: { readonly advice: string } }
+              assert.isNotEmpty(error.advice)
+            } else assert.match(ran.stderr, /^lockstep: .*EMFILE.*\n→ .*`ulimit -n 256`.*\n$/m)
+          }
+        }
+        assert.isAbove(refused, 0, "none of the limits was too low")
+      }),
+    240_000
+  )
 })

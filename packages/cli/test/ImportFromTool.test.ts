@@ -115,7 +115,7 @@ describe("lockstep import --from-tool", () => {
       assert.match(ran.stderr, /left by an older version; .*mcp-remote-v1 is in use/)
       assert.match(
         ran.stderr,
-        /mcp-remote reads no more what is in its old files: .*mcp-remote-v1 is in use, and holds no login/
+        /mcp-remote no longer reads its old files: .*mcp-remote-v1 is in use, and holds no login/
       )
       assert.isFalse(existsSync(stage.file))
     }))
@@ -187,7 +187,7 @@ describe("lockstep import --from-tool", () => {
       assert.strictEqual((yield* stage.stored("gemini"))!["refresh_token"], rt)
     }))
 
-  it.scopedLive("asks which one where there are several, and leaves a refresh token that nobody could use", () =>
+  it.scopedLive("asks which one where there are several, and leaves a refresh token that could not be used", () =>
     Effect.gen(function*() {
       const stage = yield* make
       stage.write(".local/share/opencode/mcp-auth.json", openCodeMcp)

@@ -119,7 +119,7 @@ describe("lockstep refresh", () => {
 })
 
 describe("lockstep logout", () => {
-  it.scopedLive("revokes, removes, and does not mind when nobody is there", () =>
+  it.scopedLive("revokes, removes, and does not mind an absent login", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()
       const { refreshToken } = yield* stage.seed({ left: 3600 })
@@ -143,7 +143,7 @@ describe("lockstep logout", () => {
       assert.isUndefined(yield* stage.stored())
     }))
 
-  it.scopedLive("--all ends every login, --local asks nobody", () =>
+  it.scopedLive("--all ends every login, --local asks no server", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()
       yield* stage.seed({ tenant: "a", left: 3600 }, { tenant: "b", left: 3600 })

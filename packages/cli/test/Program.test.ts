@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -12,7 +11,7 @@ import * as InProcess from "./support/InProcess.js"
 
 const SECRET = "lockstep-at-ProgramTest0123456789"
 
-/** Runs with a stdout that breaks in a way that nobody foresaw. */
+/** Runs with a stdout that breaks in an unforeseen way. */
 const run = (...line: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     const home = yield* Effect.acquireRelease(
@@ -30,10 +29,8 @@ const run = (...line: ReadonlyArray<string>) =>
       isInteractive: false
     })
     const code = yield* Program.run(["--home", home, ...line]).pipe(
-      Effect.provide(Layer.merge(
-        Output.layer(output),
-        Layer.succeed(Signals, InProcess.signals)
-      ))
+      Output.provide(output),
+      Effect.provideService(Signals, InProcess.signals)
     )
     return { code, told: notes.join("") }
   })
@@ -46,7 +43,7 @@ describe("an unexpected error", () => {
       assert.match(told, /^lockstep: something unexpected happened \(RangeError\)\n→ .*\n$/)
     }))
 
-  it.scopedLive("shows where it happened to whoever asks for it", () =>
+  it.scopedLive("shows where it happened when it is asked for", () =>
     Effect.gen(function*() {
       const { code, told } = yield* run("status", "--log-level", "debug")
       assert.strictEqual(code, 1)

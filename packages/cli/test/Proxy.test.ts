@@ -184,7 +184,7 @@ describe("lockstep proxy", () => {
       for (const { child } of proxies) assert.strictEqual((yield* stage.finish(child)).code, 130)
     }))
 
-  it.scopedLive("speaks TLS with whom it trusts, and shows nobody else the token", () =>
+  it.scopedLive("speaks TLS with a server that it trusts, and shows no other the token", () =>
     Effect.gen(function*() {
       const stage = yield* make()
       const certificate = SelfSignedCertificate.make("api.invalid")

@@ -34,9 +34,12 @@ describe("Style", () => {
   })
 
   it("lets only its own sequences through to a terminal, and lines", () => {
-    const own = `${Style.coloured.bold("a")}\n\u001b[3A\r\u001b[J\tb\n`
+    const own = `${Style.coloured.bold("a")}\n${Style.redraw("rest", 3)}\tb\n${Style.redraw("line")}${
+      Style.redraw("rest")
+    }`
     assert.strictEqual(Style.harmless(own), own)
-    assert.strictEqual(Style.harmless("\r\u001b[KWaiting"), "\r\u001b[KWaiting")
+    assert.strictEqual(own, "\u001b[1ma\u001b[22m\n\u001b[3A\r\u001b[J\tb\n\r\u001b[K\r\u001b[J")
+    assert.strictEqual(Style.harmless("\u001b[J\u001b[3A\u001b[K"), "\ufffd[J\ufffd[3A\ufffd[K")
     assert.strictEqual(
       Style.harmless("\u001b]0;title\u0007\u001b[2J\u009b1mx\ry\u2028\u202e\u200b\ud800"),
       "\ufffd]0;title\ufffd\ufffd[2J\ufffd1mx\ufffdy\ufffd\ufffd\ufffd\ufffd"

@@ -22,7 +22,7 @@ const rowsOf = (stage: Stage.Stage) =>
   )
 
 describe("lockstep status", () => {
-  it.scopedLive("shows how every login stands, asks nobody and creates nothing", () =>
+  it.scopedLive("shows how every login stands, asks no server and creates nothing", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()
       yield* stage.seed({ tenant: "a", left: 3590 }, { tenant: "b", left: 59 }, { tenant: "c" })

@@ -15,7 +15,7 @@ const shows = (child: { readonly stdout: Effect.Effect<string> }, what: RegExp) 
   })
 
 describe("at a terminal", () => {
-  it.scopedLive("there is colour, unless somebody does not want it", () =>
+  it.scopedLive("there is colour, unless it is not wanted", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()
       yield* stage.seed({ left: 3600 })
@@ -75,7 +75,7 @@ describe("Ctrl-Z", () => {
       assert.strictEqual((yield* stage.finish(child)).code, 143)
     }))
 
-  it.scopedLive("waits for a refresh that holds the lock, so that nobody else waits for `fg`", () =>
+  it.scopedLive("waits for a refresh that holds the lock, so that no other process waits for `fg`", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()
       yield* stage.seed({})

@@ -8,7 +8,7 @@ import * as Stage from "./support/Stage.js"
 const prints = { prints: true }
 
 describe("lockstep token", () => {
-  it.scopedLive("prints a fresh token and asks nobody", () =>
+  it.scopedLive("prints a fresh token and asks no server", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()
       const { accessToken } = yield* stage.seed({ left: 3600 })

@@ -46,7 +46,7 @@ describe("lockstep vendors", () => {
 })
 
 describe("lockstep vendors secret", () => {
-  it.scopedLive("stores a client secret that nobody reads by accident, and shows it nowhere", () =>
+  it.scopedLive("stores a client secret that is not read by accident, and shows it nowhere", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()
       const secret = FakeToken.make("cs")

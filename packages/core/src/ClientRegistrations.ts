@@ -30,7 +30,7 @@ export class RegisteredClient extends Schema.Class<RegisteredClient>("@lockstep/
   scope: optionalText("scope"),
   /** It has led to no login yet: nothing says that it is any good. */
   unused: Schema.optionalWith(Schema.Boolean, { default: () => false }),
-  /** The server knows it no more. It is remembered, so that a record which names it is not believed either. */
+  /** The server no longer knows it. It is remembered, so that a record which names it is not believed either. */
   ended: Schema.optionalWith(Schema.Boolean, { default: () => false }),
   registeredAt: Schema.optionalWith(Schema.Number, { default: () => 0 }).pipe(Schema.fromKey("registered_at"))
 }) {}
@@ -48,12 +48,12 @@ export interface Registration {
 }
 
 /**
- * Whether a registration can be used no more. `now` is milliseconds since the epoch.
+ * Whether a registration can no longer be used. `now` is milliseconds since the epoch.
  *
  * @since 0.1.0
  * @category predicates
  */
-export const isOver = ({ clientSecretExpiresAt, ended }: RegisteredClient, now: number): boolean =>
+export const hasEnded = ({ clientSecretExpiresAt, ended }: RegisteredClient, now: number): boolean =>
   ended || Option.exists(clientSecretExpiresAt, (end) => end * 1_000 <= now)
 
 /**
@@ -67,7 +67,7 @@ export const stands = (
   present: Option.Option<RegisteredClient>,
   { instead, now }: { readonly instead: Option.Option<string>; readonly now: number }
 ): Option.Option<RegisteredClient> =>
-  Option.filter(present, (client) => !isOver(client, now) && !Option.contains(instead, client.clientId))
+  Option.filter(present, (client) => !hasEnded(client, now) && !Option.contains(instead, client.clientId))
 
 /**
  * Registrations by issuer. Readers take no lock; no write touches a credential.
@@ -76,7 +76,7 @@ export const stands = (
  * @category services
  */
 export class ClientRegistrations extends Context.Tag("@lockstep/core/ClientRegistrations")<ClientRegistrations, {
-  /** Reads the registration with an issuer, also one that has ended. One that does not decode is none. */
+  /** Reads the registration with an issuer, also one that has ended. One that does not decode counts as absent. */
   readonly get: (issuer: string) => Effect.Effect<Option.Option<RegisteredClient>, CredentialStoreError>
 
   /** Lists all of them. */
@@ -100,8 +100,8 @@ export class ClientRegistrations extends Context.Tag("@lockstep/core/ClientRegis
   ) => Effect.Effect<RegisteredClient, CredentialStoreError | LockTimeout | LockUnavailable>
 
   /**
-   * Notes that the server knows this client no more, unless another one was registered meanwhile. Answers whether it is
-   * this client that is kept.
+   * Notes that the server no longer knows this client, unless another one was registered meanwhile. Answers whether it
+   * is this client that is kept.
    */
   readonly end: (
     issuer: string,

@@ -47,9 +47,9 @@ export interface Evidence {
   /** Milliseconds since the epoch on the store's clock, by which processes share their cooldowns. */
   readonly now: number
   /**
-   * Whether the process that wrote the intent may live and be at work although it holds the tenant no more. Never where a
-   * lock dies with its holder; always where a tenant can be taken from a living one, unless its death is proven. A
-   * release says nothing of it: the one that released need not be the one that sent.
+   * Whether the process that wrote the intent may live and be at work although it no longer holds the tenant. Never
+   * where a lock dies with its holder; always where a tenant can be taken from a living one, unless its death is
+   * proven. A release says nothing of it: the one that released need not be the one that sent.
    */
   readonly senderMayLive: boolean
 }
@@ -117,7 +117,7 @@ export interface Held {
 
   /**
    * Reads record, journal and kept answer. With `replaceJournal` a damaged journal and an unreadable answer are read as
-   * if there were none, so that they keep no person from logging in; the journal's generation then counts from the time
+   * absent, so that they keep no person from logging in; the journal's generation then counts from the time
    * of day, which no count of changes has reached.
    */
   readonly read: (

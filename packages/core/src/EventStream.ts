@@ -85,7 +85,7 @@ const parse = (parser: EventParser.EventParser, limit: number) =>
     }))
 
 /**
- * Reads bytes as events (HTML, 9.2.6). An event without its blank line at the end is none.
+ * Reads bytes as events (HTML, 9.2.6). An event without its blank line at the end does not count.
  *
  * @since 0.1.0
  * @category combinators

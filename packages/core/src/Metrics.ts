@@ -84,7 +84,7 @@ export const retries = counter("lockstep.retries", "refresh tokens that were sen
 export const unknownOutcomes = counter("lockstep.unknown_outcomes", "refresh tokens that may be consumed or not")
 
 /**
- * Times during which no process redeems, by who named them.
+ * Times during which no process redeems, by their source: the server, a backoff, or a rest.
  *
  * @since 0.1.0
  * @category metrics

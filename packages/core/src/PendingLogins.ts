@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -12,6 +11,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { CredentialStoreError, LockTimeout, LockUnavailable } from "./Errors.js"
 import { optionalExpiry, optionalNumber, optionalSecret, optionalText } from "./internal/members.js"
+import { isAncient } from "./PendingAge.js"
 import * as TenantId from "./TenantId.js"
 
 /**
@@ -90,23 +90,23 @@ export interface Pending extends PendingKey {
  */
 export const LOCAL_USER = "local"
 
-/**
- * How long an attempt waits to be finished.
- *
- * @since 0.1.0
- * @category defaults
- */
-export const LIFETIME = Duration.minutes(15)
-
-/**
- * Whether an attempt began too long ago to be finished. One without a beginning, or from far in the future, is as old as
- * any: the clock went back since. `now` is milliseconds since the epoch.
- *
- * @since 0.1.0
- * @category predicates
- */
-export const isAncient = (createdAt: number, now: number): boolean =>
-  !(createdAt > 0) || Math.abs(now - createdAt * 1_000) >= Duration.toMillis(LIFETIME)
+export {
+  /**
+   * Whether an attempt began too long ago to be finished. One without a beginning, or from far in the future, is as old as
+   * any: the clock went back since. `now` is milliseconds since the epoch.
+   *
+   * @since 0.1.0
+   * @category predicates
+   */
+  isAncient,
+  /**
+   * How long an attempt waits to be finished.
+   *
+   * @since 0.1.0
+   * @category defaults
+   */
+  LIFETIME
+} from "./PendingAge.js"
 
 /** Half of a pair has no percent-encoding of its own. What is written in its place is never the encoding of anything else. */
 const encode = (text: string): string =>
@@ -174,8 +174,8 @@ export class PendingLogins extends Context.Tag("@lockstep/core/PendingLogins")<P
 }>() {}
 
 /**
- * Whether two are the same attempt: they share the secret that no two attempts share. What holds none is never known to
- * be the same.
+ * Whether two are the same attempt: they share the secret that no two attempts share. An attempt without one is never
+ * known to be the same.
  *
  * @since 0.1.0
  * @category predicates

@@ -103,7 +103,7 @@ export interface Refreshed {
  * @category services
  */
 export class RefreshCoordinator extends Context.Tag("@lockstep/core/RefreshCoordinator")<RefreshCoordinator, {
-  /** Answers with a usable access token, refreshing when there is none. */
+  /** Answers with a usable access token, refreshing where the stored one is not usable. */
   readonly accessToken: (tenant: TenantId, demand?: Demand) => Effect.Effect<AccessToken.AccessToken, RefreshError>
 
   /**

@@ -240,13 +240,24 @@ const configWith = (defaults: RefreshPolicy["Type"]): Config.Config<RefreshPolic
 export const config: Config.Config<RefreshPolicy["Type"]> = configWith(defaults)
 
 /**
+ * Reads the bounds that the environment names, takes for the rest those that suit a custody, and checks them.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makeFromEnv = (
+  limits: CustodyLimits = {}
+): Effect.Effect<RefreshPolicy["Type"], ConfigError.ConfigError> =>
+  Effect.flatMap(configWith(defaultsFor(limits)), (policy) => make(policy, limits))
+
+/**
  * The bounds that the environment names and, for the rest, those that suit a custody, checked.
  *
  * @since 0.1.0
  * @category layers
  */
 export const layerFromEnvFor = (limits: CustodyLimits): Layer.Layer<RefreshPolicy, ConfigError.ConfigError> =>
-  Layer.effect(RefreshPolicy, Effect.flatMap(configWith(defaultsFor(limits)), (policy) => make(policy, limits)))
+  Layer.effect(RefreshPolicy, makeFromEnv(limits))
 
 /**
  * The bounds that the environment names, checked.

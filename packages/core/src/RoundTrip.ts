@@ -73,7 +73,7 @@ export type Progress =
   | { readonly _tag: "Sent" }
   /** `end` is `Open` while the body may go on. */
   | { readonly _tag: "Answered"; readonly head: Head; readonly body: Uint8Array; readonly end: End | "Open" }
-  /** No connection came to stand. `detail` and `remedy`, what to do about it, are fit for a message. */
+  /** No connection was established. `detail` and `remedy`, what to do about it, are fit for a message. */
   | { readonly _tag: "NeverSent"; readonly detail: string; readonly remedy?: string | undefined }
   /** The connection ended before an answer began. */
   | { readonly _tag: "MaybeSent"; readonly detail: string }

@@ -32,8 +32,8 @@ export type RedeemAnswer = Data.TaggedEnum<{
   /** 5xx: answered, and it proves nothing about the token. `retryAfter` in milliseconds. */
   ServerError: { readonly retryAfter: Option.Option<number>; readonly detail: string }
   /**
-   * Not a byte of the request left: no connection came to stand. `remedy`: what a person can do about it, where that is
-   * known.
+   * Not a byte of the request left: no connection was established. `remedy`: what a person can do about it, where that
+   * is known.
    */
   NeverSent: { readonly detail: string; readonly remedy?: string | undefined }
   /**

@@ -29,7 +29,7 @@ export interface Act {
  */
 export interface UnderWay {
   readonly acts: () => ReadonlyArray<Act>
-  /** Calls back once, as soon as no tenant is held: at once where none is, else after the last lock was released. */
+  /** Calls back once, as soon as no tenant is held: at once if so, else after the last lock was released. */
   readonly whenIdle: (callback: () => void) => void
 }
 

@@ -44,7 +44,7 @@ const SENDS_ALLOWED = 2
  * What the access token is worth to the demand.
  *
  * `Fresh`: it meets the demand. `InsideMargin`: it is valid and may be served where nothing better comes. `Ended`: it
- * has expired, is the rejected one, or there is none.
+ * has expired, is the rejected one, or is missing.
  *
  * @since 0.1.0
  * @category models

@@ -1,6 +1,6 @@
 /**
- * Bodies that are read whole. Who sends one chooses how long it is, and may never end it: so none is read without a bound,
- * and this is where they are read.
+ * Bodies that are read whole. The sender chooses how long a body is, and may never end it: so each is read within a
+ * bound, and this is where they are read.
  *
  * @since 0.1.0
  */

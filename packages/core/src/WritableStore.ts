@@ -26,7 +26,7 @@ export type Change<A> = Data.TaggedEnum<{
   Keep: { readonly value: A }
   /** Write this record. */
   Put: { readonly credential: Credential.Credential; readonly value: (stored: Credential.Stored) => A }
-  /** Remove the record; nothing happens where there is none. */
+  /** Remove the record; nothing happens where it is absent. */
   Remove: { readonly value: A }
 }>
 

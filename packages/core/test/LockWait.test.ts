@@ -19,7 +19,7 @@ import type * as Scope from "effect/Scope"
 const target = LockTarget.Tenant({ tenant: TenantId.make("codex") })
 const NEVER = { min: 3_600_000, max: 3_600_000 }
 
-/** A lock that somebody else holds, and what is asked of it. */
+/** A lock that another process holds, and what is asked of it. */
 const makeHeld = (backoff: CredentialLock["Type"]["backoff"], options: { readonly deaf?: boolean } = {}) =>
   Effect.gen(function*() {
     const controlled = yield* ControlledLock.make
@@ -122,7 +122,7 @@ describe("looking", () => {
         yield* at(5_020, release)
         const all = yield* Effect.forEach(waiters, Fiber.join)
         assert.isTrue(all.every((waited) => waited._tag === "Found"))
-        assert.strictEqual(yield* elapsed, 5_000, "nobody waited for the release")
+        assert.strictEqual(yield* elapsed, 5_000, "the release was not waited for")
         assert.strictEqual(controlled.taken(), 0)
       })
   )
@@ -155,7 +155,7 @@ describe("waking", () => {
         const { controlled, lock, tries } = yield* makeHeld(NEVER, { deaf: true })
         const written = yield* PubSub.sliding<void>(1)
         yield* at(5_000, PubSub.publish(written, undefined))
-        // Its release reaches nobody.
+        // Its release reaches no waiter.
         yield* at(5_010, controlled.kill(target))
         yield* LockWait.acquireOr(lock, target, {
           timeout: Duration.seconds(30),

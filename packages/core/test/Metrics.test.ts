@@ -54,7 +54,7 @@ const asking = (
   })
 
 describe("a redemption", () => {
-  it.scoped("is counted and timed once, whoever waits for it, and not at all where memory answers", () =>
+  it.scoped("is counted and timed once, for all that wait for it, and not at all where memory answers", () =>
     Effect.gen(function*() {
       const machine = yield* expiredLogin()
       const { accessToken } = yield* processOn(machine)
@@ -84,7 +84,7 @@ describe("a redemption", () => {
       assert.strictEqual((yield* Metric.value(timer)).sum - before, 3_000)
     }))
 
-  it.scoped("that nobody could begin is none", () =>
+  it.scoped("that could not be begun is not counted", () =>
     Effect.gen(function*() {
       const machine = yield* expiredLogin({ store: { prepare: () => full } })
       assert.deepStrictEqual(yield* asking(machine), { "failures CredentialStoreError Write codex": 1 })
@@ -131,7 +131,7 @@ describe("an adoption", () => {
       assert.deepStrictEqual(yield* asking(machine), { "adoptions Locked codex": 1 })
     }))
 
-  it.scoped("is none where the lock finds the very token that the call set out with", () =>
+  it.scoped("is not counted where the lock finds the very token that the call set out with", () =>
     Effect.gen(function*() {
       const lock = yield* ControlledLock.make
       const machine = yield* agingLogin({ lock: lock.service })
@@ -272,7 +272,7 @@ describe("a failure", () => {
       })
     }))
 
-  it.scoped("has no reason where its error has none", () =>
+  it.scoped("has no reason where its error has no reason", () =>
     Effect.gen(function*() {
       const lock = yield* ControlledLock.make
       lock.seize(LockTarget.Tenant({ tenant }))
@@ -305,7 +305,7 @@ describe("a cooldown", () => {
       })
     }))
 
-  it.scoped("that no journal would take is none: no other process keeps it", () =>
+  it.scoped("that no journal would take is not counted: no other process keeps it", () =>
     Effect.gen(function*() {
       let isFull = false
       const machine = yield* expiredLogin({ journal: { write: () => isFull ? full : Effect.void } })
@@ -350,7 +350,7 @@ describe("an unknown outcome", () => {
       })
     }))
 
-  it.scoped("is none after a 5xx, and what is sent after its cooldown is no retry", () =>
+  it.scoped("is not counted after a 5xx, and what is sent after its cooldown is no retry", () =>
     Effect.gen(function*() {
       const machine = yield* expiredLogin()
       machine.server.next(Scenario.SERVER_ERROR)
@@ -429,7 +429,7 @@ describe("a login", () => {
 })
 
 describe("a logout", () => {
-  it.scoped("is counted when the login is gone, and not where there was none", () =>
+  it.scoped("is counted when the login is gone, and not where there was no login", () =>
     Effect.gen(function*() {
       const lock = yield* ControlledLock.make
       const machine = yield* expiredLogin({ lock: lock.service })

@@ -120,7 +120,7 @@ describe("layers", () => {
       assert.deepStrictEqual(policy.lockTimeout, RefreshPolicy.defaults.lockTimeout)
     }))
 
-  it.effect("bounds from the environment that are none, or do not fit, name their variable", () =>
+  it.effect("bounds from the environment that are malformed, or do not fit, name their variable", () =>
     Effect.gen(function*() {
       assert.include(String(yield* Effect.flip(fromEnv({ LOCKSTEP_QUIET_TIME: "soon" }))), "QUIET_TIME")
       assert.include(String(yield* Effect.flip(fromEnv({ LOCKSTEP_LOCK_TIMEOUT: "5" }))), "LOCK_TIMEOUT")

@@ -103,7 +103,7 @@ describe("what happens next", () => {
   const table: ReadonlyArray<readonly [string, string, Scene]> = [
     ["an expired credential", "Redeem", {}],
     ["a record that is gone", "Removed", { stored: Option.none() }],
-    ["a record that somebody refreshed", "Serve", { stored: storedOf(fresh) }],
+    ["a record that another process refreshed", "Serve", { stored: storedOf(fresh) }],
     ["a fresh one that was rejected", "Redeem", { stored: storedOf(fresh), demand: rejected }],
     ["a fresh one where a person asks", "Redeem", { stored: storedOf(fresh), demand: person }],
     ["another account, even a fresh one", "OtherAccount", {
@@ -140,7 +140,7 @@ describe("what happens next", () => {
     ["the end of the login comes before that of the registration", "LoginExpired", {
       stored: storedOf(credential({ login_expires_at: NOW / 1_000, client_secret_expires_at: NOW / 1_000 }))
     }],
-    ["what somebody refreshed is adopted, though its registration has ended", "Serve", {
+    ["what another process refreshed is adopted, though its registration has ended", "Serve", {
       stored: storedOf(credential({ ...Schema.encodeSync(Credential)(fresh), client_secret_expires_at: 1 }))
     }],
     ["a fourth rejection within a minute", "Brake", { journal: storm, demand: rejected }],

@@ -20,7 +20,7 @@ const stream = (pieces: ReadonlyArray<Uint8Array | Error>) => {
 }
 
 describe("a body that is read whole", () => {
-  it("is none, empty, in one piece or in many, in the middle of a character", async () => {
+  it("is absent, empty, in one piece or in many, in the middle of a character", async () => {
     assert.deepStrictEqual(await WholeBody.read(null), { text: "", end: "Whole" })
     assert.deepStrictEqual(await WholeBody.read(stream([]).body), { text: "", end: "Whole" })
     const tick = bytes("\u2713")

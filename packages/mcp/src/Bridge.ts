@@ -47,7 +47,10 @@ export interface Options {
  */
 export type Ended = "client" | "server"
 
-/** A message on its way, and who is told that it is taken. Without a message, it is the end of that direction. */
+/**
+ * A message on its way, and the sender that is told when it is taken. Without a message, it is the end of that
+ * direction.
+ */
 interface Item {
   readonly message: JsonRpc.Message | undefined
   readonly taken: () => void
@@ -112,7 +115,7 @@ export const run = (options: Options): Effect.Effect<Ended, unknown> =>
     const pending = new Map<string, Pending>()
     let whenIdle = () => {}
 
-    /** Takes a request off the list: whoever gets it answers it, and nobody else does. */
+    /** Takes a request off the list: only the caller that gets it answers it. */
     const settle = (id: unknown): Pending | undefined => {
       const key = JsonRpc.keyOf(id)
       const found = pending.get(key)
@@ -183,7 +186,7 @@ export const run = (options: Options): Effect.Effect<Ended, unknown> =>
       onmessage: (message: JsonRpc.Message) => {
         if (JsonRpc.isResponse(message) && message.id !== null && message.id !== undefined) {
           const request = settle(message.id)
-          // Nobody waits for it: the request was cancelled, or an error has answered it.
+          // No request waits for it: it was cancelled, or an error has answered it.
           if (request === undefined) return undefined
           const version = JsonRpc.member(message.result, "protocolVersion")
           if (request.method === "initialize" && typeof version === "string") server.setProtocolVersion?.(version)

@@ -1,6 +1,6 @@
 /**
  * The client's side of Streamable HTTP, over a `fetch` that attaches tokens. It fits where the MCP SDK's own does, and
- * differs in what somebody needs who passes messages on: it reads no faster than the messages are taken, keeps their
+ * differs in what a bridge needs: it reads no faster than the messages are taken, keeps their
  * text, goes on after a session that the server has forgotten, listens for as long as it lives, and settles `send` of a
  * request when it is answered or cannot be any more.
  *
@@ -14,8 +14,8 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
-import * as Exchange from "./internal/exchange.js"
 import * as Handshake from "./internal/handshake.js"
+import * as Http from "./internal/http.js"
 import * as RoutingHeaders from "./internal/routingHeaders.js"
 import * as Session from "./internal/session.js"
 import * as JsonRpc from "./JsonRpc.js"
@@ -29,7 +29,7 @@ import * as Transports from "./Transport.js"
  * @since 0.1.0
  * @category models
  */
-export type FetchLike = Exchange.FetchLike
+export type FetchLike = Http.FetchLike
 
 /**
  * Which server, and how it is reached.
@@ -41,7 +41,7 @@ export interface Options {
   readonly url: string | URL
   /** Attaches the token. */
   readonly fetch: FetchLike
-  /** The same for requests that nobody waits for: listening, and ending the session. `fetch`. */
+  /** The same for requests whose answer no caller waits for: listening, and ending the session. `fetch`. */
   readonly background?: FetchLike
   /** Further headers of every request. */
   readonly headers?: Readonly<Record<string, string>>
@@ -122,8 +122,8 @@ export const make = (options: Options): Effect.Effect<HttpTransport, never, Scop
     const receiveEvent = ({ data, type }: ParsedEvent) =>
       type === "message" && data !== "" ? receiveAll(data) : Effect.succeed([])
 
-    const resume = (cursor: Exchange.Cursor, fetch: Exchange.FetchLike) =>
-      Exchange.request(fetch, url, {
+    const resume = (cursor: Http.Cursor, fetch: Http.FetchLike) =>
+      Http.request(fetch, url, {
         method: "GET",
         headers: headers({
           accept: "text/event-stream",
@@ -134,10 +134,10 @@ export const make = (options: Options): Effect.Effect<HttpTransport, never, Scop
     /** Reads the stream of a request, on as many connections as it takes, until the answer is there. */
     const follow = (first: Response, request: JsonRpc.Request): Effect.Effect<void, unknown> =>
       Effect.gen(function*() {
-        const cursor: Exchange.Cursor = { lastEventId: "", retry: undefined }
+        const cursor: Http.Cursor = { lastEventId: "", retry: undefined }
         const answers: Array<unknown> = []
         const read = (response: Response) =>
-          Exchange.forEachEvent(response, cursor, (event) =>
+          Http.forEachEvent(response, cursor, (event) =>
             Effect.map(receiveEvent(event), (messages) => {
               answers.push(...messages.filter((one) => JsonRpc.isResponse(one) && one.id === request.id))
             }))
@@ -155,7 +155,7 @@ export const make = (options: Options): Effect.Effect<HttpTransport, never, Scop
             failures = 0
             if ((yield* read(response.value)) === "TooLarge") return yield* tooLong
           } else {
-            yield* Exchange.release(response.value)
+            yield* Http.release(response.value)
             return yield* new RemoteError({ reason: "AnswerLost", origin, status: response.value.status })
           }
         }
@@ -174,13 +174,13 @@ export const make = (options: Options): Effect.Effect<HttpTransport, never, Scop
           delete own["mcp-protocol-version"]
         }
         const sent = own["mcp-session-id"]
-        const response = yield* Exchange.request(options.fetch, url, {
+        const response = yield* Http.request(options.fetch, url, {
           method: "POST",
           headers: own,
           body: JsonRpc.stringify(message)
         })
         if (!response.ok) {
-          const refusal = yield* Exchange.refusal(response, url, message)
+          const refusal = yield* Http.refusal(response, url, message)
           const { error } = refusal
           if (sent === undefined || JsonRpc.versionOf(message) !== undefined) return yield* error
           // It is not sent again: it may have been read. But the next message begins another session.
@@ -189,16 +189,16 @@ export const make = (options: Options): Effect.Effect<HttpTransport, never, Scop
         }
         if (isInitialize) session = response.headers.get("mcp-session-id") ?? undefined
         if (!JsonRpc.isRequest(message)) {
-          yield* Exchange.release(response)
+          yield* Http.release(response)
           if (message.method === "notifications/initialized") listen()
           return
         }
-        switch (Exchange.mediaType(response)) {
+        switch (Http.mediaType(response)) {
           case "text/event-stream":
             return yield* follow(response, message)
           case "application/json": {
             const text = yield* Effect.mapError(
-              Exchange.readText(response),
+              Http.readText(response),
               (end) =>
                 end === "Cut" ? new RemoteError({ reason: "AnswerLost", origin }) : unreadable("the answer is too long")
             )
@@ -207,17 +207,19 @@ export const make = (options: Options): Effect.Effect<HttpTransport, never, Scop
             return yield* unreadable("no answer to the request")
           }
           default:
-            yield* Exchange.release(response)
-            return yield* unreadable(Exchange.mediaType(response))
+            yield* Http.release(response)
+            return yield* unreadable(Http.mediaType(response))
         }
       })
     const own = Session.conversations(post)
 
-    /** Whoever finds the session gone comes here; the first begins another one, and the rest find it begun. */
+    /**
+     * Every caller that finds the session gone comes here; the first begins another one, and the rest find it begun.
+     */
     const renew = (gone: string | undefined): Effect.Effect<void, unknown> =>
       renewing.withPermits(1)(Effect.suspend(() =>
         session !== gone ? Effect.void : Session.begin({ origin, handshake, post, emit: receive, ...own }).pipe(
-          // Half a session is none: the next message begins it again.
+          // Half a session does not count: the next message begins it again.
           Effect.onError(() => Effect.sync(() => (session = gone)))
         )
       ))
@@ -236,18 +238,18 @@ export const make = (options: Options): Effect.Effect<HttpTransport, never, Scop
     /** Listens for what the server says of its own accord, in this session, until it is over. */
     const listenTo = (mine: string | undefined): Effect.Effect<void, unknown> =>
       Effect.gen(function*() {
-        const cursor: Exchange.Cursor = { lastEventId: "", retry: undefined }
+        const cursor: Http.Cursor = { lastEventId: "", retry: undefined }
         const isCurrent = () => session === mine
         for (let failures = 0; isCurrent();) {
           const answer = yield* Effect.either(resume(cursor, background))
           if (answer._tag === "Left") {
             if (failures++ === 0) yield* Effect.sync(() => transport.onerror?.(answer.left as Error))
-          } else if (answer.right.ok && Exchange.mediaType(answer.right) === "text/event-stream") {
+          } else if (answer.right.ok && Http.mediaType(answer.right) === "text/event-stream") {
             failures = 0
-            const end = yield* Exchange.forEachEvent(answer.right, cursor, receiveEvent)
+            const end = yield* Http.forEachEvent(answer.right, cursor, receiveEvent)
             if (end === "TooLarge") return yield* report(unreadable("an event is too long"))
           } else {
-            const { error, session: said } = yield* Exchange.refusal(answer.right, url)
+            const { error, session: said } = yield* Http.refusal(answer.right, url)
             // Nothing is sent by listening, so that nothing can be sent twice.
             const isSessionGone = said !== "Known"
             // A server that has nothing to say of its own accord.
@@ -271,8 +273,8 @@ export const make = (options: Options): Effect.Effect<HttpTransport, never, Scop
       session === undefined
         ? Effect.void
         : Effect.flatMap(
-          Exchange.request(background, url, { method: "DELETE", headers: headers({}) }),
-          Exchange.release
+          Http.request(background, url, { method: "DELETE", headers: headers({}) }),
+          Http.release
         )
     )
 

@@ -1,5 +1,5 @@
 /**
- * JSON-RPC messages as somebody who only passes them on sees them: who a message is from and whom it answers, and the
+ * JSON-RPC messages as a bridge that only passes them on sees them: who a message is from and whom it answers, and the
  * text that it came in, which is what is passed on. Parsing and writing it again would round every large number.
  *
  * @since 0.1.0
@@ -83,7 +83,7 @@ export const isRequest = (message: Message): message is Request =>
   typeof message.method === "string" && isId(message.id)
 
 /**
- * Tells whether a message wants no answer and is none.
+ * Tells whether a message is a notification: it wants no answer and is not one.
  *
  * @since 0.1.0
  * @category guards

@@ -1,6 +1,6 @@
 /**
  * A client that speaks JSON-RPC in lines, as over standard input and output. It fits where the MCP SDK's stdio transport
- * for servers does, and differs in what somebody needs who passes messages on: it reads no faster than the messages are
+ * for servers does, and differs in what a bridge needs: it reads no faster than the messages are
  * taken, keeps their text, puts a line together once, however many pieces it comes in, and answers what is no message,
  * for which a client would wait in vain.
  *

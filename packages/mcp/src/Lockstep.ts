@@ -20,7 +20,7 @@ import type { Services } from "./OAuthClientProvider.js"
 import * as SdkTransport from "./SdkTransport.js"
 
 /**
- * What runs the effects: a `ManagedRuntime`, or something like one. Whoever made it closes it.
+ * What runs the effects: a `ManagedRuntime`, or something like one. Its maker closes it.
  *
  * @since 0.1.0
  * @category models

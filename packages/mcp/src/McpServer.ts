@@ -1,5 +1,5 @@
 /**
- * What has to be known of an MCP server before anybody logs in to it: what it is called in `resource`, who issues its
+ * What has to be known of an MCP server before a person logs in to it: what it is called in `resource`, who issues its
  * tokens, and what it wants to see in them.
  *
  * @since 0.1.0
@@ -30,13 +30,13 @@ export interface McpServer {
   /** What its challenge asks for, else what its metadata lists, else nothing. */
   readonly scopes: ReadonlyArray<string>
   /**
-   * Where its metadata (RFC 9728) was found. `None`: it has none, as before version 2025-06-18 of the specification, and
-   * its own origin is the authorization server.
+   * Where its metadata (RFC 9728) was found. `None`: the server does not publish it, as before version 2025-06-18 of
+   * the specification, and its own origin is the authorization server.
    */
   readonly metadata: Option.Option<string>
 }
 
-/** No request that begins a session: there is nobody yet to end it. */
+/** Not a request that begins a session, which would have to be ended. */
 const PING = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "ping" })
 
 /** What the transport of MCP requires clients to accept. */

@@ -1,6 +1,6 @@
 /**
- * How the login of an MCP server is called where nobody says: `mcp:` and a name made of its address. The prefix keeps it
- * apart from every vendor, also that of a server which is literally called `codex`.
+ * How the login of an MCP server is called where no name is given: `mcp:` and a name made of its address. The prefix
+ * keeps it apart from every vendor, also that of a server which is literally called `codex`.
  *
  * @since 0.1.0
  */

@@ -57,14 +57,14 @@ export interface Options {
   /** The MCP server, as the transport is told it. */
   readonly serverUrl: string | URL
   /**
-   * Sends a person to the browser. Where it is not said, nobody is sent anywhere: the SDK's request fails with
+   * Sends a person to the browser. Where it is not given, no person is sent anywhere: the SDK's request fails with
    * `LoginRequired`, before a client is registered for nothing.
    */
   readonly redirectToAuthorization?: (authorizationUrl: URL) => void | Promise<void>
   /** Where the answer comes back to. Required together with `redirectToAuthorization`. */
   readonly redirectUrl?: string | URL
   /**
-   * Names the flow, in place of a name that nobody else has: a person's id, say, where another process may be the one
+   * Names the flow, in place of a unique name: a person's id, say, where another process may be the one
    * that the answer comes back to. Two flows of one name get into each other's way.
    */
   readonly flow?: string
@@ -75,8 +75,8 @@ export interface Options {
   /** Said of this client when it registers, beside what is known anyway. */
   readonly clientMetadata?: Partial<OAuthClientMetadata>
   /**
-   * Who asks for fresh tokens: `tokens()` for a provider that is used alone, or the transport's `fetch`, which asks before
-   * every request itself. Then `tokens()` only reads. `tokens`, where it is not said.
+   * What asks for fresh tokens: `tokens()` for a provider that is used alone, or the transport's `fetch`, which asks
+   * before every request itself. Then `tokens()` only reads. `tokens`, where it is not said.
    */
   readonly refreshedBy?: "tokens" | "fetch"
 }
@@ -101,8 +101,8 @@ export type Services =
 type TokenError = Exclude<RefreshError, ReauthorizationRequired>
 
 const NAME = "Lockstep"
-// A flow that ends before anybody is sent anywhere still has to name an address: without one the SDK takes the client for
-// a machine, and asks for tokens with nobody's consent.
+// A flow that ends before a person is sent anywhere still has to name an address: without one the SDK takes the client
+// for a machine, and asks for tokens without consent.
 const NOWHERE = "http://127.0.0.1/callback"
 
 const sameToken = (a: Redacted.Redacted, b: Redacted.Redacted): boolean => Redacted.value(a) === Redacted.value(b)
@@ -135,7 +135,7 @@ export const make = (options: Options): Effect.Effect<OAuthClientProvider, never
 
     /** The last access token that this flow was shown. */
     let shown: Option.Option<Redacted.Redacted> = Option.none()
-    /** The one that was declared invalid while nobody had a better one: shown no more. */
+    /** The one that was declared invalid while no newer one was stored: shown no more. */
     let refused: Option.Option<Redacted.Redacted> = Option.none()
     /** The client that was declared unknown. */
     let forgotten: string | undefined
@@ -147,7 +147,7 @@ export const make = (options: Options): Effect.Effect<OAuthClientProvider, never
     let isChecked = false
 
     const needsPerson = new LoginRequired({ tenant, serverUrl: nameOf(new URL(serverUrl)) })
-    /** What leads to the browser ends here for a program that sends nobody there. */
+    /** What leads to the browser ends here for a program that sends no person there. */
     const interactive = Effect.suspend(() => invite === undefined ? needsPerson : Effect.void)
 
     const stored: Effect.Effect<Option.Option<Credential>> = Effect.match(store.get(tenant), {
@@ -220,7 +220,7 @@ export const make = (options: Options): Effect.Effect<OAuthClientProvider, never
         return client
       })
 
-    /** What the SDK gives back because it lacks a stamp, or after somebody else was faster, is no login. */
+    /** What the SDK gives back because it lacks a stamp, or after another login was faster, is no login. */
     const isKnown = (token: Redacted.Redacted) =>
       Effect.map(stored, (credential) =>
         Option.exists(shown, (one) => sameToken(one, token)) ||
@@ -241,7 +241,8 @@ export const make = (options: Options): Effect.Effect<OAuthClientProvider, never
         yield* Effect.ignoreLogged(flow.end)
       })
 
-    // Compared with what is stored whenever tokens are asked for: another one is somebody's newer one, and is taken over.
+    // Compared with what is stored whenever tokens are asked for: another one is newer, by another process, and is
+    // taken over.
     const invalidateTokens = Effect.sync(() => void (refused = shown))
     const invalidateClient = Effect.suspend(() => {
       if (presented === undefined) return Effect.void

@@ -7,8 +7,9 @@
  *
  * The `fetch` attaches a fresh token to each request to the server and recovers once from a rejected one, so the SDK sees
  * a 401 only where a person is needed, and then it is the server's own, with its challenge. Requests to authorization
- * servers carry no token. What nobody waits for never refreshes: the end of a session goes out with the token that is
- * stored, and the stream of announcements waits until a request of the owner's has brought a newer one.
+ * servers carry no token. A request whose answer no caller waits for never refreshes: the end of a session goes out
+ * with the token that is stored, and the stream of announcements waits until a request of the owner's has brought a
+ * newer one.
  *
  * @since 0.1.0
  */
@@ -63,8 +64,8 @@ export interface SdkTransport {
 const isBearer = (header: string | null): boolean => /^bearer /i.test(header ?? "")
 
 /**
- * Whether a stream is the one on which a session is told things that nobody asked for. Without a session it is how the
- * older transport connects; with the id of an event it is the rest of an answer: somebody waits for these two.
+ * Whether a stream is the one on which a session is told things without a request. Without a session it is how the
+ * older transport connects; with the id of an event it is the rest of an answer: a caller waits for these two.
  */
 const isAnnouncements = (headers: Headers): boolean =>
   (headers.has("mcp-session-id") || headers.has("mcp-protocol-version")) && !headers.has("last-event-id")
@@ -74,12 +75,12 @@ const tagOf = (error: unknown): string | undefined => {
   return typeof tag === "string" ? tag : undefined
 }
 
-/** Nothing that is stored can be used, and nobody but its owner may have it refreshed. */
+/** Nothing that is stored can be used, and only its owner may have it refreshed. */
 const isOffline = (error: unknown): boolean =>
   tagOf(error) === "ProviderUnavailable" && (error as RefreshError & { readonly reason: string }).reason === "Offline"
 
 /**
- * Makes the `fetch` alone, for a transport whose logins are somebody else's.
+ * Makes the `fetch` alone, for a transport whose logins another part of the program makes.
  *
  * @since 0.1.0
  * @category constructors
@@ -119,7 +120,9 @@ export const makeFetch = (
         }
       }))
 
-    /** A stream that nobody waits for: it is opened with what is stored, and not at the cost of a refresh. */
+    /**
+     * A stream whose answer no caller waits for: it is opened with what is stored, and not at the cost of a refresh.
+     */
     const stream = async (url: string | URL, init: RequestInit): Promise<Response> => {
       const signal = init.signal ?? undefined
       while (true) {
@@ -141,7 +144,7 @@ export const makeFetch = (
       const target = new URL(url)
       const hasToken = isBearer(headers.get("authorization"))
       // The SDK reads the provider's token into the header of whatever goes to the server, also where a redirect or an
-      // announced endpoint leads; what goes to an authorization server has none.
+      // announced endpoint leads; what goes to an authorization server has no such header.
       const isOurs = target.origin === server.origin && (hasToken || target.pathname === server.pathname)
       if (!ProtectedResource.mayName(server, target.href)) {
         throw new McpServerRejected({

@@ -1,5 +1,5 @@
 /**
- * What the MCP TypeScript SDK asks of whoever keeps its logins, written down once for both lines of it: v1
+ * What the MCP TypeScript SDK asks of the keeper of its logins, written down once for both lines of it: v1
  * (`@modelcontextprotocol/sdk`, 1.20 and later) and v2 (`@modelcontextprotocol/client`). Types only, and none of them is
  * the SDK's: a program that has neither line installed compiles with this.
  *
@@ -25,7 +25,7 @@ export interface OAuthTokens {
 }
 
 /**
- * A registered client, RFC 7591 section 3.2.1, as far as anybody here reads it.
+ * A registered client, RFC 7591 section 3.2.1, as far as Lockstep reads it.
  *
  * @since 0.1.0
  * @category models
@@ -103,7 +103,7 @@ export type InvalidationScope = "all" | "client" | "tokens" | "verifier" | "disc
  * @category models
  */
 export interface OAuthClientProvider {
-  /** The name of the flow: whoever has it can end the flow in another process. */
+  /** The name of the flow: another process that has it can end the flow. */
   readonly flow: string
   readonly redirectUrl: string
   readonly clientMetadata: OAuthClientMetadata

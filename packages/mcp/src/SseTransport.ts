@@ -12,8 +12,8 @@ import * as FiberId from "effect/FiberId"
 import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
 import type { HttpTransport, Options } from "./HttpTransport.js"
-import * as Exchange from "./internal/exchange.js"
 import * as Handshake from "./internal/handshake.js"
+import * as Http from "./internal/http.js"
 import * as Session from "./internal/session.js"
 import * as JsonRpc from "./JsonRpc.js"
 import { RemoteError } from "./RemoteError.js"
@@ -58,16 +58,16 @@ export const make = (options: Options): Effect.Effect<HttpTransport, never, Scop
 
     const read = (mine: Connection): Effect.Effect<void, unknown> =>
       Effect.gen(function*() {
-        const response = yield* Exchange.request(options.fetch, url, {
+        const response = yield* Http.request(options.fetch, url, {
           method: "GET",
           headers: { ...options.headers, accept: "text/event-stream" }
         })
-        if (!response.ok) return yield* (yield* Exchange.refusal(response, url)).error
-        if (Exchange.mediaType(response) !== "text/event-stream") {
-          yield* Exchange.release(response)
-          return yield* content(Exchange.mediaType(response))
+        if (!response.ok) return yield* (yield* Http.refusal(response, url)).error
+        if (Http.mediaType(response) !== "text/event-stream") {
+          yield* Http.release(response)
+          return yield* content(Http.mediaType(response))
         }
-        const end = yield* Exchange.forEachEvent(response, { lastEventId: "", retry: undefined }, ({ data, type }) =>
+        const end = yield* Http.forEachEvent(response, { lastEventId: "", retry: undefined }, ({ data, type }) =>
           Effect.gen(function*() {
             if (type === "endpoint") {
               const endpoint = URL.canParse(data, url) ? new URL(data, url) : undefined
@@ -109,7 +109,7 @@ export const make = (options: Options): Effect.Effect<HttpTransport, never, Scop
         const answer = yield* Deferred.make<void>()
         if (JsonRpc.isRequest(message)) waiting.set(key, answer)
         const send = Effect.gen(function*() {
-          const response = yield* Exchange.request(options.fetch, endpoint, {
+          const response = yield* Http.request(options.fetch, endpoint, {
             method: "POST",
             headers: {
               ...options.headers,
@@ -118,8 +118,8 @@ export const make = (options: Options): Effect.Effect<HttpTransport, never, Scop
             },
             body: JsonRpc.stringify(message)
           })
-          if (!response.ok) return yield* (yield* Exchange.refusal(response, endpoint, message)).error
-          yield* Exchange.release(response)
+          if (!response.ok) return yield* (yield* Http.refusal(response, endpoint, message)).error
+          yield* Http.release(response)
           // The answer comes over the stream, or never.
           if (JsonRpc.isRequest(message)) yield* Effect.raceFirst(Deferred.await(answer), Deferred.await(mine.ended))
         })

@@ -19,7 +19,7 @@ import type { Message } from "./JsonRpc.js"
 export interface SendOptions {
   /** Ends the wait for the answer, where each request has a stream of its own. */
   readonly requestSignal?: AbortSignal
-  /** Told when that stream has ended, and there will be no answer if there was none. */
+  /** Told when that stream has ended, and an answer that has not come will not come. */
   readonly onRequestStreamEnd?: () => void
   /** All that v1 of the SDK knows of these; a bridge does not say it. */
   readonly relatedRequestId?: string | number
@@ -47,7 +47,7 @@ export interface Transport {
 }
 
 /**
- * Hands a message to whoever listens, and waits until it is taken.
+ * Hands a message to the listener, and waits until it is taken.
  *
  * @since 0.1.0
  * @category combinators

@@ -119,7 +119,7 @@ describe("a bridge", () => {
       assert.strictEqual((yield* server.next).message.id, 2)
     }))
 
-  it.effect("goes on after a notification that nobody acknowledges", () =>
+  it.effect("goes on after a notification that is not acknowledged", () =>
     Effect.gen(function*() {
       const { client, server } = yield* makeBridge()
       void client.say(notification("a"))

@@ -55,7 +55,7 @@ describe("Streamable HTTP", () => {
       assert.strictEqual(yield* Fiber.join(waiting), "wait")
     }))
 
-  it.scopedLive("tells a call whose answer is lost, sends it to nobody again, and goes on", () =>
+  it.scopedLive("tells a call whose answer is lost, does not send it again, and goes on", () =>
     Effect.gen(function*() {
       const server = yield* SdkServer.make()
       const client = yield* SdkServer.connect(server.url)
@@ -194,7 +194,7 @@ describe("Streamable HTTP", () => {
       const body = () =>
         new ReadableStream<Uint8Array>({
           pull: (controller) => {
-            // Not for ever, so that whoever reads ahead is found out and does not hang.
+            // Not for ever, so that a client that reads ahead is found out and does not hang.
             if (++pulled > 50) return controller.close()
             controller.enqueue(event)
           }

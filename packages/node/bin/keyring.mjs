@@ -97,7 +97,7 @@ input.on("line", (line) => {
 // A thread that hangs in a call would keep an orderly exit waiting for ever.
 input.on("close", () => calls === 0 ? process.exit(0) : process.kill(process.pid, "SIGKILL"))
 
-// Whoever started it decides when it ends: it may have a token to put away after Ctrl-C.
+// The process that started it decides when it ends, and may have a token to put away after Ctrl-C.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGTSTP"]) process.on(signal, () => {})
 
 process.stdout.on("error", () => process.exit(0))

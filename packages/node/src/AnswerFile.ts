@@ -4,10 +4,11 @@
  * A disk that is full refuses new files and new blocks, and a process with a full table of descriptors opens nothing any
  * more. So the file is made, filled and opened before the refresh token is sent, and stays open: what comes back is
  * written over it through that descriptor, without truncation and without a rename. Such a write can be torn; a header
- * with length and SHA-256 tells, and a torn one counts as none.
+ * with length and SHA-256 tells, and a torn one counts as missing.
  *
  * It is filled with random bytes: a file system that compresses keeps no room for zeros. Where blocks are never
- * overwritten in place (btrfs, ZFS) the room is of no use as it is: it is given back, and taken again.
+ * overwritten in place (btrfs, ZFS) the room is of no use as it is: what is written takes new blocks. So a ballast lies
+ * behind it, which is thrown off then. A hole parts the two: of one extent nothing is freed before all of it is.
  *
  * The file is made exclusively, or it is a regular file of the expected owner with one name: a process of root writes in
  * the homes of others, and a link that was planted there would lead the secret, or the owner's rights, elsewhere.
@@ -34,6 +35,9 @@ const HEADER_LENGTH = MAGIC.length + 1 + 10 + 1 + 64 + 1
 // No O_TRUNC: truncation gives back the blocks that were reserved. O_NONBLOCK: a FIFO in its place must not hang.
 const SAFE = Fs.constants.O_WRONLY | (Fs.constants.O_NOFOLLOW ?? 0) | (Fs.constants.O_NONBLOCK ?? 0)
 const CREATE = SAFE | Fs.constants.O_CREAT | Fs.constants.O_EXCL
+
+/** The ballast begins at a multiple of this, behind a hole of at least as much. No file system has larger blocks. */
+const BLOCK = 64 * 1024
 
 const sha256 = (bytes: Uint8Array): string => Crypto.createHash("sha256").update(bytes).digest("hex")
 
@@ -90,12 +94,13 @@ const renew = (path: string): number => {
   return create(path)
 }
 
-const writeAll = (fd: number, bytes: Uint8Array): void => {
+const writeAll = (fd: number, bytes: Uint8Array, at = 0): void => {
   let written = 0
-  while (written < bytes.length) written += Fs.writeSync(fd, bytes, written, bytes.length - written, written)
+  while (written < bytes.length) written += Fs.writeSync(fd, bytes, written, bytes.length - written, at + written)
 }
 
-const NO_ROOM = new Set(["ENOSPC", "EDQUOT"])
+/** What a disk says that is full, and what it says that fails: it may take other blocks. */
+const NO_ROOM = new Set(["ENOSPC", "EDQUOT", "EIO"])
 
 /**
  * Room that is reserved and open.
@@ -106,24 +111,36 @@ const NO_ROOM = new Set(["ENOSPC", "EDQUOT"])
 export interface Room {
   readonly path: string
   readonly fd: number
+  /** Where the room ends, and what is behind it is ballast. */
+  readonly length: number
+}
+
+/** Gives back what lies behind so many bytes. A file system may count it as free only once that is synced. */
+const giveBack = (fd: number, length: number): void => {
+  Fs.ftruncateSync(fd, length)
+  try {
+    Fs.fsyncSync(fd)
+  } catch {
+    // The write that follows says what is wrong.
+  }
 }
 
 /**
  * Writes over what is there, durably: from here on a crash loses nothing. Where that takes new blocks, and there are
- * none, the old ones are given back first.
+ * none, the ballast is given back for them, and at last the room itself.
  */
-const overwrite = ({ fd, path }: Room, bytes: Uint8Array): Effect.Effect<void, CredentialStoreError> => {
+const overwrite = ({ fd, length, path }: Room, bytes: Uint8Array): Effect.Effect<void, CredentialStoreError> => {
   const durably = (write: () => void) =>
     Effect.zipRight(step("write", path, write), step("sync", path, () => Fs.fsyncSync(fd)))
-  return Effect.catchIf(
-    durably(() => writeAll(fd, bytes)),
-    ({ detail }) => NO_ROOM.has(detail ?? ""),
-    () =>
-      durably(() => {
-        Fs.ftruncateSync(fd, 0)
-        Fs.fsyncSync(fd)
-        writeAll(fd, bytes)
-      })
+  const after = (left: number) =>
+    durably(() => {
+      giveBack(fd, left)
+      writeAll(fd, bytes)
+    })
+  const isFull = ({ detail }: CredentialStoreError): boolean => NO_ROOM.has(detail ?? "")
+  return durably(() => writeAll(fd, bytes)).pipe(
+    Effect.catchIf(isFull, () => after(length)),
+    Effect.catchIf(isFull, () => after(0))
   )
 }
 
@@ -133,7 +150,7 @@ const overwrite = ({ fd, path }: Room, bytes: Uint8Array): Effect.Effect<void, C
  * @since 0.1.0
  * @category combinators
  */
-export const close = ({ fd }: Room): void => {
+export const close = ({ fd }: Pick<Room, "fd">): void => {
   try {
     Fs.closeSync(fd)
   } catch {
@@ -161,18 +178,24 @@ const isCurrent = ({ fd, path }: Room): boolean => {
 export const reserve = (path: string, bytes: number): Effect.Effect<Room, CredentialStoreError> =>
   Effect.suspend(() => {
     const room = Crypto.randomBytes(HEADER_LENGTH + Math.max(0, Math.ceil(bytes))).fill(0, 0, HEADER_LENGTH)
+    const { length } = room
+    const blocks = Math.ceil(length / BLOCK)
+    const ballast = Crypto.randomBytes(blocks * BLOCK)
     return Effect.flatMap(
       Effect.try({ try: () => renew(path), catch: (cause) => writeError(path, cause) }),
       (fd) =>
-        step("write", path, () => writeAll(fd, room)).pipe(
+        step("write", path, () => {
+          writeAll(fd, room)
+          writeAll(fd, ballast, (blocks + 1) * BLOCK)
+        }).pipe(
           // Blocks that are only promised may be refused when they are wanted.
           Effect.zipRight(step("sync", path, () => {
             Fs.fsyncSync(fd)
             // The name, too: what is written in the room later is found only under it.
             AtomicFile.syncDirectory(Path.dirname(path))
           })),
-          Effect.as({ path, fd }),
-          Effect.onError(() => Effect.sync(() => close({ path, fd })))
+          Effect.as({ path, fd, length }),
+          Effect.onError(() => Effect.sync(() => close({ fd })))
         )
     )
   }).pipe(Effect.uninterruptible)
@@ -188,10 +211,10 @@ const keepAnew = (path: string, bytes: Uint8Array): Effect.Effect<void, Credenti
     Effect.try({ try: () => open(path), catch: (cause) => writeError(path, cause) }),
     (fd) =>
       Effect.zipRight(
-        overwrite({ path, fd }, bytes),
+        overwrite({ path, fd, length: HEADER_LENGTH }, bytes),
         step("sync", path, () => AtomicFile.syncDirectory(Path.dirname(path)))
       ),
-    (fd) => Effect.sync(() => close({ path, fd }))
+    (fd) => Effect.sync(() => close({ fd }))
   )
 
 /**

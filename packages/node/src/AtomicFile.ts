@@ -21,6 +21,7 @@ import * as Path from "node:path"
 import { codeOf } from "./internal/errno.js"
 import { step, writeError } from "./internal/fileStep.js"
 import * as Ownership from "./Ownership.js"
+import * as Replaceable from "./Replaceable.js"
 
 const CREATE = Fs.constants.O_CREAT | Fs.constants.O_EXCL | Fs.constants.O_WRONLY | (Fs.constants.O_NOFOLLOW ?? 0)
 
@@ -35,7 +36,7 @@ const realDirectory = (path: string): string => {
   return parent === path ? path : Path.join(realDirectory(parent), Path.basename(path))
 }
 
-/** What lies below a file is nowhere, and whoever opens it says so. */
+/** A path below a file leads nowhere, and the call that opens it says so. */
 const isLink = (path: string): boolean => {
   try {
     return Fs.lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true
@@ -95,17 +96,21 @@ export const syncDirectory = (path: string): void => {
 }
 
 interface Temporary {
-  readonly path: string
+  path: string
   readonly fd: number
   /** Whether the name is gone, because the file got another one. */
   isRenamed: boolean
 }
 
+/** Names a temporary file of a path that no other process and no other call of this one uses. */
+const nextName = (target: string): string =>
+  Path.join(Path.dirname(target), `${Path.basename(target)}.lockstep-${process.pid}-${++counter}.tmp`)
+
 /** Opens a file that no other process has, private whatever the umask, and of the directory's owner if this is root. */
 const openTemporary = (target: string): Temporary => {
   const directory = Path.dirname(target)
   for (;;) {
-    const path = Path.join(directory, `${Path.basename(target)}.lockstep-${process.pid}-${++counter}.tmp`)
+    const path = nextName(target)
     let fd: number
     try {
       fd = Fs.openSync(path, CREATE, 0o600)
@@ -139,10 +144,10 @@ const withTemporary = <A>(
         step("write", path, () => Fs.writeFileSync(temporary.fd, text)),
         Effect.suspend(() => use(temporary))
       ),
-    ({ fd, isRenamed, path }) =>
+    (temporary) =>
       Effect.ignore(Effect.try(() => {
-        Fs.closeSync(fd)
-        if (!isRenamed) Fs.unlinkSync(path)
+        Fs.closeSync(temporary.fd)
+        if (!temporary.isRenamed) Fs.unlinkSync(temporary.path)
       }))
   ).pipe(Effect.uninterruptible)
 
@@ -171,10 +176,12 @@ export const replace = (path: string, text: string): Effect.Effect<void, Credent
 export const replaceResolved = (path: string, text: string): Effect.Effect<void, CredentialStoreError> =>
   withTemporary(path, text, (temporary) =>
     syncData(path, temporary).pipe(
-      Effect.zipRight(step("rename", path, () => {
-        Fs.renameSync(temporary.path, path)
-        temporary.isRenamed = true
-      })),
+      Effect.zipRight(
+        step("rename", path, () => {
+          Fs.renameSync(temporary.path, path)
+          temporary.isRenamed = true
+        }).pipe(Effect.mapError(Replaceable.explain(path)))
+      ),
       Effect.zipRight(syncName(path))
     ))
 
@@ -201,8 +208,20 @@ export const create = (path: string, text: string): Effect.Effect<boolean, Crede
       })
     ))
 
+/** A directory may take new names and let none go again. */
+const rename = (path: string, temporary: Temporary): Effect.Effect<void, CredentialStoreError> =>
+  Effect.try({
+    try: () => {
+      const other = nextName(path)
+      Fs.renameSync(temporary.path, other)
+      temporary.path = other
+    },
+    catch: (cause) => writeError(path, cause)
+  })
+
 /**
- * Finds out whether a file could be replaced by one of so many bytes: writes a temporary file beside it and removes it.
+ * Finds out whether a file could be replaced by one of so many bytes: writes a temporary file beside it, gives it another
+ * name and removes it, and looks whether the file itself could be given up.
  *
  * Nothing is synced, for nothing of it is to last: a local file system takes the space at the write and not later.
  *
@@ -210,7 +229,10 @@ export const create = (path: string, text: string): Effect.Effect<boolean, Crede
  * @category combinators
  */
 export const probe = (path: string, bytes: number): Effect.Effect<void, CredentialStoreError> =>
-  withTemporary(path, "\0".repeat(bytes), () => Effect.void)
+  Effect.zipRight(
+    Replaceable.check(path),
+    withTemporary(path, "\0".repeat(bytes), (temporary) => rename(path, temporary))
+  )
 
 /**
  * Removes a file, durably; absent is fine.

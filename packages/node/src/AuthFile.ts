@@ -1,5 +1,5 @@
 /**
- * The native file: credentials and unfinished logins of all tenants lie in one `auth.json`, and whoever writes the one
+ * The native file: credentials and unfinished logins of all tenants lie in one `auth.json`, and a writer of the one
  * copies the other.
  *
  * @since 0.1.0

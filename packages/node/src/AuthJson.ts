@@ -124,7 +124,7 @@ export const list = (document: Document): ReadonlyArray<TenantId.TenantId> =>
   )
 
 /**
- * Finds what is damaged, anywhere: a file with one damaged record is written by nobody.
+ * Finds what is damaged, anywhere: Lockstep does not write a file with one damaged record.
  *
  * @since 0.1.0
  * @category getters
@@ -199,7 +199,7 @@ export const put = (
   if (unsound !== undefined) return Either.left(Frame.damage(["tenants", tenant, unsound], "not writable"))
   const present = document.entries.get(tenant)?.[0]
   if (present !== undefined && !isOurs(present)) {
-    return Either.left(Frame.damage(["tenants", tenant], "somebody else's entry"))
+    return Either.left(Frame.damage(["tenants", tenant], "an entry of another program"))
   }
   return Either.right(rewrite(document.text, document.root, now, {
     tenants: (layout) => ({

@@ -17,9 +17,6 @@ import type * as JsonTree from "./JsonTree.js"
 
 const MEMBERS = JsonRecord.membersOf(RegisteredClient)
 
-const decodeClient = Schema.decodeUnknownOption(RegisteredClient)
-const encodeClient = Schema.encodeSync(RegisteredClient)
-
 const entriesOf = ({ root }: AuthJson.Document): ReadonlyArray<JsonTree.Member> => {
   const clients = JsonRecord.member(root, "clients")?.value
   return clients?.kind === "object" ? clients.members : []
@@ -30,7 +27,9 @@ const decodeEntry = (text: string, { value }: JsonTree.Member): Option.Option<Re
     return Option.none()
   }
   const record = JsonRecord.scalars(text, value, MEMBERS)
-  return Option.isSome(JsonRecord.outOfRange(record)) ? Option.none() : decodeClient(record)
+  return Option.isSome(JsonRecord.outOfRange(record))
+    ? Option.none()
+    : Schema.decodeUnknownOption(RegisteredClient)(record)
 }
 
 /**
@@ -65,6 +64,6 @@ export const put = (document: AuthJson.Document, issuer: string, client: Registe
   rewrite(document.text, document.root, now, {
     clients: {
       change: ({ name }) => name === issuer ? JsonSplice.Change.Remove() : JsonSplice.Change.Keep(),
-      add: [[issuer, encodeClient(client)]]
+      add: [[issuer, Schema.encodeSync(RegisteredClient)(client)]]
     }
   })

@@ -7,7 +7,7 @@ import type * as Scope from "effect/Scope"
 import * as Watcher from "./internal/directoryWatcher.js"
 
 /**
- * Notices what anybody on this machine changes in one directory, which need not exist yet.
+ * Notices what any process of this machine changes in one directory, which need not exist yet.
  *
  * @since 0.1.0
  * @category models
@@ -17,11 +17,11 @@ export interface DirectoryWatch {
 
   /**
    * Subscribes to hints that an accepted file changed, or that any file may have. Several that arrive together are one.
-   * Where watching fails the directory is polled every 250 ms for as long as somebody is subscribed.
+   * Where watching fails the directory is polled every 250 ms while a subscription lasts.
    */
   readonly hints: (accepts: (file: string) => boolean) => Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
 
-  /** Calls back instead, for whoever has no use for a fiber. */
+  /** Calls back instead, for callers that have no use for a fiber. */
   readonly listen: (
     accepts: (file: string) => boolean,
     callback: () => void

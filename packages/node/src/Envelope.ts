@@ -45,14 +45,19 @@ export class Envelope extends Context.Tag("@lockstep/node/Envelope")<Envelope, {
  * Writes texts as they are.
  *
  * @since 0.1.0
+ * @category constants
+ */
+export const plain: Envelope["Type"] = Envelope.of({
+  open: (_, bytes) => Effect.succeed(bytes),
+  seal: (_, text) => Effect.succeed(text),
+  sizeOf: (bytes) => bytes,
+  ready: Effect.void
+})
+
+/**
+ * Writes texts as they are.
+ *
+ * @since 0.1.0
  * @category layers
  */
-export const layerPlain: Layer.Layer<Envelope> = Layer.succeed(
-  Envelope,
-  Envelope.of({
-    open: (_, bytes) => Effect.succeed(bytes),
-    seal: (_, text) => Effect.succeed(text),
-    sizeOf: (bytes) => bytes,
-    ready: Effect.void
-  })
-)
+export const layerPlain: Layer.Layer<Envelope> = Layer.succeed(Envelope, plain)

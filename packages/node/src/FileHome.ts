@@ -5,32 +5,40 @@
  */
 import type { ClientRegistrations } from "@lockstep/core/ClientRegistrations"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
-import type { PendingLogins } from "@lockstep/core/PendingLogins"
+import { PendingLogins } from "@lockstep/core/PendingLogins"
 import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type * as ConfigError from "effect/ConfigError"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as FileClientRegistrations from "./FileClientRegistrations.js"
-import * as FileCredentialStore from "./FileCredentialStore.js"
+import type * as Scope from "effect/Scope"
 import * as FilePendingLogins from "./FilePendingLogins.js"
-import * as FileRefreshJournal from "./FileRefreshJournal.js"
-import * as Home from "./Home.js"
-import * as LockedPorts from "./LockedPorts.js"
-import * as FileLock from "./locks/FileLock.js"
-import * as HomeLockPaths from "./locks/HomeLockPaths.js"
-import * as NodeHost from "./NodeHost.js"
+import type * as Home from "./Home.js"
+import type * as LockedPorts from "./LockedPorts.js"
+import * as RefreshHome from "./RefreshHome.js"
 
 type Options = Omit<Home.Options, "store">
 
-const parts = (options: Options, inherited?: FileLock.Inherited) =>
-  Layer.mergeAll(
-    FileCredentialStore.layer,
-    FileClientRegistrations.layer,
-    FileRefreshJournal.layer,
-    NodeHost.layer
-  ).pipe(
-    Layer.provideMerge(Layer.provide(FileLock.layer(options.trustLocks, inherited), HomeLockPaths.layer)),
-    Layer.provideMerge(Home.layer({ ...options, store: "file" }))
-  )
+/**
+ * Makes the ports of the refresh transaction on this machine: `auth.json` with credentials and unfinished logins, its kernel
+ * locks and its journals.
+ *
+ * Building it opens, creates and locks nothing.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  options: Options = {}
+): Effect.Effect<
+  Context.Context<LockedPorts.Ports | PendingLogins | ClientRegistrations>,
+  ConfigError.ConfigError | CredentialStoreError,
+  RefreshPolicy | Scope.Scope
+> =>
+  Effect.gen(function*() {
+    const ports = yield* RefreshHome.make(options)
+    return Context.add(ports, PendingLogins, yield* Effect.provide(FilePendingLogins.make, ports))
+  })
 
 /**
  * The ports of the refresh transaction on this machine: `auth.json` with credentials and unfinished logins, its kernel locks
@@ -47,20 +55,4 @@ export const layer = (
   LockedPorts.Ports | PendingLogins | ClientRegistrations,
   ConfigError.ConfigError | CredentialStoreError,
   RefreshPolicy
-> => Layer.provideMerge(LockedPorts.custody, Layer.provideMerge(FilePendingLogins.layer, parts(options)))
-
-/**
- * The same without unfinished logins, for a process that only refreshes. A lock that it holds already is taken over by
- * its first hold of that tenant.
- *
- * @since 0.1.0
- * @category layers
- */
-export const layerOfRefresh = (
-  options: Options,
-  inherited: FileLock.Inherited | undefined
-): Layer.Layer<
-  LockedPorts.Ports | ClientRegistrations,
-  ConfigError.ConfigError | CredentialStoreError,
-  RefreshPolicy
-> => Layer.provideMerge(LockedPorts.custody, parts(options, inherited))
+> => Layer.scopedContext(make(options))

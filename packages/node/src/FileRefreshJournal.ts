@@ -1,30 +1,56 @@
 /**
- * The journal of each tenant in a file beside the store, and the answer of a rotation beside that.
+ * The journal of each tenant in a file beside the store, and the answer of a rotation beside that, or, where the disk of
+ * the store refuses it, in a refuge.
  *
  * @since 0.1.0
  */
+import { Account } from "@lockstep/core/Credential"
 import { CredentialStoreError } from "@lockstep/core/Errors"
+import * as LogFields from "@lockstep/core/LogFields"
 import * as RefreshJournal from "@lockstep/core/RefreshJournal"
 import type { TenantId } from "@lockstep/core/TenantId"
+import { TokenGrant } from "@lockstep/core/TokenGrant"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Path from "node:path"
 import * as AnswerFile from "./AnswerFile.js"
 import * as AtomicFile from "./AtomicFile.js"
 import * as Envelope from "./Envelope.js"
 import { Home } from "./Home.js"
+import * as Refuge from "./Refuge.js"
+import * as Replaceable from "./Replaceable.js"
 import * as SidecarNames from "./SidecarNames.js"
 import * as WholeFile from "./WholeFile.js"
 
 const JournalJson = Schema.parseJson(RefreshJournal.JournalRecord, { space: 2 })
 const AnswerJson = Schema.parseJson(RefreshJournal.CapturedAnswer)
 
-const decodeJournal = Schema.decode(JournalJson)
-const encodeJournal = Schema.encodeSync(JournalJson)
-const decodeAnswer = Schema.decode(AnswerJson)
-const encodeAnswer = Schema.encodeSync(AnswerJson)
+// Each is built by its first use: most processes need one of the four.
+const decodeJournal = (text: string) => Schema.decode(JournalJson)(text)
+const encodeJournal = (record: RefreshJournal.JournalRecord) => Schema.encodeSync(JournalJson)(record)
+const decodeAnswer = (text: string) => Schema.decode(AnswerJson)(text)
+const encodeAnswer = (answer: RefreshJournal.CapturedAnswer) => Schema.encodeSync(AnswerJson)(answer)
+
+/** An answer with every member, for a rehearsal. */
+const SAMPLE = RefreshJournal.CapturedAnswer.make({
+  attempt: "rehearsal",
+  fingerprint: "0".repeat(12),
+  obtainedAt: 0,
+  grant: TokenGrant.make({
+    accessToken: Redacted.make("a"),
+    refreshToken: Option.some(Redacted.make("r")),
+    idToken: Option.some(Redacted.make("i")),
+    tokenType: Option.some("Bearer"),
+    scope: Option.some("s"),
+    expiresAt: Option.some(1),
+    loginExpiresAt: Option.some(1),
+    account: Option.some(Account.make({ id: Option.some("1"), label: Option.some("1") }))
+  })
+})
 
 /**
  * Makes the journal of a home.
@@ -62,10 +88,17 @@ export const make: Effect.Effect<
   }
 
   // An answer holds tokens, so it is sealed like the store itself. The journal holds none.
-  const placeOf = (tenant: TenantId): Envelope.Place => ({
-    location: answerOf(tenant),
+  const placeOf = (tenant: TenantId, location = answerOf(tenant)): Envelope.Place => ({
+    location,
     purpose: SidecarNames.answer(store, tenant)
   })
+
+  const refugeOf = (refuge: Refuge.Refuge, tenant: TenantId): string =>
+    Refuge.pathOf(refuge, home.file, SidecarNames.answer(store, tenant))
+
+  /** Where an answer may lie that was refused beside the store. */
+  const refugesOf = (tenant: TenantId): ReadonlyArray<string> =>
+    home.refuges.flatMap((refuge) => Refuge.isUsable(refuge, home.file) ? [refugeOf(refuge, tenant)] : [])
 
   // Dropped, because a parse error quotes what it read.
   const damaged = (location: string, detail?: string) => () =>
@@ -83,6 +116,50 @@ export const make: Effect.Effect<
       opened = true
     }
   )
+
+  const readAnswer = (
+    tenant: TenantId,
+    path: string
+  ): Effect.Effect<Option.Option<RefreshJournal.CapturedAnswer>, CredentialStoreError> =>
+    Effect.flatMap(
+      AnswerFile.read(path),
+      Option.match({
+        onNone: () => Effect.succeedNone,
+        onSome: (kept) =>
+          envelope.open(placeOf(tenant, path), Buffer.from(kept, "utf8")).pipe(
+            Effect.flatMap((plain) => WholeFile.decodeText(path, plain)),
+            Effect.flatMap((text) => Effect.mapError(decodeAnswer(text), damaged(path))),
+            Effect.asSome
+          )
+      })
+    )
+
+  /** Keeps what the disk of the store refused in the first refuge that takes it, or fails as that disk did. */
+  const keepElsewhere = (
+    tenant: TenantId,
+    sealed: string,
+    failure: CredentialStoreError
+  ): Effect.Effect<void, CredentialStoreError> =>
+    Effect.firstSuccessOf([
+      ...home.refuges.map((refuge) =>
+        Effect.suspend(() => {
+          if (!Refuge.open(refuge, home.file)) return failure
+          const path = refugeOf(refuge, tenant)
+          return Effect.zipRight(
+            AnswerFile.keep(path, sealed),
+            Effect.annotateLogs(
+              Effect.logWarning(
+                `${failure.message}: the new tokens of ${tenant} are kept in ${path}${
+                  refuge.isVolatile ? ", which lasts as long as this user's session" : ""
+                }`
+              ),
+              LogFields.ofError(tenant, failure)
+            )
+          )
+        })
+      ),
+      failure
+    ]).pipe(Effect.mapError(() => failure))
 
   return RefreshJournal.RefreshJournal.of({
     location: journalOf,
@@ -110,40 +187,48 @@ export const make: Effect.Effect<
       Effect.suspend(() => opened ? Effect.void : open).pipe(
         // Once per redemption, under the tenant lock: no other process is writing this journal.
         Effect.zipRight(Effect.suspend(() => AtomicFile.sweep(journalOf(tenant)))),
+        Effect.zipRight(Effect.suspend(() => Replaceable.check(journalOf(tenant)))),
         Effect.zipRight(envelope.ready),
-        Effect.zipRight(Effect.sync(() => leave(tenant))),
+        // Rehearsed, because what runs for the first time is slow, and a death before the answer is kept costs the login.
+        Effect.zipRight(Effect.suspend(() => envelope.seal(placeOf(tenant), encodeAnswer(SAMPLE)))),
+        Effect.zipRight(Effect.suspend(() => {
+          leave(tenant)
+          // What was kept was judged, and is not to be found beside what comes.
+          return Effect.forEach(refugesOf(tenant), AnswerFile.drop, { discard: true })
+        })),
         Effect.zipRight(Effect.suspend(() => AnswerFile.reserve(answerOf(tenant), envelope.sizeOf(bytes)))),
         Effect.map((room) => void rooms.set(tenant, room))
       ),
     keepAnswer: (tenant, answer) =>
-      Effect.suspend(() => {
-        const keep = Effect.flatMap(
+      Effect.suspend(() =>
+        Effect.flatMap(
           envelope.seal(placeOf(tenant), encodeAnswer(answer)),
-          (sealed) => AnswerFile.keep(answerOf(tenant), sealed, rooms.get(tenant))
+          (sealed) =>
+            // At once, whatever has become of the home.
+            Effect.catchAll(
+              madeAnew(AnswerFile.keep(answerOf(tenant), sealed, rooms.get(tenant))),
+              (failure) => keepElsewhere(tenant, sealed, failure)
+            )
         )
-        // At once, whatever has become of the home.
-        return madeAnew(keep)
-      }),
+      ),
     keptAnswer: (tenant) =>
-      Effect.suspend(() => {
-        const path = answerOf(tenant)
-        return Effect.flatMap(
-          AnswerFile.read(path),
-          Option.match({
-            onNone: () => Effect.succeedNone,
-            onSome: (kept) =>
-              envelope.open(placeOf(tenant), Buffer.from(kept, "utf8")).pipe(
-                Effect.flatMap((plain) => WholeFile.decodeText(path, plain)),
-                Effect.flatMap((text) => Effect.mapError(decodeAnswer(text), damaged(path))),
-                Effect.asSome
-              )
-          })
+      Effect.suspend(() =>
+        Effect.flatMap(
+          Effect.forEach([answerOf(tenant), ...refugesOf(tenant)], (path) => Effect.either(readAnswer(tenant, path))),
+          (found) => {
+            // Of two the younger is the one that the store has not taken.
+            const [youngest] = found.flatMap((one) => Either.isRight(one) ? Option.toArray(one.right) : [])
+              .sort((one, other) => other.obtainedAt - one.obtainedAt)
+            return youngest === undefined
+              ? Effect.map(Effect.all(found), Option.firstSomeOf)
+              : Effect.succeedSome(youngest)
+          }
         )
-      }),
+      ),
     dropAnswer: (tenant) =>
       Effect.suspend(() => {
         leave(tenant)
-        return AnswerFile.drop(answerOf(tenant))
+        return Effect.forEach([answerOf(tenant), ...refugesOf(tenant)], AnswerFile.drop, { discard: true })
       })
   })
 })

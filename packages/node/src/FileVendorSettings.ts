@@ -47,7 +47,7 @@ export interface FileVendorSettings {
 }
 
 /**
- * Makes the settings of a home. Readers take no lock and create nothing; a damaged file is written by nobody.
+ * Makes the settings of a home. Readers take no lock and create nothing; Lockstep does not write a damaged file.
  *
  * @since 0.1.0
  * @category constructors

@@ -21,6 +21,7 @@ import * as AtomicFile from "./AtomicFile.js"
 import { codeOf, lockUnavailable } from "./internal/errno.js"
 import { hostId } from "./internal/hostId.js"
 import * as Ownership from "./Ownership.js"
+import * as Refuge from "./Refuge.js"
 import * as WholeFile from "./WholeFile.js"
 
 /**
@@ -66,6 +67,8 @@ export interface Options {
   readonly trustLocks?: boolean | undefined
   /** The kind of store that is used. What the home is pinned to, else `file`. */
   readonly store?: StoreKind | undefined
+  /** Where the answer of a rotation is kept that the disk of the store refuses. `Refuge.config`. */
+  readonly refuges?: ReadonlyArray<Refuge.Refuge> | undefined
 }
 
 /**
@@ -90,6 +93,9 @@ export class Home extends Context.Tag("@lockstep/node/Home")<Home, {
   /** Where lock files lie: beside the store, or where `LOCKSTEP_LOCK_DIR` says. */
   readonly lockDirectory: string
 
+  /** Where the answer of a rotation is kept that the disk of the store refuses, in this order. */
+  readonly refuges: ReadonlyArray<Refuge.Refuge>
+
   /** What the first write recorded; `None` before it. Creates nothing. */
   readonly pin: Effect.Effect<Option.Option<Pin>, CredentialStoreError>
 
@@ -99,7 +105,7 @@ export class Home extends Context.Tag("@lockstep/node/Home")<Home, {
    */
   readonly repin: (store: StoreKind) => Effect.Effect<void, CredentialStoreError | LockUnavailable>
 
-  /** Finds out that the home has another store by now. Creates nothing. */
+  /** Finds out that the home has another store by now, or is open to others or of another user. Creates nothing. */
   readonly check: Effect.Effect<void, CredentialStoreError>
 
   /**
@@ -117,7 +123,14 @@ export class Home extends Context.Tag("@lockstep/node/Home")<Home, {
 }>() {}
 
 const FILE = "auth.json"
-const PIN_FILE = "store.json"
+
+/**
+ * The name of the file in which the first write of a home pins it.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const PIN_FILE = "store.json"
 
 const nonEmpty = (name: string) =>
   Config.option(Config.string(name)).pipe(Config.map(Option.filter((text) => text.trim() !== "")))
@@ -153,9 +166,38 @@ const moved = (directory: string, to: StoreKind): CredentialStoreError =>
     remedy: "start this process again: it opens the store that the logins moved to"
   })
 
-const decodePin = Schema.decodeUnknown(Schema.parseJson(Pin))
-const encodePin = Schema.encodeSync(Pin)
-const textOf = (pin: Pin): string => `${JSON.stringify({ lock_dir: null, ...encodePin(pin) }, null, 2)}\n`
+const decodePin = (text: string) => Schema.decode(Schema.parseJson(Pin))(text)
+
+/**
+ * The text of a pin's file.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const textOfPin = (pin: Pin): string =>
+  `${JSON.stringify({ lock_dir: null, ...Schema.encodeSync(Pin)(pin) }, null, 2)}\n`
+
+/**
+ * What keeps every process of this user from having its locks in a directory that was named for them: it belongs to
+ * another user, others may write it, or it is no directory. One that is missing is made by the first that locks there.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const faultOfLocks = (directory: string): Ownership.Exposure | undefined => {
+  const elsewhere = "set LOCKSTEP_LOCK_DIR to a directory of your own on a local disk"
+  try {
+    const stat = Fs.statSync(directory, { throwIfNoEntry: false })
+    if (stat === undefined) return undefined
+    if (!stat.isDirectory()) return { detail: "it is not a directory", remedy: elsewhere }
+    const { uid } = stat
+    return Ownership.mayWrite(stat)
+      ? Ownership.exposureOf(directory, "writable")
+      : { detail: `it belongs to user ${uid}, and this process does not run as that user`, remedy: elsewhere }
+  } catch (cause) {
+    return { detail: `it cannot be looked at (${codeOf(cause)})`, remedy: elsewhere }
+  }
+}
 
 /**
  * Makes the home of some options and the environment. Fails with a `ConfigError` when neither names a directory.
@@ -185,6 +227,7 @@ export const make = (
       (path) => Path.resolve(path)
     )
     const trustLocks = options.trustLocks ?? env.trustLocks
+    const refuges = options.refuges ?? (yield* Refuge.config)
     const pin = Effect.flatMap(
       WholeFile.read(pinFile),
       Option.match({
@@ -216,7 +259,7 @@ export const make = (
         return Effect.void
       })
 
-    // Whoever keeps logins in `auth.json` has decided, even if they were put there by hand.
+    // Logins in `auth.json` are a decision for it, even if they were put there by hand.
     const unpinned = Effect.suspend(() =>
       store !== "file" && Fs.existsSync(file) ? otherStore(directory, "file", store) : Effect.void
     )
@@ -240,10 +283,40 @@ export const make = (
     const realpath = (path: string) =>
       Effect.try({ try: () => Fs.realpathSync(path), catch: (cause) => lockUnavailable(path, codeOf(cause)) })
 
+    /** The home itself is ours alone; a store that is a link lies where its owner wants it. */
+    const places: ReadonlyArray<readonly [string, "any" | "writable"]> = [
+      [directory, "any"],
+      ...Path.dirname(file) === directory ? [] : [[Path.dirname(file), "writable"] as const]
+    ]
+
+    const exposed = Effect.try({
+      try: () => {
+        for (const [path, to] of places) {
+          const exposure = Ownership.exposureOf(path, to)
+          if (exposure !== undefined) return Option.some({ path, ...exposure })
+        }
+        return Option.none()
+      },
+      catch: (cause) => new CredentialStoreError({ reason: "Read", location: directory, detail: codeOf(cause) })
+    })
+
+    const checkPrivate = Effect.flatMap(
+      exposed,
+      Option.match({
+        onNone: () => Effect.void,
+        onSome: ({ detail, path, remedy }) =>
+          new CredentialStoreError({ reason: "Read", location: path, detail, remedy })
+      })
+    )
+
     const ready = Effect.gen(function*() {
       yield* Ownership.makeDirectory(directory)
-      yield* Ownership.claim(directory)
-      if (Path.dirname(file) !== directory) yield* Ownership.claim(Path.dirname(file))
+      for (const [path] of places) yield* Ownership.claim(path)
+      const open = yield* exposed
+      if (Option.isSome(open)) {
+        const { detail, path, remedy } = open.value
+        return yield* new LockUnavailable({ reason: "Permission", path, detail, remedy })
+      }
       const now = yield* AtomicFile.resolve(link)
       // The directory may have been missing when `file` was resolved.
       if (now !== Path.join(yield* realpath(Path.dirname(file)), Path.basename(file))) {
@@ -253,7 +326,13 @@ export const make = (
           detail: `it named ${file} when this process opened it, and names ${now} now`
         })
       }
-      if (Option.isSome(movedLocks)) yield* Ownership.makeDirectory(movedLocks.value)
+      if (Option.isSome(movedLocks)) {
+        yield* Ownership.makeDirectory(movedLocks.value)
+        const fault = faultOfLocks(movedLocks.value)
+        if (fault !== undefined) {
+          return yield* new LockUnavailable({ reason: "Permission", path: movedLocks.value, ...fault })
+        }
+      }
       const own = Pin.make({
         store,
         lockDirectory: Option.isSome(movedLocks) ? Option.some(yield* realpath(movedLocks.value)) : Option.none(),
@@ -269,7 +348,7 @@ export const make = (
       const { isPinned, own } = yield* ready
       if (isPinned) return
       yield* Effect.catchIf(
-        AtomicFile.create(pinFile, textOf(own)),
+        AtomicFile.create(pinFile, textOfPin(own)),
         ({ detail }) => detail === "EROFS" || detail === "EACCES" || detail === "EPERM",
         ({ detail }) => lockUnavailable(directory, detail!)
       )
@@ -283,14 +362,18 @@ export const make = (
       store,
       file,
       lockDirectory: Option.getOrElse(movedLocks, () => Path.dirname(file)),
+      refuges,
       pin,
-      check: Effect.flatMap(pin, Option.match({ onNone: () => unpinned, onSome: checkStore })),
+      check: Effect.zipRight(
+        checkPrivate,
+        Effect.flatMap(pin, Option.match({ onNone: () => unpinned, onSome: checkStore }))
+      ),
       agree: Effect.asVoid(ready),
       open,
       repin: (next) =>
         Effect.flatMap(
           Effect.zipRight(open, pin),
-          (pinned) => AtomicFile.replace(pinFile, textOf(Pin.make({ ...Option.getOrThrow(pinned), store: next })))
+          (pinned) => AtomicFile.replace(pinFile, textOfPin(Pin.make({ ...Option.getOrThrow(pinned), store: next })))
         ).pipe(
           Effect.withSpan("lockstep.home.repin")
         )

@@ -1,6 +1,6 @@
 /**
  * Changes members of a JSON object in its text. What is not changed is copied, byte for byte (I11): numbers, order,
- * escapes, indentation, line ends, members that nobody here knows, duplicates included.
+ * escapes, indentation, line ends, unknown members, duplicates included.
  *
  * An object is taken apart into its members, each with the white space around it, and put together again. A new member
  * is laid out like its neighbours.
@@ -70,7 +70,7 @@ interface Piece {
 /**
  * Rewrites the members of one object and answers its new text.
  *
- * `depth` is the indentation of its members in steps, needed only where the object has none yet.
+ * `depth` is the indentation of its members in steps, needed only where the object is empty.
  *
  * @since 0.1.0
  * @category combinators

@@ -94,14 +94,22 @@ export const liveness = (identity: Host.ProcessIdentity): Effect.Effect<Liveness
   })
 
 /**
+ * Describes the machine that this process runs on.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (): Host.Host["Type"] =>
+  Host.Host.of({
+    self: self(),
+    newId: Effect.sync(() => Crypto.randomUUID()),
+    sha256: (text) => Crypto.createHash("sha256").update(text).digest("hex")
+  })
+
+/**
  * The machine that this process runs on.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<Host.Host> = Layer.sync(Host.Host, () =>
-  Host.Host.of({
-    self: self(),
-    newId: Effect.sync(() => Crypto.randomUUID()),
-    sha256: (text) => Crypto.createHash("sha256").update(text).digest("hex")
-  }))
+export const layer: Layer.Layer<Host.Host> = Layer.sync(Host.Host, make)

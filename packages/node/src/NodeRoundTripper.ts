@@ -7,6 +7,7 @@
  *
  * @since 0.1.0
  */
+import * as ErrorCode from "@lockstep/core/ErrorCode"
 import type * as RoundTrip from "@lockstep/core/RoundTrip"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -29,7 +30,7 @@ import * as TrustedAuthorities from "./network/TrustedAuthorities.js"
 export class NetworkMisconfigured extends Data.TaggedError("NetworkMisconfigured")<{ readonly detail: string }> {}
 
 /**
- * What {@link make} answers. `load` fails on a proxy address that is none.
+ * What {@link make} answers. `load` fails on a proxy address that is not a valid one.
  *
  * @since 0.1.0
  * @category models
@@ -101,9 +102,7 @@ const roundTripper =
     }
     const lost = (code: unknown): RoundTrip.Progress => ({
       _tag: "MaybeSent",
-      detail: `the connection ended without a whole answer${
-        typeof code === "string" && /^[A-Z][A-Z0-9_]{1,63}$/.test(code) ? ` (${code})` : ""
-      }`
+      detail: `the connection ended without a whole answer${ErrorCode.inBrackets(ErrorCode.make(code))}`
     })
     const neverSent = (error: unknown): void =>
       end({

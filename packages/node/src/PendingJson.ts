@@ -1,8 +1,8 @@
 /**
  * Unfinished logins in the text of `auth.json`: its member `pending`, one entry per tenant and user.
  *
- * An entry that does not decode, of a later version or by somebody else's hand, is nobody's login and stands in nobody's
- * way: readers pass over it, and writers keep it until it is as old as any may become.
+ * An entry that does not decode, of a later version or by another program, counts as no login and blocks
+ * none: readers pass over it, and writers keep it until it is as old as any may become.
  *
  * @since 0.1.0
  */
@@ -19,9 +19,6 @@ import type { Damage } from "./StoreCodec.js"
 
 const MEMBERS = JsonRecord.membersOf(PendingLogins.PendingLogin)
 
-const decodeLogin = Schema.decodeUnknownOption(PendingLogins.PendingLogin)
-const encodeLogin = Schema.encodeSync(PendingLogins.PendingLogin)
-
 const entriesOf = ({ root }: AuthJson.Document): Either.Either<ReadonlyArray<JsonTree.Member>, Damage> => {
   const pending = JsonRecord.member(root, "pending")?.value
   if (pending === undefined) return Either.right([])
@@ -33,7 +30,9 @@ const decodeEntry = (text: string, { value }: JsonTree.Member): Option.Option<Pe
     return Option.none()
   }
   const record = JsonRecord.scalars(text, value, MEMBERS)
-  return Option.isSome(JsonRecord.outOfRange(record)) ? Option.none() : decodeLogin(record)
+  return Option.isSome(JsonRecord.outOfRange(record))
+    ? Option.none()
+    : Schema.decodeUnknownOption(PendingLogins.PendingLogin)(record)
 }
 
 const find = (
@@ -97,7 +96,7 @@ export const put = (
 ): string => {
   const name = PendingLogins.nameOf(key)
   return rewrite(document.text, document.root, now, {
-    pending: { change: dropping(name), add: [[name, encodeLogin(login)]] }
+    pending: { change: dropping(name), add: [[name, Schema.encodeSync(PendingLogins.PendingLogin)(login)]] }
   })
 }
 

@@ -94,7 +94,7 @@ export const make = <View>(
       return known
     }
 
-    /** Of the view that was asked about last. */
+    /** The signatures of the view that was asked about last. */
     let signatures: { readonly view: View | undefined; readonly texts: Map<TenantId, string> } = {
       view: undefined,
       texts: new Map()

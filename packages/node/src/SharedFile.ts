@@ -37,7 +37,7 @@ import * as WholeFile from "./WholeFile.js"
  */
 const COARSE = 50
 
-/** Somebody who takes no lock has written so many times in a row between our look and our write. */
+/** A program without our locks has written so many times in a row between our look and our write. */
 const ATTEMPTS = 16
 
 /** Milliseconds after which a text that does not parse is read again, and how often: a tool may be writing it in place. */
@@ -99,7 +99,7 @@ export interface SharedFile<Document> {
    * Decides on the present text and replaces it, as one durable step under the aggregate lock. `now` is milliseconds
    * since the epoch. When it fails, the file is what it was (I4).
    *
-   * A decision waits for nothing. It is made again where somebody who takes no lock, or has taken a lock away from a
+   * A decision waits for nothing. It is made again where a program that takes no lock, or took a lock away from a
    * process that was stopped, wrote the file meanwhile.
    */
   readonly modify: <A>(

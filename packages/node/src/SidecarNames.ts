@@ -56,7 +56,7 @@ export const encode = (text: string): string => {
 }
 
 /**
- * Decodes what `encode` made of a tenant. `None` where the name was shortened, or is none of ours.
+ * Decodes what `encode` made of a tenant. `None` where the name was shortened, or is not one of ours.
  *
  * @since 0.1.0
  * @category getters

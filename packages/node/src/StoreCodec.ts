@@ -12,7 +12,7 @@ import type * as Either from "effect/Either"
 import type * as Option from "effect/Option"
 
 /**
- * Why nobody may write a file, without a word of its content: `line 3, column 7: not JSON`.
+ * Why a file must not be written, without a word of its content: `line 3, column 7: not JSON`.
  *
  * @since 0.1.0
  * @category models
@@ -29,7 +29,7 @@ export interface StoreCodec<Document> {
   /** Parses a text and checks its frame. Single records may still be damaged. */
   readonly parse: (text: string) => Either.Either<Document, Damage>
 
-  /** Whether somebody replaces the text in place, so that a reader may find half of it. */
+  /** Whether its tool writes the text in place, so that a reader may find half of it. */
   readonly isWrittenInPlace?: boolean
 
   /** The document of a file that does not exist. */
@@ -41,7 +41,7 @@ export interface StoreCodec<Document> {
   /** Where the records went when the store was moved. */
   readonly movedTo: (document: Document) => Option.Option<string>
 
-  /** Finds what is damaged, anywhere: a file with one damaged record is written by nobody. */
+  /** Finds what is damaged, anywhere: Lockstep does not write a file with one damaged record. */
   readonly findDamage: (document: Document) => Option.Option<Damage>
 
   /** Reads one record. Absent and foreign entries are `None`; a damaged sibling does not matter. */

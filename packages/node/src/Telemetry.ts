@@ -42,7 +42,8 @@ const isEndpoint = (text: string): boolean =>
   URL.canParse(text) && ["http:", "https:"].includes(new URL(text).protocol) && new URL(text).username === ""
 
 /**
- * Exports what happens below it. Fails where the endpoint is none, or where `@effect/opentelemetry` is not installed.
+ * Exports what happens below it. Fails where the endpoint is not an address, or where `@effect/opentelemetry` is not
+ * installed.
  *
  * @since 0.1.0
  * @category layers
@@ -120,6 +121,15 @@ export const config: Config.Config<Option.Option<Options>> = Config.all({
     )
   )
 )
+
+/**
+ * Finds out, without reading the rest, that an environment asks for no telemetry: it names no endpoint.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isAsked = (env: Readonly<Record<string, string | undefined>>): boolean =>
+  (env["OTEL_EXPORTER_OTLP_ENDPOINT"] ?? "").trim() !== ""
 
 /**
  * Exports what happens below it where the environment asks for that, and is nothing otherwise.

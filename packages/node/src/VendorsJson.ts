@@ -25,7 +25,7 @@ export interface Document {
 
 type List = "client_secrets" | "accepted_terms"
 
-/** What each list holds: an obscured secret, the second at which somebody accepted. */
+/** What each list holds: an obscured secret, the second at which a person accepted. */
 const LISTS: Readonly<Record<List, JsonTree.JsonNode["kind"]>> = {
   client_secrets: "string",
   accepted_terms: "number"
@@ -33,7 +33,7 @@ const LISTS: Readonly<Record<List, JsonTree.JsonNode["kind"]>> = {
 
 const NOTE =
   "Obscured, not encrypted: it keeps client secrets out of sight and out of scanners. Lockstep can read them, " +
-  "and so can whoever reads this file."
+  "and so can every reader of this file."
 
 const EMPTY = `${JSON.stringify({ version: 1, _note: NOTE, client_secrets: {}, accepted_terms: {} }, null, 2)}\n`
 
@@ -93,7 +93,7 @@ const valueOf = (document: Document, list: List, name: string): Option.Option<un
   )
 
 /**
- * Reads the client secret of a vendor. Fails where it is none that was ever written.
+ * Reads the client secret of a vendor. Fails where it is not a text that Lockstep wrote.
  *
  * @since 0.1.0
  * @category getters
@@ -115,7 +115,7 @@ const termsOf = (tenant: string, vendor: string): string =>
   `${encodeURIComponent(tenant)}:${encodeURIComponent(vendor)}`
 
 /**
- * Whether somebody accepted the risk of a vendor's terms for a tenant.
+ * Whether a person accepted the risk of a vendor's terms for a tenant.
  *
  * @since 0.1.0
  * @category predicates
@@ -161,7 +161,7 @@ export const putClientSecret = (document: Document, vendor: string, secret: Reda
   put(document, "client_secrets", vendor, Obscure.obscure(Redacted.value(secret)))
 
 /**
- * Writes down when somebody accepted the risk of a vendor's terms for a tenant, the first time. `now` is milliseconds
+ * Writes down when a person accepted the risk of a vendor's terms for a tenant, the first time. `now` is milliseconds
  * since the epoch.
  *
  * @since 0.1.0

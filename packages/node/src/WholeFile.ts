@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as Fs from "node:fs"
 import { codeOf } from "./internal/errno.js"
+import { remedyOf } from "./internal/fileStep.js"
 
 /**
  * Tells one state of a file from another: device, inode, size, modification and change time.
@@ -34,14 +35,14 @@ export interface Snapshot {
 // Windows knows neither flag; there a missing one is no bit.
 const OPEN = Fs.constants.O_RDONLY | (Fs.constants.O_NONBLOCK ?? 0) | (Fs.constants.O_NOFOLLOW ?? 0)
 
-/** A file that somebody writes in place is read again so many times before it is taken as it is. */
+/** A file that is being written in place is read again so many times before it is taken as it is. */
 const ATTEMPTS = 3
 
 const identify = (stat: Fs.BigIntStats): Identity =>
   `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`
 
 const readError = (path: string, detail: string): CredentialStoreError =>
-  new CredentialStoreError({ reason: "Read", location: path, detail })
+  new CredentialStoreError({ reason: "Read", location: path, detail, ...remedyOf(detail) })
 
 const readOpen = (path: string, fd: number): Effect.Effect<Snapshot, CredentialStoreError> => {
   for (let attempt = 1;; attempt++) {
@@ -55,7 +56,7 @@ const readOpen = (path: string, fd: number): Effect.Effect<Snapshot, CredentialS
       length += count
     }
     const identity = identify(before)
-    // One byte more than expected, or another state than before: somebody is writing in place.
+    // One byte more than expected, or another state than before: the file is being written in place.
     if (identify(Fs.fstatSync(fd, { bigint: true })) === identity && length < bytes.length || attempt === ATTEMPTS) {
       const changed = before.mtimeNs > before.ctimeNs ? before.mtimeNs : before.ctimeNs
       return Effect.succeed({ bytes: bytes.subarray(0, length), identity, changedAt: Number(changed / 1_000_000n) })
@@ -85,7 +86,7 @@ export const read = (path: string): Effect.Effect<Option.Option<Snapshot>, Crede
   })
 
 /**
- * Decodes UTF-8 and keeps a byte order mark. Text that is none is damage: rewriting it would replace its bytes.
+ * Decodes UTF-8 and keeps a byte order mark. Bytes that are not UTF-8 are damage: rewriting them would replace them.
  *
  * @since 0.1.0
  * @category getters

@@ -55,7 +55,7 @@ const object = (members: ReadonlyArray<Member>, gaps: ReadonlyArray<string>): st
 
 const gaps = array(space, { minLength: 1, maxLength: 5 })
 
-/** Our members among unknown ones, in any order, each written by somebody else. */
+/** Our members among unknown ones, in any order, each written by another program. */
 const entry = (known: FastCheck.Arbitrary<Credential.Credential>) =>
   tuple(known, array(unknownMember, { maxLength: 3 }), gaps, FastCheck.infiniteStream(FastCheck.nat())).map(
     ([next, unknown, gaps, random]) => {
@@ -70,7 +70,7 @@ const entry = (known: FastCheck.Arbitrary<Credential.Credential>) =>
 
 const login = arbitraryCredential.filter((next) => Option.isSome(next.accessToken) || Option.isSome(next.refreshToken))
 
-/** A whole file: some of our logins, entries of others, members that nobody knows, in any layout. */
+/** A whole file: some of our logins, entries of others, unknown members, in any layout. */
 const file = record({
   names: uniqueArray(constantFrom("codex", "Codex", "mcp:linear", "codex@work", "anthropic-oauth", "__proto__"), {
     minLength: 1,
@@ -111,8 +111,15 @@ const others = (source: string, tenant: string): ReadonlyArray<string> => {
   return leaves
 }
 
+/** Between two runs the test's runner is heard: on a busy machine all of them take longer than it waits. */
 const check = <A>(arbitrary: FastCheck.Arbitrary<A>, predicate: (value: A) => void, numRuns = 500) =>
-  FastCheck.assert(FastCheck.property(arbitrary, predicate), { numRuns })
+  FastCheck.assert(
+    FastCheck.asyncProperty(arbitrary, async (value) => {
+      predicate(value)
+      await new Promise((resolve) => setImmediate(resolve))
+    }),
+    { numRuns }
+  )
 
 describe("AuthJson splices", () => {
   it("knows every member that a credential is written with", () => {
@@ -120,8 +127,8 @@ describe("AuthJson splices", () => {
     deepStrictEqual(new Set(Object.keys(encode(one!))), KNOWN)
   })
 
-  it("put: the record decodes to what was put, everything else has its old source in its old order", () => {
-    check(tuple(file, login, constantFrom("codex", "new", "mcp:linear")), ([{ logins, text }, next, name]) => {
+  it("put: the record decodes to what was put, everything else has its old source in its old order", async () => {
+    await check(tuple(file, login, constantFrom("codex", "new", "mcp:linear")), ([{ logins, text }, next, name]) => {
       const tenant = TenantId.make(name)
       const after = put(text, tenant, next)
       JSON.parse(after.replace("\uFEFF", ""))
@@ -134,8 +141,8 @@ describe("AuthJson splices", () => {
     })
   })
 
-  it("put: changed values and nothing but them differ, to the byte", () => {
-    check(tuple(file, entry(full), full, gaps), ([{ text }, mine, next, around]) => {
+  it("put: changed values and nothing but them differ, to the byte", async () => {
+    await check(tuple(file, entry(full), full, gaps), ([{ text }, mine, next, around]) => {
       const holding = (entryText: string) =>
         object([
           { name: "before", value: text.replace("\uFEFF", "") },
@@ -148,15 +155,15 @@ describe("AuthJson splices", () => {
     })
   })
 
-  it("put and remove of a new tenant leave the file as it was, to the byte", () => {
-    check(tuple(file, login), ([{ text }, next]) => {
+  it("put and remove of a new tenant leave the file as it was, to the byte", async () => {
+    await check(tuple(file, login), ([{ text }, next]) => {
       const tenant = TenantId.make("new")
       assert.strictEqual(remove(put(text, tenant, next), tenant), text)
     })
   })
 
-  it("put of what is stored already changes no byte", () => {
-    check(file, ({ logins, text }) => {
+  it("put of what is stored already changes no byte", async () => {
+    await check(file, ({ logins, text }) => {
       for (const [tenant, stored] of logins) {
         // A member that is not written is added once; a written one is left alone.
         const settled = put(text, tenant, stored)
@@ -165,8 +172,8 @@ describe("AuthJson splices", () => {
     })
   })
 
-  it("remove: the tenant is gone, everything else has its old source in its old order", () => {
-    check(file, ({ logins, text }) => {
+  it("remove: the tenant is gone, everything else has its old source in its old order", async () => {
+    await check(file, ({ logins, text }) => {
       for (const [tenant] of logins) {
         const after = remove(text, tenant)
         deepStrictEqual(get(after, tenant), Option.none())
@@ -222,7 +229,7 @@ describe("AuthJson splices", () => {
     assert.isTrue(Option.isSome(get(after, CODEX)))
   })
 
-  it("never writes over somebody else's entry, nor a record that would damage the file", () => {
+  it("never writes over an entry of another program, nor a record that would damage the file", () => {
     for (const foreign of ["null", "\"text\"", "{}", "{\"type\":\"api\",\"key\":\"k\"}"]) {
       const document = parse(`{"version":1,"tenants":{"codex":${foreign}}}`)
       assert.isTrue(Either.isLeft(AuthJson.put(document, CODEX, credential(1), NOW)))

@@ -127,7 +127,7 @@ describe("DirectoryWatch", () => {
     }))
 
   it.scoped.skipIf(process.platform !== "linux")(
-    "nothing is watched when nobody asks any more (the kernel's count, Linux)",
+    "nothing is watched after the last subscription ended (the kernel's count, Linux)",
     () =>
       Effect.gen(function*() {
         const directory = yield* LockDirectory.make
@@ -198,7 +198,7 @@ describe("the proof of a watch", () => {
       deepStrictEqual(Fs.readdirSync(directory), [])
     }))
 
-  it.scoped("the file that proves a watch is nobody's change", () =>
+  it.scoped("the file that proves a watch is no change", () =>
     Effect.gen(function*() {
       const world = simulate()
       const watch = yield* watcher(yield* LockDirectory.make, world.machine)

@@ -23,7 +23,7 @@ const client = RegisteredClient.make({
 })
 
 describe("registrations in auth.json", () => {
-  it.scopedLive("leave every other byte as it is, and what does not decode is none", () =>
+  it.scopedLive("leave every other byte as it is, and what does not decode counts as absent", () =>
     Effect.gen(function*() {
       const directory = yield* temporary
       const file = Path.join(directory, "auth.json")

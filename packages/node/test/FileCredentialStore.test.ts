@@ -39,7 +39,7 @@ const storeError = <A, E>(effect: Effect.Effect<A, E>) =>
     return error as CredentialStoreError & E
   })
 
-/** A home whose `auth.json` somebody else wrote. */
+/** A home whose `auth.json` another program wrote. */
 const seeded = (content: string | Uint8Array) =>
   Effect.map(Homes.temporary, (directory) => {
     const file = Path.join(directory, "auth.json")
@@ -102,7 +102,7 @@ describe("reading", () => {
     }))
 })
 
-describe("a file that nobody may write", () => {
+describe("a file that must not be written", () => {
   const SECRET = FakeToken.make("rt")
   const good = "\"good\":{\"access_token\":\"a\",\"generation\":3}"
 
@@ -149,7 +149,7 @@ describe("a file that nobody may write", () => {
       deepStrictEqual(Fs.readFileSync(file), before)
     }))
 
-  it.scopedLive("is no regular file: a directory, a FIFO that nobody feeds", () =>
+  it.scopedLive("is no regular file: a directory, a FIFO without a writer", () =>
     Effect.gen(function*() {
       for (const make of [(path: string) => Fs.mkdirSync(path), (path: string) => Cp.execFileSync("mkfifo", [path])]) {
         const directory = yield* Homes.temporary
@@ -201,7 +201,7 @@ describe("a file that nobody may write", () => {
       deepStrictEqual(Fs.readFileSync(file), before)
     }))
 
-  it.scopedLive("holds somebody else's entry of that name", () =>
+  it.scopedLive("holds an entry of another program of that name", () =>
     Effect.gen(function*() {
       const { directory, file } = yield* seeded(
         "{\"version\":1,\"tenants\":{\"codex\":{\"key\":18446744073709551615}}}"
@@ -221,7 +221,7 @@ describe("writing", () => {
       const root = yield* Homes.temporary
       const directory = Path.join(root, "home")
       const target = Path.join(root, "volume", "nested")
-      Fs.mkdirSync(directory)
+      Fs.mkdirSync(directory, { mode: 0o700 })
       Fs.mkdirSync(target, { recursive: true })
       // A link to a link, relative to where it really lies, to a file that does not exist yet.
       Fs.symlinkSync(Path.join(root, "volume", "nested"), Path.join(root, "alias"))
@@ -282,7 +282,8 @@ describe("writing", () => {
       )
       // The name with the room, and the answer in it; without room, both at once.
       const kept = journal.keepAnswer(CODEX, answer("attempt"))
-      deepStrictEqual(yield* steps(journal.reserveAnswer(CODEX, 10)), ["writeSync", "fsyncSync", "fsyncSync"])
+      const reserved = yield* steps(journal.reserveAnswer(CODEX, 10))
+      deepStrictEqual(reserved, ["writeSync", "writeSync", "fsyncSync", "fsyncSync"])
       deepStrictEqual(yield* steps(kept), ["writeSync", "fsyncSync"])
       yield* journal.dropAnswer(CODEX)
       deepStrictEqual(yield* steps(kept), ["writeSync", "fsyncSync", "fsyncSync"])
@@ -481,14 +482,20 @@ describe("rights", () => {
   )
 
   it.scopedLive.skipIf(!isRoot)(
-    "somebody else's home is read, and not written even where modes would allow it",
+    "another user's home is neither read nor written, even where modes would allow it",
     () =>
       Effect.gen(function*() {
         const { directory, file } = yield* seeded("{\"version\":1,\"tenants\":{\"codex\":{\"access_token\":\"a\"}}}")
         Fs.chmodSync(directory, 0o777)
         Fs.chmodSync(file, 0o666)
         const child = yield* Processes.spawn({ home: directory, uid: NOBODY })
-        assert.strictEqual((yield* child.ask({ do: "read" }))["generation"], 0)
+        // Root is trusted, and yet every user may have put this login here.
+        const open = yield* child.ask({ do: "read" })
+        deepStrictEqual([open["tag"], open["reason"]], ["CredentialStoreError", "Read"])
+        for (const path of [directory, file]) Fs.chownSync(path, 1, 1)
+        Fs.chmodSync(directory, 0o755)
+        const theirs = yield* child.ask({ do: "read" })
+        deepStrictEqual([theirs["tag"], theirs["reason"]], ["CredentialStoreError", "Read"])
         for (const question of ["write", "prepare"]) {
           const answer = yield* child.ask({ do: question })
           deepStrictEqual([answer["tag"], answer["reason"]], ["LockUnavailable", "Permission"])

@@ -22,7 +22,7 @@ const SECRET = FakeToken.make("rt")
 
 const seconds = () => Math.floor(Date.now() / 1_000)
 
-/** A home whose `auth.json` somebody else wrote. */
+/** A home whose `auth.json` another program wrote. */
 const seeded = (text: string) =>
   Effect.gen(function*() {
     const directory = yield* Homes.temporary
@@ -81,7 +81,7 @@ describe("unfinished logins in auth.json", () => {
     Effect.gen(function*() {
       const old = `{"created_at":${seconds()},"device_code":"${SECRET}","later":1}`
       const { file, pending } = yield* seeded(`{"version":1,"pending":{"${NAME}":${old},"${NAME}":${old}}}`)
-      // What is there twice is nobody's login.
+      // What is there twice is no login.
       assertEquals(yield* pending.get(KEY), Option.none())
       yield* pending.put(KEY, attempt(seconds()))
       assert.isFalse(Fs.readFileSync(file, "utf8").includes(SECRET))
@@ -96,7 +96,7 @@ describe("unfinished logins in auth.json", () => {
   ]
 
   it.scopedLive.each(strange(seconds()))(
-    "that do not decode stop nobody and are kept: %s",
+    "that do not decode stop no other login and are kept: %s",
     ([, entry]) =>
       Effect.gen(function*() {
         const { file, pending, store } = yield* seeded(`{"version":1,"pending":{"${NAME}":${entry}}}`)
@@ -132,14 +132,14 @@ describe("unfinished logins in auth.json", () => {
       deepStrictEqual((yield* pending.list).map(({ user }) => user), ["a"])
     }))
 
-  it.scopedLive("are not written where nothing changes, and do not wake anybody", () =>
+  it.scopedLive("are not written where nothing changes, and wake no waiter", () =>
     Effect.gen(function*() {
       const { pending } = yield* seeded(`{"version":1,"pending":{ }}`)
       const { calls } = yield* FileCalls.record(pending.remove(KEY))
       assert.notInclude(calls, "renameSync")
     }))
 
-  it.scopedLive("in a home that does not exist are none, and asking creates nothing", () =>
+  it.scopedLive("in a home that does not exist are absent, and asking creates nothing", () =>
     Effect.gen(function*() {
       const directory = Path.join(yield* Homes.temporary, "home")
       const { pending } = yield* Homes.open(directory)

@@ -51,7 +51,7 @@ describe("a journal", () => {
       }
     }))
 
-  it.scopedLive("that is no file is an error, also a FIFO that nobody feeds", () =>
+  it.scopedLive("that is no file is an error, also a FIFO without a writer", () =>
     Effect.gen(function*() {
       for (const make of [(path: string) => Fs.mkdirSync(path), (path: string) => Cp.execFileSync("mkfifo", [path])]) {
         const { answerFile, journal } = yield* open
@@ -102,6 +102,28 @@ describe("the room of an answer", () => {
         journal.keepAnswer(CODEX, kept)
       )
       assert.isTrue(Equal.equals(yield* journal.keptAnswer(CODEX), Option.some(kept)))
+    }))
+
+  it.scopedLive("has a ballast, which is given back first: the room itself stays until that is not enough", () =>
+    Effect.gen(function*() {
+      const { answerFile, journal } = yield* open
+      for (const code of ["ENOSPC", "EDQUOT", "EIO"]) {
+        yield* journal.reserveAnswer(CODEX, 2_048)
+        const { size } = Fs.statSync(answerFile)
+        // Apart from the room by a hole, and so in an extent of its own.
+        const all = Fs.readFileSync(answerFile)
+        assert.isTrue(all.subarray(64 * 1024, 128 * 1024).every((byte) => byte === 0))
+        assert.isFalse(all.subarray(128 * 1024).every((byte) => byte === 0))
+        const kept = answer("attempt-1")
+        yield* FileCalls.failingUnless(
+          "fsyncSync",
+          code,
+          () => Fs.statSync(answerFile).size < size,
+          journal.keepAnswer(CODEX, kept)
+        )
+        assert.isAtLeast(Fs.statSync(answerFile).size, 2_048)
+        assert.isTrue(Equal.equals(yield* journal.keptAnswer(CODEX), Option.some(kept)))
+      }
     }))
 
   it.scopedLive("is found under its name: one that was removed or replaced meanwhile is made anew", () =>
@@ -174,15 +196,15 @@ describe("the room of an answer", () => {
 })
 
 describe("an answer", () => {
-  it.scopedLive("that was torn at any byte is none, and never a mixture", () =>
+  it.scopedLive("that was torn at any byte counts as absent, and is never a mixture", () =>
     Effect.gen(function*() {
       const { answerFile, journal } = yield* open
       const old = answer("attempt-1", 40)
       const next = answer("attempt-2")
       const written = (value: RefreshJournal.CapturedAnswer) =>
-        Effect.map(journal.keepAnswer(CODEX, value), () => Fs.readFileSync(answerFile))
+        Effect.map(journal.keepAnswer(CODEX, value), () => Fs.readFileSync(answerFile).subarray(0, room.length))
       yield* journal.reserveAnswer(CODEX, 2_048)
-      const room = Fs.readFileSync(answerFile)
+      const room = Fs.readFileSync(answerFile).subarray(0, 4_096)
       const first = yield* written(old)
       const second = yield* written(next)
       // Every byte of the header, and some of the tokens.
@@ -198,7 +220,7 @@ describe("an answer", () => {
       }
     }))
 
-  it.scopedLive("that was cut short is none", () =>
+  it.scopedLive("that was cut short counts as absent", () =>
     Effect.gen(function*() {
       const { answerFile, journal } = yield* open
       yield* journal.keepAnswer(CODEX, answer("attempt-1"))
@@ -231,7 +253,7 @@ describe("an answer", () => {
       deepStrictEqual([after.ino, after.size], [before.ino, before.size])
     }))
 
-  it.scopedLive("is made private again when somebody widened it", () =>
+  it.scopedLive("is made private again after its mode was widened", () =>
     Effect.gen(function*() {
       const { answerFile, journal } = yield* open
       yield* journal.reserveAnswer(CODEX, 100)

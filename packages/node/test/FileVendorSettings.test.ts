@@ -45,7 +45,7 @@ const seeded = (text: string) =>
   })
 
 describe("settings about vendors", () => {
-  it.scopedLive("are none before anybody settled anything, and asking creates nothing", () =>
+  it.scopedLive("are empty before a person settled anything, and asking creates nothing", () =>
     Effect.gen(function*() {
       const { directory, one } = yield* twoViews
       assertEquals(yield* one.clientSecret("gemini"), Option.none())
@@ -111,7 +111,7 @@ describe("settings about vendors", () => {
       }
     }))
 
-  it.scopedLive("are written under the lock of the home, and by nobody without it", () =>
+  it.scopedLive("are written under the lock of the home, and not without it", () =>
     Effect.gen(function*() {
       const { directory } = yield* seeded("{\"version\":1}")
       const one = yield* settings(directory, { aggregateLockTimeout: Duration.millis(20) })
@@ -147,7 +147,7 @@ describe("settings about vendors", () => {
     ["of another version", `{"version":2,"x":"${SECRET}"}`],
     ["a list", `["${SECRET}"]`],
     ["secrets that are a list", `{"version":1,"client_secrets":["${SECRET}"]}`],
-    ["a secret that is none", `{"version":1,"client_secrets":{"gemini":["${SECRET}"]}}`],
+    ["a malformed secret", `{"version":1,"client_secrets":{"gemini":["${SECRET}"]}}`],
     ["one secret twice", `{"version":1,"client_secrets":{"gemini":"${SECRET}","gemini":"x"}}`],
     ["terms that are no time", `{"version":1,"accepted_terms":{"codex:codex":"${SECRET}"}}`]
   ])("are damaged and never empty, and not written: %s", ([, text]) =>

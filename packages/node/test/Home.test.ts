@@ -179,7 +179,7 @@ describe("what the first write pins", () => {
       assert.isTrue(isOtherDomain(locked))
     }))
 
-  it.scopedLive("an auth.json that nobody pinned keeps every other store out, and creates no pin", () =>
+  it.scopedLive("an auth.json that is not pinned keeps every other store out, and creates no pin", () =>
     Effect.gen(function*() {
       const directory = yield* Homes.temporary
       Fs.writeFileSync(Path.join(directory, "auth.json"), "{\"version\":1,\"tenants\":{}}")
@@ -191,7 +191,7 @@ describe("what the first write pins", () => {
       deepStrictEqual(Fs.readdirSync(directory), ["auth.json"])
     }))
 
-  it.scopedLive("whoever had a store open is told that it moved, whoever names another is told which it is", () =>
+  it.scopedLive("a process with a store open is told that it moved, one that names another is told which it is", () =>
     Effect.gen(function*() {
       const directory = yield* Homes.temporary
       const first = yield* Home.make({ directory })

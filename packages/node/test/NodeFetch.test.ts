@@ -63,7 +63,7 @@ describe("a fetch that streams", () => {
       assert.strictEqual(yield* status("https://tokens.invalid/x"), "UND_ERR_ABORTED")
     }))
 
-  it.scoped("refuses a proxy that is none, before anything is sent and without quoting it", () =>
+  it.scoped("refuses a malformed proxy address, before anything is sent and without quoting it", () =>
     Effect.gen(function*() {
       yield* environment({ HTTPS_PROXY: "http://user:hunter2@" })
       const error = yield* Effect.flip(NodeFetch.pooled("https://tokens.invalid/", {}))

@@ -1,8 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as AnswerFile from "@lockstep/node/AnswerFile"
+import * as AtomicFile from "@lockstep/node/AtomicFile"
+import * as KernelLock from "@lockstep/node/locks/KernelLock"
 import * as Ownership from "@lockstep/node/Ownership"
 import * as Effect from "effect/Effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
+import * as AtomicNote from "../src/internal/atomicNote.js"
+import * as Sidecar from "../src/internal/sidecar.js"
+import * as FileCalls from "./support/fileCalls.js"
 import * as LockDirectory from "./support/lockDirectory.js"
 import { asNobody, giveToNobody, isRoot, withUmask } from "./support/privileges.js"
 
@@ -85,6 +91,136 @@ describe("Ownership", () => {
         Ownership.give(file, owner)
         assert.strictEqual(Fs.fstatSync(file).uid, 65534)
         Fs.closeSync(file)
+      })
+  )
+
+  // The owner of a directory can put a link in its place between two calls of root.
+  it.scoped.skipIf(!isRoot || process.platform !== "linux")(
+    "root changes and gives away no directory that a swapped parent leads to (root is needed)",
+    () =>
+      Effect.gen(function*() {
+        for (const victim of ["victim", "empty"]) {
+          const root = yield* LockDirectory.make
+          const theirs = Path.join(root, "theirs")
+          const ours = Path.join(root, "ours")
+          Fs.mkdirSync(theirs)
+          giveToNobody(theirs)
+          // Root's own, of the name that is made: with something in it, and with nothing.
+          Fs.mkdirSync(Path.join(ours, "home"), { recursive: true, mode: 0o755 })
+          if (victim === "victim") Fs.writeFileSync(Path.join(ours, "home", "precious"), "")
+          const swap = () => {
+            Fs.renameSync(theirs, `${theirs}.aside`)
+            Fs.symlinkSync(ours, theirs)
+          }
+          const home = Path.join(theirs, "home")
+          const made = FileCalls.around(
+            "mkdirSync",
+            { when: (path) => path === home, after: swap },
+            Ownership.makeDirectory(home)
+          )
+          assert.strictEqual((yield* Effect.flip(made)).reason, "Permission")
+          const stat = Fs.statSync(Path.join(ours, "home"))
+          assert.deepStrictEqual([stat.uid, stat.mode & 0o777], [0, 0o755])
+        }
+      })
+  )
+
+  it.scoped.skipIf(!isRoot || process.platform !== "linux")(
+    "root gives away no directory of its own that was moved into the place of the one that it made (root is needed)",
+    () =>
+      Effect.gen(function*() {
+        const theirs = yield* LockDirectory.make
+        giveToNobody(theirs)
+        const planted = Path.join(theirs, "planted")
+        Fs.mkdirSync(planted, { mode: 0o755 })
+        const home = Path.join(theirs, "home")
+        // It is older than what is made, by more than a tick of the clock.
+        yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 120)))
+        const swap = () => {
+          Fs.rmdirSync(home)
+          Fs.renameSync(planted, home)
+        }
+        const made = FileCalls.around(
+          "mkdirSync",
+          { when: (path) => path === home, after: swap },
+          Ownership.makeDirectory(home)
+        )
+        assert.strictEqual((yield* Effect.flip(made)).reason, "Permission")
+        assert.strictEqual(Fs.statSync(home).uid, 0)
+      })
+  )
+
+  it.scoped.skipIf(!isRoot || process.platform !== "linux")(
+    "root gives away no file that a swapped parent led it to make elsewhere (root is needed)",
+    () =>
+      Effect.gen(function*() {
+        const root = yield* LockDirectory.make
+        const theirs = Path.join(root, "theirs")
+        const ours = Path.join(root, "ours")
+        for (const directory of [theirs, ours]) Fs.mkdirSync(directory)
+        giveToNobody(theirs)
+        const kernel = yield* KernelLock.load(theirs)
+        const acts: ReadonlyArray<Effect.Effect<unknown, unknown>> = [
+          AtomicFile.replaceResolved(Path.join(theirs, "auth.json"), "{}"),
+          AnswerFile.reserve(Path.join(theirs, "auth.json.refresh.codex.answer"), 10),
+          Effect.suspend(() => {
+            const attempt = Sidecar.tryLock(
+              Path.join(theirs, "auth.json.global.lock"),
+              { uid: 65534, gid: 65534 },
+              kernel
+            )
+            return attempt._tag === "Failed" ? Effect.fail(attempt) : Effect.void
+          }),
+          Effect.try(() => AtomicNote.create(Path.join(theirs, "auth.json.lock.owner"), "{}"))
+        ]
+        for (const act of acts) {
+          const there = () => {
+            Fs.renameSync(theirs, `${theirs}.aside`)
+            Fs.symlinkSync(ours, theirs)
+          }
+          const back = () => {
+            Fs.rmSync(theirs)
+            Fs.renameSync(`${theirs}.aside`, theirs)
+          }
+          // The link is there for the one call that makes the file, and gone when its owner is looked up.
+          const made = FileCalls.around(
+            "openSync",
+            {
+              when: (path, flags) =>
+                String(path).startsWith(`${theirs}/`) &&
+                (flags === "wx" || (Number(flags) & Fs.constants.O_CREAT) !== 0),
+              before: there,
+              after: back
+            },
+            act
+          )
+          yield* Effect.flip(made)
+          for (const name of Fs.readdirSync(ours)) assert.strictEqual(Fs.statSync(Path.join(ours, name)).uid, 0, name)
+        }
+      })
+  )
+
+  it.scoped.skipIf(process.geteuid === undefined)(
+    "a home is its owner's alone, and root's is trusted as to its owner",
+    () =>
+      Effect.gen(function*() {
+        const directory = yield* LockDirectory.make
+        assert.isUndefined(Ownership.exposureOf(directory))
+        assert.isUndefined(Ownership.exposureOf(Path.join(directory, "missing")))
+        for (const mode of [0o750, 0o701, 0o777]) {
+          Fs.chmodSync(directory, mode)
+          assert.deepStrictEqual(Ownership.exposureOf(directory), {
+            detail: `it is open to others (mode ${mode.toString(8)})`,
+            remedy: `close it with \`chmod 700 ${directory}\``
+          })
+          assert.strictEqual(Ownership.exposureOf(directory, "writable") === undefined, mode !== 0o777)
+        }
+        if (!isRoot) return
+        Fs.chmodSync(directory, 0o700)
+        assert.isUndefined(asNobody(() => Ownership.exposureOf(directory)), "root's own")
+        Fs.chownSync(directory, 1, 1)
+        assert.match(asNobody(() => Ownership.exposureOf(directory))!.detail, /^it belongs to user 1, /)
+        assert.isUndefined(Ownership.exposureOf(directory), "root may use what is another user's")
       })
   )
 })

@@ -32,7 +32,7 @@ const opened = (format: Partial<SharedFile.Format<AuthJson.Document>> = {}) =>
       }
     }
     const context = yield* Layer.build(
-      Layer.merge(Envelope.layerPlain, FileHome.layer({ directory })).pipe(
+      Layer.merge(Envelope.layerPlain, FileHome.layer({ directory, refuges: [] })).pipe(
         Layer.provideMerge(RefreshPolicy.layerDefaults)
       )
     )

@@ -27,7 +27,7 @@ const read = (env: Readonly<Record<string, string>>) => withEnv(env)(Telemetry.c
 
 const endpoint = (collector: OtlpCollector.OtlpCollector) => ({ endpoint: collector.url })
 
-/** An address at which nobody listens. */
+/** An address without a listener. */
 const nowhere = Effect.scoped(Effect.map(OtlpCollector.make, ({ url }) => url))
 
 /** Real time, for what really travels. */

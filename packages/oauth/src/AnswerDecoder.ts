@@ -1,6 +1,6 @@
 /**
  * Judges a token endpoint's answer by what it says about the refresh token that was sent: exchanged, dead, untouched, or
- * nobody knows.
+ * unknown.
  *
  * Total and tolerant. An answer with an access token is a grant, whatever else is wrong with it, because its refresh
  * token has no second copy anywhere. A 2xx without one proves nothing. Everything else is a refusal, and a refusal leaves
@@ -13,7 +13,6 @@ import { TokenGrant } from "@lockstep/core/TokenGrant"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as AnswerMembers from "./AnswerMembers.js"
-import type { Exchange, WireAnswer } from "./Exchange.js"
 import * as Expiry from "./Expiry.js"
 import * as JsonObject from "./JsonObject.js"
 import * as OAuthError from "./OAuthError.js"
@@ -22,6 +21,7 @@ import * as Refusal from "./Refusal.js"
 import * as RetryAfter from "./RetryAfter.js"
 import * as ServerWords from "./ServerWords.js"
 import * as Spelling from "./Spelling.js"
+import type { WireAnswer, WireExchange } from "./WireExchange.js"
 
 /**
  * What decoding depends on beside the answer.
@@ -115,7 +115,7 @@ const judge = (answer: WireAnswer, circumstances: Circumstances): RedeemAnswer =
   if (Option.isSome(grant)) return RedeemAnswer.Granted({ grant: grant.value })
 
   const detail = describe(answer, circumstances.sent)
-  // Not followed, so nobody has looked at the token; browsers hide the status of a redirect behind 0.
+  // Not followed, so no server has looked at the token; browsers hide the status of a redirect behind 0.
   if (status < 200 || (status >= 300 && status <= 399)) return RedeemAnswer.Rejected({ reason: "Protocol", detail })
 
   const codes = Option.toArray(body).flatMap(OAuthError.codes)
@@ -142,7 +142,7 @@ const judge = (answer: WireAnswer, circumstances: Circumstances): RedeemAnswer =
  * @since 0.1.0
  * @category decoding
  */
-export const decode = (exchange: Exchange, circumstances: Circumstances): RedeemAnswer => {
+export const decode = (exchange: WireExchange, circumstances: Circumstances): RedeemAnswer => {
   switch (exchange._tag) {
     case "NeverSent":
       return RedeemAnswer.NeverSent({ detail: exchange.detail, remedy: exchange.remedy })

@@ -6,8 +6,8 @@
  */
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import type { WireAnswer } from "./Exchange.js"
 import * as JsonObject from "./JsonObject.js"
+import type { WireAnswer } from "./WireExchange.js"
 
 const isLabelledForm = (contentType: string): boolean => contentType.startsWith("application/x-www-form-urlencoded")
 
@@ -22,8 +22,8 @@ const formIn = (text: string, contentType: string): Option.Option<JsonObject.Jso
 }
 
 /**
- * Reads an answer's members. The beginning of a form reads like the whole of it, so one that was cut short has none; JSON
- * says itself where it ends.
+ * Reads an answer's members. The beginning of a form reads like the whole of it, so one that was cut short has no
+ * members; JSON says itself where it ends.
  *
  * @since 0.1.0
  * @category decoding

@@ -29,7 +29,7 @@ export interface OpenPort {
 }
 
 /**
- * An answer, and the page that whoever brought it waits for.
+ * An answer, and the page that its sender waits for.
  *
  * @since 0.1.0
  * @category models
@@ -138,7 +138,7 @@ const fromPerson = (
   )
 
 /**
- * Invites the person and waits for the first answer. What anybody else sends to the port is answered with a page and
+ * Invites the person and waits for the first answer. What another program sends to the port is answered with a page and
  * changes nothing.
  *
  * @since 0.1.0

@@ -1,6 +1,6 @@
 /**
  * A look at the address that a person is about to be sent to. A server that has forgotten a client says so on a page, to
- * the person alone, and no answer ever comes back: what nobody tells the program it has to find out beforehand.
+ * the person alone, and no answer ever comes back: the program is told nothing, and has to find it out beforehand.
  *
  * One GET, without cookies, which follows no redirect and reads no body. Nothing is decided by silence.
  *

@@ -97,7 +97,7 @@ const isOneOf = (values: ReadonlyArray<string>, expected: Redacted.Redacted): bo
   values.length === 1 && isEqual(values[0]!, Redacted.value(expected))
 
 /**
- * Whether a query can be the answer to an attempt with this `state`. Anybody on the machine can send one.
+ * Whether a query can be the answer to an attempt with this `state`. Any program on the machine can send one.
  *
  * @since 0.1.0
  * @category predicates
@@ -165,7 +165,8 @@ export interface Attempt {
 }
 
 /**
- * Refuses an answer whose `state` is another attempt's. One that has none is let pass: a person copied the code alone.
+ * Refuses an answer whose `state` is another attempt's. An answer without a state is let pass: a person copied the code
+ * alone.
  *
  * @since 0.1.0
  * @category combinators
@@ -195,7 +196,7 @@ const isOfIssuer = (
  * Holds an answer against its attempt: `state` where the answer has one, then `iss` (RFC 9207; for errors as well), then
  * what the server says. The result is what oauth4webapi builds a token request from.
  *
- * A code that a person copied from a page has no `iss`, and none is missed; PKCE still binds it to this attempt.
+ * A code that a person copied from a page has no `iss`, and needs no `iss`; PKCE still binds it to this attempt.
  *
  * @since 0.1.0
  * @category combinators

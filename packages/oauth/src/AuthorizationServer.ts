@@ -127,7 +127,7 @@ const secretFor = (
   if (Option.isSome(own) || !namesClient || isPublic || !isBrought) return Effect.succeed(own)
 
   const rejected = (detail: string) => new ProviderRejected({ tenant, reason: "InvalidClient", detail })
-  // A record names its endpoint itself, and may be the work of whoever wants to see the secret.
+  // A record names its endpoint itself, and may be the work of a person who wants to see the secret.
   if (!OAuthVendor.isOwnAddress(vendor, endpoint)) {
     return rejected(
       `the record of ${tenant} names a ${
@@ -146,7 +146,7 @@ const secretFor = (
   )
 }
 
-/** A secret with no known way to present it is worth a look at the metadata, and no failure if that cannot be had. */
+/** A secret with no known way to present it is worth a look at the metadata; a failure of that look fails nothing. */
 const metadataFor = (
   subject: Subject,
   known: Option.Option<string>

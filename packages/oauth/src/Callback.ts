@@ -69,7 +69,7 @@ export class Callback extends Context.Tag("@lockstep/oauth/Callback")<Callback, 
     /** Tried in this order; 0 is any free one. */
     readonly ports: readonly [number, ...Array<number>]
     readonly path: string
-    /** Looks at a query before it counts as the answer: anybody on this machine can send one. */
+    /** Looks at a query before it counts as the answer: any program on this machine can send one. */
     readonly accepts: (query: URLSearchParams) => boolean
   }) => Effect.Effect<CallbackListener, PortsTaken, Scope.Scope>
 }>() {}

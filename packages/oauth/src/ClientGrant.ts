@@ -20,8 +20,8 @@ import * as AnswerDecoder from "./AnswerDecoder.js"
 import type * as AuthorizationServer from "./AuthorizationServer.js"
 import * as ClientAuth from "./ClientAuth.js"
 import * as EndpointUrl from "./EndpointUrl.js"
-import * as Exchange from "./Exchange.js"
 import * as ResourceIndicator from "./ResourceIndicator.js"
+import * as WireExchange from "./WireExchange.js"
 import * as WireRequest from "./WireRequest.js"
 
 /**
@@ -94,7 +94,7 @@ const sendWith = (
   limit: Duration.DurationInput
 ): Effect.Effect<RedeemAnswer> =>
   Effect.flatMap(
-    Exchange.send(roundTripper, request, limit),
+    WireExchange.send(roundTripper, request, limit),
     (exchange) =>
       Effect.map(Clock.currentTimeMillis, (now) =>
         ResourceIndicator.judging(credential, exchange)(

@@ -10,8 +10,6 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as AnswerDecoder from "./AnswerDecoder.js"
 import * as EndpointUrl from "./EndpointUrl.js"
-import type { WireAnswer } from "./Exchange.js"
-import * as Exchange from "./Exchange.js"
 import * as JsonObject from "./JsonObject.js"
 import type { LoginClient } from "./LoginClient.js"
 import type { LoginError } from "./LoginError.js"
@@ -21,13 +19,15 @@ import * as LoginGrant from "./LoginGrant.js"
 import type { LoginTarget } from "./LoginTarget.js"
 import * as RetryAfter from "./RetryAfter.js"
 import * as Spelling from "./Spelling.js"
+import type { WireAnswer } from "./WireExchange.js"
+import * as WireExchange from "./WireExchange.js"
 import { WireRequest } from "./WireRequest.js"
 
 const NAME = "Lockstep"
 const DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 const PAUSE = 1_000
 
-/** A native client keeps no secret from whoever runs it; one is taken only from a server that insists. */
+/** A native client keeps no secret from its user; one is taken only from a server that insists. */
 const authMethod = ({ metadata }: LoginTarget): string => {
   const supported = Option.getOrElse(
     Option.flatMapNullable(metadata, (found) => found.token_endpoint_auth_methods_supported),
@@ -38,7 +38,7 @@ const authMethod = ({ metadata }: LoginTarget): string => {
 
 const isAws = ({ request: { vendor } }: LoginTarget): boolean => vendor.spelling === "camelCase"
 
-/** Of a client with a secret of which it was not said how it is shown. */
+/** The method of a client with a secret, where the server did not say how the secret is shown. */
 const fallbackMethod = (target: LoginTarget): string => {
   const method = authMethod(target)
   return method === "none" ? "client_secret_basic" : method
@@ -137,7 +137,7 @@ const isAboutScope = (answer: WireAnswer): boolean =>
 
 /**
  * Registers a client for this login. `redirectUri` is `None` where the login needs none; `scope` is what it will ask for,
- * and what others asked for who share it.
+ * and what the other logins that share the client asked for.
  *
  * @since 0.1.0
  * @category combinators
@@ -173,7 +173,7 @@ export const register = (
           )
         })
         const exchange = yield* LoginGrant.send(wire, tenant, request)
-        if (exchange._tag !== "Answered") return yield* Exchange.unreached(tenant, exchange)
+        if (exchange._tag !== "Answered") return yield* WireExchange.unreached(tenant, exchange)
         return { answer: exchange.answer, wanted: one }
       })
     const first = yield* ask(wanted)

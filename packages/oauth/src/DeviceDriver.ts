@@ -20,7 +20,6 @@ import * as CodeExchange from "./CodeExchange.js"
 import { DevicePoll } from "./DeviceGrant.js"
 import type { DeviceAuthorization, DeviceContext, DeviceGrant, DeviceRequest } from "./DeviceGrant.js"
 import * as EndpointUrl from "./EndpointUrl.js"
-import type { Exchange } from "./Exchange.js"
 import type { Invitation } from "./Login.js"
 import type { LoginClient } from "./LoginClient.js"
 import type { LoginError } from "./LoginError.js"
@@ -31,6 +30,7 @@ import type { LoginTarget } from "./LoginTarget.js"
 import * as LoginTargets from "./LoginTarget.js"
 import * as OAuthVendor from "./OAuthVendor.js"
 import * as ResourceIndicator from "./ResourceIndicator.js"
+import type { WireExchange } from "./WireExchange.js"
 import * as WireRequest from "./WireRequest.js"
 
 /**
@@ -193,7 +193,7 @@ export const invitationOf = (login: PendingLogin): Invitation => ({
   interval: Math.ceil(Option.getOrElse(login.interval, () => 0) * 1_000)
 })
 
-/** A device code that the server knows no more has ended, whatever the server calls it. */
+/** A device code that the server no longer knows has ended, whatever the server calls it. */
 const overdue = (error: LoginError): LoginError =>
   error._tag === "LoginFailed" && error.reason === "CodeRefused"
     ? new LoginFailed({ tenant: error.tenant, reason: "Expired", detail: error.detail })
@@ -228,7 +228,7 @@ export const poll = (
     const request = yield* build(wire, attempt, grant.poll({ deviceCode, userCode }, context))
     const sent = [deviceCode, Redacted.make(userCode), ...Option.toArray(login.clientSecret)]
 
-    const granted = (exchange: Exchange) =>
+    const granted = (exchange: WireExchange) =>
       Effect.flatMap(
         Effect.mapError(LoginGrant.read(attempt, exchange, sent), overdue),
         (tokens) => LoginGrant.settle(wire, attempt, tokens)

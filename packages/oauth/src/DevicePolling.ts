@@ -31,7 +31,7 @@ const slower = (interval: number, named: Option.Option<number>): number =>
 
 const steady = (interval: number): Pace => ({ interval, wait: interval })
 
-/** How to go on after a failure that the next poll may not have; `None` where there is none. */
+/** How to go on after a failure that the next poll may not have; `None` where the next poll would fail, too. */
 const paceAfter = (pace: Pace, error: LoginError | NotYet): Option.Option<Pace> => {
   const backoff = (atLeast: number) => ({
     interval: pace.interval,
@@ -44,7 +44,7 @@ const paceAfter = (pace: Pace, error: LoginError | NotYet): Option.Option<Pace> 
       return Option.some(backoff(error.retryAfter / 1_000))
     case "ProviderTimeout":
       return Option.some(backoff(0))
-    // Nothing was sent, and the person may have agreed: whoever holds the lock will give it back.
+    // Nothing was sent, and the person may have agreed: the holder of the lock will give it back.
     case "LockTimeout":
       return Option.some(steady(pace.interval))
     default:
@@ -84,7 +84,7 @@ export const untilGranted = <A>(
   })
 
 /**
- * Says to whoever polls step by step that the person has not agreed.
+ * Says to a caller that polls step by step that the person has not agreed.
  *
  * @since 0.1.0
  * @category errors

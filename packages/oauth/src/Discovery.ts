@@ -15,10 +15,10 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as OAuth from "oauth4webapi"
 import * as EndpointUrl from "./EndpointUrl.js"
-import * as Exchange from "./Exchange.js"
 import * as JsonObject from "./JsonObject.js"
 import * as OAuthVendor from "./OAuthVendor.js"
 import * as RetryAfter from "./RetryAfter.js"
+import * as WireExchange from "./WireExchange.js"
 import * as WireRequest from "./WireRequest.js"
 
 /**
@@ -92,7 +92,7 @@ const otherIssuer = (tenant: TenantId, named: string, found: unknown) =>
     }`
   )
 
-/** The document at one place; `None` where the server has none there. */
+/** The document at one place; `None` where the server serves no document there. */
 const ask = (
   { isAnyIssuer, isExact, issuer, roundTripper, tenant, text }: Inquiry,
   place: Place
@@ -104,11 +104,11 @@ const ask = (
       headers: Redacted.make({ ...OAuthVendor.generic.headers, accept: "application/json" }),
       body: Redacted.make(undefined)
     })
-    const exchange = yield* Exchange.send(roundTripper, request, TIMEOUT)
+    const exchange = yield* WireExchange.send(roundTripper, request, TIMEOUT)
     if (exchange._tag === "Silent") {
       return yield* unavailable(tenant, "Transport", "discovery was not answered in time")
     }
-    if (exchange._tag !== "Answered") return yield* Exchange.unreached(tenant, exchange)
+    if (exchange._tag !== "Answered") return yield* WireExchange.unreached(tenant, exchange)
 
     const { answer } = exchange
     const detail = `discovery: HTTP ${answer.status}`
@@ -119,7 +119,7 @@ const ask = (
     if (answer.status !== 200) return Option.none()
     if (answer.end !== "Whole") return yield* unavailable(tenant, "Transport", `${detail}, cut short`)
     // Whatever type the server gave it: the issuer inside decides. A page instead of a document, as single-page
-    // applications serve under every path, is none.
+    // applications serve under every path, is no document.
     const document = JsonObject.parse(Redacted.value(answer.body))
     const named = Option.flatMap(document, (found) => JsonObject.text(found, "issuer"))
     if (Option.isNone(document) || Option.isNone(named) || !URL.canParse(named.value)) return Option.none()
@@ -182,7 +182,7 @@ export const make: Effect.Effect<Discovery> = Effect.sync(() => {
             )
           )
           if (Option.isSome(found)) {
-            // What was believed against the rules is believed by who allowed it, and by nobody else.
+            // What was believed against the rules is believed only for the login that allowed it.
             if (!isAnyIssuer) known.set(text, { at: now, metadata: found.value })
             return found.value
           }

@@ -1,8 +1,8 @@
 /**
- * The one judge of addresses that requests of OAuth go to, whoever named them.
+ * The one judge of addresses that requests of OAuth go to, from whatever source.
  *
  * A person may name what is on this machine. A server elsewhere may not: a request that it has sent here is sent by a
- * process that this machine's other services trust, before anybody has confirmed anything.
+ * process that this machine's other services trust, before a person has confirmed anything.
  *
  * @since 0.1.0
  */

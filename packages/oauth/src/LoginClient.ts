@@ -1,11 +1,11 @@
 /**
  * The client that a login speaks as: the one that the request or the environment names, the vendor's, the one that this
  * tenant has at this server already, the one whose metadata is at an address of ours, and the one that registered itself
- * with this issuer before, in this order. Where there is none, one has to be registered.
+ * with this issuer before, in this order. Where all of these are missing, one has to be registered.
  *
  * @since 0.1.0
  */
-import { type ClientRegistrations, isOver, type RegisteredClient } from "@lockstep/core/ClientRegistrations"
+import { type ClientRegistrations, hasEnded, type RegisteredClient } from "@lockstep/core/ClientRegistrations"
 import type { Credential } from "@lockstep/core/Credential"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
 import * as Issuer from "@lockstep/core/Issuer"
@@ -104,10 +104,10 @@ export interface Server {
 
 /** A client that this tenant has at this server already, unless its registration has ended. */
 const storedClient = (
-  { now, present }: Sources,
+  { now, present }: Pick<Sources, "present" | "now">,
   issuer: Option.Option<string>,
   tokenEndpoint: Option.Option<string>
-): Option.Option<LoginClient & { readonly isOver: boolean }> =>
+): Option.Option<LoginClient & { readonly isExpired: boolean }> =>
   Option.gen(function*() {
     const record = yield* present
     const isSameServer = Option.isSome(issuer)
@@ -119,9 +119,36 @@ const storedClient = (
       secretExpiresAt: record.clientSecretExpiresAt,
       authMethod: record.tokenEndpointAuthMethod,
       redirect: ANYWHERE,
-      isOver: Option.exists(record.clientSecretExpiresAt, (end) => end * 1_000 <= now)
+      isExpired: Option.exists(record.clientSecretExpiresAt, (end) => end * 1_000 <= now)
     }
   })
+
+/** Seconds for which a server that has given tokens to a client counts as one that knows it. */
+const FRESH = 60
+
+/**
+ * Whether the server gave tokens to this client a moment ago, for every scope that will be asked for, as the record that
+ * the login would replace says: it has not forgotten it since. What it was registered for counts as well.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const servedJustNow = (
+  client: LoginClient,
+  { now, present }: Pick<Sources, "present" | "now">,
+  { endpoints, issuer, scope }: Pick<Server, "issuer" | "endpoints"> & { readonly scope: Option.Option<string> }
+): boolean => {
+  const known = [
+    ...wordsOf(client.scope ?? Option.none()),
+    ...wordsOf(Option.flatMap(present, (record) => record.scope))
+  ]
+  return wordsOf(scope).every((word) => known.includes(word)) &&
+    Option.exists(
+      Option.flatMap(present, ({ obtainedAt }) => obtainedAt),
+      (at) => at * 1_000 <= now && now < (at + FRESH) * 1_000
+    ) &&
+    Option.exists(storedClient({ now, present }, issuer, endpoints.tokenEndpoint), ({ id }) => id === client.id)
+}
 
 /**
  * The client of a registration that is kept.
@@ -140,7 +167,7 @@ export const kept = (client: RegisteredClient): LoginClient => ({
 
 /** One that has led to no login while its first attempt could be finished may be one that the server refuses on a page. */
 const isUsable = (client: RegisteredClient, now: number): boolean =>
-  !isOver(client, now) && !(client.unused && isAncient(client.registeredAt, now))
+  !hasEnded(client, now) && !(client.unused && isAncient(client.registeredAt, now))
 
 /** https, with a path, and nothing that could be read in two ways: the address is the client's name. */
 const isDocument = (text: string): boolean => {
@@ -194,14 +221,14 @@ const find = (
     }
     if (isRenewed) return Option.none()
     const stored = storedClient(sources, issuer, tokenEndpoint)
-    // One that cannot be read is none: another is registered in its place.
+    // One that cannot be read counts as missing: another is registered in its place.
     const registered = yield* Effect.orElseSucceed(
       Effect.transposeMapOption(issuer, sources.registrations.get),
       Option.none
     ).pipe(Effect.map(Option.flatten))
     const isEnded = ({ id }: LoginClient) =>
-      Option.exists(registered, (client) => client.clientId === id && isOver(client, sources.now))
-    /** Of a client that registered itself more is known than the name. */
+      Option.exists(registered, (client) => client.clientId === id && hasEnded(client, sources.now))
+    /** Adds what is known of a client that registered itself, beside its name. */
     const known = (client: LoginClient): LoginClient =>
       Option.match(Option.filter(registered, ({ clientId }) => clientId === client.id), {
         onNone: () => client,
@@ -223,9 +250,9 @@ const find = (
         isReplaced: Option.isSome(own) && Option.isSome(registered)
       })
       // A registration that has ended is no client any more, also where a person's login is repeated by its name.
-      return isEnded(client) || Option.exists(own, ({ isOver }) => isOver) ? Option.none() : Option.some(client)
+      return isEnded(client) || Option.exists(own, ({ isExpired }) => isExpired) ? Option.none() : Option.some(client)
     }
-    const own = Option.filter(stored, (client) => !client.isOver && !isEnded(client))
+    const own = Option.filter(stored, (client) => !client.isExpired && !isEnded(client))
     if (Option.isSome(own)) return Option.map(own, known)
     const described = yield* documented(request, sources, server)
     return Option.isSome(described) || request.vendor.id !== OAuthVendor.generic.id && !request.vendor.strict
@@ -264,7 +291,7 @@ const checkSecret = (
 
 /**
  * Finds the client of a login. `None`: the server registers one. Fails where it does not, and where the vendor's client
- * has a secret that nobody brought.
+ * has a secret that was not brought.
  *
  * @since 0.1.0
  * @category constructors

@@ -36,6 +36,7 @@ import * as DeviceDriver from "./DeviceDriver.js"
 import * as DevicePolling from "./DevicePolling.js"
 import { Login } from "./Login.js"
 import type { Invitation, LoginRequest, LoginResult } from "./Login.js"
+import * as LoginClient from "./LoginClient.js"
 import type { LoginError } from "./LoginError.js"
 import { LoginFailed } from "./LoginError.js"
 import type { Wire } from "./LoginGrant.js"
@@ -78,7 +79,7 @@ export type Requirements =
  */
 export const TIMEOUT = Duration.minutes(10)
 
-/** Ports that nobody is given by name, RFC 6335: what listens there is not expecting a code. */
+/** Ports that are assigned to no service, RFC 6335: what listens there is not expecting a code. */
 const DYNAMIC_PORTS = { from: 49_152, to: 65_536 }
 
 const spanOf = (now: number, lifetime: Duration.Duration): AuthorizationRequest.Span => ({
@@ -120,13 +121,15 @@ export const make: Effect.Effect<Login["Type"], never, Requirements> = Effect.ge
     started.method === "key"
       ? SealedKey.make({ target: started.target, redirectUri, span })
       : Effect.gen(function*() {
-        const { target, wire: way } = started
+        const { before, target, wire: way } = started
         const address = Option.some(redirectUri)
         const known = yield* clients.of(started, address)
         const begun = yield* AuthorizationRequest.make({ target, client: known, secrets, redirectUri, span })
         // A vendor's own client is known to the vendor, and one that was registered just now to the server.
         const isOld = Option.exists(target.client, ({ id }) => id === known.id)
         if (!isOld || !(target.request.vendor.strict || target.request.vendor.id === generic.id)) return begun
+        // Servers count such requests, and a program that goes through several logins in a row is not to look at each.
+        if (LoginClient.servedJustNow(known, before, target)) return begun
         const seen = yield* AuthorizationLook.look(way.roundTripper, { url: begun.url, redirectUri })
         if (seen === "Open") return begun
         if (
@@ -236,7 +239,7 @@ export const make: Effect.Effect<Login["Type"], never, Requirements> = Effect.ge
       const lifetime = Duration.min(Option.getOrElse(request.timeout, () => LIFETIME), LIFETIME)
       const secrets = yield* AuthorizationRequest.makeSecrets
       const dynamic = yield* Random.nextIntBetween(DYNAMIC_PORTS.from, DYNAMIC_PORTS.to)
-      // Nobody listens there: the person copies the address that the browser could not open.
+      // No program listens there: the person copies the address that the browser could not open.
       const port = Option.getOrElse(
         Option.orElse(request.port, () => Option.fromNullable(redirect.ports.find((one) => one !== 0))),
         () => dynamic
@@ -272,7 +275,7 @@ export const make: Effect.Effect<Login["Type"], never, Requirements> = Effect.ge
     })
 
   /**
-   * Spends an answer for an attempt that is still there, and drops the attempt, under the lock: whoever comes second with
+   * Spends an answer for an attempt that is still there, and drops the attempt, under the lock: the second caller with
    * the same answer finds it gone, and a server that sees a code twice revokes the login.
    */
   const once = <E>(key: PendingKey, { login, tenant }: Attempt, obtain: Effect.Effect<Credential, E>) =>

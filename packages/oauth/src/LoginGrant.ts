@@ -23,7 +23,6 @@ import type { ClientIds } from "./ClientIds.js"
 import type { ClientSecrets } from "./ClientSecrets.js"
 import type { Discovery } from "./Discovery.js"
 import * as EndpointUrl from "./EndpointUrl.js"
-import * as Exchange from "./Exchange.js"
 import * as JsonObject from "./JsonObject.js"
 import * as JsonWebToken from "./JsonWebToken.js"
 import type { LoginRequest } from "./Login.js"
@@ -33,6 +32,7 @@ import * as LoginTarget from "./LoginTarget.js"
 import * as OAuthVendor from "./OAuthVendor.js"
 import * as ResourceIndicator from "./ResourceIndicator.js"
 import * as Spelling from "./Spelling.js"
+import * as WireExchange from "./WireExchange.js"
 import * as WireRequest from "./WireRequest.js"
 
 /**
@@ -67,23 +67,23 @@ export const send = (
   { roundTripper, timeout }: Wire,
   tenant: TenantId,
   request: WireRequest.WireRequest
-): Effect.Effect<Exchange.Exchange, ProviderTimeout> =>
+): Effect.Effect<WireExchange.WireExchange, ProviderTimeout> =>
   Effect.filterOrFail(
-    Exchange.send(roundTripper, request, timeout),
+    WireExchange.send(roundTripper, request, timeout),
     ({ _tag }) => _tag !== "Silent",
     () => new ProviderTimeout({ tenant, reason: "NoAnswer", waited: Duration.toMillis(timeout) })
   )
 
 /**
- * Reads an answer's members in the spelling of RFC 6749; anything but an object has none.
+ * Reads an answer's members in the spelling of RFC 6749; anything but an object has no members.
  *
  * @since 0.1.0
  * @category getters
  */
-export const membersOf = (vendor: OAuthVendor.OAuthVendor, answer: Exchange.WireAnswer): JsonObject.JsonObject =>
+export const membersOf = (vendor: OAuthVendor.OAuthVendor, answer: WireExchange.WireAnswer): JsonObject.JsonObject =>
   Spelling.fromWire(vendor.spelling, Option.getOrElse(AnswerMembers.read(answer), () => ({})))
 
-/** What was sent is spent, or was refused; nobody repeats it unasked. */
+/** What was sent is spent, or was refused; it is not repeated unasked. */
 const failure = (
   tenant: TenantId,
   answer: Exclude<RedeemAnswer, { readonly _tag: "Granted" }>
@@ -125,7 +125,7 @@ const failure = (
  */
 export const read = (
   { login, tenant, vendor }: Attempt,
-  exchange: Exchange.Exchange,
+  exchange: WireExchange.WireExchange,
   sent: ReadonlyArray<Redacted.Redacted>
 ): Effect.Effect<TokenGrant, LoginError> =>
   Effect.flatMap(Clock.currentTimeMillis, (now) => {

@@ -23,6 +23,7 @@ import * as ClientIds from "./ClientIds.js"
 import * as ClientSecrets from "./ClientSecrets.js"
 import * as Discovery from "./Discovery.js"
 import type { LoginRequest } from "./Login.js"
+import type * as LoginClient from "./LoginClient.js"
 import type { LoginError } from "./LoginError.js"
 import { LoginUnavailable } from "./LoginError.js"
 import type { Wire } from "./LoginGrant.js"
@@ -41,6 +42,8 @@ export interface StartedLogin {
   readonly method: LoginMethod
   readonly target: LoginTarget.LoginTarget
   readonly wire: Wire
+  /** The record that it would replace, and when it was read: milliseconds since the epoch. */
+  readonly before: Pick<LoginClient.Sources, "present" | "now">
 }
 
 /**
@@ -190,7 +193,7 @@ export const make: Effect.Effect<
       const present: Option.Option<Credential> = Option.map(stored, ({ credential }) => credential)
       const way = yield* wire(tenant)
       const target = yield* LoginTarget.resolve(request, method, { ...way, registrations, present, now })
-      return { method, target, wire: way }
+      return { method, target, wire: way, before: { present, now } }
     })
 
   return { start, wire }

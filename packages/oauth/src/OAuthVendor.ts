@@ -55,7 +55,7 @@ export interface RevocationStyle {
 
 /**
  * How a client proves itself (RFC 7591 `token_endpoint_auth_method`). `auto` follows the server's metadata, and RFC 6749
- * where there is none: HTTP Basic with a secret, nothing without.
+ * without metadata: HTTP Basic with a secret, nothing without.
  *
  * @since 0.1.0
  * @category models
@@ -142,7 +142,7 @@ export interface Endpoints {
 }
 
 /**
- * How long things live, in words for a person, as far as anybody has seen. Nothing is decided by it.
+ * How long things live, in words for a person, as far as it was seen. Nothing is decided by it.
  *
  * @since 0.1.0
  * @category models
@@ -165,7 +165,7 @@ export interface OAuthVendor extends Endpoints {
   readonly name: string
   /**
    * Whether a server is held to the rules of MCP: its document names, letter for letter, the issuer that was asked, it
-   * promises PKCE with S256 in so many words, and no scope is asked for that nobody named.
+   * promises PKCE with S256 in so many words, and only named scopes are asked for.
    */
   readonly strict: boolean
   /** Used where the record names none; discovery starts here. */

@@ -1,6 +1,6 @@
 /**
- * Providers that give a refresh token only to who asks for one in words of their own, where OpenID Connect has a scope for
- * it. Without them a login lasts an hour.
+ * Providers that give a refresh token only where it is asked for in words of their own, where OpenID Connect has a
+ * scope for it. Without them a login lasts an hour.
  *
  * @since 0.1.0
  */

@@ -8,7 +8,7 @@
  */
 import { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
 import * as Option from "effect/Option"
-import type { Exchange } from "./Exchange.js"
+import type { WireExchange } from "./WireExchange.js"
 
 /**
  * What a record says of a server that is to be asked without it.
@@ -56,7 +56,7 @@ const OTHERS = /\b(?:invalid_scope|unsupported_grant_type)\b/
  * @since 0.1.0
  * @category combinators
  */
-export const judging = (bound: Bound, exchange: Exchange) => (answer: RedeemAnswer): RedeemAnswer =>
+export const judging = (bound: Bound, exchange: WireExchange) => (answer: RedeemAnswer): RedeemAnswer =>
   answer._tag === "Rejected" && answer.reason === "Protocol" && !OTHERS.test(answer.detail) &&
     exchange._tag === "Answered" &&
     exchange.answer.status === 400 && Option.isSome(sent(bound))

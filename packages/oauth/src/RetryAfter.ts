@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Option from "effect/Option"
-import type { WireAnswer } from "./Exchange.js"
+import type { WireAnswer } from "./WireExchange.js"
 
 const NUMBER = /^\d{1,12}(?:\.\d{1,6})?$/
 

@@ -12,9 +12,9 @@ import * as Redacted from "effect/Redacted"
 import * as AnswerDecoder from "./AnswerDecoder.js"
 import * as AnswerMembers from "./AnswerMembers.js"
 import * as AuthorizationServer from "./AuthorizationServer.js"
-import * as Exchange from "./Exchange.js"
 import * as OAuthError from "./OAuthError.js"
 import type { RevocationStyle } from "./OAuthVendor.js"
+import * as WireExchange from "./WireExchange.js"
 import * as WireRequest from "./WireRequest.js"
 
 type TokenKind = "refresh_token" | "access_token"
@@ -24,7 +24,7 @@ interface Target {
   readonly token: Redacted.Redacted
 }
 
-/** How long one answer is waited for. Who asks for a revocation has a bound of its own, for all of it. */
+/** How long one answer is waited for. The caller of a revocation has a bound of its own, for all of it. */
 const TIMEOUT = Duration.seconds(10)
 
 /** What went wrong, if anything did. */
@@ -46,7 +46,7 @@ const revokeOne = (
     }))
     if (Either.isLeft(built)) return Option.some(built.left.detail)
     const request = WireRequest.encode(built.right, style.encoding, subject.vendor.spelling)
-    const exchange = yield* Exchange.send(subject.roundTripper, request, TIMEOUT)
+    const exchange = yield* WireExchange.send(subject.roundTripper, request, TIMEOUT)
     if (exchange._tag !== "Answered") return Option.some(exchange.detail)
     const { answer } = exchange
     if (answer.status >= 200 && answer.status <= 299) return Option.none()

@@ -1,5 +1,5 @@
 /**
- * A login that widens another one, and must not put somebody else in its place.
+ * A login that widens another one, and must not put another account in its place.
  *
  * @since 0.1.0
  */
@@ -15,7 +15,7 @@ import * as Option from "effect/Option"
 
 /**
  * Lets a credential pass unless it is known to be another account's than what is stored. One that is refused is revoked,
- * best effort, since nobody else knows of it. Runs under the tenant's lock.
+ * best effort, since only this process knows of it. Runs under the tenant's lock.
  *
  * @since 0.1.0
  * @category combinators

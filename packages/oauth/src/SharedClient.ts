@@ -1,6 +1,6 @@
 /**
  * The client that all logins at one server share: registered once (RFC 7591), kept by issuer, renewed when answers to it
- * would go elsewhere or when the server knows it no more.
+ * would go elsewhere or when the server no longer knows it.
  *
  * @since 0.1.0
  */

@@ -2,12 +2,13 @@
  * Whether a request that failed without an answer can have reached the server, as far as the error of a `fetch` tells.
  * What opens its connections itself knows better, and has no use for this.
  *
- * Only a failure to open the connection proves that it cannot: no name, nobody listening, no route, no trusted
+ * Only a failure to open the connection proves that it cannot: no name, no listener, no route, no trusted
  * certificate, no tunnel through the proxy. A reset connection proves nothing, since the server may have read the
  * request and then hung up.
  *
  * @since 0.1.0
  */
+import * as ErrorCode from "@lockstep/core/ErrorCode"
 import * as Data from "effect/Data"
 
 /**
@@ -53,8 +54,6 @@ const CERTIFICATE =
 /** undici's words for a CONNECT that the proxy answered with anything but 200. */
 const TUNNEL = /^Proxy response \((\d{3})\) !== 200 when HTTP Tunneling$/
 
-const CODE = /^[A-Z][A-Z0-9_]{1,63}$/
-
 interface Link {
   readonly code: string | undefined
   readonly syscall: unknown
@@ -70,7 +69,7 @@ const links = (error: unknown): ReadonlyArray<Link> => {
     if (typeof link !== "object" || link === null || seen.has(link) || seen.size >= 64) continue
     seen.add(link)
     const { cause, code, errors, message, syscall } = link as Record<string, unknown>
-    found.push({ code: typeof code === "string" && CODE.test(code) ? code : undefined, syscall, message })
+    found.push({ code: ErrorCode.make(code), syscall, message })
     if (Array.isArray(errors)) queue.push(...errors.slice(0, 16))
     queue.push(cause)
   }

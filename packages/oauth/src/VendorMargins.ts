@@ -22,7 +22,7 @@ export const table: Readonly<Record<string, number>> = {
 }
 
 /**
- * The margin of a vendor, in milliseconds; `undefined` where it has none of its own or is not known.
+ * The margin of a vendor, in milliseconds; `undefined` where it has no margin of its own or is not known.
  *
  * @since 0.1.0
  * @category getters

@@ -20,7 +20,7 @@ export interface Refusal {
 }
 
 /**
- * One row. Members without a value do not apply, or nobody knows.
+ * One row. Members without a value do not apply, or are unknown.
  *
  * @since 0.1.0
  * @category models

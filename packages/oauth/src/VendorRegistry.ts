@@ -29,20 +29,29 @@ export class VendorRegistry extends Context.Tag("@lockstep/oauth/VendorRegistry"
 }>() {}
 
 /**
- * Knows the given vendors.
+ * Makes a registry of the given vendors.
  *
  * @since 0.1.0
- * @category layers
+ * @category constructors
  */
-export const layer = (vendors: ReadonlyArray<OAuthVendor.OAuthVendor>): Layer.Layer<VendorRegistry> => {
+export const make = (vendors: ReadonlyArray<OAuthVendor.OAuthVendor>): VendorRegistry["Type"] => {
   const byId = new Map(vendors.map((vendor) => [vendor.id, vendor]))
   const find = (id: string) => Option.fromNullable(byId.get(id))
-  return Layer.succeed(VendorRegistry, {
+  return VendorRegistry.of({
     all: vendors,
     find,
     of: (credential) => Option.getOrElse(Option.flatMap(credential.vendor, find), () => OAuthVendor.generic)
   })
 }
+
+/**
+ * Knows the given vendors.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (vendors: ReadonlyArray<OAuthVendor.OAuthVendor>): Layer.Layer<VendorRegistry> =>
+  Layer.sync(VendorRegistry, () => make(vendors))
 
 /**
  * The vendors of this package, in the order in which they are shown; the generic one comes last.

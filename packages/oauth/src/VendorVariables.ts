@@ -20,7 +20,7 @@ export const nameOf = (vendor: string, what: "CLIENT_ID" | "CLIENT_SECRET"): str
   `LOCKSTEP_${vendor.toUpperCase().replace(/[^A-Z0-9]/g, "_")}_${what}`
 
 /**
- * Reads the first of some variables that is set. A provider that has no answer has none of them.
+ * Reads the first of some variables that is set. A provider that does not answer counts as having no variable set.
  *
  * @since 0.1.0
  * @category getters

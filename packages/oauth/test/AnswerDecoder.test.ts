@@ -2,10 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
 import type { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
 import * as AnswerDecoder from "@lockstep/oauth/AnswerDecoder"
-import { Exchange } from "@lockstep/oauth/Exchange"
 import * as OAuthVendor from "@lockstep/oauth/OAuthVendor"
 import { anthropic } from "@lockstep/oauth/vendors/Anthropic"
 import { codex } from "@lockstep/oauth/vendors/Codex"
+import { WireExchange } from "@lockstep/oauth/WireExchange"
 import * as FakeToken from "@lockstep/testkit/FakeToken"
 import * as FastCheck from "effect/FastCheck"
 import * as Option from "effect/Option"
@@ -18,10 +18,10 @@ const AT = FakeToken.make("at")
 const RT = FakeToken.make("rt")
 const SENT = FakeToken.make("rt")
 
-const decode = (exchange: Exchange, vendor: OAuthVendor.OAuthVendor = OAuthVendor.generic): RedeemAnswer =>
+const decode = (exchange: WireExchange, vendor: OAuthVendor.OAuthVendor = OAuthVendor.generic): RedeemAnswer =>
   AnswerDecoder.decode(exchange, { vendor, now: NOW, sent: [Redacted.make(SENT)] })
 
-const granted = (exchange: Exchange, vendor?: OAuthVendor.OAuthVendor) => {
+const granted = (exchange: WireExchange, vendor?: OAuthVendor.OAuthVendor) => {
   const decoded = decode(exchange, vendor)
   if (decoded._tag !== "Granted") return assert.fail(`${decoded._tag}: ${decoded.detail}`)
   const { accessToken, refreshToken, ...rest } = decoded.grant
@@ -144,7 +144,7 @@ const nested = (code: string) => ({ error: { message: "no", type: "invalid_reque
 const page = "<!doctype html><h1>Hello</h1>"
 const html = { contentType: "text/html" }
 
-const table: ReadonlyArray<[string, Exchange, string, OAuthVendor.OAuthVendor?]> = [
+const table: ReadonlyArray<[string, WireExchange, string, OAuthVendor.OAuthVendor?]> = [
   ["400 invalid_grant", answer(400, { error: "invalid_grant" }), "Terminal InvalidGrant"],
   ["401 invalid_grant", answer(401, { error: "invalid_grant" }), "Terminal InvalidGrant"],
   ["403 invalid_grant", answer(403, { error: "invalid_grant" }), "Terminal InvalidGrant"],
@@ -275,12 +275,12 @@ const table: ReadonlyArray<[string, Exchange, string, OAuthVendor.OAuthVendor?]>
   ],
   ["400 as an error in a form", answer(400, "error=invalid_grant", { contentType: "" }), "Terminal InvalidGrant"],
   ["400 that did not end", answer(400, "{\"error\":\"inv", { end: "Open" }), "Unknown"],
-  ["silence", Exchange.Silent({ detail: "no answer in time" }), "Unknown"],
+  ["silence", WireExchange.Silent({ detail: "no answer in time" }), "Unknown"],
   ["200 too long to read", answer(200, "{", { end: "TooLarge" }), "Unknown"],
   ["204", answer(204, ""), "Unknown"],
   ["400 cut short", answer(400, "{\"error\":\"inv", { end: "Cut" }), "Unknown"],
-  ["no answer", Exchange.Lost({ detail: "reset" }), "Unknown"],
-  ["no connection", Exchange.NeverSent({ detail: "refused" }), "NeverSent"],
+  ["no answer", WireExchange.Lost({ detail: "reset" }), "Unknown"],
+  ["no connection", WireExchange.NeverSent({ detail: "refused" }), "NeverSent"],
   ["codex: refresh_token_reused", answer(401, nested("refresh_token_reused")), "Terminal InvalidGrant", codex],
   ["codex: refresh_token_expired", answer(400, nested("refresh_token_expired")), "Terminal InvalidGrant", codex],
   ["codex: code at the top", answer(400, { code: "Refresh_Token_Invalidated" }), "Terminal InvalidGrant", codex],
@@ -315,8 +315,8 @@ describe("an unknown outcome", () => {
       ["what is too long", answer(200, "{", { end: "TooLarge" }), true],
       ["half of an answer", answer(200, "{", { end: "Cut" }), false],
       ["half of an answer that may go on", answer(200, "{", { end: "Open" }), false],
-      ["a lost answer", Exchange.Lost({ detail: "reset" }), false],
-      ["silence", Exchange.Silent({ detail: "no answer in time" }), false]
+      ["a lost answer", WireExchange.Lost({ detail: "reset" }), false],
+      ["silence", WireExchange.Silent({ detail: "no answer in time" }), false]
     ] as const
   )("says of %s whether it was an answer", (_, exchange, answered) => {
     const decoded = decode(exchange)

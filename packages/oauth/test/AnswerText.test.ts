@@ -15,13 +15,13 @@ const table: ReadonlyArray<[string, Uint8Array, string]> = [
   ["UTF-8 with a byte-order mark", Buffer.from(`\uFEFF${TEXT}`), JSON_TYPE],
   ["UTF-8 with two of them", Buffer.from(`\uFEFF\uFEFF${TEXT}`), JSON_TYPE],
   ["UTF-8 that says it is something else", Buffer.from(TEXT), "application/json; charset=utf-16"],
-  ["UTF-8 in a charset that is none", Buffer.from(TEXT), "application/json; charset=nonsense"],
+  ["UTF-8 in an unknown charset", Buffer.from(TEXT), "application/json; charset=nonsense"],
   ["UTF-16 with a byte-order mark", wide(`\uFEFF${TEXT}`, "le"), JSON_TYPE],
   ["UTF-16 the other way round", wide(`\uFEFF${TEXT}`, "be"), JSON_TYPE],
   ["UTF-16 without one", wide(TEXT, "le"), JSON_TYPE],
   ["UTF-16 without one, the other way round", wide(TEXT, "be"), JSON_TYPE],
   ["what its label says", Buffer.from(TEXT, "latin1"), "application/json; charset=\"ISO-8859-1\""],
-  ["an encoding that nobody names", Buffer.from(TEXT, "latin1"), ""]
+  ["an encoding that is not named", Buffer.from(TEXT, "latin1"), ""]
 ]
 
 describe("a body", () => {

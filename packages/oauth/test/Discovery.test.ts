@@ -106,7 +106,7 @@ describe("discovery", () => {
       deepStrictEqual(pathsOf(server), [OAUTH, OIDC])
     }).pipe(Effect.provide(layerNetwork)))
 
-  it.scoped("believes a document of another issuer only where that was allowed, and keeps it for nobody else", () =>
+  it.scoped("believes a document of another issuer only where that was allowed, and keeps it for no other login", () =>
     Effect.gen(function*() {
       const { server } = yield* discover((_, document) =>
         Behaviour.json(200, { ...document, issuer: "https://other.example" })
@@ -120,7 +120,7 @@ describe("discovery", () => {
       assert.strictEqual((yield* Effect.flip(discovery.metadata(ask))).reason, "Protocol")
     }).pipe(Effect.provide(layerNetwork)))
 
-  it.scoped("takes the slash of an issuer with a path for another one where somebody asked for the very one", () =>
+  it.scoped("takes the slash of an issuer with a path for another one where the very one was asked for", () =>
     Effect.gen(function*() {
       const server = yield* ScriptedServer.make({
         metadata: (_, document) => Behaviour.json(200, { ...document, issuer: `${String(document["issuer"])}/a/` })

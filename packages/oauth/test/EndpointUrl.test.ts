@@ -50,7 +50,7 @@ describe("an endpoint that a server names", () => {
     deepStrictEqual(verdict("https://127.evil.example/x", REMOTE), "may be asked")
   })
 
-  it("is nowhere link-local, whoever names it", () => {
+  it("is nowhere link-local, from any source", () => {
     const hosts = ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]", "metadata.google.internal"]
     for (const host of hosts) {
       deepStrictEqual(

@@ -28,7 +28,7 @@ const table: ReadonlyArray<[string, Record<string, unknown>, string, number | nu
   ["exp", {}, jwt({ exp: NOW + 999 }), NOW + 999],
   ["exp behind a wrong clock", {}, jwt({ iat: NOW - 9000, exp: NOW - 5400 }), NOW + 3600],
   ["exp in the past without iat says nothing", {}, jwt({ exp: NOW - 1 }), null],
-  ["a JWT that is none", {}, "a.b.c", null],
+  ["a malformed JWT", {}, "a.b.c", null],
   ["a JWT of something else", {}, "a.bnVsbA.c", null]
 ]
 

@@ -2,7 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
 import * as ClientRegistrations from "@lockstep/core/ClientRegistrations"
 import { RedeemAnswer, TokenEndpoint } from "@lockstep/core/TokenEndpoint"
-import { BODY_LIMIT } from "@lockstep/oauth/Exchange"
 import * as Fetch from "@lockstep/oauth/Fetch"
 import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
 import * as OAuthVendor from "@lockstep/oauth/OAuthVendor"
@@ -10,6 +9,7 @@ import { RoundTripper } from "@lockstep/oauth/RoundTripper"
 import * as VendorRegistry from "@lockstep/oauth/VendorRegistry"
 import { codex } from "@lockstep/oauth/vendors/Codex"
 import * as VendorSettings from "@lockstep/oauth/VendorSettings"
+import { BODY_LIMIT } from "@lockstep/oauth/WireExchange"
 import * as FakeToken from "@lockstep/testkit/FakeToken"
 import * as LoopbackProxy from "@lockstep/testkit/servers/LoopbackProxy"
 import * as RawServer from "@lockstep/testkit/servers/RawServer"
@@ -37,7 +37,7 @@ const granted = (answer: RedeemAnswer) =>
 const refreshTokenOf = (answer: RedeemAnswer) =>
   Option.getOrNull(Option.map(granted(answer).refreshToken, Redacted.value))
 
-/** A port that nobody listens on any more. */
+/** A port without a listener any more. */
 const closedPort: Effect.Effect<number> = Effect.async((resume) => {
   const server = Net.createServer().listen(0, "127.0.0.1", () => {
     const { port } = server.address() as Net.AddressInfo
@@ -330,7 +330,7 @@ describe("a request that never left", () => {
   const gone = (tokenEndpoint: string) =>
     redeem(credential({ tokenEndpoint }, { accessToken: FakeToken.make("at"), refreshToken: FakeToken.make("rt") }))
 
-  it.effect("found nobody listening", () =>
+  it.effect("found no listener", () =>
     Effect.gen(function*() {
       const answer = yield* gone(`http://127.0.0.1:${yield* closedPort}/token`)
       assert.deepInclude(answer, { _tag: "NeverSent", detail: "no connection (ECONNREFUSED)" })
@@ -346,7 +346,7 @@ describe("a request that never left", () => {
       )
     }).pipe(Effect.provide(layer)))
 
-  it.scoped("found a certificate that nobody vouches for, or that is another host's", () =>
+  it.scoped("found an untrusted certificate, or that is another host's", () =>
     Effect.gen(function*() {
       const server = yield* ScriptedServer.make({ tls: SelfSignedCertificate.make() })
       const answer = yield* gone(server.tokenEndpoint)

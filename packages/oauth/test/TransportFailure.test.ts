@@ -17,7 +17,7 @@ const table: ReadonlyArray<[string, unknown, "NeverSent" | "MaybeSent"]> = [
   ["no such name", failed(coded("ENOTFOUND", { syscall: "getaddrinfo" })), "NeverSent"],
   ["resolver down", failed(coded("EAI_AGAIN", { syscall: "getaddrinfo" })), "NeverSent"],
   ["a port that fetch refuses", failed(new Error("bad port")), "NeverSent"],
-  ["nobody listens", failed(connect("ECONNREFUSED")), "NeverSent"],
+  ["no listener", failed(connect("ECONNREFUSED")), "NeverSent"],
   ["no route", failed(connect("EHOSTUNREACH")), "NeverSent"],
   ["no network", failed(connect("ENETUNREACH")), "NeverSent"],
   ["SYN unanswered", failed(connect("ETIMEDOUT")), "NeverSent"],

@@ -37,7 +37,7 @@ const member = (credential: Credential, setup: Setup, name: string) =>
 
 describe("a client id", () => {
   const ids: ReadonlyArray<[string, Record<string, string>, string | undefined, string]> = [
-    ["the descriptor's, where nobody says more", {}, undefined, "b1a00492-073a-47ea-816f-4c329264a828"],
+    ["the descriptor's, where nothing else is said", {}, undefined, "b1a00492-073a-47ea-816f-4c329264a828"],
     ["the vendor's own variable", { GROK_OAUTH2_CLIENT_ID: "grok" }, undefined, "grok"],
     [
       "ours before the vendor's",
@@ -65,7 +65,7 @@ describe("a client id", () => {
       ConfigProvider.fromMap(new Map([["CODEX_APP_SERVER_LOGIN_CLIENT_ID", "other"]]))
     )))
 
-  it.effect("that was registered by nobody is missed before anything is sent", () =>
+  it.effect("that was not registered is missed before anything is sent", () =>
     Effect.gen(function*() {
       const { run, sent } = driver(GRANT)
       const error = yield* Effect.flip(run(redeem(record("kiro"))))
@@ -192,7 +192,7 @@ describe("a client secret that is not ours", () => {
       deepStrictEqual(sent, [])
     }))
 
-  it.effect("is not asked for by a vendor that has none, nor by a client that was registered without", () =>
+  it.effect("is not asked for by a vendor without one, nor by a client that was registered without", () =>
     Effect.gen(function*() {
       const { run, sent } = driver(GRANT, {
         environment: { LOCKSTEP_CODEX_CLIENT_SECRET: "stray", LOCKSTEP_GEMINI_CLIENT_SECRET: "stray" }
@@ -285,7 +285,7 @@ describe("a revocation", () => {
       ])
     }))
 
-  it.effect("sends a client's secret to nobody whom it does not name itself to", () =>
+  it.effect("sends a client's secret to no server that it does not name itself to", () =>
     Effect.gen(function*() {
       const { run, sent } = driver({ status: 200, body: {} })
       yield* run(revoke(record("gemini", { clientId: Option.some("own"), clientSecret: secret("s3cret") })))

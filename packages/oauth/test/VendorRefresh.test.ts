@@ -103,7 +103,7 @@ describe("a refresh", () => {
       }])
     }))
 
-  it.effect("of mimocode is not made, and nobody is asked", () =>
+  it.effect("of mimocode is not made, and no server is asked", () =>
     Effect.gen(function*() {
       const { run, sent } = driver(GRANT)
       const error = yield* Effect.flip(run(redeem(record("mimocode"))))

@@ -1,5 +1,5 @@
-import type { WireAnswer } from "@lockstep/oauth/Exchange"
-import { Exchange } from "@lockstep/oauth/Exchange"
+import type { WireAnswer } from "@lockstep/oauth/WireExchange"
+import { WireExchange } from "@lockstep/oauth/WireExchange"
 import * as Redacted from "effect/Redacted"
 
 /** A captured answer. */
@@ -7,8 +7,8 @@ export const answer = (
   status: number,
   body: unknown,
   rest: Partial<Omit<WireAnswer, "status" | "body">> = {}
-): Exchange =>
-  Exchange.Answered({
+): WireExchange =>
+  WireExchange.Answered({
     answer: {
       status,
       contentType: "application/json",

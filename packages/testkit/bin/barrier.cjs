@@ -15,7 +15,7 @@ if (isMainThread && process.env.TESTKIT_BARRIER !== undefined) {
       const at = { wall: Date.now(), monotonic: String(process.hrtime.bigint()) }
       writeSync(BARRIER, `${JSON.stringify({ event, at, title: process.title, ...more })}\n`)
     } catch {
-      // Whoever waits at the other end has gone.
+      // The process at the other end has gone.
     }
   }
   tell("ready")

@@ -128,7 +128,7 @@ describe("AuthorizationServer", () => {
       assert.strictEqual((yield* Fiber.join(pending)).status, 200)
     }))
 
-  it.scopedLive("forgets nobody: 1,500 logins are all alive", () =>
+  it.scopedLive("forgets no login: 1,500 are all alive", () =>
     Effect.gen(function*() {
       const server = yield* AuthorizationServer.make()
       const logins = yield* Effect.forEach(

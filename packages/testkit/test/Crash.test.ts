@@ -134,7 +134,7 @@ describe("a process that is killed", () => {
       yield* stage.harness.assertNoLeak
     }))
 
-  it.scopedLive("leaves its lock to whoever waits", () =>
+  it.scopedLive("leaves its lock to a waiter", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()
       const hold = yield* stage.server.requests.hold
@@ -182,7 +182,7 @@ describe("the silence before a retry", () => {
       assert.isFalse(yield* stage.lives())
     }))
 
-  it.scopedLive("with it, the delayed request comes first, and nobody is told of a login that is not there", () =>
+  it.scopedLive("with it, the delayed request comes first, and no process is told of a login that is not there", () =>
     Effect.gen(function*() {
       const { asked, died, hold, late, second, stage } = yield* delayed("2s")
       yield* second.step("lockstep.refresh.lock", "end")

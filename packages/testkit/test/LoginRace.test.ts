@@ -26,7 +26,7 @@ const PERSONS = 2
 const SPREAD = 400
 const SEED = Number(process.env["LOCKSTEP_SEED"] ?? 20_260_301)
 
-/** One record as somebody saw it. */
+/** One record as a process saw it. */
 interface Sight {
   readonly generation: number
   readonly account: string | null

@@ -38,7 +38,7 @@ const post = (url: string, token?: string) =>
   })
 
 describe("an MCP server of the testkit", () => {
-  it.scopedLive("says where its metadata is to whoever brings no token, and names its issuer there", () =>
+  it.scopedLive("says where its metadata is to a client without a token, and names its issuer there", () =>
     Effect.gen(function*() {
       const { resource, server } = yield* stage
       const refused = yield* post(resource.url)

@@ -142,7 +142,7 @@ describe("a caller who gives up", () => {
 })
 
 describe("a process that is stopped while it holds the lock", () => {
-  it.scopedLive("is named to whoever waits too long, and finishes its work when it is continued", () =>
+  it.scopedLive("is named to a process that waits too long, and finishes its work when it is continued", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()
       const holder = yield* RemoteWorker.spawn(stage.harness, {

@@ -31,7 +31,7 @@ const result = (members: Partial<Race.Result> = {}): Race.Result => ({
 })
 
 describe("RaceReport", () => {
-  it("shows every process, what the server counted, and who has a token that works", () => {
+  it("shows every process, what the server counted, and which of them have a token that works", () => {
     const text = RaceReport.section("With lockstep", result(), plain)
     assert.match(text, /^ {8}1 {2}redeemed {2}█+.* 101 ms {2}1\.0 ms after the server's answer$/m)
     assert.match(text, /^ {8}3 {2}adopted {3}█+ .* 103 ms/m)

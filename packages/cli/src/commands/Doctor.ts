@@ -33,13 +33,16 @@ import type * as Survey from "../Survey.js"
 export interface Options {
   /** Whether no server is asked what time it is. */
   readonly offline: boolean
+  /** Whether a pin that no process can use is replaced. */
+  readonly repair: boolean
   readonly json: boolean
   /** The global options as they were given, for the commands that are advised. */
   readonly globals: ReadonlyArray<string>
 }
 
-const checks = (options: Options) =>
+const checks = (options: Options, pin: Finding.Checked) =>
   Effect.all([
+    Effect.succeed(pin),
     Files.files,
     Stores.store,
     Stores.move,
@@ -79,12 +82,16 @@ const render = (checked: ReadonlyArray<Finding.Checked>, style: Style.Style): st
  * @category commands
  */
 export const run = (options: Options) =>
+  // First: what is repaired there is found by nothing that comes after it.
+  Effect.flatMap(Stores.pin(options.repair), (pin) => Effect.provide(examine(options, pin), Subject.layer))
+
+const examine = (options: Options, pin: Finding.Checked) =>
   Effect.gen(function*() {
     const { home } = yield* NativeHome
     const { name: store } = yield* StoreChoice
     const { journal, remembered } = yield* Subject.Subject
     const output = yield* Output.Output
-    const checked = (yield* checks(options)).map((one) => ({
+    const checked = (yield* checks(options, pin)).map((one) => ({
       ...one,
       findings: one.findings.map((finding): Finding.Finding => ({
         ...finding,
@@ -113,4 +120,4 @@ export const run = (options: Options) =>
       )
     }
     if (problems > 0) yield* new Ended({ code: ExitCode.Unexpected })
-  }).pipe(Effect.provide(Subject.layer))
+  })

@@ -18,12 +18,12 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Deadline from "../Deadline.js"
+import * as Obtain from "../Obtain.js"
 import * as Output from "../Output.js"
 import * as Sources from "../Sources.js"
 import * as Stdin from "../Stdin.js"
 import * as TokenFormat from "../TokenFormat.js"
 import { UsageError } from "../UsageError.js"
-import * as Token from "./Token.js"
 
 /**
  * What git asked for.
@@ -73,7 +73,7 @@ const valueOf = (attributes: Attributes, name: string): Option.Option<string> =>
 const isOwn = (host: string): boolean =>
   URL.canParse(`http://${host}`) && LoopbackAddress.isLoopback(new URL(`http://${host}`).hostname)
 
-/** A token in the clear is everybody's, whoever set up this helper for such a server. */
+/** A token in the clear is everybody's, also where a person set up this helper for such a server. */
 const isInTheClear = (attributes: Attributes): boolean =>
   Option.contains(valueOf(attributes, "protocol"), "http") &&
   !Option.exists(valueOf(attributes, "host"), isOwn)
@@ -99,7 +99,7 @@ const get = (options: Options, attributes: Attributes) =>
         rejected: Option.none(),
         maxWait: options.maxWait.value
       })
-      : yield* Token.get(demand)
+      : yield* Obtain.get(demand)
     yield* Output.line(TokenFormat.render(token, {
       format: "git",
       source: Sources.STORED,
@@ -115,11 +115,11 @@ const erase = ({ tenant }: Options, attributes: Attributes) =>
     onNone: () => Effect.void,
     onSome: (password) =>
       Effect.gen(function*() {
-        // A variable is nobody's to refresh, and a tenant without a login has nothing that could have been refused.
+        // A variable cannot be refreshed, and a tenant without a login has nothing that could have been refused.
         if (Option.isSome(yield* Sources.choose(tenant, Option.none()))) return
         const store = yield* CredentialStore
         if (Option.isNone(yield* store.get(tenant))) return
-        yield* Token.get({ tenant, minTtl: Option.none() }, Option.some(Redacted.make(password)))
+        yield* Obtain.get({ tenant, minTtl: Option.none() }, Option.some(Redacted.make(password)))
       })
   })
 

@@ -37,23 +37,12 @@ import { UsageError } from "../UsageError.js"
  * @since 0.1.0
  * @category models
  */
-export interface Options extends Target.Names, ServerWishes.ServerWishes, ClientGrant.Options {
-  readonly issuer: Option.Option<string>
-  readonly clientId: Option.Option<string>
-  /** A path, or `-`. */
-  readonly clientSecretFrom: Option.Option<string>
-  readonly scopes: ReadonlyArray<string>
-  readonly resource: Option.Option<string>
-  /** The person whose attempt it is, where a relay logs several people in. */
-  readonly user: string
-  readonly device: boolean
-  readonly noBrowser: boolean
+export interface Options extends Beginning.Typed {
   /** The second step: what the person brings back, or `-`. */
   readonly code: Option.Option<string>
   /** The second step of a device grant: asks once. */
   readonly poll: boolean
   readonly cancel: boolean
-  readonly replace: boolean
   readonly acceptTerms: boolean
   readonly qr: boolean
   readonly timeout: Option.Option<Duration.Duration>

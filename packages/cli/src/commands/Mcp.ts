@@ -49,7 +49,7 @@ const write = (text: string): Promise<void> =>
       end()
     }
     const drained = done(resolve)
-    const failed = done(() => reject(new Error("the client reads no more")))
+    const failed = done(() => reject(new Error("the client no longer reads")))
     stdout.on("drain", drained).on("error", failed).on("close", failed)
   })
 

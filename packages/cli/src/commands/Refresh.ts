@@ -18,6 +18,7 @@ import * as Question from "../Question.js"
 import * as Sources from "../Sources.js"
 import * as Style from "../Style.js"
 import * as Times from "../Times.js"
+import * as Unstored from "../Unstored.js"
 
 /**
  * What `lockstep refresh` was asked for.
@@ -103,7 +104,7 @@ export const run = (options: Options) =>
       Effect.retry(coordinator.refresh(tenant, { acceptRisk }), {
         while: (error) => error._tag === "ProviderTimeout" && error.reason === "StillRunning",
         schedule: Schedule.recurUpTo(policy.redeemLimit)
-      })
+      }).pipe(Unstored.heldOn)
     const refreshed = yield* refresh(options.acceptRisk).pipe(
       Effect.catchIf(
         (error) => error._tag === "ReauthorizationRequired" && error.reason === "OutcomeUnknown" && !options.acceptRisk,

@@ -16,6 +16,7 @@ import * as ExitCode from "../ExitCode.js"
 import * as Output from "../Output.js"
 import * as PendingView from "../PendingView.js"
 import * as StatusView from "../StatusView.js"
+import * as Style from "../Style.js"
 import * as Survey from "../Survey.js"
 import * as Table from "../Table.js"
 
@@ -129,7 +130,7 @@ const watch = (options: Options) =>
       const next = yield* view(options)
       if (isLive) {
         const above = rows(shown.text, output.screen.columns)
-        yield* output.data(`${above > 0 ? `\u001b[${above}A\r` : ""}\u001b[J${next.text}`)
+        yield* output.data(`${Style.redraw("rest", above)}${next.text}`)
       } else if (next.facts !== shown.facts) {
         yield* output.data(next.text)
       }

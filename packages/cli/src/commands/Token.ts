@@ -1,20 +1,16 @@
 /**
  * @since 0.1.0
  */
-import type { AccessToken } from "@lockstep/core/AccessToken"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
-import type { RefreshError } from "@lockstep/core/Errors"
-import { type Demand, RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
-import { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
+import { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type * as Redacted from "effect/Redacted"
-import * as Schedule from "effect/Schedule"
 import * as Deadline from "../Deadline.js"
 import * as HandedOut from "../HandedOut.js"
+import * as Obtain from "../Obtain.js"
 import * as Output from "../Output.js"
 import * as Sources from "../Sources.js"
 import * as Stdin from "../Stdin.js"
@@ -39,42 +35,8 @@ export interface Options {
   readonly globals: ReadonlyArray<string>
 }
 
-/**
- * Gets a usable access token. Waits for the running request to the end, however late: this process has no later caller for
- * whom a late token could be kept.
- *
- * @since 0.1.0
- * @category combinators
- */
-export const get = (
-  options: Pick<Options, "tenant" | "minTtl">,
-  rejected: Option.Option<Redacted.Redacted> = Option.none()
-): Effect.Effect<
-  AccessToken,
-  RefreshError,
-  RefreshCoordinator | RefreshPolicy
-> =>
-  Effect.gen(function*() {
-    const coordinator = yield* RefreshCoordinator
-    const policy = yield* RefreshPolicy
-    const demand = demandOf(options)
-    const ask = Option.match(rejected, {
-      onNone: () => coordinator.accessToken(options.tenant, demand),
-      onSome: (token) => coordinator.recover(options.tenant, token, demand)
-    })
-    return yield* ask.pipe(
-      Effect.retry({
-        while: (error) => error._tag === "ProviderTimeout" && error.reason === "StillRunning",
-        schedule: Schedule.recurUpTo(policy.redeemLimit)
-      })
-    )
-  })
-
-const demandOf = (options: Pick<Options, "minTtl">): Demand =>
-  Option.match(options.minTtl, { onNone: () => ({}), onSome: (minTtl) => ({ minTtl }) })
-
 const peek = (options: Options) =>
-  Effect.flatMap(RefreshCoordinator, (coordinator) => coordinator.peek(options.tenant, demandOf(options)))
+  Effect.flatMap(RefreshCoordinator, (coordinator) => coordinator.peek(options.tenant, Obtain.demandOf(options)))
 
 /**
  * Gets a usable access token, for the environment of a program, from the variable that stands in for the tenant, else
@@ -88,7 +50,7 @@ export const fromAnySource = (options: Pick<Options, "tenant" | "minTtl" | "sour
     const source = yield* Sources.choose(options.tenant, options.source)
     const token = Option.isSome(source)
       ? yield* Sources.token(options.tenant, source.value, Option.none())
-      : yield* get(options)
+      : yield* Obtain.get(options)
     yield* HandedOut.check(token, { form: "exec", variable: Option.map(source, ({ name }) => name) })
     return token
   })
@@ -109,7 +71,7 @@ export const run = (options: Options) =>
       ? yield* peek(options)
       : Option.isSome(options.maxWait)
       ? yield* Deadline.get({ ...options, rejected, maxWait: options.maxWait.value })
-      : yield* get(options, rejected)
+      : yield* Obtain.get(options, rejected)
     yield* HandedOut.check(token, { form: options.format, variable: Option.map(variable, ({ name }) => name) })
     const store = yield* CredentialStore
     yield* Output.line(TokenFormat.render(token, {

@@ -5,8 +5,11 @@
  */
 import * as ShellWord from "@lockstep/core/ShellWord"
 import { Home } from "@lockstep/node/Home"
+import * as Replaceable from "@lockstep/node/Replaceable"
+import * as SidecarNames from "@lockstep/node/SidecarNames"
 import { NativeHome } from "@lockstep/node/stores/ResolvedHome"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Finding from "./Finding.js"
@@ -94,8 +97,22 @@ const leftover = (file: string): ReadonlyArray<Finding.Finding> => {
   ]
 }
 
+/** Whether another file can take the place of this one. Locks and answers are written where they are. */
+const irreplaceable = (place: Place, file: string): ReadonlyArray<Finding.Finding> => {
+  const kind = Option.map(SidecarNames.parse(place.store, path.basename(file)), ({ kind }) => kind)
+  if (Option.exists(kind, (one) => one !== "json")) return []
+  return Option.toArray(
+    Option.map(
+      Replaceable.obstacle(fs.realpathSync(file)),
+      (found) => Finding.fromError(Replaceable.failure(file, found), "irreplaceable")
+    )
+  )
+}
+
 interface Place {
   readonly directory: string
+  /** The name of the store's file. */
+  readonly store: string
   /** Whether a name in there is one of ours. The rest belongs to other programs. */
   readonly isOurs: (name: string) => boolean
   /** Whether others may look at the names in it: another tool decides about its own directory. */
@@ -137,7 +154,7 @@ const examine = (place: Place, user: number | undefined): ReadonlyArray<Finding.
     const file = path.join(directory, name)
     const entry = fs.lstatSync(file, { throwIfNoEntry: false })
     if (entry === undefined || entry.isSymbolicLink()) continue
-    findings.push(...permissions(file, entry, stat.uid), ...leftover(file))
+    findings.push(...permissions(file, entry, stat.uid), ...leftover(file), ...irreplaceable(place, file))
   }
   return findings
 }
@@ -163,6 +180,7 @@ export const files = Effect.gen(function*() {
         if (places.has(directory)) continue
         places.set(directory, {
           directory,
+          store,
           isOurs: (name) => SETTINGS.has(finalName(name)) || name.replace(/^\d+-\d+\./, "").startsWith(store),
           isPrivate: one === native.home || one.directory === native.home.directory
         })

@@ -1,6 +1,6 @@
 /**
  * The keyring and the keys in it: whether it does what it is asked, whether what it holds belongs to something, and whether
- * the key of what is encrypted can be had. Nothing is made in finding that out.
+ * the key of what is encrypted can be read. Finding that out creates nothing.
  *
  * @since 0.1.0
  */
@@ -141,7 +141,7 @@ export const check = Effect.gen(function*() {
   const findings = yield* Effect.gen(function*() {
     const probed = isInKeyring(kind) ? yield* probe : []
     const isWell = !probed.some((finding) => finding.kind === "problem")
-    // A keyring that does not answer is asked no more: every question could take as long.
+    // A keyring that does not answer is not asked again: every question could take as long.
     const left = kind === "keyring" && isWell ? yield* leftovers : []
     return [...probed, ...left, ...(isWell ? yield* sealing : [])]
   }).pipe(

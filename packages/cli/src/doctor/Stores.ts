@@ -6,7 +6,9 @@
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import { PendingLogins } from "@lockstep/core/PendingLogins"
 import * as AuthJson from "@lockstep/node/AuthJson"
-import { Home } from "@lockstep/node/Home"
+import { Home, PIN_FILE } from "@lockstep/node/Home"
+import * as Ownership from "@lockstep/node/Ownership"
+import * as PinRepair from "@lockstep/node/stores/PinRepair"
 import { NativeHome } from "@lockstep/node/stores/ResolvedHome"
 import { StoreChoice } from "@lockstep/node/stores/StoreChoice"
 import * as StoreDrift from "@lockstep/node/stores/StoreDrift"
@@ -18,6 +20,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as fs from "node:fs"
+import * as path from "node:path"
 import * as Advice from "../Advice.js"
 import * as Beginning from "../login/Beginning.js"
 import * as Times from "../Times.js"
@@ -77,6 +80,43 @@ const records = Effect.gen(function*() {
   return [...found.flat(), ...logins]
 })
 
+/** A home that others can enter is what the check of the files tells, with its command. */
+const isExposed = (home: Home["Type"]): boolean => {
+  try {
+    return Ownership.exposureOf(home.directory) !== undefined
+  } catch {
+    return false
+  }
+}
+
+/**
+ * Finds a pin that no process can work with, and replaces it where that is asked for.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const pin = (repair: boolean) =>
+  Effect.gen(function*() {
+    const { home } = yield* NativeHome
+    const found = yield* (repair ? PinRepair.repair(home) : PinRepair.find(home)).pipe(
+      Effect.map(Option.map(({ detail, store }) => {
+        const pinned = `${path.join(home.directory, PIN_FILE)} cannot be used: ${detail}`
+        return repair
+          ? Finding.remark("pin_repaired", `${pinned}; it was replaced`, "run the command that failed again")
+          : Finding.problem(
+            "pin_unusable",
+            `${pinned}; nothing can be written here`,
+            Option.isSome(store)
+              ? "run `lockstep doctor --repair`: it puts the locks where this command has them"
+              : "repair it by hand or restore it: its files do not tell which store it has"
+          )
+      })),
+      // One that cannot be read is what the check of the store tells.
+      Effect.catchAll((error) => Effect.succeed(repair ? Option.some(Finding.fromError(error)) : Option.none()))
+    )
+    return { check: "pin", findings: Option.toArray(found) } satisfies Finding.Checked
+  })
+
 /**
  * Reads the store whole and names every damage by its place.
  *
@@ -87,9 +127,13 @@ export const store = Effect.gen(function*() {
   const home = yield* Home
   const { chosen } = yield* StoreChoice
   const checked = yield* Effect.either(home.check)
-  const superseded = Either.match(checked, { onLeft: (error) => [Finding.fromError(error)], onRight: () => [] })
+  const isTold = isExposed(home) || (yield* Effect.orElseSucceed(PinRepair.find(home), Option.none)).pipe(Option.isSome)
+  const superseded = Either.match(checked, {
+    onLeft: (error) => isTold ? [] : [Finding.fromError(error)],
+    onRight: () => []
+  })
   const isPlain = chosen._tag === "Native" && chosen.store.name === "file"
-  const inside = superseded.length > 0 ? [] : yield* isPlain ? plainFile : records
+  const inside = Either.isLeft(checked) ? [] : yield* isPlain ? plainFile : records
   return { check: "store", findings: [...superseded, ...inside] } satisfies Finding.Checked
 })
 

@@ -84,7 +84,7 @@ const nothing = (tool: ToolImport, findings: Findings.Findings, looked: Readonly
   const replaced = findings.others.map(({ entry }) => entry).find(ToolEntry.$is("Replaced"))
   if (replaced !== undefined) {
     return input(
-      `${tool.title} reads no more what is in its old files: ${replaced.by} is in use, and holds no login`,
+      `${tool.title} no longer reads its old files: ${replaced.by} is in use, and holds no login`,
       `log in with ${tool.title}; or name the old file with --from-tool ${tool.name}:PATH, if its tokens were never used since`
     )
   }

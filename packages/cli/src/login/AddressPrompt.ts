@@ -9,6 +9,8 @@ import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as readline from "node:readline"
+import * as Output from "../Output.js"
+import * as Style from "../Style.js"
 
 /**
  * The line at the terminal.
@@ -29,7 +31,8 @@ export interface AddressPrompt {
  * @since 0.1.0
  * @category constructors
  */
-export const make: Effect.Effect<AddressPrompt, never, Scope.Scope> = Effect.gen(function*() {
+export const make: Effect.Effect<AddressPrompt, never, Output.Output | Scope.Scope> = Effect.gen(function*() {
+  const { note } = yield* Output.Output
   const lines = yield* Queue.unbounded<Redacted.Redacted>()
   let isOpen = true
   const terminal = yield* Effect.acquireRelease(
@@ -50,18 +53,15 @@ export const make: Effect.Effect<AddressPrompt, never, Scope.Scope> = Effect.gen
       opened.on("SIGINT", () => process.kill(process.pid, "SIGINT"))
       return opened
     }),
-    (opened) =>
-      Effect.sync(() => {
-        process.stderr.write("\r\u001b[J")
-        opened.close()
-      })
+    (opened) => Effect.zipRight(note(Style.redraw("rest")), Effect.sync(() => opened.close()))
   )
   return {
     pasted: Queue.take(lines),
     show: (text) =>
       Effect.sync(() => {
         if (!isOpen) return
-        terminal.setPrompt(text)
+        // Readline writes it, and not the output that makes everything harmless.
+        terminal.setPrompt(Style.harmless(text))
         terminal.prompt(true)
       })
   }

@@ -15,6 +15,7 @@ import { mcp } from "@lockstep/oauth/vendors/Mcp"
 import * as Option from "effect/Option"
 import type { Options as ClientGrant } from "./ClientGrant.js"
 import type { ServerWishes } from "./ServerWishes.js"
+import type { Names } from "./Target.js"
 
 /**
  * The words of a command, without the name of the program.
@@ -35,27 +36,32 @@ const named = ({ find }: Registry, id: string): Option.Option<OAuthVendor.OAuthV
   Option.filter(find(id), (vendor) => vendor.id !== OAuthVendor.generic.id && vendor.id !== mcp.id)
 
 /**
+ * The options of a login that its repetition needs.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Typed extends Names, ServerWishes, ClientGrant {
+  readonly issuer: Option.Option<string>
+  readonly clientId: Option.Option<string>
+  /** A path, or `-`. */
+  readonly clientSecretFrom: Option.Option<string>
+  readonly scopes: ReadonlyArray<string>
+  readonly resource: Option.Option<string>
+  /** The person whose attempt it is, where a relay logs several people in. */
+  readonly user: string
+  readonly device: boolean
+  readonly noBrowser: boolean
+  readonly replace: boolean
+}
+
+/**
  * Repeats what was typed.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const ofOptions = (
-  typed: ServerWishes & ClientGrant & {
-    readonly target: Option.Option<string>
-    readonly tenant: Option.Option<string>
-    readonly profile: Option.Option<string>
-    readonly issuer: Option.Option<string>
-    readonly clientId: Option.Option<string>
-    readonly clientSecretFrom: Option.Option<string>
-    readonly scopes: ReadonlyArray<string>
-    readonly resource: Option.Option<string>
-    readonly user: string
-    readonly device: boolean
-    readonly noBrowser: boolean
-    readonly replace: boolean
-  }
-): Words => [
+export const ofOptions = (typed: Typed): Words => [
   "login",
   ...Option.toArray(typed.target),
   ...option("--tenant", typed.tenant),

@@ -31,7 +31,7 @@ export interface Options extends InvitationView.Subject {
   readonly open: (url: string) => Effect.Effect<boolean>
 }
 
-const CLEAR = "\r\u001b[K"
+const CLEAR = Style.redraw("line")
 
 /**
  * Draws the address as a QR code where that is wished.

@@ -46,7 +46,7 @@ describe("why a login has ended", () => {
       )
     }))
 
-  it.scopedLive("a request was sent twice and nobody knows what came of it", () =>
+  it.scopedLive("a request was sent twice with an unknown outcome", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()
       const { refreshToken } = yield* stage.seed({})

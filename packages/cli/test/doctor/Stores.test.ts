@@ -124,7 +124,7 @@ describe("stores of other kinds", () => {
 
         const index = join(stage.harness.home, "auth.json.keyring")
         const named = readFileSync(index, "utf8")
-        // As if somebody had restored the index of another day.
+        // As if the index of another day had been restored.
         writeFileSync(index, named.replace(/"write_id": "\w+"/, `"write_id": "${"0".repeat(16)}"`), { mode: 0o600 })
         const lost = yield* examine(stage, env)
         assert.match(
@@ -169,5 +169,85 @@ describe("stores of other kinds", () => {
       chmodSync(file, 0o644)
       assertOne((yield* examine(stage, {}, args)).problems, /files: .*pi\/auth\.json is open to others/)
       assert.strictEqual(readFileSync(file, "utf8"), before)
+    }))
+})
+
+describe("a pin that cannot be used", () => {
+  const pinOf = (stage: Stage.Stage) => JSON.parse(readFileSync(join(stage.harness.home, "store.json"), "utf8"))
+  const repin = (stage: Stage.Stage, change: Readonly<Record<string, unknown>>) => {
+    const path = join(stage.harness.home, "store.json")
+    const text = JSON.stringify({ ...pinOf(stage), ...change })
+    writeFileSync(path, text)
+    return text
+  }
+  const repair = ["--offline", "--repair"]
+
+  it.scopedLive("is found, and replaced where that is asked for: what failed works again", () =>
+    Effect.gen(function*() {
+      const stage = yield* seeded
+      const open = join(dirname(stage.harness.home), "open")
+      mkdirSync(open)
+      chmodSync(open, 0o777)
+      const file = join(open, "file")
+      writeFileSync(file, "")
+      const healthy = pinOf(stage)
+      for (const directory of [open, file]) {
+        const text = repin(stage, { lock_dir: directory })
+        assert.strictEqual((yield* stage.run(["refresh", "codex"])).code, 4)
+        const { findings, problems } = yield* examine(stage)
+        assertOne(problems, /^pin: .*store\.json cannot be used: it has the locks in /)
+        const advice = findings.find(({ code }) => code === "pin_unusable")!.advice
+        assert.include(advice, "`lockstep doctor --repair")
+        // Looking changes nothing.
+        assert.strictEqual(readFileSync(join(stage.harness.home, "store.json"), "utf8"), text)
+        const repaired = yield* examine(stage, {}, repair)
+        assert.deepStrictEqual(repaired.problems, [])
+        assert.lengthOf(repaired.of("pin_repaired"), 1)
+        assert.deepStrictEqual(pinOf(stage), healthy)
+        assert.strictEqual((yield* stage.run(["refresh", "codex"])).code, 0)
+      }
+    }))
+
+  it.scopedLive("that is damaged is replaced where the files tell which store the home has, and nowhere else", () =>
+    Effect.gen(function*() {
+      const stage = yield* seeded
+      const healthy = pinOf(stage)
+      const path = join(stage.harness.home, "store.json")
+      for (const damage of ["", "{", "{\"store\":\"file\"}"]) {
+        writeFileSync(path, damage)
+        assertOne((yield* examine(stage)).problems, /^pin: .*store\.json cannot be used: it is damaged/)
+        const { of, problems } = yield* examine(stage, {}, repair)
+        assert.deepStrictEqual([problems, of("pin_repaired").length], [[], 1])
+        assert.deepStrictEqual(pinOf(stage), healthy)
+      }
+      writeFileSync(path, "{")
+      writeFileSync(`${stage.file}.sealed`, "", { mode: 0o600 })
+      assert.isNotEmpty((yield* examine(stage, {}, repair)).problems)
+      assert.strictEqual(readFileSync(path, "utf8"), "{")
+    }))
+
+  it.scopedLive("is left alone where another process can use it", () =>
+    Effect.gen(function*() {
+      const stage = yield* seeded
+      const locks = join(dirname(stage.harness.home), "locks")
+      for (const change of [{ lock_dir: locks }, { host: "another" }]) {
+        const text = repin(stage, change)
+        const { of } = yield* examine(stage, {}, repair)
+        assert.deepStrictEqual([...of("pin_unusable"), ...of("pin_repaired")], [])
+        assert.strictEqual(readFileSync(join(stage.harness.home, "store.json"), "utf8"), text)
+      }
+    }))
+
+  it.scopedLive("is replaced by no other that cannot be used", () =>
+    Effect.gen(function*() {
+      const stage = yield* seeded
+      const open = join(dirname(stage.harness.home), "open")
+      mkdirSync(open)
+      chmodSync(open, 0o777)
+      const text = repin(stage, { lock_dir: open })
+      const { findings, problems } = yield* examine(stage, { LOCKSTEP_LOCK_DIR: open }, repair)
+      assert.isTrue(problems.some((one) => one.startsWith(`pin: cannot lock at ${open}`)), problems.join("\n"))
+      assert.isTrue(findings.some(({ advice }) => advice.includes("unset LOCKSTEP_LOCK_DIR")))
+      assert.strictEqual(readFileSync(join(stage.harness.home, "store.json"), "utf8"), text)
     }))
 })

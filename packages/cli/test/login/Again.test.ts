@@ -7,7 +7,7 @@ import * as Stage from "../support/Stage.js"
 const ESCAPE = "\u001b"
 
 describe("a tenant that is logged in", () => {
-  it.scopedLive("is not replaced unasked, and nobody is sent to a browser for nothing", () =>
+  it.scopedLive("is not replaced unasked, and no person is sent to a browser for nothing", () =>
     Effect.gen(function*() {
       const stage = yield* LoginStage.make
       assert.strictEqual((yield* stage.login("acme", "alice")).code, 0)
@@ -37,12 +37,12 @@ describe("a tenant that is logged in", () => {
       const stage = yield* LoginStage.make
       yield* stage.login("acme", "alice")
       const first = (yield* stage.stored("acme"))!
-      // Somebody else redeems the refresh token: the next refresh looks like theft, and the login is over.
+      // Another program redeems the refresh token: the next refresh looks like theft, and the login is over.
       yield* stage.server.refresh(first["refresh_token"] as string)
       const refused = yield* stage.run(["refresh", "acme"])
       assert.strictEqual(refused.code, 3, refused.stderr)
       assert.include(refused.stderr, "lockstep login acme")
-      // The access token still works; whoever was told to log in again is not asked whether that is meant.
+      // The access token still works; a person who was told to log in again is not asked whether that is meant.
       const begun = yield* stage.run(["login", "acme", "--no-browser"])
       const answer = yield* stage.authorize(begun.stdout.trim(), "alice")
       assert.strictEqual((yield* stage.run(["login", "acme", "--code"], { input: answer.href })).code, 0)

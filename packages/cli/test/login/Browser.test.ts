@@ -45,7 +45,7 @@ describe("a login in a browser of this machine", () => {
       )
     }))
 
-  it.scopedLive("is not ended by somebody else's answer", () =>
+  it.scopedLive("is not ended by the answer to another login", () =>
     Effect.gen(function*() {
       const stage = yield* LoginStage.make
       const { child, url } = yield* begin(stage)
@@ -57,11 +57,11 @@ describe("a login in a browser of this machine", () => {
       assert.strictEqual((yield* stage.finish(child)).code, 0)
     }))
 
-  it.scopedLive("reads no address from a pipe: nobody looks at a page there", () =>
+  it.scopedLive("reads no address from a pipe: no person looks at a page there", () =>
     Effect.gen(function*() {
       const stage = yield* LoginStage.make
       const child = yield* stage.start([...stage.at("acme"), "--json"])
-      yield* child.write("something for whoever runs next\n")
+      yield* child.write("something for the next program\n")
       const told = yield* child.message(isWaiting)
       const answer = yield* stage.authorize(told["authorization_url"] as string, "alice")
       yield* child.closeStdin
@@ -89,7 +89,7 @@ describe("a login in a browser of this machine", () => {
       assert.match(ran.stderr, /the login of acme was not finished in time/)
     }))
 
-  it.scopedLive("says what it cannot do before anybody is sent to a browser", () =>
+  it.scopedLive("says what it cannot do before a person is sent to a browser", () =>
     Effect.gen(function*() {
       const stage = yield* LoginStage.make
       const usage = (args: ReadonlyArray<string>, what: RegExp) =>

@@ -126,7 +126,7 @@ describe("client credentials", () => {
       assert.lengthOf(server.asked, asked)
     }))
 
-  it.scopedLive("can be a key of any kind, which is kept and shown to nobody", () =>
+  it.scopedLive("can be a key of any kind, which is kept and never shown", () =>
     Effect.gen(function*() {
       const { at, secret, server, stage, write } = yield* setting
       const pairs = [
@@ -204,7 +204,7 @@ describe("an identity provider's assertion", () => {
       assert.strictEqual((yield* stage.run(["token", "bot"], { prints: true })).code, 0)
       assert.lengthOf(server.asked, 2)
 
-      // The id token has ended: a person has to bring another, and nobody asks before.
+      // The id token has ended: a person has to bring another, and no server is asked before.
       yield* expire("bot")
       provider.answer = () => [400, { error: "invalid_grant" }]
       Stage.assertTold(yield* stage.run(["token", "bot"]), 3, /no longer valid/)

@@ -56,7 +56,7 @@ const assertNothingStored = ({ file }: LoginStage.LoginStage) => {
   assert.deepStrictEqual([tenants, pending], [{}, {}])
 }
 
-/** Begins a login and expects it to be refused before anybody is sent anywhere. */
+/** Begins a login and expects it to be refused before a person is sent anywhere. */
 const refused = (options: Partial<McpResource.Options>, code: number, what: RegExp, path = "") =>
   Effect.gen(function*() {
     const { resource, stage } = yield* setting(options)

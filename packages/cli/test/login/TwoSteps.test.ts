@@ -41,7 +41,7 @@ describe("a login in two steps", () => {
       const stage = yield* LoginStage.make
       const file = path.join(path.dirname(path.dirname(stage.file)), "agent", "auth.json")
       const entry = { access_token: "a", refresh_token: "r", expires_at: 1, token_endpoint: "https://x", provider: "x" }
-      fs.mkdirSync(path.dirname(file))
+      fs.mkdirSync(path.dirname(file), { mode: 0o700 })
       fs.writeFileSync(file, JSON.stringify({ other: entry }), { mode: 0o600 })
       const there = ["--store", `openab:${file}`]
       const begun = yield* stage.run([...stage.at("acme"), ...there, "--no-browser"])
@@ -121,7 +121,7 @@ describe("a login in two steps", () => {
         bob: yield* stage.authorize(bob.stdout.trim(), "bob"),
         alice: yield* stage.authorize(alice.stdout.trim(), "alice")
       }
-      // Somebody brings the other's answer: nothing is sent, and both attempts stay.
+      // One person brings the other's answer: nothing is sent, and both attempts stay.
       const stolen = yield* stage.run(["login", "acme", "--user", "bob", "--code"], { input: answers.alice.href })
       Stage.assertTold(stolen, 3, /answered for another attempt/)
       assert.lengthOf(Object.keys(yield* stage.pending), 2)
@@ -146,7 +146,7 @@ describe("a login in two steps", () => {
     Effect.gen(function*() {
       const stage = yield* LoginStage.make
       const begun = yield* stage.run([...stage.at("acme"), "--no-browser"])
-      // In an argument, too: a code is good for one use by whoever knows the verifier.
+      // In an argument, too: a code is good for one use by the process that knows the verifier.
       const answer = yield* Person.authorize(begun.stdout.trim(), "alice")
       assert.strictEqual((yield* stage.run(["login", "acme", "--code", answer.href])).code, 0)
       const replayed = yield* stage.run(["login", "acme", "--code", answer.href])

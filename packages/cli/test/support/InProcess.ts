@@ -1,6 +1,5 @@
 /** The command in this process: one command line, what it wrote, and its exit code. */
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Output from "../../src/Output.js"
 import * as Program from "../../src/Program.js"
 import { Signals } from "../../src/Signals.js"
@@ -18,7 +17,10 @@ export const run = (home: string, ...line: ReadonlyArray<string>): Effect.Effect
   runLine(["--home", home, ...line])
 
 /** Runs a line whose home is named by itself, or by the environment. */
-export const runLine = (line: ReadonlyArray<string>): Effect.Effect<Ran> =>
+export const runLine = (line: ReadonlyArray<string>): Effect.Effect<Ran> => running(Program.run(line))
+
+/** Runs what answers with an exit code, and keeps what it writes. */
+export const running = (program: Effect.Effect<number, never, Output.Output | Signals>): Effect.Effect<Ran> =>
   Effect.suspend(() => {
     const written = { data: "", notes: "" }
     const output = Output.Output.of({
@@ -30,8 +32,9 @@ export const runLine = (line: ReadonlyArray<string>): Effect.Effect<Ran> =>
       noteScreen: { isTerminal: false, columns: 80 },
       isInteractive: false
     })
-    return Program.run(line).pipe(
+    return program.pipe(
       Effect.map((code) => ({ code, stdout: written.data, stderr: written.notes })),
-      Effect.provide(Layer.merge(Output.layer(output), Layer.succeed(Signals, signals)))
+      Output.provide(output),
+      Effect.provideService(Signals, signals)
     )
   })

@@ -17,7 +17,7 @@ export const setting = (options: Partial<McpResource.Options> = {}) =>
     return { stage, resource, tenant: nameOf(resource) }
   })
 
-/** How its login is called where nobody says. */
+/** How its login is called where no name is given. */
 export const nameOf = ({ origin }: Resource): string => `mcp:127.0.0.1-${new URL(origin).port}`
 
 /** Both steps, by address or by name. */

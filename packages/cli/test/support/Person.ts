@@ -45,7 +45,7 @@ const isLoopbackCallback = (url: URL): boolean => url.pathname === "/callback"
 export const authorize = (address: string, account: string): Effect.Effect<URL> =>
   Effect.promise(async () => {
     const url = new URL(address)
-    // The server of the tests asks nobody: it takes this for the name that was typed.
+    // The server of the tests asks no person: it takes this for the name that was typed.
     url.searchParams.set("login_hint", account)
     return (await makeBrowser().load(url, {}, isLoopbackCallback)).url
   })

@@ -41,7 +41,7 @@ export const make = (replacing: Replacing) => {
       }
       const { settled, value: gone } = yield* held.commit({
         act: "logout",
-        // By its token, too, for programs that know nothing of versions.
+        // The token is compared, too, for programs that know nothing of versions.
         decide: (current) =>
           Option.exists(
               current,

@@ -268,7 +268,7 @@ describe("a stream of events", () => {
       assert.strictEqual(outcome, expected)
     }))
 
-  it.scoped("lets its connection go when nobody reads any more", () =>
+  it.scoped("lets its connection go when it is not read any more", () =>
     Effect.gen(function*() {
       const { use } = yield* Stage.login()
       const cancelled = yield* Deferred.make<void>()

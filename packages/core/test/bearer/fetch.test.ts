@@ -90,7 +90,7 @@ describe("the fetch", () => {
       assert.isFalse(headers.has("authorization"))
     }))
 
-  it.scoped("lets nobody ask a person for a password on behalf of a stream", () =>
+  it.scoped("lets no browser ask a person for a password on behalf of a stream", () =>
     Effect.gen(function*() {
       const { use } = yield* Stage.login()
       const seen: Array<string | undefined> = []

@@ -26,7 +26,7 @@ const streamOf = (text: string) =>
   })
 
 describe.each(Stage.KINDS)("%s", (_name, make) => {
-  it.scoped("sends the stored token and asks nobody for another one", () =>
+  it.scoped("sends the stored token and asks for no other one", () =>
     Effect.gen(function*() {
       const { machine, use } = yield* Stage.login()
       const api = Stage.server(Stage.accepting(FIRST))

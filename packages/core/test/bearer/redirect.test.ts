@@ -15,7 +15,7 @@ const { tenant } = MemoryMachine
 const TOKEN = Stage.bearer("lockstep-at-0")
 const ELSEWHERE = "https://elsewhere.example"
 
-/** Redirects one path to an address; everything else is welcome, whoever asks. */
+/** Redirects one path to an address; everything else is answered, with any token. */
 const redirecting = (status: number, location: string): Stage.Answer => (arrived) =>
   new URL(arrived.url).pathname === "/from"
     ? Stage.answering(status, { location })(arrived)
@@ -62,7 +62,7 @@ describe.each(Stage.KINDS)("%s", (_name, make) => {
       assert.deepStrictEqual(seen(api).map(([, , token]) => token), [TOKEN, "no token", "no token"])
     }))
 
-  it.scoped("hands out the 401 of another origin: nobody rejected a token there", () =>
+  it.scoped("hands out the 401 of another origin: no token was rejected there", () =>
     Effect.gen(function*() {
       const { machine, use } = yield* Stage.login()
       const api = Stage.server((arrived) =>

@@ -64,7 +64,7 @@ describe("a token", () => {
       )
       const client = (yield* use(BearerClient.make({ tenant })))(api.client)
       const exit = yield* Effect.exit(client.get(Stage.API)).pipe(
-        // Even where somebody has let every header be shown.
+        // Even where every header is allowed to be shown.
         Effect.locally(Headers.currentRedactedNames, []),
         Effect.withTracer(tracer(texts)),
         Effect.provide(Logger.replace(Logger.defaultLogger, logger)),

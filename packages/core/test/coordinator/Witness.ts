@@ -73,7 +73,7 @@ export const make = (machine: MemoryMachine, clock: {
   const dossiers = new Map<TenantId, Dossier>()
   const breaches: Array<string> = []
   const faults = new Map<Fault, number>()
-  /** Processes that are about to log somebody out. */
+  /** Processes that are about to end a login. */
   const removing = new Set<number>()
   let latencies: ReadonlyArray<number> = [0]
   let requests = 0
@@ -129,7 +129,7 @@ export const make = (machine: MemoryMachine, clock: {
       before === undefined || change.credential.generation > before.generation,
       () => `I4: the generation of ${tenant} went from ${before?.generation} to ${change.credential.generation}`
     )
-    expect(dossier.origins.has(access), () => `I4: process ${pid} wrote ${access}, which nobody issued to ${tenant}`)
+    expect(dossier.origins.has(access), () => `I4: process ${pid} wrote ${access}, which was not issued to ${tenant}`)
     const redeemed = dossier.origins.get(access)
     if (redeemed === undefined) {
       dossier.replacements++
@@ -319,7 +319,7 @@ export const make = (machine: MemoryMachine, clock: {
     /** I3: what a caller was given was durable by then, and belongs to the tenant. */
     served: (tenant: TenantId, accessToken: string): void =>
       expect(of(tenant).accessTokens.has(accessToken), () => `I3: ${accessToken} was served and never stored`),
-    /** I5: what was captured ended in the store, or was revoked, or lost its record to somebody else. */
+    /** I5: what was captured ended in the store, or was revoked, or lost its record to another login. */
     conclude: (): void => {
       for (const [tenant, { captured, refreshTokens, replacements }] of dossiers) {
         for (const [token, at] of captured) {

@@ -304,7 +304,7 @@ describe("the margin", () => {
       return machine.server.requests.length === 1
     })
 
-  it.scoped("is two minutes where nobody says otherwise", () =>
+  it.scoped("is two minutes unless it is set", () =>
     Effect.gen(function*() {
       assert.isFalse(yield* refreshes({ left: 121 }))
       assert.isTrue(yield* refreshes({ left: 120 }))

@@ -142,7 +142,7 @@ describe("the cooldown", () => {
       assert.strictEqual(valueOf((yield* coordinator.refresh(tenant)).token), "lockstep-at-1")
     }))
 
-  it.scoped("that the server named is passed by nobody", () =>
+  it.scoped("that the server named is passed by no process", () =>
     Effect.gen(function*() {
       const { coordinator, machine } = yield* failed(Scenario.rateLimited(30))
       const rejected = Option.getOrThrow((yield* machine.read(tenant)).accessToken)
@@ -165,7 +165,7 @@ describe("the cooldown", () => {
       assert.strictEqual(machine.server.requests.length, 1)
     }))
 
-  it.scoped("does not keep anybody from what another process stored meanwhile", () =>
+  it.scoped("does not keep a caller from what another process stored meanwhile", () =>
     Effect.gen(function*() {
       const { coordinator, machine } = yield* failed(Scenario.rateLimited(30))
       yield* machine.write(tenant, machine.server.issue(yield* Scenario.validFor(3_600)))

@@ -151,7 +151,7 @@ describe("the end of a process", () => {
       assert.isTrue(Option.isNone((yield* machine.journal.read(tenant)).intent))
     }))
 
-  it.scoped("leaves nobody waiting who calls afterwards", () =>
+  it.scoped("leaves no later caller waiting", () =>
     Effect.gen(function*() {
       const { close, coordinator, machine } = yield* calling()
       yield* Fiber.join(yield* close)

@@ -1,52 +1,22 @@
 /** What the model found about holders that were overtaken, played on the engine in memory that fences. */
 import { assert, describe, it } from "@effect/vitest"
-import { CredentialStore } from "@lockstep/core/CredentialStore"
-import { Custody } from "@lockstep/core/Custody"
-import * as Host from "@lockstep/core/Host"
-import * as MemoryCustody from "@lockstep/core/MemoryCustody"
-import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
-import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
-import * as ScriptedTokenEndpoint from "@lockstep/testkit/memory/ScriptedTokenEndpoint"
-import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
-import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
+import * as Fleet from "./fleet.js"
 import * as Scenario from "./scenario.js"
 
 const { tenant } = MemoryMachine
 const { outcome, untilAllWait } = Scenario
 
-/** Hosts that share one engine, with one login that has expired. */
-const fleet = Effect.gen(function*() {
-  yield* TestClock.adjust("1 hour")
-  const server = yield* ScriptedTokenEndpoint.make
-  const engine = yield* MemoryCustody.make
-  const host = yield* Effect.provide(Host.Host, Host.layerMemory)
-  yield* engine.write(tenant, Option.some(server.issue(Scenario.EXPIRED)))
-  const context = Context.empty().pipe(
-    Context.add(CredentialStore, engine.store),
-    Context.add(Custody, engine.custody),
-    Context.add(RefreshPolicy.RefreshPolicy, RefreshPolicy.defaults),
-    Context.add(Host.Host, host),
-    Context.add(TokenEndpoint, server.service)
-  )
-  const process = Effect.mapInputContext(
-    RefreshCoordinator.make,
-    (scope: Context.Context<Scope.Scope>) => Context.merge(context, scope)
-  ).pipe(Effect.tap(() => Effect.addFinalizer(() => TestClock.adjust("1 minute"))))
-  return { server, engine, process }
-})
-
 describe("a holder that was overtaken while its request was under way", () => {
   it.scoped("is waited for by every later holder, and not by the one alone that took the tenant from it", () =>
     Effect.gen(function*() {
-      const { engine, process, server } = yield* fleet
+      const { engine, process, server } = yield* Fleet.make()
       const gate = yield* Deferred.make<void>()
       server.next({ _tag: "GrantLate", gate })
       const cut = yield* Effect.fork(outcome((yield* process).accessToken(tenant)))
@@ -67,7 +37,7 @@ describe("a holder that was overtaken while its request was under way", () => {
 
   it.scoped("is waited for although a holder after it is proven to be dead", () =>
     Effect.gen(function*() {
-      const { engine, process, server } = yield* fleet
+      const { engine, process, server } = yield* Fleet.make()
       const gate = yield* Deferred.make<void>()
       server.next({ _tag: "GrantLate", gate })
       const cut = yield* Effect.fork(outcome((yield* process).accessToken(tenant)))

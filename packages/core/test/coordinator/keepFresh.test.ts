@@ -152,7 +152,7 @@ describe("keeping fresh does not become a storm", () => {
       assert.deepStrictEqual(machine.server.requests, ["lockstep-rt-0"])
     }))
 
-  it.scoped("when other tenants write while a login is needed: nobody is asked again for them", () =>
+  it.scoped("when other tenants write while a login is needed: no person is asked again for them", () =>
     Effect.gen(function*() {
       let reads = 0
       const machine = yield* MemoryMachine.make({

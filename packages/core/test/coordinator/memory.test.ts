@@ -41,7 +41,7 @@ describe("the token in memory", () => {
       assert.strictEqual(reads.count, 1)
     }))
 
-  it.scoped("gives way at the next call when anybody writes the store", () =>
+  it.scoped("gives way at the next call when another process writes the store", () =>
     Effect.gen(function*() {
       const { machine } = yield* counted
       const coordinator = yield* processOn(machine)
@@ -50,7 +50,7 @@ describe("the token in memory", () => {
       assert.strictEqual(valueOf(yield* coordinator.accessToken(tenant)), "lockstep-at-1")
     }))
 
-  it.scoped("is read again after a refresh, which somebody may have overwritten, and then no more", () =>
+  it.scoped("is read again after a refresh, which another process may have overwritten, and then no more", () =>
     Effect.gen(function*() {
       const { machine, reads } = yield* counted
       const coordinator = yield* processOn(machine)

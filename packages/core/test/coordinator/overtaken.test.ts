@@ -1,58 +1,22 @@
 /** A holder that its engine took the tenant from: its session was cut, or its lease ran out while it did not run. */
 import { assert, describe, it } from "@effect/vitest"
-import { CredentialStore } from "@lockstep/core/CredentialStore"
-import { Custody } from "@lockstep/core/Custody"
-import * as Host from "@lockstep/core/Host"
-import * as MemoryCustody from "@lockstep/core/MemoryCustody"
-import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
-import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
-import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
-import * as ScriptedTokenEndpoint from "@lockstep/testkit/memory/ScriptedTokenEndpoint"
-import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
-import * as Redacted from "effect/Redacted"
-import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
+import * as Fleet from "./fleet.js"
 import * as Scenario from "./scenario.js"
 
 const { tenant } = MemoryMachine
 const { outcome, untilAllWait } = Scenario
 
-/** Hosts that share one engine, with one login that is inside its margin or has expired. */
-const fleet = (fields: Parameters<ScriptedTokenEndpoint.ScriptedTokenEndpoint["issue"]>[0] = Scenario.EXPIRED) =>
-  Effect.gen(function*() {
-    yield* TestClock.adjust("1 hour")
-    const server = yield* ScriptedTokenEndpoint.make
-    const engine = yield* MemoryCustody.make
-    const host = yield* Effect.provide(Host.Host, Host.layerMemory)
-    yield* engine.write(tenant, Option.some(server.issue(fields)))
-    const context = Context.empty().pipe(
-      Context.add(CredentialStore, engine.store),
-      Context.add(Custody, engine.custody),
-      Context.add(RefreshPolicy.RefreshPolicy, RefreshPolicy.defaults),
-      Context.add(Host.Host, host),
-      Context.add(TokenEndpoint, server.service)
-    )
-    const process = Effect.mapInputContext(
-      RefreshCoordinator.make,
-      (scope: Context.Context<Scope.Scope>) => Context.merge(context, scope)
-    ).pipe(Effect.tap(() => Effect.addFinalizer(() => TestClock.adjust("1 minute"))))
-    const stored = Effect.map(
-      Effect.orDie(engine.store.get(tenant)),
-      (found) => Redacted.value(Option.getOrThrow(Option.getOrThrow(found).credential.refreshToken))
-    )
-    return { server, engine, process, stored }
-  })
-
 describe("a holder that was overtaken", () => {
   it.scoped("before its intent is refused by the engine, and sends nothing", () =>
     Effect.gen(function*() {
-      const { engine, process, server } = yield* fleet()
+      const { engine, process, server } = yield* Fleet.make()
       const gate = yield* Deferred.make<void>()
       server.prepare = Deferred.await(gate)
       const frozen = yield* Effect.fork(outcome((yield* process).accessToken(tenant)))
@@ -70,7 +34,7 @@ describe("a holder that was overtaken", () => {
 
   it.scoped("after its request brings its answer home, and the next holder waits for it", () =>
     Effect.gen(function*() {
-      const { engine, process, server, stored } = yield* fleet()
+      const { engine, process, server, stored } = yield* Fleet.make()
       const gate = yield* Deferred.make<void>()
       server.next({ _tag: "GrantLate", gate })
       const cut = yield* Effect.fork(outcome((yield* process).accessToken(tenant)))
@@ -89,7 +53,7 @@ describe("a holder that was overtaken", () => {
 
   it.scoped("is followed by one retry once no request of it can be alive", () =>
     Effect.gen(function*() {
-      const { engine, process, server } = yield* fleet()
+      const { engine, process, server } = yield* Fleet.make()
       server.next({ _tag: "Hang", consume: false })
       yield* Effect.fork(outcome((yield* process).accessToken(tenant)))
       yield* Queue.take(server.arrivals)
@@ -107,7 +71,7 @@ describe("a holder that was overtaken", () => {
 
   it.scoped("is followed at once where its death is proven, after quietTime alone", () =>
     Effect.gen(function*() {
-      const { engine, process, server } = yield* fleet()
+      const { engine, process, server } = yield* Fleet.make()
       server.next({ _tag: "Hang", consume: false })
       yield* Effect.fork(outcome((yield* process).accessToken(tenant)))
       yield* Queue.take(server.arrivals)

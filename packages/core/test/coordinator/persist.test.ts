@@ -90,7 +90,7 @@ describe("an answer is written over the refresh token that was redeemed, and ove
       assert.deepStrictEqual(machine.server.revocations, [])
     }))
 
-  it.scoped("another account's login stays and is served to nobody who asked for the first", () =>
+  it.scoped("another account's login stays and is not served to callers that asked for the first", () =>
     Effect.gen(function*() {
       const { answer, machine } = yield* during(
         Scenario.of("ann"),
@@ -240,7 +240,7 @@ describe("durable before visible (I3)", () => {
       assert.isAbove(steps.indexOf("publish"), steps.indexOf("persist"))
     }))
 
-  it.scoped("nobody sees the token before the write is done, and nobody waits for what comes after it", () =>
+  it.scoped("no caller sees the token before the write is done, and no caller waits for what comes after it", () =>
     Effect.gen(function*() {
       const persisting = yield* Deferred.make<void>()
       const settling = yield* Deferred.make<void>()

@@ -366,7 +366,7 @@ const RUNS = Number(globalThis.process.env["LOCKSTEP_RUNS"] ?? 150)
 announce(`${RUNS} schedules of a kind`, ` LOCKSTEP_RUNS=${RUNS}`)
 
 /** Only to end what hangs. Milliseconds; long runs are made by hand. */
-const LIMIT = Math.max(240_000, RUNS * 1_000)
+const LIMIT = Math.max(240_000, RUNS * 10_000)
 
 /** The test runner talks to its worker between two runs. */
 const breathe = () => new Promise((resolve) => setImmediate(resolve))
@@ -383,7 +383,7 @@ const check = (arbitrary: FastCheck.Arbitrary<Schedule>, options: { readonly har
   )
 
 describe("whatever the schedule", () => {
-  it("nobody is logged out where nothing harmful happens (I1 to I5)", () =>
+  it("no login ends where nothing harmful happens (I1 to I5)", () =>
     check(
       schedule(
         6_000,

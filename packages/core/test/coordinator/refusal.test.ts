@@ -166,7 +166,7 @@ describe("the brake on rejected tokens", () => {
       assert.strictEqual(yield* rejectNext(machine), "lockstep-at-4")
     }))
 
-  it.scoped("keeps nobody from adopting, and counts no refresh that had another reason", () =>
+  it.scoped("keeps no process from adopting, and counts no refresh that had another reason", () =>
     Effect.gen(function*() {
       const machine = yield* Scenario.agingLogin()
       const coordinator = yield* processOn(machine)
@@ -272,7 +272,7 @@ describe("what no refresh can mend", () => {
       assert.deepStrictEqual(machine.server.requests, [])
     }))
 
-  it.scoped("an empty access token is none", () =>
+  it.scoped("an empty access token counts as absent", () =>
     Effect.gen(function*() {
       const machine = yield* Scenario.agingLogin({}, { accessToken: Option.some(Redacted.make("")) })
       assert.strictEqual(valueOf(yield* (yield* processOn(machine)).accessToken(tenant)), "lockstep-at-1")

@@ -28,7 +28,7 @@ const { tenant } = MemoryMachine
 
 const SECRET = /lockstep-(?:at|rt|it|cs)-/
 
-/** Everything that anybody outside of the process could be shown. */
+/** Everything that could be shown outside of the process. */
 const makeEvidence = () => {
   const texts: Array<string> = []
   const add = (where: string, ...values: ReadonlyArray<unknown>) => {
@@ -170,7 +170,7 @@ const callEverything = (
     yield* Fiber.join(closing)
   })
 
-/** The metrics of this process, whoever moved them. */
+/** The metrics of this process, of all its tests. */
 const metrics = (): ReadonlyArray<string> =>
   Metric.unsafeSnapshot().flatMap(({ metricKey: { description, name, tags } }) => [
     `metric: ${name}`,
@@ -279,7 +279,7 @@ describe("no error, log, span or metric shows a token", () => {
       assertNoSecret(evidence)
     }))
 
-  it.scoped("and what a caller is given shows its token to nobody who only prints it", () =>
+  it.scoped("and what a caller is given does not show its token when it is printed", () =>
     Effect.gen(function*() {
       const machine = yield* Scenario.agingLogin()
       const token = yield* (yield* Scenario.processOn(machine)).accessToken(tenant)

@@ -16,7 +16,7 @@ const expired = { expiresAt: Option.some(1), obtainedAt: Option.some(0.5) }
 const toExpiry = TestClock.adjust("10 seconds")
 
 describe("one refresh for all callers", () => {
-  it.scoped("a fresh token is served without asking anybody", () =>
+  it.scoped("a fresh token is served without asking the server", () =>
     Effect.gen(function*() {
       const machine = yield* MemoryMachine.make()
       yield* machine.write(
@@ -42,7 +42,7 @@ describe("one refresh for all callers", () => {
       assert.deepStrictEqual(machine.server.redemptions, ["lockstep-rt-0"])
     }))
 
-  it.scoped("fifty processes make one redemption, and nobody is taken for a thief", () =>
+  it.scoped("fifty processes make one redemption, and none is taken for a thief", () =>
     Effect.gen(function*() {
       const machine = yield* MemoryMachine.make()
       yield* machine.write(tenant, machine.server.issue(expired))

@@ -128,7 +128,7 @@ describe("a caller is interrupted at every operation", () => {
     assert.isAbove(cuts, 80)
   })
 
-  it("in company: nobody else notices, in this process or another", async () => {
+  it("in company: no other caller notices, in this process or another", async () => {
     const cuts = await sweep((cut) =>
       Effect.gen(function*() {
         const machine = yield* makeMachine("1 milli")
@@ -288,7 +288,7 @@ const untilLanded = (caller: Fiber.Fiber<unknown, unknown>) =>
 
 /**
  * How many requests were sent before the death, and what the next process made of it in the end. An intent that was
- * written and not followed by its request counts as sent: nobody else can know better.
+ * written and not followed by its request counts as sent: no other process can know better.
  */
 const OUTCOMES: Record<string, ReadonlyArray<string>> = {
   "is granted": ["0 sent, lockstep-at-1", "1 sent, OutcomeUnknown", "1 sent, lockstep-at-1"],

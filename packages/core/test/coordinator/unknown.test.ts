@@ -207,7 +207,7 @@ describe("a request whose answer is lost late", () => {
 })
 
 describe("the one retry", () => {
-  it.scoped("that is lost as well is the last request that anybody sends", () =>
+  it.scoped("that is lost as well is the last request that any process sends", () =>
     Effect.gen(function*() {
       const machine = yield* lostTwice()
       const [one, two] = [yield* processOn(machine), yield* processOn(machine)]
@@ -294,7 +294,7 @@ describe("the one retry", () => {
       }))
   }
 
-  it.scoped("after a 503 that hid a granted answer does not log anybody out for good without saying why", () =>
+  it.scoped("after a 503 that hid a granted answer does not end the login for good without saying why", () =>
     Effect.gen(function*() {
       const machine = yield* Scenario.expiredLogin()
       const coordinator = yield* processOn(machine)
@@ -491,7 +491,7 @@ describe("a refresh token that was exchanged already", () => {
         }
       })
       const snapshot = yield* machine.read(tenant)
-      // Nobody closes the scope of a process that is dead.
+      // The scope of a dead process is not closed.
       yield* (yield* Scope.extend(machine.process, yield* Scope.make())).accessToken(tenant)
       yield* Deferred.await(died)
       yield* lock.kill(TENANT)

@@ -174,7 +174,7 @@ describe("what is remembered", () => {
     assert.strictEqual(record.retired[0]?.fingerprint, "b63")
   })
 
-  it("the newest 50 outcomes, each with who it was", () => {
+  it("the newest 50 outcomes, each with its process", () => {
     let record = empty
     for (let n = 0; n < 51; n++) record = JournalChange.note(record, self, { at: n, outcome: "granted", took: 5 })
     assert.strictEqual(record.outcomes.length, 50)

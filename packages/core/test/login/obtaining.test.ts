@@ -343,7 +343,7 @@ describe("a login that another program stores while ours is obtained", () => {
       return { machine, login: yield* Fiber.join(login) }
     })
 
-  it.scoped("stays where nobody said that it may be replaced, and ours is revoked", () =>
+  it.scoped("stays where it may not be replaced, and ours is revoked", () =>
     Effect.gen(function*() {
       const { login, machine } = yield* meanwhile(NEW)
       assert.strictEqual(login._tag === "Left" ? login.left._tag : "stored", "CredentialExists")

@@ -93,7 +93,7 @@ describe("a full disk", () => {
       assert.deepStrictEqual(machine.server.revocations, [])
     }))
 
-  it.scoped("that stays ends the new tokens, which nobody else knows, and leaves the old login", () =>
+  it.scoped("that stays ends the new tokens, which no other process knows, and leaves the old login", () =>
     Effect.gen(function*() {
       const { disk, lock, machine, obtain, obtained } = yield* machineWithDisk
       yield* Scenario.burden(machine)
@@ -109,7 +109,7 @@ describe("a full disk", () => {
       assert.isFalse(lock.isHeld(TENANT))
     }))
 
-  it.scoped("and a server that does not answer keep nobody waiting for longer than revokeTimeout", () =>
+  it.scoped("and a server that does not answer keep no caller waiting for longer than revokeTimeout", () =>
     Effect.gen(function*() {
       const { lock, machine, obtain } = yield* machineWithDisk
       machine.server.revoke = Effect.never

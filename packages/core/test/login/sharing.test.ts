@@ -254,7 +254,7 @@ describe("logins that revoke each other's tokens", () => {
       yield* writer.login(tenant, Effect.sync(() => machine.server.issue()), { ...REPLACE, like: unrelated })
     }))
 
-  it.scoped("wait for each other in the order of a refresh: nobody waits for ever", () =>
+  it.scoped("wait for each other in the order of a refresh: none waits for ever", () =>
     Effect.gen(function*() {
       const { lock, machine, process, writer } = yield* grouped
       yield* machine.write(MemoryMachine.otherTenant, machine.server.issue(Scenario.EXPIRED))

@@ -1,6 +1,9 @@
 import * as JsonRpc from "../JsonRpc.js"
 
-/** Since 2026-07-28 the headers of a request repeat what it is about, so that nobody on the way has to read its body. */
+/**
+ * Since 2026-07-28 the headers of a request repeat what it is about, so that a server on the way does not have to read
+ * its body.
+ */
 const NAMED_BY: Readonly<Record<string, string>> = {
   "tools/call": "name",
   "prompts/get": "name",

@@ -1,6 +1,6 @@
 /**
- * A login that the SDK has brought: the code is spent, and its tokens are nobody's yet. They are stored in place of the
- * very login that the flow began with, under the locks of a refresh, or they are given back.
+ * A login that the SDK has brought: the code is spent, and its tokens are not stored yet. They are stored in place of
+ * the very login that the flow began with, under the locks of a refresh, or they are given back.
  */
 import { Credential } from "@lockstep/core/Credential"
 import type { CredentialWriter } from "@lockstep/core/CredentialWriter"
@@ -68,7 +68,7 @@ const credentialOf = ({ attempt, client, issuer, tokens }: Brought, now: number)
 }
 
 export const make = ({ endpoint, host, policy, writer }: Services, tenant: TenantId) => {
-  /** Nobody else knows of these tokens: they are ended, for so long and no longer. */
+  /** Only this process knows of these tokens: they are ended, for so long and no longer. */
   const giveBack = (credential: Credential) =>
     endpoint.revoke(tenant, credential).pipe(
       Effect.disconnect,
@@ -76,7 +76,7 @@ export const make = ({ endpoint, host, policy, writer }: Services, tenant: Tenan
       Effect.asVoid
     )
 
-  /** Stores the login. `false`: somebody else has logged in meanwhile, and theirs stays. */
+  /** Stores the login. `false`: another login was stored meanwhile, and stays. */
   return (brought: Brought): Effect.Effect<boolean, CredentialStoreError | LockTimeout | LockUnavailable> =>
     Effect.gen(function*() {
       const credential = credentialOf(brought, yield* Clock.currentTimeMillis)

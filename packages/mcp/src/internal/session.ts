@@ -6,7 +6,7 @@ import * as JsonRpc from "../JsonRpc.js"
 import { RemoteError } from "../RemoteError.js"
 import type * as Handshake from "./handshake.js"
 
-/** Conversations of our own, whose answers are nobody else's. */
+/** Conversations of our own, whose answers are not passed on. */
 export interface Conversations {
   /** Sends a request under an id of our own and answers with the answer. */
   readonly converse: (message: JsonRpc.Message) => Effect.Effect<JsonRpc.Message, unknown>

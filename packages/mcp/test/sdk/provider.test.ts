@@ -123,7 +123,7 @@ for (const line of LINES) {
         assert.deepStrictEqual(stage.server.tokenRequests, [])
       }))
 
-    it.scopedLive("is not sent by SDK 1 where nobody checked it, although its server promises to name itself", () =>
+    it.scopedLive("is not sent by SDK 1 where it was not checked, although its server promises to name itself", () =>
       Effect.gen(function*() {
         const stage = yield* Stage.make()
         const { answer, flow } = yield* begin(stage)
@@ -173,7 +173,7 @@ for (const line of LINES) {
         assert.strictEqual(yield* stage.accessToken, winner)
         assert.strictEqual(yield* shown(first.flow), winner)
         assert.isTrue(yield* stage.server.isActive(winner))
-        // Nobody else knew of the other one.
+        // No other process knew of the other one.
         assert.deepStrictEqual(stage.server.ledger.revocations.map(({ by }) => by), ["request"])
       }))
 
@@ -234,7 +234,7 @@ for (const line of LINES) {
         // v2 gives back what lacks a stamp.
         const { access_token } = yield* stage.seed({ issuer: false })
         const process = yield* stage.process
-        // Its own client, which could revoke what it takes for a login that nobody wants.
+        // Its own client, which could revoke what it takes for an unwanted login.
         const provider = yield* process.provider({
           client: { client_id: stage.server.clientId, issuer: stage.server.issuer }
         })
@@ -252,7 +252,7 @@ for (const line of LINES) {
       }))
   })
 
-  describe(`without anybody to send to a browser, auth() of ${line.name}`, () => {
+  describe(`without a person to send to a browser, auth() of ${line.name}`, () => {
     it.scopedLive("ends with a typed error that says how to log in, and registers no client", () =>
       Effect.gen(function*() {
         const stage = yield* Stage.make()

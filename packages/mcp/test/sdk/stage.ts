@@ -156,9 +156,9 @@ export const make = (options: Partial<McpResource.Options> = {}) =>
       pending,
       stored,
       accessToken,
-      /** Waits until somebody waits for a change of the store. */
+      /** Waits until a caller waits for a change of the store. */
       untilWaiting: Queue.take(waits),
-      /** Puts the login of somebody who has logged in long ago. */
+      /** Puts the login of a person who has logged in long ago. */
       seed: (options: AuthorizationServer.IssueOptions & { readonly issuer?: boolean } = {}) =>
         Effect.gen(function*() {
           const issued = yield* server.issue("ann", {
@@ -210,7 +210,7 @@ export const make = (options: Partial<McpResource.Options> = {}) =>
           agree: Effect.suspend(() => Effect.promise(() => HeadlessBrowser.authorize(invited.at(-1)!))),
           provider: (more: Partial<OAuthClientProvider.Options> = {}) =>
             Effect.provide(OAuthClientProvider.make({ ...common, ...redirect, ...more }), services),
-          /** A transport of a program that sends nobody to a browser. */
+          /** A transport of a program that sends no person to a browser. */
           unattended: Effect.provide(SdkTransport.make(common), services),
           unattendedAt: (serverUrl: string) =>
             Effect.provide(OAuthClientProvider.make({ tenant: TENANT, serverUrl }), services),

@@ -47,7 +47,7 @@ for (const line of LINES) {
         assert.strictEqual(stage.server.ledger.redemptions.length, 1)
       }))
 
-    it.scopedLive("is logged in by a person where nobody is, and only the server is shown the token", () =>
+    it.scopedLive("is logged in by a person where there was no login, and only the server is shown the token", () =>
       Effect.gen(function*() {
         const seen: Array<string> = []
         const stage = yield* Stage.make({
@@ -73,7 +73,7 @@ for (const line of LINES) {
         yield* Effect.promise(second.session.close)
       }))
 
-    it.scopedLive("says what to do where nobody can be sent to a browser", () =>
+    it.scopedLive("says what to do where no person can be sent to a browser", () =>
       Effect.gen(function*() {
         const stage = yield* Stage.make()
         const process = yield* stage.process
@@ -131,7 +131,7 @@ for (const line of LINES) {
             if (arrival.who === "GET") return
           }
         })
-        /** Says something until somebody listens, and waits until it is heard. */
+        /** Says something until a listener is there, and waits until it is heard. */
         const heard = Effect.gen(function*() {
           const told = yield* Deferred.make<void>()
           session.onNotification(() => Deferred.unsafeDone(told, Effect.void))

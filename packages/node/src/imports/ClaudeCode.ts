@@ -2,7 +2,7 @@
  * The subscription login of Claude Code, read as its store reads it. On macOS it is in the keychain instead.
  *
  * Whose login it is stands in `.claude.json`, member `oauthAccount`; the names inside that are unverified, so that an
- * account may stay unknown. Logins at MCP servers stand beside it, and are nobody's of that account.
+ * account may stay unknown. Logins at MCP servers stand beside it, and do not belong to that account.
  *
  * @since 0.1.0
  */

@@ -1,6 +1,6 @@
 /**
  * codex's logins at MCP servers, read as its store reads them. By default codex keeps them in the keyring, where there is
- * one, and only there: that they are not in its file does not say that nobody is logged in.
+ * one, and only there: a file without them does not prove that there is no login.
  *
  * @since 0.1.0
  */

@@ -5,8 +5,8 @@
  * Copilot CLI 1.0.102 keeps a token by host and user, in the keyring or, where a person agreed to that, in `authTokens` of
  * its `config.json`, behind lines of comments; a second key of the same token ends in the kind of host. As it wrote it.
  *
- * GitHub's token is exchanged again and again for Copilot's short-lived ones and stays what it is, so that a copy harms
- * nobody.
+ * GitHub's token is exchanged again and again for Copilot's short-lived ones and stays what it is, so that a copy is
+ * harmless.
  *
  * @since 0.1.0
  */

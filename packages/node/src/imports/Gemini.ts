@@ -1,10 +1,10 @@
 /**
  * The Google login of the Gemini CLI and its logins at MCP servers, as read in google-gemini/gemini-cli
  * `packages/core/src/code_assist/oauth2.ts`, `oauth-credential-storage.ts` and `services/fileKeychain.ts`. Times are
- * milliseconds. The CLI writes without a lock; Google's refresh tokens stay what they are, so that a copy harms nobody.
+ * milliseconds. The CLI writes without a lock; Google's refresh tokens stay what they are, so that a copy is harmless.
  *
  * Where the CLI was told to use encrypted storage (`GEMINI_FORCE_ENCRYPTED_FILE_STORAGE=true`) and there is no keychain,
- * everything lies in `gemini-credentials.json`: AES-256-GCM under a key that anybody can derive from the names of host and
+ * everything lies in `gemini-credentials.json`: AES-256-GCM under a key that follows from the public names of host and
  * user. It moves what it finds in `oauth_creds.json` there, and removes that file. Checked in version 0.61.0.
  *
  * @since 0.1.0
@@ -92,7 +92,7 @@ export const unseal = (
   })
 }
 
-/** Version 0.61.0 asks for one variable, and so may whoever asks us. */
+/** Version 0.61.0 asks for one variable, and so does this import. */
 const isSealed = (machine: Machine): boolean =>
   Option.contains(machine.variable("GEMINI_FORCE_ENCRYPTED_FILE_STORAGE"), "true")
 

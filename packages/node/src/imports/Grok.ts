@@ -1,7 +1,7 @@
 /**
  * The Grok login of xAI: `auth.json` in `GROK_HOME`, or where `GROK_AUTH_PATH` says, as read in xai-org/grok-build
- * `crates/codegen/xai-grok-shell/src/auth`. The CLI locks it by a protocol of its own, which nobody here speaks. Its
- * logins at MCP servers are not read.
+ * `crates/codegen/xai-grok-shell/src/auth`. The CLI locks it by a protocol of its own, which Lockstep does not speak.
+ * Its logins at MCP servers are not read.
  *
  * @since 0.1.0
  */

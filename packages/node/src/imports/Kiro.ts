@@ -1,7 +1,7 @@
 /**
  * The login of the Kiro IDE: `~/.aws/sso/cache/kiro-auth-token.json`, and beside it the client that it registered, as
  * read in kiro-gateway `kiro/auth.py`. When the client's registration ends is read where a member says so; what it is
- * called is unverified. The IDE takes no lock that anybody has seen.
+ * called is unverified. The IDE was not seen to take a lock.
  * The command line tool of Kiro keeps its login in a database, which is not read.
  *
  * A login without a registered client is one of the vendor's own service, which is refreshed in a way that is not spoken

@@ -44,7 +44,7 @@ const parseTo = <A>(text: string, isExpected: (value: unknown) => value is A): E
 export const parse = (text: string): Either.Either<Members, Damage> => parseTo(text, isMembers)
 
 /**
- * Parses a list of objects; what is none is left out. Fails with the place of the damage.
+ * Parses a list of objects; what is not an object is left out. Fails with the place of the damage.
  *
  * @since 0.1.0
  * @category constructors

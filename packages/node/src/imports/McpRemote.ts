@@ -39,7 +39,7 @@ const current = (machine: Machine): string => directory(machine, "mcp-remote-v1"
 
 const locate = (machine: Machine): ReadonlyArray<string> => filesIn(machine, current(machine))
 
-/** The newest of the old ones: nobody goes on with an older one. */
+/** The newest of the old ones: no program uses an older one. */
 const locateOld = (machine: Machine): ReadonlyArray<string> => {
   const version = newest(machine.names(directory(machine)))
   return version === undefined ? [] : filesIn(machine, directory(machine, version))

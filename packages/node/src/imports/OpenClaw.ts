@@ -1,7 +1,7 @@
 /**
  * The logins of OpenClaw, one set per agent, as read in openclaw 2026.9.6: a JSON text in the table `auth_profile_store` of
  * `agents/ID/agent/openclaw-agent.sqlite`. Older versions kept the same text in `auth-profiles.json` beside it, which is
- * moved once and read no more. Its locks are its own, and nobody here speaks them.
+ * moved once and read no more. Its locks are its own, and Lockstep does not take them.
  *
  * @since 0.1.0
  */

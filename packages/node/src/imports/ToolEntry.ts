@@ -16,8 +16,9 @@ import * as Redacted from "effect/Redacted"
  * - `ApiKey`: a key of the vendor's; nothing of OAuth, and nothing to refresh.
  * - `LoggedOut`: a login that is over; the tool left its frame.
  * - `Elsewhere`: the tool keeps this one where only the tool can read it. `instead` is a command that asks the tool.
- * - `Replaced`: a login that an older version left, which the tool itself reads no more: a newer store, `by`, has its place.
- * - `Foreign`: something that nobody here knows.
+ * - `Replaced`: a login that an older version left, which the tool itself no longer reads: a newer store, `by`, has its
+ *   place.
+ * - `Foreign`: something that Lockstep does not know.
  *
  * @since 0.1.0
  * @category models

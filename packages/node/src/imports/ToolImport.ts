@@ -52,12 +52,15 @@ export interface Format {
   /** Where the tool itself looks. Absolute, the first one first. */
   readonly locate: (machine: Machine) => ReadonlyArray<string>
 
-  /** Makes the text of a file that is none. Fails with the reason, in place of the damage. Its UTF-8 where it is not said. */
+  /**
+   * Makes the text of a file that is not text. Fails with the reason, in place of the damage. Absent, the file is
+   * UTF-8.
+   */
   readonly open?: (path: string) => Either.Either<string, Damage>
 
   /**
    * The store of a newer version that has taken the place of this file, so that what is in here may have been used up long
-   * ago. Asked only where nobody named the file.
+   * ago. Asked only where the file was not named.
    */
   readonly replacedBy?: (path: string, machine: Machine) => Option.Option<string>
 

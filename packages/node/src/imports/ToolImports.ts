@@ -53,7 +53,7 @@ export interface Found {
   readonly entries: Either.Either<ReadonlyArray<ToolEntry>, Damage>
 }
 
-/** Bytes. A file of credentials is some thousand; what is larger is none. */
+/** Bytes. A file of credentials has some thousand; a larger file is not one. */
 const LIMIT = 16 * 1024 * 1024
 
 const namesIn = (directory: string): ReadonlyArray<string> => {
@@ -123,7 +123,7 @@ const readCompanion = (path: string) =>
     Option.map(({ text }) => [path, text] as const)
   )
 
-/** A file that is none is opened by who knows how; it is there or not as any other one. */
+/** A file that is not text is opened by its import; it is there or not as any other one. */
 const openFile = (
   open: NonNullable<Format["open"]>,
   named: string

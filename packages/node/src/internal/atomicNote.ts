@@ -26,5 +26,5 @@ const withTemporary = <A>(path: string, text: string, use: (temporary: string) =
 export const replace = (path: string, text: string): void =>
   withTemporary(path, text, (name) => Fs.renameSync(name, path))
 
-/** Puts a note where there is none, by `link(2)`. Throws `EEXIST` where there is one. */
+/** Puts a note where no file is yet, by `link(2)`. Throws `EEXIST` where there is one. */
 export const create = (path: string, text: string): void => withTemporary(path, text, (name) => Fs.linkSync(name, path))

@@ -1,7 +1,7 @@
 /**
  * The frame of `auth.json`: how its lists, credentials, unfinished logins and registrations, change while every other byte stays.
  */
-import { isAncient } from "@lockstep/core/PendingLogins"
+import { isAncient } from "@lockstep/core/PendingAge"
 import * as JsonSplice from "../JsonSplice.js"
 import * as JsonTree from "../JsonTree.js"
 import * as JsonRecord from "./jsonRecord.js"
@@ -19,7 +19,7 @@ const hasEnded = (text: string, { value }: JsonTree.Member, now: number): boolea
   return isAncient(created?.kind === "number" ? JsonTree.scalar(text, created) as number : 0, now)
 }
 
-/** Every write drops what is left of logins that nobody finished. */
+/** Every write drops what is left of logins that were not finished. */
 const swept = (text: string, pending: Edits, now: number): Edits => ({
   ...pending,
   change: (member) => {

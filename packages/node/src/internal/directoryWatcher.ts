@@ -1,5 +1,5 @@
 /**
- * A watch proves itself by working. The first event, whoever caused it, shows that events arrive, so most processes
+ * A watch proves itself by working. The first event, of any process, shows that events arrive, so most processes
  * are proven by the traffic of others and at no cost. Only where nothing happened for a while does a process cause an
  * event itself, with a scratch file that everybody else's filter drops, and that one event proves all who watch.
  *
@@ -72,7 +72,7 @@ const isSame = (a: Identity | undefined, b: Identity | undefined): boolean => a?
 export const make = (directory: string, { isRemote, now, watch }: Machine = machine): DirectoryWatcher => {
   const self = Path.basename(directory)
   const subscribers = new Set<{ readonly accepts: (file: string) => boolean; readonly callback: () => void }>()
-  // Only names that somebody asked for: temporary files come and go under ever new ones.
+  // Only names that a subscriber asked for: temporary files come and go under ever new ones.
   const counts = new Map<string, number>()
   let everything = 0
   let watcher: { readonly close: () => void } | undefined
@@ -150,7 +150,7 @@ export const make = (directory: string, { isRemote, now, watch }: Machine = mach
 
   const prove = () => {
     proveAt = Infinity
-    // Readers of somebody else's home leave no trace in it.
+    // Readers of another user's home leave no trace in it.
     const user = process.geteuid?.()
     if (user !== undefined && user !== 0 && BigInt(user) !== watched?.uid) return
     const scratch = Path.join(directory, `${SCRATCH}${process.pid}`)
@@ -181,8 +181,8 @@ export const make = (directory: string, { isRemote, now, watch }: Machine = mach
       watched = present
       anythingMayHaveChanged()
     }
-    // Last: the scratch file moves the `mtime` too. If its event arrives, polling is over and nobody is told of it; if
-    // none does, the next poll tells of one change too many.
+    // Last: the scratch file moves the `mtime` too. If its event arrives, polling is over and no subscriber is told of
+    // it; if none does, the next poll tells of one change too many.
     if (watcher !== undefined && provable && polledAt >= proveAt) prove()
   }
 

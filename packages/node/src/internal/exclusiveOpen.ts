@@ -20,5 +20,5 @@ const tryLock: KernelLock.KernelLock["tryLock"] = (_, path) => {
 /** The lock that needs no binding at all, where the system has it. */
 export const provider: KernelLock.Provider = {
   name: "O_EXLOCK",
-  load: async () => process.platform === "darwin" ? { name: "O_EXLOCK", tryLock } : "this system has none"
+  load: async () => process.platform === "darwin" ? { name: "O_EXLOCK", tryLock } : "this system does not have it"
 }

@@ -18,7 +18,7 @@ export const provider: KernelLock.Provider = {
   load: async () => {
     if (process.platform === "win32") return "not used on Windows"
     const ffi = process.getBuiltinModule?.("node:ffi") as Ffi | undefined
-    if (ffi === undefined) return "this Node has none"
+    if (ffi === undefined) return "this Node does not have it"
     try {
       const { functions } = ffi.dlopen(null, {
         flock: { arguments: ["i32", "i32"], return: "i32" },

@@ -3,9 +3,17 @@ import * as Effect from "effect/Effect"
 import * as Path from "node:path"
 import { codeOf } from "./errno.js"
 
+/** What to do where the file is not at fault. */
+export const remedyOf = (code: string): { readonly remedy?: string } =>
+  code === "EMFILE" || code === "ENFILE"
+    ? { remedy: "allow more open files, such as with `ulimit -n 256`, then try again; nothing was changed" }
+    : {}
+
 /** What a failed system call means for a write. */
-export const writeError = (path: string, cause: unknown): CredentialStoreError =>
-  new CredentialStoreError({ reason: "Write", location: path, detail: codeOf(cause) })
+export const writeError = (path: string, cause: unknown): CredentialStoreError => {
+  const detail = codeOf(cause)
+  return new CredentialStoreError({ reason: "Write", location: path, detail, ...remedyOf(detail) })
+}
 
 /** One step of a durable write, under a name by which an observer can stop the process there. */
 export const step = <A>(

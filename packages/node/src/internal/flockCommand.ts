@@ -1,4 +1,4 @@
-import * as ChildProcess from "node:child_process"
+import type * as ChildProcess from "node:child_process"
 import * as KernelLock from "./kernelLock.js"
 import { codeOf } from "./lockFailure.js"
 
@@ -7,10 +7,10 @@ const BUSY_STATUS = 75
 
 const LIMIT = { timeout: 5_000, killSignal: "SIGKILL" } as const
 
-const tryLock: KernelLock.KernelLock["tryLock"] = (fd, path) => {
+const tryLock = ({ spawnSync }: typeof ChildProcess): KernelLock.KernelLock["tryLock"] => (fd, path) => {
   // The child locks the open file description that it inherits, and that is ours: the lock stays when the child ends.
   // It has ended when this returns, so that no copy of the descriptor outlives our own.
-  const { error, signal, status } = ChildProcess.spawnSync(
+  const { error, signal, status } = spawnSync(
     "flock",
     ["-n", "-E", String(BUSY_STATUS), "-x", "3"],
     { stdio: ["ignore", "ignore", "ignore", fd], ...LIMIT }
@@ -26,12 +26,13 @@ export const provider: KernelLock.Provider = {
   name: "flock(1)",
   load: async () => {
     if (process.platform !== "linux") return "not used on this system"
-    const { error, stdout } = ChildProcess.spawnSync("flock", ["--version"], {
+    const loaded = await import("node:child_process")
+    const { error, stdout } = loaded.spawnSync("flock", ["--version"], {
       stdio: ["ignore", "pipe", "ignore"],
       encoding: "utf8",
       ...LIMIT
     })
     if (error !== undefined) return codeOf(error)
-    return stdout.includes("util-linux") ? { name: "flock(1)", tryLock } : "not the one of util-linux"
+    return stdout.includes("util-linux") ? { name: "flock(1)", tryLock: tryLock(loaded) } : "not the one of util-linux"
   }
 }

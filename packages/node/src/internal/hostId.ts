@@ -15,7 +15,7 @@ const machineId = (): string => {
 
 let known: string | undefined
 
-/** Hashed, because machine-id(5) asks not to show the id itself. Containers that have none go by their name. */
+/** Hashed, because machine-id(5) asks not to show the id itself. Containers without one go by their name. */
 export const hostId = (): string => known ??= identify()
 
 const identify = (): string => {

@@ -106,7 +106,7 @@ export const make: Effect.Effect<Entries, never, Home | Keyring.Keyring> = Effec
       )),
     rehearse: (tenant, bytes) =>
       Effect.suspend(() => {
-        // Of one name for all times: whoever is killed in between leaves one entry, and nothing in it.
+        // The name is the same at all times: a process that is killed in between leaves one entry, and nothing in it.
         const account = nameOf(tenant, "rehearsal")
         return asked(Effect.zipRight(
           keyring.set(account, Redacted.make("-".repeat(Math.min(bytes, limit)))),

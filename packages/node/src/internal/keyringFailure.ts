@@ -5,7 +5,7 @@ import { KeyringError } from "../keyring/Keyring.js"
 
 /** In this order: the first that matches counts. The texts behind each are in the test. */
 const MEANINGS: ReadonlyArray<readonly [RegExp, KeyringError["reason"], string]> = [
-  [/prompt was dismissed|is locked|IsLocked/i, "Locked", "it is locked, and nobody unlocked it"],
+  [/prompt was dismissed|is locked|IsLocked/i, "Locked", "it is locked, and was not unlocked"],
   [/interaction is not allowed|user canceled|passphrase you entered/i, "Locked", "it wants to be unlocked first"],
   [/longer than .*limit|too long|TooLong/i, "TooLarge", "it holds no entry of this size"],
   [/DBUS_SESSION_BUS_ADDRESS|autolaunch/i, "Absent", "this session has no D-Bus"],
@@ -14,12 +14,12 @@ const MEANINGS: ReadonlyArray<readonly [RegExp, KeyringError["reason"], string]>
   [/no result found/i, "Unavailable", "the Secret Service has no collection to store in yet"],
   [/did not receive a reply|NoReply|timed? ?out/i, "Timeout", "it did not reply"],
   [/disconnected|connection (was )?(reset|closed)|broken pipe/i, "Unavailable", "it ended in the middle of a call"],
-  [/UTF-8|ambiguous|bad encoding/i, "Unavailable", "it gave back something that is none of ours"]
+  [/UTF-8|ambiguous|bad encoding/i, "Unavailable", "it gave back something that Lockstep did not write"]
 ]
 
 /**
- * Reads the message of a failed call. The message itself stays behind: it was written by another program, and nobody
- * knows what that one quotes.
+ * Reads the message of a failed call. The message itself stays behind: it was written by another program, and
+ * what that one quotes is unknown.
  */
 export const classify = (message: string): KeyringError => {
   const meaning = MEANINGS.find(([pattern]) => pattern.test(message))

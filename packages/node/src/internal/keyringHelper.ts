@@ -80,7 +80,7 @@ const start = ({ args, env, program }: Command): Running => {
   return running
 }
 
-/** Whether the process stays alive for it: only while somebody waits for an answer. */
+/** Whether the process stays alive for it: only while a call waits for an answer. */
 const hold = ({ child }: Running, held: boolean): void => {
   for (const one of [child, child.stdin as Socket, child.stdout as Socket]) {
     if (held) one.ref()

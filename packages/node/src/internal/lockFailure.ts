@@ -7,6 +7,7 @@ export interface LockFailure {
   readonly reason: LockUnavailable["reason"]
   readonly path: string
   readonly detail: string
+  readonly remedy?: string
 }
 
 /** The symbolic errno of what a system call threw. The message stays behind: it may quote what was read. */

@@ -47,14 +47,14 @@ const ofDirectory = ({ owner, path }: DirectoryLock.Directory): Option.Option<Lo
   return owner === undefined || directory === undefined ? Option.none() : noted(owner.path, directory.birthtimeMs)
 }
 
-/** Where nobody can look, nobody can be named. */
+/** A path that cannot be looked at names no holder. */
 const look = Option.liftThrowable((path: string) => Fs.lstatSync(path, { bigint: true, throwIfNoEntry: false }))
 
 /**
  * Who has locked a file, as far as `/proc` tells; never tries the lock.
  *
  * The kernel names the process that made the call, which may be gone (a child that locked on our behalf) or be one of
- * another pid namespace, so whoever is known not to have the file open is not named.
+ * another pid namespace, so a process that is known not to have the file open is not named.
  */
 export const find = (path: string): Option.Option<LockHolder> => {
   const stat = Option.getOrUndefined(look(path))
@@ -71,7 +71,7 @@ export const find = (path: string): Option.Option<LockHolder> => {
 
 /**
  * Who holds a lock of a plan, as far as the system or the tool's note tells. A note that is older than its directory was
- * left by somebody who was killed before.
+ * left by a holder that was killed before.
  */
 export const of = (one: LockFile): Option.Option<LockHolder> => {
   try {

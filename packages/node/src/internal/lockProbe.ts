@@ -1,10 +1,10 @@
 /**
- * Asks over and over whether a lock that somebody else holds has become free, and whether its directory changed while
- * nobody watches it. A foreign holder and a dead one leave no trace that a watch could see.
+ * Asks over and over whether a lock that another process holds has become free, and whether its directory changed while
+ * no watch runs. A foreign holder and a dead one leave no trace that a watch could see.
  *
  * Plain callbacks and one system call a turn: dozens of processes wait on two cores, and what they burn is missing where
- * the lock is held. A free lock is given back at once and only hinted at, since to take it is the business of whoever
- * waits. A way to lock that is not a mere system call is asked more rarely, by the time that it takes.
+ * the lock is held. A free lock is given back at once and only hinted at, since the fiber that waits
+ * takes it. A way to lock that is not a mere system call is asked more rarely, by the time that it takes.
  */
 import * as Fs from "node:fs"
 import * as ForeignLock from "../locks/ForeignLock.js"

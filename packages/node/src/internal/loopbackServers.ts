@@ -1,8 +1,8 @@
 /**
  * One port of this machine, on both of its loopback addresses and on no other.
  *
- * Whoever has the other address of the same port would get what the browser sends to `localhost`, which names both. So a
- * port counts as taken when either is.
+ * A process that has the other address of the same port would get what the browser sends to `localhost`, which names
+ * both. So a port counts as taken when either is.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -51,7 +51,7 @@ export const BRIEF: Settings = {
 /** Header fields of a request. Node drops those that are more: what is looked at would not be what was sent. */
 const MAX_FIELDS = 1_000
 
-/** Of any free port one address may be taken by chance. */
+/** Tries: one address of a free port may be taken by chance. */
 const ATTEMPTS = 10
 
 const ABSENT = ["EADDRNOTAVAIL", "EAFNOSUPPORT", "EPROTONOSUPPORT"]

@@ -28,6 +28,7 @@ import * as KeyringCredentialStore from "../keyring/KeyringCredentialStore.js"
 import * as KeyringIndex from "../keyring/KeyringIndex.js"
 import * as KeyringKeys from "../keyring/KeyringKeys.js"
 import * as KeyringTimeout from "../keyring/KeyringTimeout.js"
+import * as Replaceable from "../Replaceable.js"
 import * as SealedEnvelope from "../secrets/SealedEnvelope.js"
 import * as SecretsKeys from "../secrets/SecretsKeys.js"
 import * as SharedFile from "../SharedFile.js"
@@ -126,7 +127,7 @@ const ofAuthFile = (path: string, lease: Lease) =>
       location: store.location,
       records,
       content: contentOf(records, beside),
-      prepare: envelope.ready,
+      prepare: Effect.zipRight(Replaceable.check(path), envelope.ready),
       take: (content) =>
         Effect.gen(function*() {
           yield* enterFile(file, content)

@@ -1,6 +1,6 @@
 /**
  * What a move does to the text of `auth.json`: it takes our records out and says where they went, and it makes room again
- * when they come back. What nobody here knows stays, byte for byte (I11).
+ * when they come back. What Lockstep does not know stays, byte for byte (I11).
  */
 import { Account, Credential } from "@lockstep/core/Credential"
 import type { PendingLogin } from "@lockstep/core/PendingLogins"

@@ -39,7 +39,7 @@ const EXPORT_TIMEOUT = Duration.seconds(10)
 
 /**
  * Honours proxies like every other request, and loads what it needs with the first of them: a command has answered by
- * then. Of an answer only the status counts.
+ * then. Only the status of an answer counts.
  */
 const makeFetch = ({ load }: NodeRoundTripper.NodeRoundTripper): typeof globalThis.fetch => {
   let loading: Promise<RoundTrip.RoundTripper> | undefined

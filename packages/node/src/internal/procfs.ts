@@ -86,3 +86,9 @@ export const hasOpen = (pid: number, path: string, file: Fs.BigIntStats): Option
 
 /** The kernel's table of file locks. */
 export const locks = (): string => Option.getOrElse(read("/proc/locks"), () => "")
+
+/** Whether the table of mounts of this process names a path. `None` where there is no such table. */
+export const namesMount = (path: string): Option.Option<boolean> => {
+  const written = path.replace(/[ \t\n\\]/g, (one) => `\\${one.charCodeAt(0).toString(8).padStart(3, "0")}`)
+  return Option.map(read("/proc/self/mountinfo"), (table) => table.includes(` ${written} `))
+}

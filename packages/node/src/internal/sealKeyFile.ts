@@ -1,11 +1,12 @@
 /**
- * Replacing a file that is somebody's own: mode and owner stay what they are.
+ * Replacing a file that a person owns: mode and owner stay what they are.
  */
 import type { CredentialStoreError } from "@lockstep/core/Errors"
 import * as Effect from "effect/Effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as AtomicFile from "../AtomicFile.js"
+import * as Ownership from "../Ownership.js"
 import { step, writeError } from "./fileStep.js"
 
 const CREATE = Fs.constants.O_CREAT | Fs.constants.O_EXCL | Fs.constants.O_WRONLY | (Fs.constants.O_NOFOLLOW ?? 0)
@@ -13,10 +14,11 @@ const CREATE = Fs.constants.O_CREAT | Fs.constants.O_EXCL | Fs.constants.O_WRONL
 let counter = 0
 
 const openLike = (target: string, like: Fs.Stats): { readonly path: string; readonly fd: number } => {
-  const path = Path.join(Path.dirname(target), `${Path.basename(target)}.lockstep-${process.pid}-${++counter}.tmp`)
+  const directory = Fs.realpathSync(Path.dirname(target))
+  const path = Path.join(directory, `${Path.basename(target)}.lockstep-${process.pid}-${++counter}.tmp`)
   const fd = Fs.openSync(path, CREATE, 0o600)
   try {
-    if (process.geteuid?.() === 0) Fs.fchownSync(fd, like.uid, like.gid)
+    Ownership.give(fd, like, directory)
     Fs.fchmodSync(fd, like.mode & 0o777)
     return { path, fd }
   } catch (cause) {

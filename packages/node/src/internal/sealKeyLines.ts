@@ -7,7 +7,7 @@ import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import * as SealingKeys from "../secrets/SealingKeys.js"
 
-/** Far more keys than anybody has. Bytes. */
+/** Bytes: room for far more keys than a file has. */
 export const LIMIT = 65_536
 
 /** `base64` of any program, with or without its padding, in either alphabet. Node alone would read anything. */

@@ -22,10 +22,18 @@ export const stores = (home: Home["Type"]): ReadonlyArray<Place> =>
     purpose: Path.basename(location)
   }))
 
-/** The answer of one tenant. */
-export const answer = (home: Home["Type"], tenant: TenantId.TenantId): Place => {
-  const name = SidecarNames.answer(Path.basename(home.file), tenant)
-  return { location: Path.join(Path.dirname(home.file), name), purpose: name }
+const placeOf = ({ name, path }: Sidecars.AnswerAt): Place => ({ location: path, purpose: name })
+
+/** Where answers of one tenant lie. */
+export const answers = (
+  home: Home["Type"],
+  tenant: TenantId.TenantId
+): Effect.Effect<ReadonlyArray<Place>, CredentialStoreError> => {
+  const wanted = SidecarNames.answer(Path.basename(home.file), tenant)
+  return Effect.map(
+    Sidecars.find(home),
+    ({ answers }) => answers.filter(({ name }) => name === wanted).map(placeOf)
+  )
 }
 
 /** The sealed text in an answer file, where one was kept there and it is sealed. */
@@ -44,10 +52,7 @@ export const all = (
   home: Home["Type"]
 ): Effect.Effect<ReadonlyArray<{ readonly place: Place; readonly sealed: Uint8Array }>, CredentialStoreError> =>
   Effect.gen(function*() {
-    const answers = (yield* Sidecars.find(home)).answers.map((path) => ({
-      location: path,
-      purpose: Path.basename(path)
-    }))
+    const answers = (yield* Sidecars.find(home)).answers.map(placeOf)
     const read = (places: ReadonlyArray<Place>, from: typeof readStore) =>
       Effect.forEach(places, (place) => Effect.map(from(place.location), Option.map((sealed) => ({ place, sealed }))))
     return [...yield* read(stores(home), readStore), ...yield* read(answers, readAnswer)].flatMap(Option.toArray)

@@ -1,12 +1,14 @@
 /**
- * A lock file. It holds nothing, it is never removed, and what it excludes hangs on its inode: whoever locks another
- * inode of the same name is excluded by nobody.
+ * A lock file. It holds nothing, it is never removed, and what it excludes hangs on its inode: two processes
+ * that lock two inodes of the same name do not exclude each other.
  */
+import * as ShellWord from "@lockstep/core/ShellWord"
 import * as Fs from "node:fs"
+import * as Path from "node:path"
 import * as Ownership from "../Ownership.js"
 import type { Attempt, KernelLock } from "./kernelLock.js"
 import { BUSY, failed } from "./kernelLock.js"
-import { codeOf, lockFailure } from "./lockFailure.js"
+import { codeOf, type LockFailure, lockFailure } from "./lockFailure.js"
 
 const { O_CREAT, O_EXCL, O_RDWR } = Fs.constants
 
@@ -38,7 +40,7 @@ const create = (path: string, owner: Ownership.Owner): number => {
   }
 }
 
-// An integer descriptor, because a FileHandle that nobody refers to is closed by the garbage collector, and the lock
+// An integer descriptor, because the garbage collector closes a FileHandle without references, and the lock
 // is gone without a word. For writing, because flock on NFS and the copy-up of overlayfs ask for it.
 const open = (path: string, owner: Ownership.Owner): number => {
   for (let tries = 0;; tries++) {
@@ -66,6 +68,35 @@ const isCurrent = (fd: number, path: string): boolean => {
   return named?.ino === locked.ino && (process.platform === "win32" || named.dev === locked.dev)
 }
 
+/** Whether no other user can come to what lies in a directory. */
+const isClosed = (directory: string): boolean => (Fs.statSync(directory).mode & 0o077) === 0
+
+/**
+ * Refuses a lock file that others can write, or that belongs to another user: they hold it for as long as they like. In
+ * a directory that no other user can enter its mode is repaired instead, for programs that lock the same files make them
+ * as their umask has it. One that root made and did not get to give away is given now.
+ */
+const judged = (fd: number, path: string, owner: Ownership.Owner): LockFailure | undefined => {
+  const user = process.geteuid?.()
+  if (user === undefined) return undefined
+  const stat = Fs.fstatSync(fd)
+  if (stat.uid !== owner.uid && stat.uid !== user) {
+    return { reason: "Permission", path, detail: `it belongs to user ${stat.uid}` }
+  }
+  if (stat.uid !== owner.uid && user === 0 && stat.size === 0) Ownership.give(fd, owner)
+  if ((stat.mode & 0o022) === 0) return undefined
+  if (!isClosed(Path.dirname(path))) {
+    return {
+      reason: "Permission",
+      path,
+      detail: `others can write it (mode ${(stat.mode & 0o777).toString(8)})`,
+      remedy: `close it with \`chmod 600 ${ShellWord.quote(path)}\``
+    }
+  }
+  Fs.fchmodSync(fd, 0o600)
+  return undefined
+}
+
 const tryOnce = (path: string, owner: Ownership.Owner, kernel: KernelLock): Attempt | "replaced" => {
   const opened = open(path, owner)
   let fd = opened
@@ -74,6 +105,8 @@ const tryOnce = (path: string, owner: Ownership.Owner, kernel: KernelLock): Atte
     if (!Fs.fstatSync(opened).isFile()) {
       return failed({ reason: "Permission", path, detail: "it is not a regular file" })
     }
+    const failure = judged(opened, path, owner)
+    if (failure !== undefined) return failed(failure)
     const attempt = kernel.tryLock(opened, path)
     if (attempt._tag !== "Acquired") return attempt
     fd = attempt.fd
@@ -87,14 +120,14 @@ const tryOnce = (path: string, owner: Ownership.Owner, kernel: KernelLock): Atte
   }
 }
 
-/** Tries once to lock a sidecar, creating it (mode 0600 whatever the umask) where there is none. */
+/** Tries once to lock a sidecar, creating it (mode 0600 whatever the umask) where it is missing. */
 export const tryLock = (path: string, owner: Ownership.Owner, kernel: KernelLock): Attempt => {
   try {
     for (let tries = 0; tries <= REOPENINGS; tries++) {
       const attempt = tryOnce(path, owner, kernel)
       if (attempt !== "replaced") return attempt
     }
-    // Somebody goes on replacing it. It is not ours, and a wait for it has an end.
+    // Another program goes on replacing it. It is not ours, and a wait for it has an end.
     return BUSY
   } catch (cause) {
     return failed(lockFailure(path, codeOf(cause)))

@@ -10,19 +10,30 @@ import * as Schema from "effect/Schema"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import type { Home } from "../Home.js"
+import * as Refuge from "../Refuge.js"
 import * as SidecarNames from "../SidecarNames.js"
 import * as WholeFile from "../WholeFile.js"
 import { codeOf } from "./errno.js"
 
-/** The answer files beside a store, by path, and the tenants that are known by a sidecar. */
+/** An answer file, beside the store or in a refuge. */
+export interface AnswerAt {
+  readonly path: string
+  /** What it is called beside the store. */
+  readonly name: string
+}
+
+/** The answer files of a store, and the tenants that are known by a sidecar. */
 export interface Sidecars {
   readonly tenants: ReadonlySet<TenantId.TenantId>
-  readonly answers: ReadonlyArray<string>
+  readonly answers: ReadonlyArray<AnswerAt>
 }
 
 const decodeJournal = Schema.decode(Schema.parseJson(JournalRecord))
 
-/** A long name ends in a hash, and the journal itself tells whose it is. A damaged one belongs to nobody who refreshes. */
+/**
+ * A long name ends in a hash, and the journal itself tells whose it is. A damaged one belongs to no tenant that
+ * refreshes.
+ */
 const fromJournal = (path: string): Effect.Effect<Option.Option<TenantId.TenantId>> =>
   WholeFile.read(path).pipe(
     Effect.flatten,
@@ -32,23 +43,26 @@ const fromJournal = (path: string): Effect.Effect<Option.Option<TenantId.TenantI
     Effect.option
   )
 
-interface Found extends SidecarNames.Sidecar {
-  readonly path: string
-}
+interface Found extends SidecarNames.Sidecar, AnswerAt {}
 
 /** Locks that were moved carry their store's directory in front. */
 const withoutDirectory = (name: string): string => name.replace(/^\d+-\d+\./, "")
 
-const foundIn = (directory: string, store: string): Effect.Effect<ReadonlyArray<Found>, CredentialStoreError> =>
+const foundIn = (
+  directory: string,
+  store: string,
+  nameOf: (file: string) => string = withoutDirectory
+): Effect.Effect<ReadonlyArray<Found>, CredentialStoreError> =>
   Effect.suspend(() => {
     try {
       return Effect.succeed(
-        Fs.readdirSync(directory).flatMap((name) =>
-          Option.toArray(Option.map(
-            SidecarNames.parse(store, withoutDirectory(name)),
-            (sidecar) => ({ ...sidecar, path: Path.join(directory, name) })
+        Fs.readdirSync(directory).flatMap((file) => {
+          const name = nameOf(file)
+          return Option.toArray(Option.map(
+            SidecarNames.parse(store, name),
+            (sidecar) => ({ ...sidecar, name, path: Path.join(directory, file) })
           ))
-        )
+        })
       )
     } catch (cause) {
       const detail = codeOf(cause)
@@ -58,13 +72,32 @@ const foundIn = (directory: string, store: string): Effect.Effect<ReadonlyArray<
     }
   })
 
-/** Who refreshes has a lock file before anything else, so a tenant whose lock was ever taken is among them. */
+/** Everything in the refuges that was refused beside a store. */
+const foundElsewhere = (
+  home: Pick<Home["Type"], "file" | "refuges">
+): Effect.Effect<ReadonlyArray<Found>, CredentialStoreError> =>
+  Effect.map(
+    Effect.forEach(
+      home.refuges.filter((refuge) => Refuge.isUsable(refuge, home.file)),
+      ({ directory }) =>
+        foundIn(
+          directory,
+          Path.basename(home.file),
+          (file) => Option.getOrElse(Refuge.nameOf(home.file, file), () => "")
+        )
+    ),
+    (found) => found.flat()
+  )
+
+/**
+ * A process that refreshes has a lock file before anything else, so a tenant whose lock was ever taken is among them.
+ */
 export const find = (
-  home: Pick<Home["Type"], "file" | "lockDirectory">
+  home: Pick<Home["Type"], "file" | "lockDirectory" | "refuges">
 ): Effect.Effect<Sidecars, CredentialStoreError> =>
   Effect.gen(function*() {
     const store = Path.basename(home.file)
-    const beside = yield* foundIn(Path.dirname(home.file), store)
+    const beside = [...yield* foundIn(Path.dirname(home.file), store), ...yield* foundElsewhere(home)]
     const locks = yield* foundIn(home.lockDirectory, store)
     const tenants = yield* Effect.forEach(
       [...beside, ...locks],
@@ -72,7 +105,7 @@ export const find = (
     )
     return {
       tenants: new Set(tenants.flatMap(Option.toArray)),
-      answers: beside.flatMap(({ kind, path }) => kind === "answer" ? [path] : [])
+      answers: beside.flatMap(({ kind, name, path }) => kind === "answer" ? [{ name, path }] : [])
     }
   })
 

@@ -8,16 +8,15 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Crypto from "node:crypto"
 
-const encode = Schema.encodeSync(Credential.Credential)
-
 export const ofText = (text: string): string => Crypto.createHash("sha256").update(text).digest("base64url")
 
-/** Of what a read came to, where a record has no text of its own. */
+/** The signature of what a read came to, where a record has no text of its own. */
 export const ofRead = (read: Either.Either<Option.Option<Credential.Stored>, CredentialStoreError>): string =>
   Either.match(read, {
     onLeft: ({ detail, reason }) => `${reason} ${detail}`,
     onRight: Option.match({
       onNone: () => "",
-      onSome: ({ credential, version }) => ofText(`${version} ${JSON.stringify(encode(credential))}`)
+      onSome: ({ credential, version }) =>
+        ofText(`${version} ${JSON.stringify(Schema.encodeSync(Credential.Credential)(credential))}`)
     })
   })

@@ -22,7 +22,7 @@ import * as KeyringTimeout from "./KeyringTimeout.js"
  *
  * - `Absent`: this machine, or this session, has no keyring. Nothing can be stored in it, so nothing is.
  * - `Locked`: there is one, and it wants to be unlocked first.
- * - `Unavailable`: there is one, and it failed, or gave back something that is none of ours.
+ * - `Unavailable`: there is one, and it failed, or gave back something that Lockstep did not write.
  * - `Timeout`: there is one, and it did not answer in time. A write may still arrive.
  * - `TooLarge`: it cannot hold an entry of that size.
  *

@@ -7,11 +7,12 @@
  * counts for nothing until the index says so:
  *
  * 1. The record is read without the lock, and the change decided on it.
- * 2. Under the lock the new entry is noted in the index. From here on a kill leaves nothing that nobody knows of.
+ * 2. Under the lock the new entry is noted in the index. From here on a kill leaves no entry that the index does not
+ *    name.
  * 3. The entry is written under its fresh name, and read back (I3).
  * 4. Under the lock the index is made to name it, if it still names what the change was decided on; else all of this
  *    begins again with what it names now. This is the write: before it the old record counts, after it the new one.
- * 5. The old entry is removed, and whatever else is noted as stale. A failure of that is nobody's failure.
+ * 5. The old entry is removed, and whatever else is noted as stale. A failure of that fails no caller.
  *
  * An entry never changes, so it is read from the keyring once. When it cannot be read, that is an error and never an
  * absence, and no other store is asked (I10).
@@ -207,7 +208,7 @@ export const make: Effect.Effect<
 
   const removeStale = (note: KeyringIndex.Note, now: number) =>
     Effect.map(entries.remove(note), (removed) => {
-      if (removed || KeyringIndex.isOver(note, now)) forget(note.writeId)
+      if (removed || KeyringIndex.hasEnded(note, now)) forget(note.writeId)
     })
 
   const collect = Effect.gen(function*() {
@@ -261,7 +262,7 @@ export const make: Effect.Effect<
       let isWritten = false
       const committed = yield* Effect.withSpan(entries.write(place, parts), "lockstep.store.write").pipe(
         Effect.map(() => isWritten = true),
-        // Whoever overtook this write has removed what it wrote, and it was not kept for no fault of the keyring.
+        // The write that overtook this one has removed its entry; the keyring has not failed.
         Effect.catchAll((error) =>
           Effect.flatMap(
             index.readToWrite,
@@ -289,7 +290,7 @@ export const make: Effect.Effect<
         )
       )
       if (!committed) {
-        // Its note is stale by now. Nobody else knows that this process is no more at it, and that nothing can arrive.
+        // Its note is stale by now. Only this process knows that it has given up, and that nothing can arrive.
         yield* Effect.ignore(Effect.map(entries.remove(place), (removed) => {
           if (removed || isWritten) forget(writeId)
         }))

@@ -5,7 +5,7 @@
  * each write goes under a name of its own, and this file, which has all three, says which of them counts. What the file
  * names as `writing` may be in the keyring and counts for nothing yet; what it names as `stale` counts for nothing any
  * more and is to be removed. Every entry that the keyring holds of this home is named here before it is written, and
- * until it is gone, so that whoever is killed in between leaves nothing for ever.
+ * until it is gone, so that a process that is killed in between leaves nothing for ever.
  *
  * ```json
  * {
@@ -101,7 +101,7 @@ const LISTS = ["tenants", "writing", "stale"] as const
 
 const FRAME = { known: new Set<string>(["version", "moved_to", ...LISTS]), lists: LISTS }
 
-/** Seconds after which nobody is still at a write: every one of its steps has a bound. */
+/** Seconds after which no process is still at a write: every one of its steps has a bound. */
 const ABANDONED = 900
 
 const CURRENT_MEMBERS = JsonRecord.membersOf(Current)
@@ -195,10 +195,11 @@ export const stale = (document: Document): ReadonlyArray<Note> =>
  * @since 0.1.0
  * @category predicates
  */
-export const isOver = ({ at, settled }: Note, now: number): boolean => settled || Math.abs(now / 1_000 - at) > ABANDONED
+export const hasEnded = ({ at, settled }: Note, now: number): boolean =>
+  settled || Math.abs(now / 1_000 - at) > ABANDONED
 
 /**
- * Whether a write is still noted as under way. Somebody else's later one ends it.
+ * Whether a write is still noted as under way. A later write of another process ends it.
  *
  * @since 0.1.0
  * @category predicates
@@ -258,12 +259,12 @@ export const begin = (
 
 /**
  * The notes that end with a change of a tenant: the tenant's other writes, which were decided on a record that does not
- * count any more, and those of anybody that were abandoned long ago. All of them become stale. That a write is ended
- * here while its writer still lives harms nobody: it finds out when it wants to make it count.
+ * count any more, and those of any tenant that were abandoned long ago. All of them become stale. That a write is ended
+ * here while its writer still lives is harmless: the writer finds out when it wants to make it count.
  */
 const ended = (document: Document, tenant: TenantId.TenantId, now: number): ReadonlyArray<Note> =>
   notesOf(document, "writing").flatMap((note) =>
-    Either.isRight(note) && (note.right.tenant === tenant || isOver(note.right, now))
+    Either.isRight(note) && (note.right.tenant === tenant || hasEnded(note.right, now))
       ? [note.right]
       : []
   )

@@ -128,8 +128,8 @@ export const make: Effect.Effect<SealingKeys.SealingKeys["Type"], never, Keyring
           onNone: () => failure(`it has no key ${index.current}, which this home uses`),
           onSome: (key) => Effect.succeed(key)
         })),
-        // The key was changed, and the new one cannot be had now. What is loaded still seals while the index names it:
-        // whoever changes keys seals everything anew before the index drops one.
+        // The key was changed, and the new one cannot be read now. What is loaded still seals while the index names it:
+        // a change of keys seals everything anew before the index drops one.
         Effect.catchAll((error) => {
           const loaded = index.others.map((id) => known.get(id)).find((key) => key !== undefined)
           return loaded === undefined ? error : Effect.succeed(loaded)
@@ -174,7 +174,7 @@ export const make: Effect.Effect<SealingKeys.SealingKeys["Type"], never, Keyring
       Effect.zipRight(SealedFiles.all(home)),
       Effect.flatMap((sealed) => sealed.length > 0 ? recover : makeFirst),
       Effect.zipRight(readIndex),
-      // Whoever was first, what was recorded counts.
+      // The key that was recorded counts, whichever process was first.
       Effect.flatMap(Option.match({
         onNone: () => new CredentialStoreError({ reason: "Read", location: path, detail: "ENOENT" }),
         onSome: (index) => Effect.succeed(index)
@@ -198,7 +198,8 @@ export const make: Effect.Effect<SealingKeys.SealingKeys["Type"], never, Keyring
       const before = yield* index
       const retired = [...before.retired, ...before.others]
       if (retired.length === 0) return
-      // Dropped first: from then on nobody seals with them. Named until they are removed, so that a kill leaves none.
+      // Dropped first: from then on no process seals with them. The index names them until they are removed, so that a
+      // kill leaves none.
       const dropped = SealIndex.SealIndex.make({ ...before, others: [], retired })
       yield* replaceIndex(dropped)
       for (const id of retired) {

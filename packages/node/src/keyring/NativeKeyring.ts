@@ -76,7 +76,10 @@ const locate = ({ command, env }: Options): Option.Option<KeyringHelper.Command>
 
 const noBinding = new KeyringError({ reason: "Absent", detail: "its native module is not installed for this platform" })
 
-const garbage = new KeyringError({ reason: "Unavailable", detail: "it gave back something that is none of ours" })
+const garbage = new KeyringError({
+  reason: "Unavailable",
+  detail: "it gave back something that Lockstep did not write"
+})
 
 const isText = (value: unknown): value is string => typeof value === "string"
 
@@ -115,7 +118,7 @@ export const make = (options: Options): Effect.Effect<Keyring["Type"], never, Sc
       Effect.suspend(() => {
         if (helper === undefined) return noBinding
         const deadline = performance.now() + patience
-        // Whoever is before us began before us, and so has ended when our time is over.
+        // The calls before this one began before it, and so have ended when its time is over.
         return oneAtATime.withPermits(1)(Effect.suspend(() => {
           const left = deadline - performance.now()
           return left <= 0 ? late : helper.ask({ operation, service: SERVICE, ...question }, left)
@@ -167,7 +170,7 @@ export const make = (options: Options): Effect.Effect<Keyring["Type"], never, Sc
           ({ accounts }) => Array.isArray(accounts) && accounts.every(isText) ? Effect.succeed(accounts) : garbage
         ),
       probe: Effect.suspend(() => {
-        // Of its own name: somebody else may be probing.
+        // The name is its own: another process may be probing.
         const account = `probe|${Crypto.randomBytes(8).toString("hex")}`
         const check = Effect.flatMap(get(account), (found) =>
           Option.isSome(found) && Redacted.value(found.value) === "probe" ? Effect.void : garbage)

@@ -2,10 +2,10 @@
  * The lock of proper-lockfile 4, which pi and Claude Code use: `mkdir(2)` of one directory succeeds for one process.
  *
  * A directory outlives its holder, so its modification time says that the holder lives. The holder renews it, and
- * whoever finds it older than `stale` removes the directory and makes it anew. Hence two weaknesses that `flock` has
- * not. A holder that is killed keeps everybody waiting until its last heartbeat is stale, unless a note beside it (see
- * `OwnerRecord`) proves that it is dead. And a holder that does not
- * run for so long (Ctrl-Z, a laptop that sleeps, a blocked event loop) loses its lock without a word, to somebody who
+ * a process that finds it older than `stale` removes the directory and makes it anew. Hence two weaknesses that `flock`
+ * has not. A holder that is killed keeps all others waiting until its last heartbeat is stale, unless a note beside it
+ * (see `OwnerRecord`) proves that it is dead. And a holder that does not
+ * run for so long (Ctrl-Z, a laptop that sleeps, a blocked event loop) loses its lock without a word, to a process that
  * takes it for dead; it can find out, and it cannot prevent it.
  *
  * The library tells its own directory by the time that it wrote last. This holder also keeps the directory open, which
@@ -23,7 +23,7 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { codeOf, lockUnavailable } from "../internal/errno.js"
 import * as Heartbeat from "../internal/heartbeat.js"
-import * as ReleaseAtExit from "../internal/releaseAtExit.js"
+import * as RenewedLock from "../internal/renewedLock.js"
 import * as Ownership from "../Ownership.js"
 import type { LockFile } from "./LockFile.js"
 import * as OwnerRecord from "./OwnerRecord.js"
@@ -42,13 +42,7 @@ export type Directory = Data.TaggedEnum.Value<LockFile, "Directory">
  * @since 0.1.0
  * @category models
  */
-export interface DirectoryLock {
-  readonly path: string
-  /** Whether nobody has taken it away. Asks the file system, so that it knows before the next heartbeat does. */
-  readonly isHeld: () => boolean
-  /** Ends the heartbeat and removes the directory, unless it is somebody else's by now. */
-  readonly release: () => void
-}
+export type DirectoryLock = RenewedLock.RenewedLock
 
 /**
  * How a try ended.
@@ -101,7 +95,7 @@ const hold = (target: Directory, began: number, onLost: () => void): Option.Opti
     const isHeld = () => {
       if (lost || closed) return false
       const named = look(path)
-      // The time too: where somebody else renews this very directory, two believe to hold it.
+      // The time too: where another process renews this very directory, both believe that they hold it.
       lost = named === undefined || named.ino !== mine?.ino || named.mtimeNs !== mine.mtimeNs
       if (lost) onLost()
       return !lost
@@ -113,32 +107,16 @@ const hold = (target: Directory, began: number, onLost: () => void): Option.Opti
       return true
     })
 
-    const lock: DirectoryLock = {
+    const lock = RenewedLock.make({
       path,
-      isHeld: () => {
-        try {
-          return isHeld()
-        } catch {
-          return false
-        }
+      isHeld,
+      stop,
+      remove: () => {
+        OwnerRecord.remove(target)
+        Fs.rmdirSync(path)
       },
-      release: () => {
-        if (closed) return
-        stop()
-        ReleaseAtExit.forget(lock)
-        try {
-          if (isHeld()) {
-            OwnerRecord.remove(target)
-            Fs.rmdirSync(path)
-          }
-        } catch {
-          // Nobody renews it any more.
-        } finally {
-          close()
-        }
-      }
-    }
-    ReleaseAtExit.remember(lock)
+      end: close
+    })
     OwnerRecord.write(target)
     return Option.some(lock)
   } catch (cause) {
@@ -151,7 +129,7 @@ const holdOrRemove = (target: Directory, began: number, onLost: () => void): Opt
   try {
     return hold(target, began, onLost)
   } catch (cause) {
-    // Nobody would renew it.
+    // It would not be renewed.
     Fs.rmdirSync(target.path)
     throw cause
   }
@@ -169,7 +147,7 @@ const make = (path: string): Made => {
   }
 }
 
-/** Removes a directory whose holder is dead, or counts as dead. Answers whether there is none now. */
+/** Removes a directory whose holder is dead, or counts as dead. Answers whether the path is free now. */
 const removeDead = (target: Directory): boolean => {
   const present = look(target.path)
   if (present === undefined) return true
@@ -185,7 +163,7 @@ const removeDead = (target: Directory): boolean => {
 
 /**
  * Tries once to make the directory, after removing one that is stale. `onLost` is called once, when it is found out that
- * somebody has taken it away. Never waits, never throws.
+ * another process has taken it away. Never waits, never throws.
  *
  * @since 0.1.0
  * @category constructors

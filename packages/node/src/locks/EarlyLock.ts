@@ -61,7 +61,7 @@ export const make = ({ from, lockDirectory, store, tenant, trustRemote }: {
   const path = SidecarNames.lockPath(store, lockDirectory, SidecarNames.tenantLock(Path.basename(store), tenant))
   if (!trustRemote && RemoteFileSystem.findName(lockDirectory) !== undefined) return undefined
   const owner = Ownership.ownerOf(lockDirectory)
-  if (!Ownership.mayWrite(owner)) return undefined
+  if (!Ownership.mayWrite(owner) || Ownership.exposureOf(lockDirectory, "writable") !== undefined) return undefined
   const kernel: KernelLock | string = KoffiFlock.loadNow(from)
   if (typeof kernel === "string") return undefined
   // Kept open from one try to the next, so that asking again is one system call. Closing gives back what was locked.

@@ -131,7 +131,7 @@ const warnLost = (path: string): Effect.Effect<void> =>
     { path }
   )
 
-/** The kernel takes a lock away from nobody. */
+/** The kernel never takes a lock away from its holder. */
 const ofSidecar = (fd: number, path: string): Grip => ({
   isHeld: () => true,
   release: (options) => Sidecar.unlock(fd, path, options)
@@ -346,12 +346,20 @@ export const trustRemote: Config.Config<boolean> = Config.boolean("LOCKSTEP_TRUS
   Config.withDescription("believe in file locks on network and shared file systems")
 )
 
-const layerOf = <E>(
-  options: Effect.Effect<Options, E>
-): Layer.Layer<FileLock | CredentialLock, E, LockPaths.LockPaths> =>
-  Layer.provideMerge(
-    Layer.effect(CredentialLock, FileLock),
-    Layer.effect(FileLock, Effect.flatMap(options, make))
+/**
+ * Makes a lock over the locks that `LockPaths` names, believed on remote file systems as a caller says or else as
+ * `LOCKSTEP_TRUST_LOCKS` does. One that this process holds already is taken over.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makeFromEnv = (
+  trustLocks?: boolean,
+  inherited?: Inherited
+): Effect.Effect<FileLock["Type"], ConfigError.ConfigError, LockPaths.LockPaths> =>
+  Effect.flatMap(
+    trustLocks === undefined ? trustRemote : Effect.succeed(trustLocks),
+    (trustRemote) => make({ trustRemote, inherited })
   )
 
 /**
@@ -365,9 +373,9 @@ export const layer = (
   trustLocks?: boolean,
   inherited?: Inherited
 ): Layer.Layer<FileLock | CredentialLock, ConfigError.ConfigError, LockPaths.LockPaths> =>
-  layerOf(
-    Effect.map(trustLocks === undefined ? trustRemote : Effect.succeed(trustLocks), (trustRemote) => ({
-      trustRemote,
-      inherited
-    }))
+  Layer.effectContext(
+    Effect.map(
+      makeFromEnv(trustLocks, inherited),
+      (lock) => Context.add(Context.make(FileLock, lock), CredentialLock, lock)
+    )
   )

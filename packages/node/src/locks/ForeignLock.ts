@@ -15,7 +15,7 @@ import * as LeaseFile from "./LeaseFile.js"
 export type ForeignLock = DirectoryLock.Directory | LeaseFile.Lease
 
 /**
- * Tries once. `onLost` is called once, when it is found out that somebody has taken it away. Never waits, never throws.
+ * Tries once. `onLost` is called once, when it is found out that it was taken away. Never waits, never throws.
  *
  * @since 0.1.0
  * @category constructors

@@ -15,11 +15,8 @@
  */
 import { LockUnavailable } from "@lockstep/core/Errors"
 import * as Effect from "effect/Effect"
-import * as ExclusiveOpen from "../internal/exclusiveOpen.js"
-import * as FfiFlock from "../internal/ffiFlock.js"
-import * as FlockCommand from "../internal/flockCommand.js"
 import type { KernelLock, Provider } from "../internal/kernelLock.js"
-import * as KoffiFlock from "../internal/koffiFlock.js"
+import { providers as known } from "../internal/providers.js"
 
 export type {
   /**
@@ -51,12 +48,7 @@ export type {
  * @since 0.1.0
  * @category defaults
  */
-export const providers: ReadonlyArray<Provider> = [
-  KoffiFlock.provider,
-  FfiFlock.provider,
-  FlockCommand.provider,
-  ExclusiveOpen.provider
-]
+export const providers: ReadonlyArray<Provider> = known
 
 /**
  * Loads the first way to lock that works here. Fails with `LockUnavailable(NoBinding)`, naming the path that was to be

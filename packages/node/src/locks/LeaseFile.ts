@@ -17,7 +17,7 @@ import * as Fs from "node:fs"
 import * as AtomicNote from "../internal/atomicNote.js"
 import { codeOf, lockUnavailable } from "../internal/errno.js"
 import * as Heartbeat from "../internal/heartbeat.js"
-import * as ReleaseAtExit from "../internal/releaseAtExit.js"
+import * as RenewedLock from "../internal/renewedLock.js"
 import type { Attempt, DirectoryLock } from "./DirectoryLock.js"
 import type { LockFile } from "./LockFile.js"
 
@@ -37,7 +37,7 @@ interface Note {
 
 const BUSY: Attempt = { _tag: "Busy" }
 
-/** Milliseconds. Whoever creates the file needs less to write it. */
+/** Milliseconds. The process that creates the file needs less to write it. */
 const WRITING = 2_000
 
 const isNote = (value: unknown): value is Note => {
@@ -48,7 +48,7 @@ const isNote = (value: unknown): value is Note => {
 
 const evaluate = Option.liftThrowable((text: string): unknown => JSON.parse(text))
 
-/** `None` for a file that is no lease, or none yet; throws where there is none. */
+/** `None` for a file that is not a lease, or not one yet; throws where the file is missing. */
 const read = (path: string): Option.Option<Note> => Option.filter(evaluate(Fs.readFileSync(path, "utf8")), isNote)
 
 const isRunning = (pid: number): boolean => {
@@ -98,11 +98,10 @@ const textOf = (nonce: string): string => JSON.stringify({ pid: process.pid, non
 
 const hold = (target: Lease, nonce: string, onLost: () => void): DirectoryLock => {
   const { path } = target
-  let ended = false
   let lost = false
 
   const isHeld = (): boolean => {
-    if (ended || lost) return false
+    if (lost) return false
     try {
       lost = Option.getOrUndefined(read(path))?.nonce !== nonce
     } catch (cause) {
@@ -119,30 +118,7 @@ const hold = (target: Lease, nonce: string, onLost: () => void): DirectoryLock =
     return true
   })
 
-  const lock: DirectoryLock = {
-    path,
-    isHeld: () => {
-      try {
-        return isHeld()
-      } catch {
-        return false
-      }
-    },
-    release: () => {
-      if (ended) return
-      stop()
-      ReleaseAtExit.forget(lock)
-      try {
-        if (isHeld()) Fs.unlinkSync(path)
-      } catch {
-        // Nobody renews it any more.
-      } finally {
-        ended = true
-      }
-    }
-  }
-  ReleaseAtExit.remember(lock)
-  return lock
+  return RenewedLock.make({ path, isHeld, stop, remove: () => Fs.unlinkSync(path) })
 }
 
 /**

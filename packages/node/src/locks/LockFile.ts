@@ -25,7 +25,7 @@ export type LockFile = Data.TaggedEnum<{
     readonly path: string
     /** After so long without a heartbeat the holder counts as dead, by the tool's own rule. */
     readonly stale: Duration.Duration
-    /** From one heartbeat of ours to the next: at most a third of the shortest `stale` that anybody judges us by. */
+    /** From one heartbeat of ours to the next: at most a third of the shortest `stale` by which a program judges us. */
     readonly heartbeat: Duration.Duration
     /** Where its holder notes who it is. */
     readonly owner?: Place

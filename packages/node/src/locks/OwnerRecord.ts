@@ -7,7 +7,7 @@
  * another tick, is another process. Everything else proves nothing, and the heartbeat goes on deciding.
  *
  * Two locks may share one note, the first that is taken and one that is taken after it for the sake of older versions. The
- * dead holder's second lock goes before its first: whoever finds the first free has to find both free.
+ * dead holder's second lock goes before its first: a process that finds the first free has to find both free.
  *
  * @since 0.1.0
  */
@@ -57,7 +57,7 @@ const readOr = (path: string, otherwise: string): string => {
   }
 }
 
-/** Nobody has seen such a note written elsewhere, and only `/proc` tells what makes it good. */
+/** Such a note was never seen on another system, and only `/proc` tells what makes it good. */
 const namespace = Option.filter(
   Option.flatMap(
     Option.some(process.platform),
@@ -151,14 +151,15 @@ export const removeOfGone = (target: Target): boolean => {
   if (!provesGone(target)) return false
   const { owner, path } = target
   if (owner?.member === "lockBirthtimeMs" && owner.other !== undefined) removeDirectory(owner.other)
-  // Looked at again: somebody may have done the same meanwhile, and hold it by now.
+  // Looked at again: another process may have done the same meanwhile, and hold it by now.
   if (!provesGone(target)) return birthOf(path) === undefined
   removeDirectory(path)
   return true
 }
 
 /**
- * Notes that this process holds a directory, which it has just made. Who cannot is waited for as before there were notes.
+ * Notes that this process holds a directory, which it has just made. A process that cannot is waited for as before
+ * there were notes.
  *
  * @since 0.1.0
  * @category combinators

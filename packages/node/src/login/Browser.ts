@@ -23,8 +23,8 @@ import * as Path from "node:path"
  */
 export class Browser extends Context.Tag("@lockstep/node/login/Browser")<Browser, {
   /**
-   * Opens an https address, or an http one of this machine. `false` where there is nothing to open it with, or nobody to
-   * see it: another way must be found to show it.
+   * Opens an https address, or an http one of this machine. `false` where there is nothing to open it with, or no
+   * screen to show it: another way must be found.
    */
   readonly open: (url: string) => Effect.Effect<boolean>
 }>() {}

@@ -137,8 +137,8 @@ ${detail.split("\n").filter((line) => line.trim() !== "").map(paragraph).join("\
 const styleHash = Crypto.createHash("sha256").update(STYLE).digest("base64")
 
 /**
- * The headers that every page is sent with: it is kept nowhere, tells nobody where it came from, runs nothing, loads
- * nothing and is framed by nobody. The one style sheet is allowed by its hash.
+ * The headers that every page is sent with: it is not cached, sends no referrer, runs nothing, loads
+ * nothing and cannot be framed. The one style sheet is allowed by its hash.
  *
  * @since 0.1.0
  * @category getters

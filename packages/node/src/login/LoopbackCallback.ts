@@ -1,13 +1,13 @@
 /**
  * The end of a login in the browser: a port of this machine, open for one answer.
  *
- * Anybody on this machine, and any page in the browser, can send requests to it. So a request counts only with the right
- * method, path and Host header (a foreign one is a DNS name that was rebound to loopback) and with a query that the
- * caller accepts; what does not count is answered with a page and changes nothing.
+ * Any program on this machine, and any page in the browser, can send requests to it. So a request counts only with the
+ * right method, path and Host header (a foreign one is a DNS name that was rebound to loopback) and with a query that
+ * the caller accepts; what does not count is answered with a page and changes nothing.
  *
  * The address that brings the answer holds the code. So a browser is not left there: its request is held until the login
  * is done, and then sent on to an address without any, which is served once. What it was sent on from takes no place in
- * its history. The second address cannot be guessed: nobody else takes the page away.
+ * its history. The second address cannot be guessed: no other program takes the page away.
  *
  * @since 0.1.0
  */
@@ -159,7 +159,7 @@ interface Shown {
   readonly served: () => void
 }
 
-/** Whoever listens decides; what it cannot read is no answer. */
+/** The listener decides; a query that it cannot read is not an answer. */
 const isAccepted = (accepts: (query: URLSearchParams) => boolean, query: string): boolean => {
   try {
     return accepts(new URLSearchParams(query))

@@ -1,9 +1,10 @@
 /**
- * Why no connection came to stand, in words. That none did is known from where it is said; an error's code only helps to
+ * Why no connection was established, in words. The caller knows that none was; an error's code only helps to
  * name it.
  *
  * @since 0.1.0
  */
+import * as ErrorCode from "@lockstep/core/ErrorCode"
 import * as Data from "effect/Data"
 
 /**
@@ -17,17 +18,13 @@ export class ConnectFailure extends Data.TaggedError("ConnectFailure")<{
   readonly remedy?: string | undefined
 }> {}
 
-const CODE = /^[A-Z][A-Z0-9_]{1,63}$/
-
 /** Keeps the code and drops the message, which may quote anything. Several addresses fail in one error. */
 const codeOf = (error: unknown): string | undefined => {
-  if (typeof error !== "object" || error === null) return undefined
-  const { code, errors } = error as { readonly code?: unknown; readonly errors?: unknown }
-  if (typeof code === "string" && CODE.test(code)) return code
+  const code = ErrorCode.of(error)
+  if (code !== undefined || typeof error !== "object" || error === null) return code
+  const { errors } = error as { readonly errors?: unknown }
   return Array.isArray(errors) ? codeOf(errors[0]) : undefined
 }
-
-const inBrackets = (code: string | undefined): string => code === undefined ? "" : ` (${code})`
 
 /**
  * To whom a connection is opened: the server, or the proxy before it.
@@ -48,12 +45,12 @@ export const unreachable = (peer: Peer, error: unknown): ConnectFailure => {
   const isName = code === "ENOTFOUND" || code?.startsWith("EAI_") === true
   return new ConnectFailure({
     detail: isName
-      ? `the ${peer === "proxy" ? "proxy's " : ""}name cannot be resolved${inBrackets(code)}`
-      : `no connection${peer === "proxy" ? " to the proxy" : ""}${inBrackets(code)}`
+      ? `the ${peer === "proxy" ? "proxy's " : ""}name cannot be resolved${ErrorCode.inBrackets(code)}`
+      : `no connection${peer === "proxy" ? " to the proxy" : ""}${ErrorCode.inBrackets(code)}`
   })
 }
 
-const CLOCK = "check this machine's clock; if it is right, the certificate has to be renewed by who runs the server"
+const CLOCK = "check this machine's clock; if it is right, the operator of the server has to renew the certificate"
 const AUTHORITY = "if your network has a certificate authority of its own, name its file in NODE_EXTRA_CA_CERTS " +
   "or SSL_CERT_FILE"
 
@@ -74,10 +71,10 @@ export const insecure = (peer: Peer, isUntrusted: boolean, error: unknown): Conn
   const whose = peer === "proxy" ? "proxy's " : ""
   return isUntrusted
     ? new ConnectFailure({
-      detail: `the ${whose}certificate is not trusted${inBrackets(code)}`,
+      detail: `the ${whose}certificate is not trusted${ErrorCode.inBrackets(code)}`,
       remedy: REMEDIES[code ?? ""] ?? AUTHORITY
     })
-    : new ConnectFailure({ detail: `the ${whose}TLS handshake failed${inBrackets(code)}` })
+    : new ConnectFailure({ detail: `the ${whose}TLS handshake failed${ErrorCode.inBrackets(code)}` })
 }
 
 /**
@@ -92,7 +89,7 @@ export const refused = (answer: { readonly status: number } | { readonly error: 
       detail: `the proxy refused to connect (HTTP ${answer.status})`,
       ...answer.status === 407 ? { remedy: "put user and password of the proxy into its address in HTTPS_PROXY" } : {}
     })
-    : new ConnectFailure({ detail: `the proxy opened no tunnel${inBrackets(codeOf(answer.error))}` })
+    : new ConnectFailure({ detail: `the proxy opened no tunnel${ErrorCode.inBrackets(codeOf(answer.error))}` })
 
 /**
  * What took too long.

@@ -60,10 +60,10 @@ export const make = (options: {
   readonly guard: (request: IncomingMessage) => ProxyGuard.Verdict
   readonly workload: ProxyWorkload.ProxyWorkload
   readonly begin: (
-    exchange: ProxyExchange.Exchange,
+    exchange: ProxyExchange.ProxiedRequest,
     done: (problem: Option.Option<ProxyProblem.ProxyProblem>) => void
   ) => () => void
-  readonly onEnd: (exchange: ProxyExchange.Exchange, bytes: number, millis: number) => void
+  readonly onEnd: (exchange: ProxyExchange.ProxiedRequest, bytes: number, millis: number) => void
 }): ProxyDesk => {
   const { begin, guard, onEnd, workload } = options
 
@@ -75,7 +75,7 @@ export const make = (options: {
     const began = performance.now()
     const entry = workload.enter(() => ProxyExchange.cut({ request, response }))
     let bytes = 0
-    const one: ProxyExchange.Exchange = {
+    const one: ProxyExchange.ProxiedRequest = {
       request,
       response,
       path,
@@ -96,7 +96,7 @@ export const make = (options: {
       onEnd(one, bytes, performance.now() - began)
     }
     response.once("close", leave)
-    // An answer that waits behind another one on its connection has none yet, and is never told that it ended.
+    // An answer that waits behind another one has no connection yet, and is never told that it ended.
     if (response.socket === null) request.socket.once("close", leave)
     end = begin(one, (problem) => {
       if (Option.isNone(problem) || response.destroyed) return

@@ -50,7 +50,7 @@ export interface Context {
  * @since 0.1.0
  * @category models
  */
-export interface Exchange {
+export interface ProxiedRequest {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly path: string
@@ -67,7 +67,7 @@ const MAX_REFUSAL = 65_536
 const MAX_INFORMATION = 8
 
 /** Answers from 100 to 199 come before the one that counts. */
-const inform = ({ request, response }: Exchange, status: number, headers: ReadonlyArray<string>): void => {
+const inform = ({ request, response }: ProxiedRequest, status: number, headers: ReadonlyArray<string>): void => {
   if (request.httpVersion === "1.0" || response.headersSent) return
   if (status === 102) response.writeProcessing()
   if (status === 103) {
@@ -83,7 +83,7 @@ const inform = ({ request, response }: Exchange, status: number, headers: Readon
  * @since 0.1.0
  * @category combinators
  */
-export const cut = ({ request, response }: Pick<Exchange, "request" | "response">): void => {
+export const cut = ({ request, response }: Pick<ProxiedRequest, "request" | "response">): void => {
   if (request.httpVersion === "1.0" && !response.writableFinished) response.socket?.resetAndDestroy()
   response.destroy()
 }
@@ -97,7 +97,7 @@ export const cut = ({ request, response }: Pick<Exchange, "request" | "response"
  */
 export const begin = (
   context: Context,
-  exchange: Exchange,
+  exchange: ProxiedRequest,
   done: (problem: Option.Option<ProxyProblem.ProxyProblem>) => void
 ): () => void => {
   const { onBytes, request, response } = exchange
@@ -173,7 +173,7 @@ export const begin = (
           try {
             inform(exchange, status, headers)
           } catch {
-            // A hint that is none.
+            // A malformed hint.
           }
         },
         onHead: (status, headers) => {

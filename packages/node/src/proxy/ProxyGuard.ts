@@ -53,7 +53,7 @@ export interface Options {
   readonly origins: ReadonlyArray<string>
 }
 
-/** Bits of a secret: nobody guesses 192. */
+/** Bytes of a secret: 192 bits cannot be guessed. */
 const SECRET_BYTES = 24
 
 /**

@@ -21,7 +21,7 @@ import * as ProxyExchange from "./ProxyExchange.js"
 import type * as ProxyProblem from "./ProxyProblem.js"
 
 type Begin = (
-  exchange: ProxyExchange.Exchange,
+  exchange: ProxyExchange.ProxiedRequest,
   done: (problem: Option.Option<ProxyProblem.ProxyProblem>) => void
 ) => () => void
 
@@ -33,7 +33,7 @@ type Begin = (
  */
 export interface ProxyLog {
   readonly begin: (context: ProxyExchange.Context) => Begin
-  readonly onEnd: (exchange: ProxyExchange.Exchange, bytes: number, millis: number) => void
+  readonly onEnd: (exchange: ProxyExchange.ProxiedRequest, bytes: number, millis: number) => void
 }
 
 const spanOf = (tracer: Tracer.Tracer, now: bigint): Tracer.Span =>

@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+import * as ErrorCode from "@lockstep/core/ErrorCode"
 import type { RefreshError } from "@lockstep/core/Errors"
 import type * as TokenSyntax from "@lockstep/core/TokenSyntax"
 import * as Data from "effect/Data"
@@ -160,7 +161,7 @@ export const tokenMalformed = (tenant: string, fault: TokenSyntax.Fault): ProxyP
   new ProxyProblem({
     status: 502,
     kind: "token-malformed",
-    title: "The token is none that can be sent",
+    title: "The token cannot be sent",
     detail: `the ${fault} of ${tenant} has characters that no header field can carry; it was not sent`,
     advice: "report it to the operator of the authorization server; a new login gets another token"
   })
@@ -190,13 +191,10 @@ const UPSTREAM = {
   ERR_UNESCAPED_CHARACTERS: UNWRITABLE
 } as const
 
-const codeOf = (cause: unknown): string => {
-  const code = (cause as { readonly code?: unknown } | null)?.code
-  return typeof code === "string" && /^[A-Z0-9_]{1,64}$/.test(code) ? code : "unknown"
-}
+const codeOf = (cause: unknown): string => ErrorCode.of(cause) ?? "unknown"
 
 /**
- * The answer where the upstream gave none. Of the cause only its code is told: its words may quote what was sent.
+ * The answer where the upstream gave none. Only the code of the cause is told: its words may quote what was sent.
  *
  * @since 0.1.0
  * @category constructors

@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 import { isLoopback } from "../network/ProxyEnvironment.js"
 
 const MESSAGES = {
-  Address: "the address is none that a proxy can lead to",
+  Address: "a proxy cannot lead to this address",
   Insecure: "plain http would show the token to the network",
   Extra: "the address must have no user, password, query or fragment",
   OtherOrigin: "the login is bound to another origin"
@@ -23,7 +23,7 @@ const ADVICE = {
 } as const
 
 /**
- * The address is none that a token may be sent to.
+ * A token may not be sent to this address.
  *
  * @since 0.1.0
  * @category errors

@@ -2,8 +2,8 @@
  * The body of a request, passed on as it comes and kept as far as it can be sent again.
  *
  * The upstream may answer before it has read everything, and its connection then ends: that must not end the client's
- * connection, on which the answer is still to be written. So the body is read here, and whoever takes it can be done
- * without.
+ * connection, on which the answer is still to be written. So the body is read here, also when
+ * the upstream no longer takes it.
  *
  * @since 0.1.0
  */

@@ -3,7 +3,7 @@
  * in between and without its assertions.
  *
  * The upstream is not trusted with anything but the request. What it answers is read by the strict parser; what that lets
- * through and no proxy can pass on (a status that is none, more header fields than are kept) is an error of this
+ * through and no proxy can pass on (a status that does not exist, more header fields than are kept) is an error of this
  * exchange, and so is whatever is thrown while its answer is passed on.
  *
  * @since 0.1.0
@@ -72,7 +72,7 @@ export interface Sent {
 export interface ProxyUpstream {
   /** What it is called in `Host`. */
   readonly host: string
-  /** Throws where the request is none that can be written. */
+  /** Throws where the request cannot be written. */
   readonly send: (request: Outgoing, reader: Reader) => Sent
 }
 
@@ -182,7 +182,7 @@ export const make = (
         if (isOver) return
         isOver = true
         clearTimeout(timer)
-        // Of a request that was answered before it was written the rest is not sent.
+        // A request that was answered before it was written is not sent to its end.
         if (!sent.writableEnded || answer?.complete !== true) sent.destroy()
         try {
           tell()

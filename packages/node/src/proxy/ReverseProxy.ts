@@ -2,7 +2,7 @@
  * A reverse proxy on this machine that attaches the access token of one tenant to every request, for clients in any
  * language. It listens on loopback only, and lets in who knows the secret in its path.
  *
- * Nothing is done in the background: a login that nobody uses is not refreshed, and one that is in use is refreshed by
+ * Nothing is done in the background: a login that is not used is not refreshed, and one that is in use is refreshed by
  * the request that needs it, for all.
  *
  * When the scope closes, nothing new is taken on, what is under way may end within `grace`, and what is left is cut.
@@ -40,7 +40,7 @@ export class ProxyPortTaken extends Data.TaggedError("ProxyPortTaken")<{ readonl
     return this.port === 0 ? "no port of loopback is free" : `port ${this.port} of loopback is taken`
   }
   get advice(): string {
-    return "choose another port, or none: then it is any that is free"
+    return "choose another port, or leave it out: then a free one is taken"
   }
 }
 
@@ -132,8 +132,8 @@ export interface ReverseProxy {
 const KEEP_ALIVE = 60_000
 
 /**
- * Listens on 127.0.0.1, and on ::1 where there is one: whoever had the other address of the same port would get what is
- * sent to `localhost`.
+ * Listens on 127.0.0.1, and on ::1 where there is one: a process with the other address of the same port would get what
+ * is sent to `localhost`.
  *
  * @since 0.1.0
  * @category constructors

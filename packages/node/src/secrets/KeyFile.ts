@@ -1,5 +1,5 @@
 /**
- * Sealing keys that somebody brings in a file: for servers and containers without a keyring. One key a line; the first
+ * Sealing keys that a person brings in a file: for servers and containers without a keyring. One key a line; the first
  * seals, the others still open.
  *
  * @since 0.1.0
@@ -29,17 +29,18 @@ type SealingKey = SealingKeys.SealingKey
  * @category models
  */
 export interface Options {
-  /** Whether systemd put it there. Nobody else writes in there, and its access lists look like rights of a group. */
+  /** Whether systemd put it there. Only systemd writes in there, and its access lists look like rights of a group. */
   readonly systemd?: boolean
 }
 
-/** What keeps a file from being written that belongs to whoever brought it. */
+/** The errors of a write to a file that belongs to another user or another mount. */
 const NOT_OURS = new Set(["EACCES", "EPERM", "EROFS", "EBUSY", "EXDEV"])
 
 const ownerOf = (directory: string): number | undefined => Fs.statSync(directory, { throwIfNoEntry: false })?.uid
 
 /**
- * Makes the keys of a file. Links are followed, at every use: whoever replaces what is mounted may replace a link.
+ * Makes the keys of a file. Links are followed, at every use: a file that is mounted may be replaced by replacing a
+ * link.
  *
  * @since 0.1.0
  * @category constructors
@@ -55,7 +56,7 @@ export const make = (
     const unavailable = (detail: string, remedy: string) =>
       new CredentialStoreError({ reason: "Unavailable", location: path, detail, remedy })
 
-    /** The file with nobody else's eyes and hands on it. */
+    /** The file, which no other user may read or write. */
     const guard = (target: string): Effect.Effect<void, CredentialStoreError> =>
       Effect.suspend(() => {
         let stat: Fs.Stats
@@ -117,7 +118,7 @@ export const make = (
       const key = yield* SealingKeys.generate
       yield* Effect.catchIf(
         SealKeyFile.replace(target, KeyLines.prepend(text, key)),
-        // Somebody else's to write: then the first key is the one that they want.
+        // Another user's to write: then its first key is the one to use.
         ({ detail }) => options.systemd !== true && NOT_OURS.has(detail ?? ""),
         () => Effect.void
       ).pipe(Effect.unless(() => options.systemd === true))
@@ -127,7 +128,7 @@ export const make = (
 
     return SealingKeys.SealingKeys.of({
       location: path,
-      // Once loaded, a file that cannot be read for a moment does not keep anybody from sealing.
+      // Once the key is loaded, a file that cannot be read for a moment does not stop sealing.
       current: Effect.map(
         Effect.catchAll(load, (error) => loaded === undefined ? error : Effect.succeed(loaded)),
         ([first]) => first
@@ -139,7 +140,8 @@ export const make = (
             : Effect.map(load, (keys) => Option.fromNullable(keys.find((key) => key.id === id)))
         ),
       renew,
-      // Other homes may be sealed with the same file, and backups are: only whoever brought a key knows when it can go.
+      // Other homes may be sealed with the same file, and backups are: only the person who brought a key knows when it
+      // can go.
       retire: Effect.void
     })
   })

@@ -2,12 +2,13 @@
  * Sealing a home anew with another key.
  *
  * The new key is current before anything is sealed with it, and the old ones are forgotten when nothing is sealed with
- * them: whenever this ends, everything can be read. Who seals an answer holds its tenant's lock since before it loaded its
- * key. So whoever loaded the old one has a lock file when the new key is current, and is waited for.
+ * them: whenever this ends, everything can be read. A process that seals an answer holds its tenant's lock since before
+ * it loaded its key. So a process that loaded the old one has a lock file when the new key is current, and is waited
+ * for.
  *
- * Tenants are locked one after the other and not all at once: who waits for a refresh must not also wait for a rotation
- * that waits for all the other refreshes. The lock of a rotation group keeps rotations apart, since it comes before all
- * others; processes refresh, log in and read as usual meanwhile.
+ * Tenants are locked one after the other and not all at once: a process that waits for a refresh must not also wait for
+ * a rotation that waits for all the other refreshes. The lock of a rotation group keeps rotations apart, since it comes
+ * before all others; processes refresh, log in and read as usual meanwhile.
  *
  * @since 0.1.0
  */
@@ -30,6 +31,7 @@ import * as SealedFiles from "../internal/sealedFiles.js"
 import * as Sidecars from "../internal/sidecars.js"
 import { FileLock } from "../locks/FileLock.js"
 import { LockTarget } from "../locks/LockTarget.js"
+import * as Replaceable from "../Replaceable.js"
 import * as WholeFile from "../WholeFile.js"
 import * as SealedEnvelope from "./SealedEnvelope.js"
 import * as SealedText from "./SealedText.js"
@@ -126,15 +128,19 @@ export const rotate: Effect.Effect<
 
   const sealAnswer = (key: SealingKey) => (tenant: TenantId) =>
     LockWait.acquire(lock, LockTarget.Tenant({ tenant }), { timeout: policy.lockTimeout, label: tenant }).pipe(
-      Effect.zipRight(Effect.uninterruptible(sealWith(key, ANSWER)(SealedFiles.answer(home, tenant)))),
+      Effect.zipRight(SealedFiles.answers(home, tenant)),
+      Effect.flatMap((places) => Effect.uninterruptible(Effect.forEach(places, sealWith(key, ANSWER)))),
       Effect.scoped,
       Effect.withSpan("lockstep.rotation.answer")
     )
 
-  // Before anything is changed: a rotation that stops in the middle is safe, and yet nobody wants one.
+  // Before anything is changed: a rotation that stops in the middle is safe, and yet unwanted.
   const check = Effect.flatMap(
     SealedFiles.all(home),
-    Effect.forEach(({ place, sealed }) => open(place, sealed), { discard: true })
+    Effect.forEach(
+      ({ place, sealed }) => Effect.zipRight(Replaceable.check(place.location), open(place, sealed)),
+      { discard: true }
+    )
   )
 
   return yield* LockWait.acquire(lock, LockTarget.RotationGroup({ group: GROUP }), {
@@ -150,7 +156,7 @@ export const rotate: Effect.Effect<
           yield* sealStores(key),
           ...yield* Effect.forEach((yield* Sidecars.find(home)).tenants, sealAnswer(key))
         ].flat(2)
-        // An answer of a tenant whose name nobody can tell any more would be lost with its key.
+        // An answer of a tenant whose name cannot be told any more would be lost with its key.
         const used = yield* SealedFiles.keysInUse(home)
         if (used.every((id) => id === key.id)) yield* keys.retire
         const older = [...new Set([before.id, ...inUse])].filter((id) => id !== key.id)

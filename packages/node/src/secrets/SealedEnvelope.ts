@@ -71,7 +71,7 @@ export const open = (
   )
 
 /**
- * Makes the envelope. Who reads takes no lock (I9), so a whole rotation of keys may come between reading a file and
+ * Makes the envelope. A reader takes no lock (I9), so a whole rotation of keys may come between reading a file and
  * finding its key: a file that was sealed anew meanwhile is read again.
  *
  * @since 0.1.0

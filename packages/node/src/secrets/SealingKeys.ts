@@ -43,7 +43,7 @@ export const fromBytes = (bytes: Uint8Array): SealingKey => ({
 })
 
 /**
- * Makes a key that nobody has.
+ * Makes a new random key.
  *
  * @since 0.1.0
  * @category constructors

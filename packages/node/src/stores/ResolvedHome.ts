@@ -9,16 +9,17 @@ import { Custody } from "@lockstep/core/Custody"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
 import { Host } from "@lockstep/core/Host"
 import { PendingLogins } from "@lockstep/core/PendingLogins"
-import { defaultsFor, layerFromEnvFor, RefreshPolicy } from "@lockstep/core/RefreshPolicy"
+import { defaultsFor, layerFromEnvFor, makeFromEnv as policyFor, RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import * as Home from "../Home.js"
 import { others } from "../internal/others.js"
 import { FileLock } from "../locks/FileLock.js"
-import { Chosen, layer as chosen, type Options as ChoiceOptions, StoreChoice } from "./StoreChoice.js"
+import { Chosen, makeFromEnv as chosenFromEnv, type Options as ChoiceOptions, StoreChoice } from "./StoreChoice.js"
 import type { StoreDescriptor, StorePorts } from "./StoreDescriptor.js"
 import * as StoreDrift from "./StoreDrift.js"
 import * as Stores from "./Stores.js"
@@ -46,52 +47,56 @@ export type Ports = StorePorts | NativeHome
 type Options = Omit<Home.Options, "store">
 type Failure = ConfigError.ConfigError | CredentialStoreError
 
-const withNativeHome = <R>(ports: Layer.Layer<StorePorts, Failure, R>): Layer.Layer<Ports, Failure, R> =>
-  Layer.provideMerge(
-    Layer.effect(
-      NativeHome,
-      Effect.map(Effect.all([Home.Home, FileLock]), ([home, lock]) => NativeHome.of({ home, lock }))
-    ),
-    ports
+const withNativeHome = (ports: Context.Context<StorePorts>): Context.Context<Ports> =>
+  Context.add(
+    ports,
+    NativeHome,
+    NativeHome.of({ home: Context.get(ports, Home.Home), lock: Context.get(ports, FileLock) })
   )
 
 const native = ({ store }: { readonly store: StoreDescriptor }, options: Options) =>
-  withNativeHome(store.ports(options))
+  Effect.map(Layer.build(store.ports(options)), withNativeHome)
 
 /** Bounds that suit the store of the home, too: those of a tool may leave no time for it. */
 const patient = (store: StoreDescriptor) =>
-  Layer.effect(
-    RefreshPolicy,
-    Effect.map(Effect.all([RefreshPolicy, store.limits]), ([policy, limits]) => ({
+  Effect.map(Effect.all([RefreshPolicy, store.limits]), ([policy, limits]) =>
+    RefreshPolicy.of({
       ...policy,
       lockTimeout: Duration.max(policy.lockTimeout, defaultsFor(limits).lockTimeout)
     }))
-  )
 
-const ofTool = (
-  { path, tool }: Extract<Chosen, { readonly _tag: "Tool" }>,
-  options: Options
-): Layer.Layer<Ports, Failure, RefreshPolicy> =>
-  Layer.unwrapScoped(Effect.gen(function*() {
+const ofTool = ({ path, tool }: Extract<Chosen, { readonly _tag: "Tool" }>, options: Options) =>
+  Effect.gen(function*() {
     const { ToolHome } = yield* others
     const store = yield* Effect.flatMap(Home.make(options), Stores.of)
-    const beside = yield* Layer.build(Layer.provide(native({ store }, options), patient(store)))
-    return Layer.merge(
-      ToolHome.layer(tool, path, { trustLocks: options.trustLocks }),
-      Layer.succeedContext(Context.pick(PendingLogins, ClientRegistrations, NativeHome)(beside))
-    )
-  }))
+    const beside = yield* Effect.provideServiceEffect(native({ store }, options), RefreshPolicy, patient(store))
+    const ports = yield* Layer.build(ToolHome.layer(tool, path, { trustLocks: options.trustLocks }))
+    return Context.merge(ports, Context.pick(PendingLogins, ClientRegistrations, NativeHome)(beside))
+  })
 
 /** A store that was chosen automatically is observed at its use. */
-const observed = Layer.effectContext(
-  Effect.map(
-    Effect.all({ store: CredentialStore, custody: Custody, home: Home.Home, host: Host }),
-    ({ custody, home, host, store }) => {
-      const ports = StoreDrift.observed({ store, custody }, home, host.self)
-      return Context.make(CredentialStore, ports.store).pipe(Context.add(Custody, ports.custody))
-    }
+const observed = (ports: Context.Context<Ports>): Context.Context<Ports> => {
+  const seen = StoreDrift.observed(
+    { store: Context.get(ports, CredentialStore), custody: Context.get(ports, Custody) },
+    Context.get(ports, Home.Home),
+    Context.get(ports, Host).self
   )
-)
+  return ports.pipe(Context.add(CredentialStore, seen.store), Context.add(Custody, seen.custody))
+}
+
+/** By hand: a command that runs once pays more for a graph of layers than for everything in it. */
+const open = (
+  { chosen, isAutomatic }: StoreChoice["Type"],
+  options: Options
+): Effect.Effect<Context.Context<Ports>, Failure, RefreshPolicy | Scope.Scope> =>
+  Effect.map(
+    Chosen.$match(chosen, {
+      Native: (chosen): Effect.Effect<Context.Context<Ports>, Failure, RefreshPolicy | Scope.Scope> =>
+        native(chosen, options),
+      Tool: (tool) => ofTool(tool, options)
+    }),
+    (ports) => isAutomatic ? observed(ports) : ports
+  )
 
 /**
  * The ports of the refresh transaction over the store that was chosen. `RefreshPolicy` is to be built for it, of its
@@ -103,15 +108,7 @@ const observed = Layer.effectContext(
  * @category layers
  */
 export const layer = (options: Options = {}): Layer.Layer<Ports, Failure, StoreChoice | RefreshPolicy> =>
-  Layer.unwrapEffect(
-    Effect.map(StoreChoice, ({ chosen, isAutomatic }) => {
-      const ports = Chosen.$match(chosen, {
-        Native: (chosen) => native(chosen, options),
-        Tool: (tool) => ofTool(tool, options)
-      })
-      return isAutomatic ? Layer.provideMerge(observed, ports) : ports
-    })
-  )
+  Layer.scopedContext(Effect.flatMap(StoreChoice, (choice) => open(choice, options)))
 
 /**
  * The bounds of a refresh that suit the store that was chosen, and what the environment says of them.
@@ -124,6 +121,23 @@ export const policyFromEnv: Layer.Layer<RefreshPolicy, ConfigError.ConfigError, 
 )
 
 /**
+ * Makes the store that the options, the environment or the home itself name, with its choice and its bounds: all that an
+ * agent needs to share the logins of the command.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makeFromEnv = (
+  options: ChoiceOptions = {}
+): Effect.Effect<Context.Context<Ports | StoreChoice | RefreshPolicy>, Failure, Scope.Scope> =>
+  Effect.gen(function*() {
+    const choice = yield* chosenFromEnv(options)
+    const policy = yield* policyFor(choice.limits)
+    const ports = yield* Effect.provideService(open(choice, options.home ?? {}), RefreshPolicy, policy)
+    return ports.pipe(Context.add(StoreChoice, choice), Context.add(RefreshPolicy, policy))
+  })
+
+/**
  * The store that the options, the environment or the home itself name, with its choice and its bounds: all that an agent
  * needs to share the logins of the command.
  *
@@ -132,8 +146,4 @@ export const policyFromEnv: Layer.Layer<RefreshPolicy, ConfigError.ConfigError, 
  */
 export const layerFromEnv = (
   options: ChoiceOptions = {}
-): Layer.Layer<Ports | StoreChoice | RefreshPolicy, Failure> =>
-  layer(options.home).pipe(
-    Layer.provideMerge(policyFromEnv),
-    Layer.provideMerge(chosen(options))
-  )
+): Layer.Layer<Ports | StoreChoice | RefreshPolicy, Failure> => Layer.scopedContext(makeFromEnv(options))

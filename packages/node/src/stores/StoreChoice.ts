@@ -3,7 +3,7 @@
  *
  * What a caller says comes first, then `LOCKSTEP_STORE`, then what the home is pinned to, then the plain file. A process
  * that names another kind than the home's own is stopped: a second store would hold a second half of the truth. `auto` takes
- * the home's own; where there is none yet, the keyring, and the plain file only where there is no keyring at all. One that
+ * the home's own; a new home takes the keyring, and the plain file only where there is no keyring at all. One that
  * is locked, slow or broken is an error: a login that went into a file that day would be missing from the keyring for ever.
  *
  * @since 0.1.0
@@ -130,7 +130,7 @@ const keyringOrFile = (keyring: Keyring.Keyring["Type"]): Effect.Effect<StoreDes
  * Decides. Creates nothing, and asks the keyring only for `auto` in a home without a store.
  *
  * Fails with `CredentialStoreError(Superseded)` where the home has another store than the one that is named, and with a
- * `ConfigError` where there is none of that name.
+ * `ConfigError` where no store has that name.
  *
  * @since 0.1.0
  * @category constructors
@@ -218,6 +218,16 @@ const machine: Resolvers = {
 }
 
 /**
+ * Makes the choice of this process from its options, its environment and the home itself.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makeFromEnv = (
+  options: Options = {}
+): Effect.Effect<StoreChoice["Type"], ConfigError.ConfigError | CredentialStoreError> => make(options, machine)
+
+/**
  * The store of this process, with this machine's keyring and the tools that are known.
  *
  * @since 0.1.0
@@ -226,4 +236,4 @@ const machine: Resolvers = {
 export const layer = (
   options: Options = {}
 ): Layer.Layer<StoreChoice, ConfigError.ConfigError | CredentialStoreError> =>
-  Layer.effect(StoreChoice, make(options, machine))
+  Layer.effect(StoreChoice, makeFromEnv(options))

@@ -2,7 +2,7 @@
  * Which store was chosen automatically for each tenant, kept to explain why a login seems to be gone.
  *
  * What is written here decides nothing. It cannot change which store is used, it cannot fail an operation, it takes no
- * lock, and no token is in it. A record that is damaged, or that cannot be written, is as good as none.
+ * lock, and no token is in it. A record that is damaged, or that cannot be written, counts as missing.
  *
  * @since 0.1.0
  */
@@ -43,7 +43,7 @@ export class Choice extends Schema.Class<Choice>("@lockstep/node/StoreDrift/Choi
  */
 export class Trace extends Schema.Class<Trace>("@lockstep/node/StoreDrift/Trace")({
   ...Choice.fields,
-  /** What had been chosen before, where nobody asked for the change. */
+  /** What had been chosen before, where the change was not asked for. */
   before: Schema.optionalWith(Choice, { as: "Option", nullable: true })
 }) {}
 
@@ -97,7 +97,7 @@ const encode = Schema.encodeSync(DriftJson)
 
 const write = (home: Pick<Home["Type"], "directory">, traces: Traces): Effect.Effect<void> =>
   Effect.suspend(() =>
-    // Whoever only reads creates no home.
+    // A process that only reads creates no home.
     Fs.existsSync(home.directory)
       ? AtomicFile.replace(location(home), `${encode({ version: 1, tenants: Object.fromEntries(traces) })}\n`)
       : Effect.void
@@ -146,8 +146,8 @@ export const observe = (
   })
 
 /**
- * Notes where somebody put a tenant on purpose, by a login or a move: that is no drift. What nobody chose automatically is
- * not noted.
+ * Notes where a person put a tenant on purpose, by a login or a move: that is no drift. A choice that was never
+ * automatic is not noted.
  *
  * @since 0.1.0
  * @category combinators
@@ -205,7 +205,7 @@ export interface Ports {
 /**
  * A store that was chosen automatically, observed at the first use of each tenant.
  *
- * A record where there was none is a new login, whatever process writes it: a refresh makes none.
+ * A record that was not there before is a new login, whatever process writes it: a refresh makes no record.
  *
  * @since 0.1.0
  * @category combinators

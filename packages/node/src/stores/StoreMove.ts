@@ -9,7 +9,7 @@
  * 2. A note of the move is written. What the new store holds from here on is a copy.
  * 3. Everything is copied, and read back through a fresh view.
  * 4. The pin is changed. This is the move: before it the old store is the one and whole, after it the new one is.
- * 5. The old store is emptied and says where its logins went. What nobody here knows stays in it (I11).
+ * 5. The old store is emptied and says where its logins went. What Lockstep does not know stays in it (I11).
  * 6. The note is removed.
  *
  * A process that is killed in between leaves the note. The next move, to whatever store, first empties the one of the two that
@@ -283,8 +283,11 @@ const refuseUnstored = ({ held }: InHand) =>
   })
 
 /** Removes answers that belong to no record, reservations among them. */
-const dropAnswers = (answers: ReadonlyArray<string>) =>
-  Effect.withSpan(Effect.forEach(answers, AnswerFile.drop, { discard: true }), "lockstep.move.answers")
+const dropAnswers = (answers: ReadonlyArray<Sidecars.AnswerAt>) =>
+  Effect.withSpan(
+    Effect.forEach(answers, ({ path }) => AnswerFile.drop(path), { discard: true }),
+    "lockstep.move.answers"
+  )
 
 /** Finishes what another move has left, with everything in hand. */
 const settle = (inHand: InHand) =>
@@ -328,8 +331,8 @@ const transfer = (to: StoreKind, known: Known, inHand: InHand) =>
 /** Everything of the home that a move must know of before it locks. */
 interface Known {
   readonly tenants: ReadonlySet<TenantId>
-  /** Paths of all answer files. */
-  readonly answers: ReadonlyArray<string>
+  /** All answer files. */
+  readonly answers: ReadonlyArray<Sidecars.AnswerAt>
 }
 
 const look = Effect.gen(function*() {

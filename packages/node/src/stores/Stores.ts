@@ -28,7 +28,7 @@ export const all: ReadonlyArray<StoreDescriptor> = [FileStore.store, KeyringStor
 export const names: ReadonlyArray<StoreKind> = all.map(({ name }) => name)
 
 /**
- * Finds the store of a name; `undefined` where this version knows none of it.
+ * Finds the store of a name; `undefined` where this version has no store of that name.
  *
  * @since 0.1.0
  * @category getters

@@ -3,10 +3,10 @@
  * subscription login, and for the logins at MCP servers (see `ClaudeMcp`). Format and locks as read in Claude Code 2.1.332.
  *
  * - Times are in milliseconds. `refreshTokenExpiresAt` is when the login ends, whatever is refreshed until then.
- * - After a refresh that failed it may leave empty strings and a zero: nobody is logged in, and nothing is damaged.
+ * - After a refresh that failed it may leave empty strings and a zero: there is no login, and no damage.
  * - `organizationUuid` and whatever else lies beside the logins belongs to Claude Code alone.
- * - A refresh takes two locks, the second for the sake of older versions; whoever finds the second one held lets go of
- *   the first. A write of the file takes a third.
+ * - A refresh takes two locks, the second for the sake of older versions; a process that finds the second one held lets
+ *   go of the first. A write of the file takes a third.
  * - A note beside the two says who holds them. It tries them five times, one to two seconds apart, watches for 7.5 s
  *   whether their holder lives, takes them from one that the note proves dead, and else gives up; it then has sent nothing.
  *

@@ -117,7 +117,7 @@ export const list = (document: ToolDocument): ReadonlyArray<TenantId.TenantId> =
   McpServers.tenants(serversOf(document).filter((server) => Option.isSome(read(document, server))))
 
 /**
- * Reads the login of one server. Damage of one is nobody else's.
+ * Reads the login of one server. Damage of one does not touch the others.
  *
  * @since 0.1.0
  * @category getters
@@ -156,7 +156,7 @@ const create = (
   const name = McpServers.nameOf(tenant)
   const url = Option.filter(credential.resource, (resource) => URL.canParse(resource))
   if (Option.isNone(name) || Option.isNone(url)) {
-    return Either.left(`${tenant}: Claude Code knows a server by its URL, and the resource of this login names none`)
+    return Either.left(`${tenant}: Claude Code knows a server by its URL, and this login names no URL as its resource`)
   }
   const members = ToolJson.members({
     serverName: name.value,

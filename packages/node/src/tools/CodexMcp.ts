@@ -3,8 +3,8 @@
  *
  * A server's key is its name and the start of a SHA-256 over its address. Builds of codex disagree on the order of
  * members that is hashed, so every server may go by two keys; entries are known by the name and the address in them, a
- * key that is there stays, and the locks of both are taken. Of two entries for one server the first in byte order counts,
- * as in codex.
+ * key that is there stays, and the locks of both are taken. The first in byte order of two entries for one server
+ * counts, as in codex.
  *
  * codex writes the file in place; a reader that finds half of it reads again. Where it keeps these logins in the keyring
  * (its `auto`, where there is one), there is no such file: service `Codex MCP Credentials`, a server's key for the account.
@@ -173,7 +173,7 @@ const create = (document: ToolDocument, tenant: TenantId.TenantId, credential: C
   }
   const url = Option.filter(credential.resource, (resource) => URL.canParse(resource))
   if (Option.isNone(url)) {
-    return Either.left(`${tenant}: codex knows a server by its URL, and the resource of this login names none`)
+    return Either.left(`${tenant}: codex knows a server by its URL, and this login names no URL as its resource`)
   }
   return Either.right(update(
     document,

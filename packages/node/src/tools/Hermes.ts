@@ -32,7 +32,7 @@ const PROVIDERS = new Map([
   ["xai-oauth", { vendor: "xai-oauth", mode: "oauth_device_code" }]
 ])
 
-/** What makes a provider's state somebody else's business, where it has no `tokens`. */
+/** What makes a provider's state foreign, where it has no `tokens`. */
 const OTHER_SECRETS = ["access_token", "refresh_token", "agent_key", "api_key"]
 
 interface Provider {

@@ -4,7 +4,7 @@
  * `node-oauth-client-provider.ts`.
  *
  * - `HASH` is made of the server's address, and of headers and parameters where mcp-remote is told some. No file says the
- *   address. Who names it (`mcp-remote:URL`) has it for the resource; the tenant is `mcp:HASH` all the same.
+ *   address. A caller that names it (`mcp-remote:URL`) has it for the resource; the tenant is `mcp:HASH` all the same.
  * - `expires_at` is in milliseconds and on time. `issuer` stands in one file or in both: a refresh of mcp-remote's own
  *   leaves it out of the first.
  * - mcp-remote replaces the file, and locks no write. A refresh before the expiry holds a lease; one after a 401 does not,

@@ -126,7 +126,7 @@ const findDamage = (document: ToolDocument): Option.Option<Damage> => {
   return Option.none()
 }
 
-/** A time that has none is over: openab writes 0, and a record holds no time before the first second. */
+/** A record without a time is over: openab writes 0, and a record holds no time before the first second. */
 const timeOf = (seconds: bigint | undefined): Option.Option<number> =>
   seconds === undefined || seconds > LAST_SECOND ? Option.none() : Option.some(Math.max(1, Number(seconds)))
 
@@ -257,7 +257,7 @@ const mcpMembers = (
   })
 }
 
-/** Every write of openab drops the logins that nobody finished. */
+/** Every write of openab drops the logins that were not finished. */
 const swept = (document: ToolDocument, now: number): ReadonlyArray<readonly [string, undefined]> =>
   isLegacy(document) ? [] : document.root.members.flatMap(({ name, value }) => {
     if (value.kind !== "object" || !Option.contains(kindOf(document, value), "pending")) return []

@@ -3,12 +3,12 @@
  * `@earendil-works/pi-coding-agent` 1.6.0, `core/auth-storage.js`, and `@earendil-works/pi-ai` 1.6.0, `auth/oauth/`.
  *
  * - `expires` is in milliseconds. Each provider's code stores it early by a margin of its own, or by none; what a token
- *   says of its own end counts before that. Of a provider that is unknown here no margin is believed: a token is never
+ *   says of its own end counts before that. No margin of an unknown provider is believed: a token is never
  *   taken for longer-lived than pi takes it.
  * - pi writes the file in place; a reader that finds half of it reads again.
  * - One lock serves for everything: a refresh holds it across the network, and readers of older versions take it too. A
  *   refresh takes it with a `stale` of 30 s and renews it every 15 s; what is done at once takes it with one of 10 s. So
- *   nobody younger than 30 s is taken for dead, and we are heard from three times in 10 s.
+ *   no holder younger than 30 s is taken for dead, and we are heard from three times in 10 s.
  *
  * @since 0.1.0
  */

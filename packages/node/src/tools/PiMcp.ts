@@ -4,7 +4,7 @@
  * `@earendil-works/pi-mcp` 1.6.0, `oauth/`.
  *
  * - A key is `mcp__NAME|URL`, the dashes of the name as underscores. Older versions had the address alone for a key; pi
- *   renames such an entry when it next reads it, which nobody may do meanwhile: it is left alone.
+ *   renames such an entry when it next reads it; until then it is left alone.
  * - pi believes a state only if its `serverUrl` is the address of its key.
  * - `tokensExpireAt` is in milliseconds and on time.
  * - pi writes the file in place, under the lock of `auth.json`'s protocol. A refresh holds a lock of its server across
@@ -172,7 +172,7 @@ const create = (
   }
   const url = Option.filter(credential.resource, (resource) => URL.canParse(resource))
   if (Option.isNone(url)) {
-    return Either.left(`${tenant}: pi knows a server by its URL, and the resource of this login names none`)
+    return Either.left(`${tenant}: pi knows a server by its URL, and this login names no URL as its resource`)
   }
   const client = Option.map(credential.clientId, (id) =>
     ToolJson.members({
@@ -183,7 +183,7 @@ const create = (
   const state = ToolJson.members({
     serverUrl: new URL(url.value).href,
     clientInformation: Option.getOrUndefined(client),
-    // No `discovery`: pi looks for itself where there is none, and believes half of one.
+    // No `discovery`: pi looks for itself where it is missing, and believes half of one.
     ...membersOf(credential, Option.none(), now)
   })
   return Either.right(update(document, new Map([[keyOf(name.value, url.value), state]])))

@@ -27,6 +27,7 @@ import { LockFile } from "../locks/LockFile.js"
 import { LockPaths } from "../locks/LockPaths.js"
 import * as NodeHost from "../NodeHost.js"
 import * as Ownership from "../Ownership.js"
+import * as Refuge from "../Refuge.js"
 import * as SidecarNames from "../SidecarNames.js"
 import * as WholeFile from "../WholeFile.js"
 import * as ToolCredentialStore from "./ToolCredentialStore.js"
@@ -41,6 +42,8 @@ import { limits, type ToolDocument, type ToolFile } from "./ToolFile.js"
 export interface Options {
   /** Whether locks on remote and shared file systems are believed: `LOCKSTEP_TRUST_LOCKS`. Off. */
   readonly trustLocks?: boolean | undefined
+  /** Where the answer of a rotation is kept that the disk of the file refuses. `Refuge.config`. */
+  readonly refuges?: ReadonlyArray<Refuge.Refuge> | undefined
 }
 
 const movedLocks = Config.option(Config.string("LOCKSTEP_LOCK_DIR")).pipe(
@@ -61,9 +64,11 @@ const nameOf = (path: string): string => {
  */
 export const make = (
   tool: ToolFile,
-  path: string
+  path: string,
+  options: Pick<Options, "refuges"> = {}
 ): Effect.Effect<Home["Type"], ConfigError.ConfigError | CredentialStoreError> =>
   Effect.gen(function*() {
+    const refuges = options.refuges ?? (yield* Refuge.config)
     const named = Path.resolve(path)
     const directory = Path.dirname(named)
     const file = yield* AtomicFile.resolve(named)
@@ -105,6 +110,7 @@ export const make = (
       store: "file",
       file,
       lockDirectory: Path.dirname(file),
+      refuges,
       pin: Effect.succeedNone,
       repin: () =>
         Effect.fail(
@@ -191,7 +197,7 @@ export const layer = (
   )
   const parts = Layer.mergeAll(ToolCredentialStore.layer(tool), FileRefreshJournal.layer, NodeHost.layer, suits).pipe(
     Layer.provideMerge(Layer.provide(FileLock.layer(options.trustLocks), layerLockPaths(tool, path))),
-    Layer.provideMerge(Layer.effect(Home, make(tool, path)))
+    Layer.provideMerge(Layer.effect(Home, make(tool, path, options)))
   )
   return Layer.provideMerge(LockedPorts.custody, parts)
 }

@@ -174,7 +174,7 @@ const asWhole = (digits: string): bigint | undefined => {
 }
 
 /**
- * Reads a member that Rust would read as a `u64`: 1.0 and 1e3 are none.
+ * Reads a member that Rust would read as a `u64`: 1.0 and 1e3 do not count.
  *
  * @since 0.1.0
  * @category getters
@@ -221,7 +221,7 @@ const isOf = (document: ToolDocument, parent: JsonTree.JsonObject, name: string,
 }
 
 /**
- * Finds a member that is not of its kind, or is there twice. Members that the shape does not name are nobody's business.
+ * Finds a member that is not of its kind, or is there twice. Members that the shape does not name are not looked at.
  *
  * @since 0.1.0
  * @category predicates

@@ -31,7 +31,7 @@ export const reveal = (token: Option.Option<Redacted.Redacted>): Option.Option<s
   Option.map(token, Redacted.value)
 
 /**
- * The text of a token, blank where there is none.
+ * The text of a token, blank where there is no token.
  *
  * @since 0.1.0
  * @category getters

@@ -1,5 +1,5 @@
 /**
- * Every codec on texts that nobody sane wrote. A case is known by a seed and its number: `LOCKSTEP_FUZZ_SEED` and
+ * Every codec on texts that no sane program wrote. A case is known by a seed and its number: `LOCKSTEP_FUZZ_SEED` and
  * `LOCKSTEP_FUZZ_CASES` choose others.
  */
 import { assert, describe, it } from "@effect/vitest"

@@ -1,6 +1,6 @@
 /**
- * Every store on files that nobody sane wrote: whatever fails leaves the file byte by byte as it was, and says nothing of
- * what is in it.
+ * Every store on files that no sane program wrote: whatever fails leaves the file byte by byte as it was, and says
+ * nothing of what is in it.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Credential from "@lockstep/core/Credential"
@@ -78,7 +78,7 @@ const assertTyped = (exit: Exit.Exit<unknown, unknown>, which: string): void => 
 
 interface Store {
   readonly path: string
-  /** Whether a text is one that nobody may write. */
+  /** Whether a text is one that must not be written. */
   readonly isDamaged: (text: string) => boolean
   readonly act: ReadonlyArray<Effect.Effect<unknown, unknown>>
   /** What else may have changed by a failed act: nothing. */
@@ -97,13 +97,13 @@ const everyCase = (seeds: ReadonlyArray<string>, { act, beside, isDamaged, path 
         assertTyped(exit, ofCase(i))
         if (Exit.isFailure(exit)) refused++
         if (Exit.isFailure(exit) || isDamaged(before.toString("utf8"))) {
-          assert.isTrue(before.equals(Fs.readFileSync(path)), `${ofCase(i)}: what nobody may write was written`)
+          assert.isTrue(before.equals(Fs.readFileSync(path)), `${ofCase(i)}: what must not be written was written`)
         }
       }
       const left = beside().filter((name) => name.endsWith(".tmp"))
       assert.deepStrictEqual(left, [], `${ofCase(i)}: left a temporary file`)
     }
-    // Damage that nobody notices would make all of this worth nothing.
+    // Damage that goes unnoticed would make all of this worth nothing.
     assert.isAbove(refused, CASES / 4)
   })
 
@@ -251,7 +251,7 @@ describe("fuzz of files", () => {
         Fs.writeFileSync(answerFile, mutantOf(answer, i))
         const exit = yield* Effect.exit(journal.keptAnswer(codex))
         assertTyped(exit, ofCase(i))
-        // Nobody forges a digest by accident.
+        // A digest is not forged by accident.
         assert.isFalse(Exit.isSuccess(exit) && Option.isSome(exit.value), ofCase(i))
       }
       const pin = Fs.readFileSync(at("store.json"), "utf8")

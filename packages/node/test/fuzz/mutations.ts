@@ -104,7 +104,7 @@ const truncated: Mutation = (text, next) => text.slice(0, below(next, text.lengt
 
 const beheaded: Mutation = (text, next) => text.slice(below(next, text.length + 1))
 
-/** Where a value or a member may begin or end: a slice from inside a secret would be none any more. */
+/** Where a value or a member may begin or end: a slice from inside a secret would not be a secret any more. */
 const SEAM = /[{}[\],]/g
 
 const repeated: Mutation = (text, next) => {

@@ -1,5 +1,5 @@
 /**
- * Everything here that reads a text which somebody else may have written, as functions from a text to what they say.
+ * Everything here that reads a text which another program may have written, as functions from a text to what they say.
  */
 import { RegisteredClient } from "@lockstep/core/ClientRegistrations"
 import * as Credential from "@lockstep/core/Credential"
@@ -74,7 +74,7 @@ const store = <Document>(codec: StoreCodec<Document>) => (text: string): Verdict
   const damage = codec.findDamage(document)
   const tenants = codec.list(document)
   shown.push(damage, codec.movedTo(document), ...tenants.map((tenant) => codec.get(document, tenant)))
-  // A damaged file is written by nobody.
+  // A damaged file is not written.
   if (Option.isSome(damage)) return { shown, broken }
   for (const tenant of [...tenants, newcomer].slice(0, 4)) {
     const put = codec.put(document, tenant, fresh, NOW)
@@ -286,7 +286,7 @@ const sealed = (text: string): Verdict => {
       SealedText.headerOf(bytes),
       Either.mapBoth(opened, { onLeft: SealedText.describe, onRight: () => "opened" })
     ],
-    broken: isForged ? ["a text was opened that nobody sealed"] : []
+    broken: isForged ? ["a text was opened that was not sealed"] : []
   }
 }
 

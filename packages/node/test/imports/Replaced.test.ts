@@ -102,7 +102,7 @@ describe("mcp-remote", () => {
       deepStrictEqual(entry.suggestion, Option.some("mcp:h"))
     }))
 
-  it.scoped("a folder of an older version is told of where there is a newer one, and offered where there is none", () =>
+  it.scoped("a folder of an older version is told of beside a newer one, and offered without a newer one", () =>
     Effect.gen(function*() {
       const { find, home, write } = yield* setUp
       const old = write(".mcp-auth/mcp-remote-0.1.38/h_tokens.json", tokens("old"))

@@ -234,7 +234,7 @@ describe("a write", () => {
         const outcome = yield* Effect.either(put(store, 2))
         delete faults.before
         delete faults.after
-        // The third call removes what was replaced, which is nobody's failure.
+        // The third call removes what was replaced; its failure fails no caller.
         assert.strictEqual(outcome._tag, n === CALLS ? "Right" : "Left")
         for (const view of [store, yield* another]) {
           assert.strictEqual(yield* generation(view), n === CALLS ? 2 : 1)
@@ -267,7 +267,7 @@ describe("a write", () => {
       assert.strictEqual(yield* generation(yield* another), 1)
     }))
 
-  it.scopedLive("that was given up and arrives late lands where nobody reads, and is removed", () =>
+  it.scopedLive("that was given up and arrives late lands where it is not read, and is removed", () =>
     Effect.gen(function*() {
       const { accounts, another, entries, faults, store } = yield* stage
       yield* put(store, 1)
@@ -339,7 +339,7 @@ describe("a write", () => {
       assert.strictEqual(accounts().length, 1)
     }))
 
-  it.scopedLive("that is removed by whoever overtook it, before it was read back, begins again", () =>
+  it.scopedLive("that is removed by the write that overtook it, before it was read back, begins again", () =>
     Effect.gen(function*() {
       const { accounts, another, faults, store } = yield* stage
       yield* put(store, 1)
@@ -467,7 +467,7 @@ describe("a write in parts", () => {
     return { ...memory, another, store, index: Path.join(directory, "auth.json.keyring") }
   })
 
-  /** Whatever else happened: the next write of anybody is whole, and all that is left are its parts. */
+  /** Whatever else happened: the next write of any process is whole, and all that is left are its parts. */
   const assertTidy = ({ accounts, another, index }: Effect.Effect.Success<typeof split>) =>
     Effect.gen(function*() {
       yield* put(yield* another, 9)
@@ -538,7 +538,7 @@ describe("a removal", () => {
       deepStrictEqual(yield* store.list, [])
     }))
 
-  it.scopedLive("that the keyring refuses counts all the same, and is made up for by anybody's next write", () =>
+  it.scopedLive("that the keyring refuses counts all the same, and any process's next write makes up for it", () =>
     Effect.gen(function*() {
       const { accounts, another, faults, store } = yield* stage
       yield* put(store, 1)
@@ -643,7 +643,7 @@ describe("a keyring that fails", () => {
 })
 
 describe("an index", () => {
-  it.scopedLive("that is damaged is written by nobody, and its sound entries are served", () =>
+  it.scopedLive("that is damaged is not written, and its sound entries are served", () =>
     Effect.gen(function*() {
       const { another, index, store } = yield* stage
       yield* put(store, 1)
@@ -662,7 +662,7 @@ describe("an index", () => {
       assert.strictEqual(Fs.readFileSync(index, "utf8"), wrong)
     }))
 
-  it.scopedLive("of a store that was moved is read and written by nobody", () =>
+  it.scopedLive("of a store that was moved is neither read nor written", () =>
     Effect.gen(function*() {
       const { index, store } = yield* stage
       yield* put(store, 1)

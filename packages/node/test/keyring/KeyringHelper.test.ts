@@ -74,7 +74,7 @@ describe("what a message means", () => {
     [dbus("The name org.freedesktop.secrets was not provided by any .service files"), "Absent"],
     // There is one, and it may hold logins as soon as it is set up: no reason to choose a file.
     [platform("no result found"), "Unavailable"],
-    // Somebody is there, and refuses: this must never look like nobody.
+    // A keyring is there, and refuses: this must never look like an absent one.
     [dbus("Failed to connect to socket /run/user/0/bus: Connection refused"), "Unavailable"],
     [dbus("Failed to connect to socket /run/user/0/bus: Permission denied"), "Unavailable"],
     [dbus("Process org.freedesktop.secrets exited with status 1"), "Unavailable"],
@@ -117,9 +117,9 @@ describe("a helper", () => {
     ["halves", "its helper ended in the middle of a call"],
     ["prints", "its helper said something that is no answer"],
     ["answers another", "its helper said something that is no answer"],
-    ["gives a number", "it gave back something that is none of ours"],
-    ["gives no text", "it gave back something that is none of ours"],
-    ["gives nothing", "it gave back something that is none of ours"]
+    ["gives a number", "it gave back something that Lockstep did not write"],
+    ["gives no text", "it gave back something that Lockstep did not write"],
+    ["gives nothing", "it gave back something that Lockstep did not write"]
   ])("that %s fails the call, and the next call works", ([behaviour, detail]) =>
     Effect.gen(function*() {
       const { keyring } = yield* scripted(behaviour!)
@@ -150,7 +150,7 @@ describe("a helper", () => {
       assert.isTrue(Option.isSome(yield* keyring.get("good")))
     }))
 
-  it.scopedLive("is asked one thing at a time, and nobody waits longer than one call may take", () =>
+  it.scopedLive("is asked one thing at a time, and no caller waits longer than one call may take", () =>
     Effect.gen(function*() {
       const { asked, keyring } = yield* scripted("hangs", "2 seconds")
       const outcomes = yield* Effect.forEach(
@@ -183,7 +183,7 @@ describe("a helper", () => {
       assert.isFalse(isRunning(pid!))
     }))
 
-  it.scopedLive("keeps nobody alive, and ends with whoever started it", () =>
+  it.scopedLive("keeps no process alive, and ends with the process that started it", () =>
     Effect.gen(function*() {
       const log = Path.join(yield* Homes.temporary, "log")
       Fs.writeFileSync(log, "")
@@ -208,7 +208,7 @@ describe("a helper", () => {
 })
 
 describe("a machine without a keyring", () => {
-  it.scopedLive("says that it has none, and never falls back to another store", () =>
+  it.scopedLive("says that it has no keyring, and never falls back to another store", () =>
     Effect.gen(function*() {
       const directory = yield* Homes.temporary
       const keyring = yield* NativeKeyring.make({

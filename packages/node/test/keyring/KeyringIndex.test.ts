@@ -69,7 +69,7 @@ describe("the index of a keyring", () => {
     deepStrictEqual(staleOf(text), [id(1), id(2), id(4)])
   })
 
-  it("ends a write of another tenant once nobody can be at it any more, or the clock was set back", () => {
+  it("ends a write of another tenant once no process can be at it any more, or the clock was set back", () => {
     for (const later of [NOW + 901_000, NOW - 901_000]) {
       const text = commit(begin(begin(empty, 1, GOOD), 2, CODEX, later), 2, CODEX, later)
       deepStrictEqual([writing(text, 1), staleOf(text)], [[], [id(1)]])
@@ -82,10 +82,10 @@ describe("the index of a keyring", () => {
     const replaced = KeyringIndex.stale(parse(commit(commit(empty, 1), 2)))
     const ended = KeyringIndex.stale(parse(commit(begin(empty, 1), 2)))
     const abandoned = KeyringIndex.stale(parse(KeyringIndex.abandon(parse(begin(empty, 1)), id(1), NOTHING)))
-    const isOver = (notes: ReadonlyArray<KeyringIndex.Note>, now = NOW) =>
-      notes.map((note) => KeyringIndex.isOver(note, now))
-    deepStrictEqual([isOver(replaced), isOver(ended), isOver(abandoned)], [[true], [false], [false]])
-    deepStrictEqual(isOver(ended, NOW + 901_000), [true])
+    const hasEnded = (notes: ReadonlyArray<KeyringIndex.Note>, now = NOW) =>
+      notes.map((note) => KeyringIndex.hasEnded(note, now))
+    deepStrictEqual([hasEnded(replaced), hasEnded(ended), hasEnded(abandoned)], [[true], [false], [false]])
+    deepStrictEqual(hasEnded(ended, NOW + 901_000), [true])
   })
 
   it("forgets what is gone from the keyring, and nothing else", () => {
@@ -229,7 +229,7 @@ describe("any index", () => {
   const members = (list: ReadonlyArray<readonly [string, string]>, gap: string): string =>
     `{${list.map(([name, value]) => `${gap}"${name}"${gap}:${gap}${value}${gap}`).join(",")}}`
 
-  /** A file of somebody else's making: unknown members everywhere, in any layout. */
+  /** A file of another program's making: unknown members everywhere, in any layout. */
   const file = record({
     gap: space,
     root: array(unknownMember, { maxLength: 3 }),
@@ -253,7 +253,7 @@ describe("any index", () => {
     }
   })
 
-  /** The source of every value whose member nobody here knows, by where it is. */
+  /** The source of every value whose member is unknown here, by where it is. */
   const strange = (text: string): ReadonlyArray<string> => {
     const found: Array<string> = []
     const visit = (node: JsonTree.JsonNode, path: string) => {

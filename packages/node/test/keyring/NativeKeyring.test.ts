@@ -130,7 +130,7 @@ describe.skipIf(!GnomeKeyring.isInstalled)("a real keyring", () => {
       for (const found of yield* Fiber.join(calls)) assert.include(["Unavailable", "Absent", "Timeout"], found)
       assert.strictEqual(yield* reason(keyring.get("a")), "Absent")
       yield* gnome.restart
-      // The connection of before is dead, and nobody notices.
+      // The connection of before is dead, which goes unnoticed.
       assert.include(["1", "2"], Option.getOrThrow(yield* read(keyring, "a")))
       yield* keyring.set("a", Redacted.make("3"))
       assertEquals(yield* read(other, "a"), Option.some("3"))

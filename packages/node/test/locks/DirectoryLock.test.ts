@@ -81,7 +81,7 @@ describe("DirectoryLock", () => {
       assert.isTrue(lock.isHeld())
     }))
 
-  it.scoped("goes on when its time was late and nobody took it away", () =>
+  it.scoped("goes on when its time was late and it was not taken away", () =>
     Effect.gen(function*() {
       const target = DirectoryLocks.make(yield* place, { stale: 100, heartbeat: 300 })
       let losses = 0
@@ -114,7 +114,7 @@ describe("DirectoryLock", () => {
       assert.isFalse(lock.isHeld())
     }))
 
-  it.scoped("a directory that somebody else renews is not held", () =>
+  it.scoped("a directory that another process renews is not held", () =>
     Effect.gen(function*() {
       const target = DirectoryLocks.make(yield* place, { heartbeat: 60_000 })
       const lock = yield* acquire(target)
@@ -124,7 +124,7 @@ describe("DirectoryLock", () => {
       assert.isTrue(Fs.existsSync(target.path))
     }))
 
-  it.scoped("whoever was stopped between making and opening it takes nothing from who made it anew", () =>
+  it.scoped("a process that was stopped between making and opening it takes nothing from the next maker", () =>
     Effect.gen(function*() {
       const target = DirectoryLocks.make(yield* place)
       const mkdirSync = NodeFs.mkdirSync

@@ -130,7 +130,7 @@ describe("FileLock with directories in its plan", () => {
       deepStrictEqual({ one: Fs.existsSync(one), own: isFree(own) }, { one: false, own: true })
     }))
 
-  it.scoped("the release of a tool wakes a waiter, also where nobody watches", () =>
+  it.scoped("the release of a tool wakes a waiter, also where no watch runs", () =>
     Effect.gen(function*() {
       const directory = yield* LockDirectory.make
       const elsewhere = Path.join(yield* LockDirectory.make, "legacy.d")

@@ -34,6 +34,13 @@ const sidecarOf = (lock: Lock, target: LockTarget = CODEX): string => lock.plan(
 const modeOf = (path: string): number => Fs.statSync(path).mode & 0o777
 const isTaken = (lock: Lock, target: LockTarget = CODEX) => Effect.map(lock.tryAcquire(target), Option.isSome)
 
+/** Another process, which holds the tenant. */
+const holderIn = (directory: string) =>
+  Effect.tap(
+    lockWorker(directory),
+    (holder) => Effect.zipRight(holder.send({ do: "try" }), holder.message(isEvent("acquired")))
+  )
+
 const layer = () =>
   Layer.provide(
     FileLock.layer(),
@@ -77,9 +84,7 @@ describe("FileLock and other processes", () => {
     Effect.gen(function*() {
       const directory = yield* LockDirectory.make
       const lock = yield* LockDirectory.lock(directory)
-      const holder = yield* lockWorker(directory)
-      yield* holder.send({ do: "try" })
-      yield* holder.message(isEvent("acquired"))
+      const holder = yield* holderIn(directory)
       yield* holder.send({ do: "spawn" })
       const { pid } = yield* holder.message(isEvent("spawned"))
       yield* Effect.addFinalizer(() => Effect.sync(() => process.kill(Number(pid), "SIGKILL")))
@@ -94,9 +99,7 @@ describe("FileLock and other processes", () => {
     Effect.gen(function*() {
       const directory = yield* LockDirectory.make
       const { busy, lock } = yield* observe(yield* LockDirectory.lock(directory))
-      const holder = yield* lockWorker(directory)
-      yield* holder.send({ do: "try" })
-      yield* holder.message(isEvent("acquired"))
+      const holder = yield* holderIn(directory)
       const waiter = yield* Effect.fork(LockWait.acquire(lock, CODEX, OPTIONS))
       yield* isWaiting(busy)
       yield* holder.send({ do: "release" })
@@ -122,9 +125,7 @@ describe("FileLock and other processes", () => {
     Effect.gen(function*() {
       const directory = yield* LockDirectory.make
       const { busy, lock } = yield* observe(yield* LockDirectory.lock(directory))
-      const holder = yield* lockWorker(directory)
-      yield* holder.send({ do: "try" })
-      yield* holder.message(isEvent("acquired"))
+      const holder = yield* holderIn(directory)
       const running = Option.getOrThrow(yield* lock.holder(CODEX))
       assert.strictEqual(running.pid, holder.pid)
       assert.isFalse(running.stopped)
@@ -148,7 +149,7 @@ describe("FileLock and other processes", () => {
       yield* holder.signal("SIGCONT")
     }))
 
-  it.scoped("nobody is named as the holder of a free lock, nor the child that locked on our behalf", () =>
+  it.scoped("no process is named as the holder of a free lock, nor the child that locked on our behalf", () =>
     Effect.gen(function*() {
       const directory = yield* LockDirectory.make
       const lock = yield* LockDirectory.lock(directory)
@@ -362,7 +363,7 @@ describe("FileLock where it cannot work", () => {
     }))
 
   it.scoped.skipIf(!isRoot)(
-    "somebody else's directory is Permission, and nothing is left in it (root plays both)",
+    "another user's directory is Permission, and nothing is left in it (root plays both)",
     () =>
       Effect.gen(function*() {
         const directory = yield* LockDirectory.make
@@ -375,7 +376,7 @@ describe("FileLock where it cannot work", () => {
       })
   )
 
-  it.scoped.skipIf(!isRoot)("somebody else's sidecar is Permission (root plays both)", () =>
+  it.scoped.skipIf(!isRoot)("another user's sidecar is Permission (root plays both)", () =>
     Effect.gen(function*() {
       const directory = yield* LockDirectory.make
       giveToNobody(directory)
@@ -414,6 +415,47 @@ describe("FileLock where it cannot work", () => {
           const { gid, uid } = Fs.statSync(path)
           deepStrictEqual({ uid, gid }, { uid: 65534, gid: 65534 })
         }
+      })
+  )
+})
+
+describe("a lock file of others", () => {
+  it.scoped("that they can write is closed where no other user can come to it, and refused where they can", () =>
+    Effect.gen(function*() {
+      const directory = yield* LockDirectory.make
+      const lock = yield* LockDirectory.lock(directory)
+      const sidecar = sidecarOf(lock)
+      const before = yield* Effect.scoped(Effect.map(lock.tryAcquire(CODEX), () => Fs.statSync(sidecar).ino))
+      for (const mode of [0o666, 0o620, 0o602]) {
+        Fs.chmodSync(sidecar, mode)
+        Fs.chmodSync(directory, 0o755)
+        const other = yield* LockDirectory.lock(directory)
+        const error = yield* Effect.flip(other.tryAcquire(AGGREGATE).pipe(Effect.zipRight(other.tryAcquire(CODEX))))
+        assert.deepInclude(error, { reason: "Permission", path: sidecar })
+        assert.strictEqual(error.advice, `close it with \`chmod 600 ${sidecar}\``)
+        Fs.chmodSync(directory, 0o700)
+        yield* other.tryAcquire(CODEX)
+        assert.strictEqual(modeOf(sidecar), 0o600)
+        // Never made anew: a process that has it open would hold a lock that no other sees.
+        assert.strictEqual(Fs.statSync(sidecar).ino, before)
+      }
+    }))
+
+  it.scoped.skipIf(!isRoot)(
+    "that belongs to another user is refused, and one that root did not get to give away is given (root is needed)",
+    () =>
+      Effect.gen(function*() {
+        const directory = yield* LockDirectory.make
+        const lock = yield* LockDirectory.lock(directory)
+        const sidecar = sidecarOf(lock)
+        Fs.writeFileSync(sidecar, "", { mode: 0o600 })
+        Fs.chownSync(sidecar, 1, 1)
+        const error = yield* Effect.flip(lock.tryAcquire(CODEX))
+        assert.deepInclude(error, { reason: "Permission", path: sidecar, detail: "it belongs to user 1" })
+        Fs.chownSync(sidecar, 0, 0)
+        giveToNobody(directory)
+        assert.isTrue(yield* isTaken(lock))
+        assert.strictEqual(Fs.statSync(sidecar).uid, 65534)
       })
   )
 })

@@ -112,7 +112,7 @@ describe.skipIf(process.platform !== "linux")("the note beside a directory lock"
       assert.isFalse(DirectoryLock.isFree(first))
     }))
 
-  it.scoped("proves nothing about another directory, another machine, a second lock of somebody else, or by damage", () =>
+  it.scoped("proves nothing about another directory, machine or process's second lock, or by damage", () =>
     Effect.gen(function*() {
       const { first, note, paths: [primary, legacy], write } = yield* place
       const pid = yield* goner
@@ -140,7 +140,7 @@ describe.skipIf(process.platform !== "linux")("the note beside a directory lock"
       deepStrictEqual(isFree()[0], true)
     }))
 
-  it.scoped("of somebody else is left alone by who has nothing of its own there", () =>
+  it.scoped("of another process is left alone by a process without a note there", () =>
     Effect.gen(function*() {
       const { first, paths: [primary], read, write } = yield* place
       const lock = yield* take(first)

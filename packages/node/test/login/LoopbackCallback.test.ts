@@ -15,7 +15,7 @@ const QUERY = `code=${CODE}&state=right`
 const PATH = "/auth/callback"
 const DONE = { outcome: "Done", title: "You are logged in", detail: "The login of codex is stored." } as const
 
-if (!hasIpv6) process.stderr.write("tests of ::1 are skipped: this machine has none\n")
+if (!hasIpv6) process.stderr.write("tests of ::1 are skipped: this machine does not have it\n")
 
 const open = (ports: readonly [number, ...Array<number>] = [0]) =>
   Effect.flatMap(
@@ -24,7 +24,7 @@ const open = (ports: readonly [number, ...Array<number>] = [0]) =>
       listen({ ports, path: PATH, accepts: (query) => query.get("state") === "right" && query.has("code") })
   )
 
-/** With which errno nobody answers. */
+/** The errno of a connection to a port without a listener. */
 const unanswered = (request: Request) => Effect.flip(send(request))
 
 /** Brings the answer as a browser does, and waits until it was handed over. */
@@ -35,7 +35,7 @@ const bring = (listener: LoopbackCallback.Listener, headers: Readonly<Record<str
     return { browser, answer: yield* listener.answer }
   })
 
-/** Runs something in a world in which nobody gives up waiting: no timer of a second or more ever rings. */
+/** Runs something in a world in which no program gives up waiting: no timer of a second or more ever rings. */
 const withoutPatience = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.acquireUseRelease(
     Effect.sync(() => {
@@ -113,7 +113,7 @@ describe("an answer", () => {
       )
     }))
 
-  it.scopedLive("is shown at once to who is no browser and has no address bar", () =>
+  it.scopedLive("is shown at once to a client that is no browser and has no address bar", () =>
     Effect.gen(function*() {
       const listener = yield* open()
       const { answer, browser } = yield* bring(listener, { accept: "*/*" })
@@ -137,7 +137,7 @@ describe("an answer", () => {
       for (const fiber of [browser, again]) assert.isTrue((yield* Fiber.join(fiber)).body.includes(DONE.title))
     }))
 
-  it.scopedLive("whose browser is gone keeps nobody waiting", () =>
+  it.scopedLive("whose browser is gone keeps no caller waiting", () =>
     Effect.gen(function*() {
       const listener = yield* open()
       const { answer, browser } = yield* bring(listener)
@@ -201,7 +201,7 @@ describe("what is no answer gets a page, changes nothing and goes unnoticed", ()
       assert.isFalse(reply.body.includes(CODE))
     }))
 
-  it.scopedLive("who connects and says nothing is sent away", () =>
+  it.scopedLive("a client that connects and says nothing is sent away", () =>
     Effect.gen(function*() {
       const listener = yield* open()
       const ended = yield* Effect.async<boolean>((resume) => {
@@ -239,7 +239,7 @@ describe("a port", () => {
     }))
 
   it.scopedLive.skipIf(!hasIpv6)(
-    "is taken where somebody else would get what is sent to localhost",
+    "is taken where another program would get what is sent to localhost",
     () =>
       Effect.gen(function*() {
         const port = yield* take("::1", 0)
@@ -248,7 +248,7 @@ describe("a port", () => {
       })
   )
 
-  it.scopedLive("closes with its scope, and whoever waits is told that nobody does", () =>
+  it.scopedLive("closes with its scope, and a waiting browser is told that the login has ended", () =>
     Effect.gen(function*() {
       const scope = yield* Scope.make()
       const listener = yield* Scope.extend(open(), scope)

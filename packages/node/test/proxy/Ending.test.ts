@@ -30,7 +30,7 @@ const make = (limits: Stage.Setup["limits"], onDrain?: Stage.Setup["onDrain"]) =
     return { ...stage, upstream, finish: Deferred.succeed(finish, undefined), end: Scope.close(scope, Exit.void) }
   })
 
-/** Whether anybody listens there. */
+/** Whether a program listens there. */
 const isOpen = (port: number): Effect.Effect<boolean> =>
   Effect.async((resume) => {
     const socket = Net.connect(port, "127.0.0.1")

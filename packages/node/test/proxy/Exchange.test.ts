@@ -103,7 +103,7 @@ describe("what the upstream is sent", () => {
       assert.deepStrictEqual(yield* Effect.all(bodies), ["abcdefg", "hi"])
     }))
 
-  it.scopedLive("no body before it may be sent: who waits for 100 is refused before", () =>
+  it.scopedLive("no body before it may be sent: a client that waits for 100 is refused before", () =>
     Effect.gen(function*() {
       const stage = yield* through((_, response) => void response.end())
       const head = (host: string) =>
@@ -241,7 +241,7 @@ describe("what is told", () => {
         span: (...how) => {
           const span = native.span(...how)
           if (span.name === "lockstep.proxy.exchange") spans.push(span)
-          // Whoever collects makes spans of its own kind.
+          // The collector makes spans of its own kind.
           return new Proxy(span, {
             get: (target, member) => {
               if (member === "constructor") return Proxy

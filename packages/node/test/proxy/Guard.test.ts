@@ -196,7 +196,7 @@ describe("who may pass", () => {
       )
     }))
 
-  it.scopedLive("it is no forward proxy, and shows nobody the token", () =>
+  it.scopedLive("it is no forward proxy, and shows the token to no other server", () =>
     Effect.gen(function*() {
       const stage = yield* make()
       const { base, port } = stage

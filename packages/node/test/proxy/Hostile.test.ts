@@ -82,7 +82,7 @@ describe("an upstream that means harm", () => {
       }
     }))
 
-  it.scopedLive("sends hints that are none, and those are passed over", () =>
+  it.scopedLive("sends malformed hints, and those are passed over", () =>
     Effect.gen(function*() {
       const stage = yield* through({
         hints: `HTTP/1.1 103 Early Hints\r\nLink: nonsense\r\n\r\n${OK}`,

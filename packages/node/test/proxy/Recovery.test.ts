@@ -190,7 +190,7 @@ describe("a login that gives no token", () => {
       assert.strictEqual(answer.headers["content-type"], "application/problem+json")
     }))
 
-  it.scopedLive("is waited for by nobody who has gone", () =>
+  it.scopedLive("is not waited for by a client that has gone", () =>
     Effect.gen(function*() {
       const stage = yield* make({ left: -60 })
       const gate = yield* Deferred.make<void>()

@@ -78,7 +78,7 @@ describe("streams", () => {
       })
       const held = yield* Client.open(stage.url)
       assert.strictEqual(held.response.headers["content-type"], "text/event-stream")
-      // The next one is sent when the one before was read: whoever collects them waits for ever.
+      // The next one is sent when the one before was read: a proxy that collects them waits for ever.
       for (const text of ["data: 1\n\n", "data: 2\n\n", ":\n\n", "data: 3\n\n"]) {
         yield* Queue.offer(said, text)
         yield* held.reads(text)
@@ -290,7 +290,7 @@ describe("limits", () => {
       yield* talk
     }))
 
-  it.scopedLive("who connects and says nothing is not waited for", () =>
+  it.scopedLive("a client that connects and says nothing is not waited for", () =>
     Effect.gen(function*() {
       const stage = yield* through(echo, { limits: { headersTimeout: 200 } })
       assert.match(yield* Stage.speak(stage.port, `GET ${stage.base} HTTP/1.1\r\n`), /^HTTP\/1\.1 408 /)

@@ -66,7 +66,7 @@ describe("a key file", () => {
       assert.isTrue(Option.isNone(yield* keys.find("0".repeat(16))))
     }))
 
-  it.scopedLive("is read again when somebody changed it, also through a link that was turned", () =>
+  it.scopedLive("is read again after it changed, also through a link that was turned", () =>
     Effect.gen(function*() {
       const file = yield* withText(base64(bytes))
       const next = Path.join(Path.dirname(file), "next")
@@ -81,7 +81,7 @@ describe("a key file", () => {
       assert.strictEqual((yield* keys.current).id, idOf(other))
     }))
 
-  it.scopedLive("that cannot be read for a moment keeps nobody from sealing who has read it", () =>
+  it.scopedLive("that cannot be read for a moment does not stop a process that has read it from sealing", () =>
     Effect.gen(function*() {
       const file = yield* withText(base64(bytes))
       const keys = yield* make(file)
@@ -102,9 +102,9 @@ describe("a key file is refused", () => {
     ["with a key too short", base64(bytes.subarray(1)), "line 1 "],
     ["with a key too long", base64(Buffer.concat([bytes, bytes])), "line 1 "],
     ["with hex too short", bytes.toString("hex").slice(2), "line 1 "],
-    ["with a second line that is none", `${secret}\n${secret.slice(0, 20)}\n`, "line 2 "],
+    ["with a malformed second line", `${secret}\n${secret.slice(0, 20)}\n`, "line 2 "],
     ["with two keys on a line", `${secret} ${secret}`, "line 1 "],
-    ["with base64 that nobody writes", secret.replace(/.=$/, "/="), "line 1 "],
+    ["with base64 that no program writes", secret.replace(/.=$/, "/="), "line 1 "],
     ["with a name before the key", `key=${secret}`, "line 1 "],
     ["that is not text", Buffer.concat([Buffer.from(secret), Buffer.from([0xff, 0xfe])]), "not text"],
     ["in UTF-16", Buffer.from(secret, "utf16le"), "line 1 "],
@@ -148,7 +148,7 @@ describe("a key file is refused", () => {
     }))
 
   it.scopedLive.skipIf(!Privileges.isRoot)(
-    "that belongs to somebody else, unless the home is theirs",
+    "that belongs to another user, unless the home is theirs",
     () =>
       Effect.gen(function*() {
         const file = yield* withText(secret)
@@ -211,7 +211,7 @@ describe("renewing the keys of a file", () => {
       assert.isTrue(Fs.lstatSync(link).isSymbolicLink())
       assert.strictEqual((yield* keys.current).id, id)
       for (const old of [bytes, other]) assert.isTrue(Option.isSome(yield* keys.find(idOf(old))))
-      // Nobody but its owner knows what else is sealed with them.
+      // Only its owner knows what else is sealed with them.
       yield* keys.retire
       assert.strictEqual(Fs.readFileSync(file, "utf8"), after)
     }))
@@ -220,7 +220,7 @@ describe("renewing the keys of a file", () => {
     Effect.gen(function*() {
       const file = yield* withText(base64(bytes))
       const home = Path.join(Path.dirname(file), "home")
-      Fs.mkdirSync(home)
+      Fs.mkdirSync(home, { mode: 0o700 })
       for (const path of [file, home]) Privileges.giveToNobody(path)
       yield* (yield* make(file)).renew
       const { gid, mode, uid } = Fs.statSync(file)

@@ -144,7 +144,7 @@ describe("what is refused", () => {
     assert.include(said, other.id)
   })
 
-  it("names the right key and purpose, and was made by nobody who has the key", () => {
+  it("names the right key and purpose, and was made without the key", () => {
     const other = Effect.runSync(SealingKeys.generate)
     // The header of a forger who has seen a sealed file and seals with a key of its own.
     const forged = SealedText.seal({ ...other, id: key.id }, PURPOSE, text)

@@ -75,7 +75,7 @@ describe("a key in the keyring", () => {
       assert.strictEqual(Fs.statSync(home.index).mode & 0o777, 0o600)
     }))
 
-  it.scopedLive("is one, whoever of two first users is first", () =>
+  it.scopedLive("is one, whichever of two first users is first", () =>
     Effect.gen(function*() {
       const home = yield* place
       let kept = 0
@@ -141,7 +141,7 @@ describe("no key is made", () => {
     Effect.gen(function*() {
       for (const name of ["auth.json.sealed", "auth.json.pending.sealed"]) {
         const home = yield* place
-        Fs.mkdirSync(home.directory)
+        Fs.mkdirSync(home.directory, { mode: 0o700 })
         Fs.writeFileSync(Path.join(home.directory, name), "lockstep-sealed 1 k")
         assert.strictEqual((yield* failure((yield* process_(home)).current)).reason, "Locked")
         assert.strictEqual(home.entries.size, 0)
@@ -214,7 +214,7 @@ describe("the index", () => {
       assert.strictEqual(home.entries.size, 1)
     }))
 
-  it.scopedLive("that is anything else is damaged, is not written, and keeps nobody from reading", () =>
+  it.scopedLive("that is anything else is damaged, is not written, and keeps no process from reading", () =>
     Effect.gen(function*() {
       const home = yield* place
       yield* put(yield* open(home), 1)
@@ -289,7 +289,7 @@ describe("a key that was replaced", () => {
       deepStrictEqual([...home.entries.keys()].map((account) => account.slice(-16)), [key])
     }))
 
-  it.scopedLive("still seals for who has it loaded, while the new one cannot be had and the index has the old one", () =>
+  it.scopedLive("still seals where it is loaded, while the new one cannot be had and the index has the old one", () =>
     Effect.gen(function*() {
       const home = yield* place
       let isGone = false
@@ -307,7 +307,7 @@ describe("a key that was replaced", () => {
       assert.strictEqual((yield* failure(other.current)).reason, "Unavailable")
     }))
 
-  it.scopedLive("is not forgotten while somebody refreshes who may keep an answer under it", () =>
+  it.scopedLive("is not forgotten while a process refreshes that may keep an answer under it", () =>
     Effect.gen(function*() {
       const home = yield* place
       let isGone = false

@@ -108,7 +108,7 @@ const flipped = (bytes: Buffer): Buffer => {
 }
 
 describe("a sealed home", () => {
-  it.scopedLive("holds no token that anybody can read, in any file", () =>
+  it.scopedLive("holds no readable token, in any file", () =>
     Effect.gen(function*() {
       const { directory, opened } = yield* used
       yield* opened.journal.reserveAnswer(CODEX, 4_096)
@@ -234,7 +234,7 @@ describe("a file that cannot be opened is neither written nor taken for an empty
     ],
     ["has lost its key", ({ file }) => Fs.rmSync(file), "Unavailable", /no such file/],
     ["has a key that others can read", ({ file }) => Fs.chmodSync(file, 0o640), "Unavailable", /mode 640/],
-    ["has a key that is none", ({ file }) => SealedHomes.writeKeys(file, "no key\n"), "Decode", /line 1/]
+    ["has a malformed key", ({ file }) => SealedHomes.writeKeys(file, "no key\n"), "Decode", /line 1/]
   ]
 
   for (const [what, spoil, reason, detail] of cases) {

@@ -36,7 +36,7 @@ const choose = ({ environment, home, keyring, option }: Circumstances) =>
   )
 
 const pin = (home: string, store: Home.StoreKind): void => {
-  Fs.mkdirSync(home, { recursive: true })
+  Fs.mkdirSync(home, { recursive: true, mode: 0o700 })
   Fs.writeFileSync(Path.join(home, "store.json"), JSON.stringify({ store, lock_dir: null, host: "here" }))
 }
 
@@ -88,10 +88,10 @@ describe("the store of a process", () => {
       })
     ))
 
-  it.effect("an auth.json that nobody pinned counts as a pin", () =>
+  it.effect("an auth.json that is not pinned counts as a pin", () =>
     inHome((home) =>
       Effect.gen(function*() {
-        Fs.mkdirSync(home)
+        Fs.mkdirSync(home, { mode: 0o700 })
         Fs.writeFileSync(Path.join(home, "auth.json"), "{\"version\":1,\"tenants\":{}}")
         deepStrictEqual(summary(yield* choose({ home })), ["file", "default", false])
         deepStrictEqual(summary(yield* choose({ home, option: "auto" })), ["file", "auto", true])
@@ -127,7 +127,7 @@ describe("the store of a process", () => {
   it.effect("a pin that cannot be read is not guessed at, and no keyring is asked", () =>
     inHome((home) =>
       Effect.gen(function*() {
-        Fs.mkdirSync(home)
+        Fs.mkdirSync(home, { mode: 0o700 })
         Fs.writeFileSync(Path.join(home, "store.json"), "{")
         deepStrictEqual(summary(yield* choose({ home })), ["file", "default", false])
         deepStrictEqual(summary(yield* choose({ home, option: "auto" })), ["file", "default", false])
@@ -147,7 +147,7 @@ describe("auto", () => {
       })
     ))
 
-  it.effect("takes the keyring of a new home, and the file only where there is none", () =>
+  it.effect("takes the keyring of a new home, and the file only without a keyring", () =>
     inHome((home) =>
       Effect.gen(function*() {
         deepStrictEqual(summary(yield* choose({ home, option: "auto", keyring: "there" })), ["keyring", "auto", true])

@@ -73,7 +73,7 @@ describe("another store than before", () => {
       deepStrictEqual([trace.store, trace.before], ["file", Option.none()])
     }))
 
-  it.scoped("accepting notes nothing that nobody chose automatically", () =>
+  it.scoped("accepting notes nothing that was not chosen automatically", () =>
     Effect.gen(function*() {
       const directory = yield* Homes.temporary
       yield* StoreDrift.accept({ directory }, "file", () => true, ME)
@@ -125,7 +125,7 @@ describe("a store that was chosen automatically", () => {
       assert.isFalse(Fs.existsSync(file))
     }))
 
-  it.scopedLive("warns of what is missing here and was elsewhere, but not whoever logs in", () =>
+  it.scopedLive("warns of what is missing here and was elsewhere, but does not warn a login", () =>
     Effect.gen(function*() {
       const place = Stores.place(yield* Homes.temporary)
       const opened = yield* Stores.open(place)
@@ -145,7 +145,7 @@ describe("a store that was chosen automatically", () => {
       assert.lengthOf(yield* warnings(observed(opened).store.get(CODEX)), 1)
     }))
 
-  it.scopedLive("takes a record where there was none for a login, whoever makes it", () =>
+  it.scopedLive("takes a record that was not there before for a login, whatever process makes it", () =>
     Effect.gen(function*() {
       const place = Stores.place(yield* Homes.temporary)
       const opened = yield* Stores.open(place)

@@ -112,7 +112,7 @@ describe("a move", () => {
         assert.lengthOf(entries, to === "keyring" ? 2 : 0)
         deepStrictEqual(yield* StoreMove.unfinished(after.home), Option.none())
 
-        // Whoever still has the old store open.
+        // A process that still has the old store open.
         const read = yield* Effect.flip(before.store.get(CODEX))
         assert.isTrue(isSuperseded(read), String(read))
         assert.include(read.message, `moved to ${to}: open it again`)
@@ -304,7 +304,7 @@ describe("what was answered and not stored", () => {
         const record = credential(7)
         yield* put(opened, CODEX, record)
         const kept = yield* keep(opened, record)
-        // Nobody's: its record is gone.
+        // Of no tenant: its record is gone.
         yield* opened.journal.reserveAnswer(LONG, 10)
         yield* opened.move(to)
         assert.lengthOf(Fs.readdirSync(place.home).filter((name) => name.endsWith(".answer")), 0)

@@ -71,7 +71,7 @@ export const directoryToolTests = (
 
   describe(`${tool} and processes`, () => {
     it.scopedLive(
-      "of many writers on both sides no one loses an update, and every other byte stays",
+      "of many writers on both sides none loses an update, and every other byte stays",
       () =>
         Effect.gen(function*() {
           const settings = yield* DirectoryTools.place(tool, {
@@ -149,7 +149,7 @@ export const directoryToolTests = (
           assert.isTrue(yield* lives)
           assert.strictEqual(DirectoryTools.stable(read(settings)), DirectoryTools.stable(before))
           const left = Fs.readdirSync(Path.dirname(settings.file)).filter((name) => /\.answer$|\.tmp$/.test(name))
-          // Whoever finds a fresh token takes no lock and tidies nothing up: the next refresh does.
+          // A process that finds a fresh token takes no lock and tidies nothing up: the next refresh does.
           deepStrictEqual(left.map((name) => Path.extname(name)), isPersisted ? [".answer"] : [])
         }))
     }

@@ -64,7 +64,7 @@ export const locksOf = ({ file, quick: isQuick, tool }: Settings) => {
   return { refresh, write: [write], alone: write }
 }
 
-/** What the file of each tool says of a login, with members that nobody here knows. */
+/** What the file of each tool says of a login, with unknown members. */
 export const textOf = (tool: Settings["tool"], tokens: {
   readonly access: string
   readonly refresh: string

@@ -27,6 +27,30 @@ export const canMount: boolean = (() => {
   return directory !== undefined
 })()
 
+const attribute = (path: string, change: string): boolean => run("chattr", change, path)
+
+/** Whether the temporary directory's file system has attributes that this user may set. */
+export const canSetAttributes: boolean = (() => {
+  const directory = Fs.mkdtempSync(Path.join(Os.tmpdir(), "lockstep-attribute-"))
+  try {
+    const path = Path.join(directory, "file")
+    Fs.writeFileSync(path, "")
+    return attribute(path, "+i") && attribute(path, "-i")
+  } finally {
+    Fs.rmSync(directory, { recursive: true, force: true })
+  }
+})()
+if (!canSetAttributes) process.stderr.write("tests of immutable files are skipped: this user may not make any\n")
+
+/** Gives a file or directory an attribute (`i` immutable, `a` append-only) until the scope ends. */
+export const withAttribute = (path: string, name: "i" | "a"): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      if (!attribute(path, `+${name}`)) throw new Error("an attribute could be set a moment ago")
+    }),
+    () => Effect.sync(() => void attribute(path, `-${name}`))
+  )
+
 export interface Disk {
   readonly directory: string
   /** Takes all the room that is left. */

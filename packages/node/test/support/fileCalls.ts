@@ -52,6 +52,54 @@ export const failing = <A, E, R>(name: string, code: string, effect: Effect.Effe
     return Effect.ensuring(effect, Effect.sync(undo))
   })
 
+/** Runs something while calls of `node:fs` fail, those with a descriptor by the path that it was opened with. */
+export const failingWhere = <A, E, R>(
+  names: ReadonlyArray<string>,
+  code: string,
+  isFailing: (path: string) => boolean,
+  effect: Effect.Effect<A, E, R>
+) =>
+  Effect.suspend(() => {
+    const pathOf = (of: unknown): string => {
+      if (typeof of !== "number") return String(of)
+      try {
+        return (fs["readlinkSync"] as Call)(`/proc/self/fd/${of}`) as string
+      } catch {
+        return ""
+      }
+    }
+    const undo = replace(names, (_, original) => (...args) => {
+      if (!isFailing(pathOf(args[0]))) return original(...args)
+      throw Object.assign(new Error(code), { code })
+    })
+    return Effect.ensuring(effect, Effect.sync(undo))
+  })
+
+/** Runs something, and something else before or after the first call of `node:fs` of that name. */
+export const around = <A, E, R>(
+  name: string,
+  { after, before, when }: {
+    readonly when: (...args: ReadonlyArray<unknown>) => boolean
+    readonly before?: () => void
+    readonly after?: () => void
+  },
+  effect: Effect.Effect<A, E, R>
+) =>
+  Effect.suspend(() => {
+    let done = false
+    const undo = replace([name], (_, original) => (...args) => {
+      if (done || !when(...args)) return original(...args)
+      done = true
+      before?.()
+      try {
+        return original(...args)
+      } finally {
+        after?.()
+      }
+    })
+    return Effect.ensuring(effect, Effect.sync(undo))
+  })
+
 /** Runs something on a kernel whose file times advance in steps of 10 ms, as those before Linux 6.13 do. */
 export const withCoarseTimes = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.suspend(() => {

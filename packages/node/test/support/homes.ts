@@ -37,10 +37,10 @@ const policy = RefreshPolicy.layer({
   lockTimeout: Duration.minutes(2)
 })
 
-/** What one more process has of a home. */
+/** What one more process has of a home. The user's own places are left alone. */
 export const open = (directory: string, options: Home.Options = {}) =>
   Effect.map(
-    Layer.build(Layer.provide(FileHome.layer({ directory, ...options }), policy)),
+    Layer.build(Layer.provide(FileHome.layer({ directory, refuges: [], ...options }), policy)),
     (context): Opened => ({
       home: Context.get(context, Home.Home),
       store: Context.get(context, WritableStore),

@@ -42,10 +42,10 @@ const { value } = letrec<{ readonly value: string; readonly object: string; read
   )
 }))
 
-/** Any JSON value as a text that somebody else wrote. */
+/** Any JSON value as a text that another program wrote. */
 export const anyValue: FastCheck.Arbitrary<string> = value
 
-/** A member whose name nobody here knows. Names may repeat. */
+/** A member whose name is unknown here. Names may repeat. */
 export const unknownMember = record({
   name: constantFrom("x", "x", "__proto__", "constructor", "tokens", "extra", "\\u0078"),
   value: anyValue

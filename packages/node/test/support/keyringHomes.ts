@@ -29,7 +29,7 @@ const policy = RefreshPolicy.layer({
 export const open = (directory: string, keyring: Keyring.Keyring["Type"]) =>
   Effect.map(
     Layer.build(
-      KeyringHome.layer({ directory }).pipe(
+      KeyringHome.layer({ directory, refuges: [] }).pipe(
         Layer.provide(Layer.merge(policy, Layer.succeed(Keyring.Keyring, keyring)))
       )
     ),

@@ -31,7 +31,7 @@ const policy = RefreshPolicy.layer({
 })
 
 export const NO_KEYRING = Layer.sync(Keyring.Keyring, () => {
-  const absent = new Keyring.KeyringError({ reason: "Absent", detail: "this session has none" })
+  const absent = new Keyring.KeyringError({ reason: "Absent", detail: "this session has no keyring" })
   return Keyring.Keyring.of({
     ...Keyring.makeMemory(),
     get: () => Effect.fail(absent),
@@ -42,7 +42,7 @@ export const NO_KEYRING = Layer.sync(Keyring.Keyring, () => {
 
 /** The layer of one more process with a home. */
 export const layer = (directory: string, keys: Keys) =>
-  SecretsHome.layer({ directory }).pipe(
+  SecretsHome.layer({ directory, refuges: [] }).pipe(
     Layer.provide("keyring" in keys ? keys.keyring : NO_KEYRING),
     Layer.provideMerge(policy),
     Layer.provide(Layer.setConfigProvider(

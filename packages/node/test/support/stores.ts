@@ -85,7 +85,7 @@ const policy = RefreshPolicy.layer({
   lockTimeout: Duration.minutes(5)
 })
 
-const layerOf = (kind: Home.StoreKind, options: { readonly directory: string }) => {
+const layerOf = (kind: Home.StoreKind, options: Omit<Home.Options, "store">) => {
   switch (kind) {
     case "file":
       return FileHome.layer(options)
@@ -110,7 +110,7 @@ export const open = ({ home: directory, keyring }: Pick<Place, "home" | "keyring
     const context = yield* Layer.build(
       RefreshCoordinator.layer.pipe(
         Layer.provideMerge(endpoint),
-        Layer.provideMerge(layerOf(kind, { directory })),
+        Layer.provideMerge(layerOf(kind, { directory, refuges: [] })),
         Layer.provideMerge(Layer.succeed(Keyring.Keyring, keyring)),
         Layer.provideMerge(policy)
       )

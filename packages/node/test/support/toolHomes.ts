@@ -34,7 +34,7 @@ const policy = (tool: ToolFile.ToolFile) =>
 /** What one more process has of a tool's file. */
 export const open = (tool: ToolFile.ToolFile, path: string, options: ToolHome.Options = {}) =>
   Effect.map(
-    Layer.build(Layer.provide(ToolHome.layer(tool, path, options), policy(tool))),
+    Layer.build(Layer.provide(ToolHome.layer(tool, path, { refuges: [], ...options }), policy(tool))),
     (context): Opened => ({
       home: Context.get(context, Home.Home),
       store: Context.get(context, WritableStore),

@@ -21,7 +21,7 @@ export const spawn = (settings: Settings) =>
     (bundle) => Workers.start(bundle, settings, environment.HOME)
   )
 
-/** A process that is none of ours and counts up a member of its own, under this lock, when it is let go. */
+/** A process of another program, which counts up a member of its own, under this lock, when it is let go. */
 export const foreignWriter = (settings: {
   readonly path: string
   readonly lock: string

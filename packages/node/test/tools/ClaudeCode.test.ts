@@ -26,7 +26,7 @@ const views = twoViews(tool, ".credentials.json")
 credentialStoreContract("Claude Code", Effect.map(views, ([a, b]) => [a.store, b.store] as const), {
   tenants: [TENANT],
   names: [TENANT],
-  // Without any token nobody is logged in.
+  // Without any token there is no login.
   fit: (one) =>
     Option.isSome(one.accessToken) || Option.isSome(one.refreshToken)
       ? one
@@ -34,7 +34,7 @@ credentialStoreContract("Claude Code", Effect.map(views, ([a, b]) => [a.store, b
 })
 refreshJournalContract("beside Claude Code's file", Effect.map(views, ([a, b]) => [a.journal, b.journal] as const))
 
-/** With siblings and members that nobody here knows: a number that is no float, an escape, spaces of its own. */
+/** With siblings and unknown members: a number that is no float, an escape, spaces of its own. */
 const LOGIN = "{\"accessToken\":\"at\",\"refreshToken\":\"rt\",\"expiresAt\":1790000000000,"
   + "\"refreshTokenExpiresAt\":1792500000000,\"scopes\":[\"user:inference\",\"user:profile\"],"
   + "\"subscriptionType\":\"max\",\"rateLimitTier\":\"default_claude_max_5x\",\"later\":18446744073709551615}"
@@ -75,7 +75,7 @@ describe("Claude Code's file", () => {
     deepStrictEqual(codec.list(parse(FILE)), [TENANT])
   })
 
-  it("empty strings are nobody's login, and no damage", () => {
+  it("empty strings are no login, and no damage", () => {
     for (
       const login of [
         "{\"accessToken\":\"\",\"refreshToken\":\"\",\"expiresAt\":0,\"refreshTokenExpiresAt\":1792500000000}",
@@ -93,7 +93,7 @@ describe("Claude Code's file", () => {
     deepStrictEqual(some(file("{\"accessToken\":\"at\",\"expiresAt\":0}")).expiresAt, Option.some(1))
   })
 
-  it.scopedLive("a decision finds nobody logged in there, and what was blanked stays until somebody logs in", () =>
+  it.scopedLive("a decision finds no login there, and what was blanked stays until the next login", () =>
     Effect.gen(function*() {
       const blank = file("{\"accessToken\":\"\",\"refreshToken\":\"\",\"expiresAt\":0}")
       const { read, store } = yield* withText(tool, ".credentials.json", blank)

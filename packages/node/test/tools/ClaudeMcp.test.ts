@@ -37,7 +37,7 @@ const HASH = Crypto.createHash("sha256").update(`{"type":"http","url":"${URL_}",
 )
 const KEY = `linear|${HASH}`
 
-/** As Claude Code 2.1.332 writes it, with siblings and members that nobody here knows. */
+/** As Claude Code 2.1.332 writes it, with siblings and unknown members. */
 const ENTRY = `{"serverName":"linear","serverUrl":"${URL_}","accessToken":"at","refreshToken":"rt",`
   + "\"expiresAt\":1790000000500,\"scope\":\"read\",\"clientId\":\"client\",\"issuer\":\"https://as.example\","
   + "\"redirectUri\":\"http://localhost:1/callback\",\"later\":18446744073709551615,"
@@ -70,7 +70,7 @@ describe("Claude Code's logins at MCP servers", () => {
     deepStrictEqual(codec.list(parse(FILE)), [SUBSCRIPTION, LINEAR])
   })
 
-  it("without tokens are none, and damaged ones are nobody else's damage", () => {
+  it("without tokens are no logins, and damage of one does not touch the others", () => {
     deepStrictEqual(get(FILE, TenantId.make("mcp:other")), Either.right(Option.none()))
     const damaged = FILE.replace("\"accessToken\":\"at\"", "\"accessToken\":[\"secret\"]")
     deepStrictEqual(

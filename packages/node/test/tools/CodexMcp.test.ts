@@ -190,7 +190,7 @@ describe("locks", () => {
         `${path}.global.lock`,
         Path.join(directory, "file-store.lock")
       ])
-      // A login that is not there is none that codex could refresh.
+      // Codex cannot refresh a login that is not there.
       write("{}")
       assert.deepStrictEqual(plan(), [`${path}.refresh.mcp%3Alinear.lock`])
     }))

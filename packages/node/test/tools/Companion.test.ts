@@ -47,7 +47,7 @@ describe("a binding", () => {
     assert.notInclude(text, Redacted.value(at))
   })
 
-  it("is none where the tool's file says other tokens than those that are meant", () => {
+  it("counts as absent where the tool's file says other tokens than those that are meant", () => {
     assertNone(Companion.bind(make({ accessToken: Option.some(at) }), make(tokens)))
     assertNone(Companion.bind(make(tokens), make({ refreshToken: Option.some(rt) })))
   })

@@ -34,7 +34,7 @@ const FILE =
 const REFRESHED = Date.UTC(2026, 8, 1) / 1_000
 
 describe("a provider that logs in by OAuth", () => {
-  it("is read with its own time, and a provider of another kind is none of ours", () => {
+  it("is read with its own time, and a provider of another kind is not one of ours", () => {
     assert.deepStrictEqual(codec.list(parse(FILE)), [CODEX, XAI])
     const xai = get(FILE, XAI)
     assertSome(xai.vendor, "xai-oauth")

@@ -36,7 +36,7 @@ credentialStoreContract("mcp-remote", Effect.map(views, ([a, b]) => [a.store, b.
 })
 refreshJournalContract("beside mcp-remote's file", Effect.map(views, ([a, b]) => [a.journal, b.journal] as const))
 
-/** As mcp-remote 0.15.1 writes it after a refresh, with a member that nobody here knows. */
+/** As mcp-remote 0.15.1 writes it after a refresh, with an unknown member. */
 const FILE = `{
   "refresh_token": "rt",
   "access_token": "at",

@@ -204,7 +204,7 @@ describe("damage", () => {
     ["a time that is no whole number", `{${token("codex").replace("1790000000", "1790000000.5")}}`],
     ["a time that no u64 holds", `{${token("codex").replace("1790000000", "18446744073709551616")}}`],
     ["a member there twice", `{${token("codex", ",\"access_token\":\"lockstep-at-x\"")}}`],
-    ["a token that is none", `{${token("codex").replace("\"at-codex\"", "null")}}`],
+    ["a token that is null", `{${token("codex").replace("\"at-codex\"", "null")}}`],
     ["an entry there twice", `{${token("codex")},${token("codex")}}`],
     ["a value that is no entry", "{\"codex\":\"lockstep-at-x\"}"],
     ["an older form that is not whole", "{\"access_token\":\"lockstep-at-x\"}"]

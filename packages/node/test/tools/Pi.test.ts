@@ -25,7 +25,7 @@ const views = twoViews(tool, "auth.json")
 
 credentialStoreContract("pi", Effect.map(views, ([a, b]) => [a.store, b.store] as const), {
   ...everything,
-  // Without any token nobody is logged in.
+  // Without any token there is no login.
   fit: (one) =>
     Option.isSome(one.accessToken) || Option.isSome(one.refreshToken)
       ? one
@@ -33,7 +33,7 @@ credentialStoreContract("pi", Effect.map(views, ([a, b]) => [a.store, b.store] a
 })
 refreshJournalContract("beside pi's file", Effect.map(views, ([a, b]) => [a.journal, b.journal] as const))
 
-/** As pi writes it, with what nobody here knows: numbers that are no floats, an escape, members of later versions. */
+/** As pi writes it, with what is unknown here: numbers that are no floats, an escape, members of later versions. */
 const FILE = `{
   "anthropic": {
     "type": "oauth",
@@ -107,7 +107,7 @@ describe("pi's file", () => {
     }
   })
 
-  it("a token that says when it ends is believed before its entry, one without an end has none", () => {
+  it("a token that says when it ends is believed before its entry, one without an end has no end", () => {
     const jwt = (claims: object) => `h.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.s`
     const of = (access: string, expires: number | string) =>
       some(entry(`"access":"${access}","refresh":"rt","expires":${expires}`)).expiresAt
@@ -161,7 +161,7 @@ describe("pi's file", () => {
     deepStrictEqual(codec.list(parse(FILE)), [ANTHROPIC, CODEX])
   })
 
-  it("API keys and what else is no login are none of ours", () => {
+  it("API keys and what else is no login are not ours", () => {
     for (const name of ["google", "later", "absent", "__proto__", "toString"]) {
       deepStrictEqual(get(FILE, TenantId.make(name)), Either.right(Option.none()))
     }
@@ -172,7 +172,7 @@ describe("pi's file", () => {
     assert.strictEqual(codec.remove(parse(FILE), TenantId.make("google"), 0), FILE)
   })
 
-  it("empty tokens are nobody's login, and no damage", () => {
+  it("empty tokens are no login, and no damage", () => {
     const out = entry("\"access\":\"\",\"refresh\":\"\",\"expires\":0")
     deepStrictEqual(get(out), Either.right(Option.none()))
     deepStrictEqual(codec.list(parse(out)), [])

@@ -15,7 +15,7 @@ credentialStoreContract("pi, MCP servers", Effect.map(views, ([a, b]) => [a.stor
   names: ["linear", "Linear", "__proto__", "constructor", "a/../b", "é", "日本", "😀", " ", "mcp:x"].map((name) =>
     `mcp:${name}`
   ),
-  // The file knows a server by its address, and nobody without any token.
+  // The file knows a server by its address, and no login without a token.
   fit: (one) =>
     Credential.Credential.make({
       ...one,

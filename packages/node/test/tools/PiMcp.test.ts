@@ -10,7 +10,7 @@ import * as Redacted from "effect/Redacted"
 
 const LINEAR = TenantId.make("mcp:linear_app")
 
-/** As pi 1.6.0 writes it, with a state of an older version, a sign-in that is under way, and what nobody here knows. */
+/** As pi 1.6.0 writes it, with a state of an older version, a sign-in that is under way, and unknown members. */
 const FILE = `{
   "mcp__linear_app|https://mcp.linear.app/mcp": {
     "serverUrl": "https://mcp.linear.app/mcp",
@@ -126,7 +126,7 @@ describe("pi's file of MCP servers", () => {
     )
   })
 
-  it("another server's login is not written here, and none whose address nobody knows", () => {
+  it("another server's login is not written here, nor one whose address is unknown", () => {
     const other = Credential.Credential.make({ ...some(FILE), resource: Option.some("https://evil.example/mcp") })
     assert.isTrue(Either.isLeft(codec.put(parse(FILE), LINEAR, other, 0)))
     const nowhere = Credential.Credential.make({ ...some(FILE), resource: Option.none() })

@@ -28,7 +28,7 @@ describe("TOOL[:PATH]", () => {
       assert.deepStrictEqual(yield* find("openab:/a:b/../~/c.json"), ["openab", "/~/c.json"])
     }))
 
-  it.effect("refuses a tool that is none, and a path that depends on where somebody stands", () =>
+  it.effect("refuses an unknown tool, and a path that depends on the working directory", () =>
     Effect.gen(function*() {
       for (
         const text of ["nothing", "nothing:/a", "", ":/a", "openab:", "openab:a.json", "openab:./a", "openab:~other/a"]

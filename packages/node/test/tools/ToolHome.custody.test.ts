@@ -67,7 +67,7 @@ const overtaking = (tool: ToolFile, stage: Stage, path: string): Stage => {
 }
 
 for (const tool of ToolFiles.all) {
-  const holds: Holds = { ...everything, ...HOLDS[tool.name] }
+  const holds: Holds = { ...everything, grants: false, ...HOLDS[tool.name] }
   custodyContract(
     tool.title,
     Effect.gen(function*() {

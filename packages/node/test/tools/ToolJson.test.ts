@@ -26,7 +26,7 @@ describe("changing members", () => {
     )
   })
 
-  it("replaces what differs, removes what has no value, and leaves a null that has none", () => {
+  it("replaces what differs, removes what has no value, and leaves a null without a value", () => {
     const text = "{ \"a\" :1 , \"b\":\"x\",\n\"c\":null, \"d\":[ \"y\" ], \"e\": 18446744073709551615 }"
     assert.strictEqual(
       ToolJson.update(

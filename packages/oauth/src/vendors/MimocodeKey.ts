@@ -92,7 +92,7 @@ export const open = (
       onSome: ([key, bytes]) =>
         Effect.tryPromise(() => decrypt(Uint8Array.from(bytes), key)).pipe(
           Effect.map((plain) => JsonObject.parse(new TextDecoder().decode(plain))),
-          // Nobody learns why: another key, a changed byte and a broken point are one answer.
+          // The caller does not learn why: another key, a changed byte and a broken point are one answer.
           Effect.orElseSucceed(Option.none)
         )
     }

@@ -5,13 +5,13 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 
 /**
- * Loopback ports that are none: what a browser brings is handed over if somebody listens exactly there.
+ * Loopback ports in memory: what a browser brings is handed over if a listener is exactly there.
  */
 export interface CallbackPort {
   readonly layer: Layer.Layer<Callback>
   /** Ports that another program has. */
   readonly taken: Set<number>
-  /** Whether every port has another program, but those that nobody asks for by name. */
+  /** Whether every port has another program, but those that are not asked for by name. */
   isCrowded: boolean
   /** Sends a browser there. Answers what is wrong with the place, or nothing. */
   readonly deliver: (location: URL) => Effect.Effect<string | undefined>
@@ -47,7 +47,7 @@ export const make = (): CallbackPort => {
           location.protocol === "http:" && LOOPBACK.has(location.hostname) && Number(location.port) === port &&
           location.pathname === path
         )
-        if (listener === undefined) return `nobody listens at ${location.origin}${location.pathname}`
+        if (listener === undefined) return `no program listens at ${location.origin}${location.pathname}`
         if (!listener.accepts(location.searchParams)) return "the answer was not accepted"
         yield* Deferred.succeed(listener.answered, {
           query: Redacted.make(location.search.slice(1)),

@@ -68,7 +68,7 @@ export const denied = (facts: Facts): Scenario => ({
 })
 
 /**
- * The device login's ends that are none.
+ * The device login's errors that do not end it.
  */
 export const deviceEnds = (facts: Facts, ends: ReadonlyArray<"Denied" | "Expired">): ReadonlyArray<Scenario> =>
   ends.map((end) => ({
@@ -208,7 +208,7 @@ export const termsGate = (facts: Facts, way: Way): Scenario => ({
 })
 
 /**
- * The terms reserve nothing: nobody is asked.
+ * The terms reserve nothing: no person is asked.
  */
 export const noTermsGate = (facts: Facts, way: Way): Scenario => ({
   about: ["terms"],
@@ -248,7 +248,7 @@ export const anyPort = (facts: Facts): Scenario => ({
 })
 
 /**
- * A client secret that nobody brought.
+ * A client secret that was not brought.
  */
 export const missingSecret = (facts: Facts, variable: string): Scenario => ({
   about: ["clientSecretSource"],
@@ -278,7 +278,7 @@ export const secretOfSettings = (facts: Facts, variable: string, secret: string)
 })
 
 /**
- * The vendor's own page shows the answer to whoever has no browser here.
+ * The vendor's own page shows the answer to a person without a browser here.
  */
 export const pastesAt = (facts: Facts, page: string): Scenario => ({
   about: ["redirect"],

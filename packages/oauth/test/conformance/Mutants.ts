@@ -307,7 +307,7 @@ const changes: Changes = {
         ["another member", { loginExpiresIn: Option.some("expires_in") }]
       ]
       : [["invented", { loginExpiresIn: Option.some("expires_in") }]],
-  account: () => [["nobody's", { account: () => Option.none() }]],
+  account: () => [["no account", { account: () => Option.none() }]],
   errors: (vendor) =>
     entries(vendor, vendor.errors, generic.errors, ["invalid_grant"]).map((code) => [
       `without ${code}`,

@@ -7,10 +7,10 @@ import { type Conformance, play, type Scenario } from "./Scenario.js"
 /** With `LOCKSTEP_CONFORMANCE=full`, what is said to be unobservable is played through as well. */
 const isFull = process.env["LOCKSTEP_CONFORMANCE"] === "full"
 
-/** A mutant that hangs is one that somebody sees. Real time. */
+/** A mutant that hangs is seen. Real time. */
 const PATIENCE = "2 seconds"
 
-/** Whoever looks at the field comes first: most mutants end with the first scenario. */
+/** The scenarios that look at the field come first: most mutants end with the first scenario. */
 const inOrder = ({ scenarios }: Conformance, { name }: Mutants.Mutant): ReadonlyArray<Scenario> => {
   const looks = ({ about = [] }: Scenario) => about.some((field) => name.startsWith(`${field}: `))
   return [...scenarios.filter(looks), ...scenarios.filter((scenario) => !looks(scenario))]

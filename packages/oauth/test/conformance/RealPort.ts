@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 
 /**
- * The port of this machine that the command listens on, in place of one that is none.
+ * The port of this machine that the command listens on, in place of one in memory.
  */
 export const layer: Layer.Layer<Callback> = Layer.effect(
   Callback,

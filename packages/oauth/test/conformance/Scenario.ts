@@ -25,7 +25,7 @@ export interface Scenario {
   /** Variables beside those that the vendor always needs here. */
   readonly environment?: Readonly<Record<string, string>>
   readonly emulator?: EmulatorOptions
-  /** In place of a port that is none. */
+  /** In place of a port in memory. */
   readonly callback?: Layer.Layer<Callback>
   readonly run: (stage: Stage.Stage) => Effect.Effect<void, unknown>
 }
@@ -44,7 +44,7 @@ export interface Facts {
   /** {@link REGISTERED} where the login registers one. */
   readonly clientId: string | null
   readonly account: { readonly id: string; readonly label: string | null } | null
-  /** Of an access token, in seconds; `null` where nobody tells. */
+  /** Of an access token, in seconds; `null` where it is not told. */
   readonly lifetime: number | null
   /** Of the login, in seconds. */
   readonly loginLifetime: number | null

@@ -50,7 +50,7 @@ export interface Stage {
   readonly passTime: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
 }
 
-/** Whoever sleeps longer than this waits for a person, and time does not answer. Milliseconds. */
+/** A fiber that sleeps longer than this waits for a person, and time does not answer. Milliseconds. */
 const LONGEST_PAUSE = 60_000
 
 /** What a fiber does between the end of a request and its next wait takes less turns of the event loop than this. */

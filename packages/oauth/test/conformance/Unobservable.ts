@@ -28,7 +28,7 @@ export const knownClient = because(
 
 /** The account is in the login's answer. */
 export const knownAccount = because(
-  "nobody is asked for an account that the login's answer names",
+  "no server is asked for an account that the login's answer names",
   "accountEndpoint: invented"
 )
 

@@ -13,7 +13,7 @@ interface Sleeper {
 export interface VirtualClock {
   readonly clock: Clock.Clock
   readonly now: () => number
-  /** When the next sleeper wakes; `Infinity` when nobody sleeps. */
+  /** When the next sleeper wakes; `Infinity` when no fiber sleeps. */
   readonly next: () => number
   readonly advanceTo: (at: number) => void
 }

@@ -17,7 +17,7 @@ const atRealPort = ({ facts }: Conformance): Scenario => ({
       yield* Flows.browser(stage, facts, {}, (location) =>
         Effect.sync(() => {
           brought.push(...location.searchParams.values())
-          // The page comes once the login is stored: nobody waits for it before.
+          // The page comes once the login is stored: the test does not wait for it before.
           void RealPort.open(location).then((page) => Deferred.unsafeDone(shown, Effect.succeed(page)))
           return undefined
         }))

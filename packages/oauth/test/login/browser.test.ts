@@ -22,9 +22,9 @@ const { acme, answerTo, no, ok, person, plain, refusal, request, tenant, tokens,
 /** Begins a login and waits until the person sees its address. */
 const begun = (stage: Stage.Stage, wanted = request()) =>
   Effect.gen(function*() {
-    const somebody = yield* person
-    const fiber = yield* Effect.fork(stage.login.browser(wanted, somebody.self))
-    return { ...somebody, fiber, url: yield* somebody.url }
+    const visitor = yield* person
+    const fiber = yield* Effect.fork(stage.login.browser(wanted, visitor.self))
+    return { ...visitor, fiber, url: yield* visitor.url }
   })
 
 /** A login that is stored already. */

@@ -36,10 +36,10 @@ const serve = (stage: Stage.Stage, start: Stage.Reply, ...polls: ReadonlyArray<A
 
 const waiting = (stage: Stage.Stage, wanted = request()) =>
   Effect.gen(function*() {
-    const somebody = yield* person
-    const fiber = yield* Effect.fork(stage.login.device(wanted, somebody.self))
+    const visitor = yield* person
+    const fiber = yield* Effect.fork(stage.login.device(wanted, visitor.self))
     yield* Queue.take(stage.network.arrivals)
-    return { fiber, invitation: yield* somebody.invitation }
+    return { fiber, invitation: yield* visitor.invitation }
   })
 
 /** Lets time pass until the next poll; answers how many seconds that took. */
@@ -137,7 +137,7 @@ describe("a device grant", () => {
       yield* Fiber.join(fiber)
     }))
 
-  it.effect("goes on after a poll that nobody answered", () =>
+  it.effect("goes on after a poll that was not answered", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()
       serve(stage, ok(started), new Promise<Stage.Reply>(() => {}), ok(tokens()))
@@ -185,7 +185,7 @@ describe("a device grant", () => {
       }
     }))
 
-  it.effect("holds the lock while a poll is answered, and between two polls nobody does", () =>
+  it.effect("holds the lock while a poll is answered, and releases it between two polls", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()
       const held: Array<boolean> = []
@@ -201,7 +201,7 @@ describe("a device grant", () => {
       yield* Fiber.interrupt(fiber)
     }))
 
-  it.effect("polls nobody without the lock, and goes on once it is free", () =>
+  it.effect("does not poll without the lock, and goes on once it is free", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()
       serve(stage, ok(started), ok(tokens()))

@@ -17,19 +17,13 @@ import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
 import * as Stage from "./stage.js"
 
-const { answerTo, key, no, ok, plain, refusal, request, tenant, tokens, verdict } = Stage
+const { answerTo, clientOf, key, no, ok, plain, refusal, request, tenant, tokens, verdict } = Stage
 
 const ISSUER = "https://id.example/mcp"
 const RESOURCE = "https://mcp.example/mcp"
 const WELL_KNOWN = "https://id.example/.well-known/oauth-authorization-server/mcp"
 
-const metadata = {
-  issuer: ISSUER,
-  authorization_endpoint: `${ISSUER}/authorize`,
-  token_endpoint: `${ISSUER}/token`,
-  registration_endpoint: `${ISSUER}/register`,
-  code_challenge_methods_supported: ["S256"]
-}
+const metadata = Stage.metadataOf(ISSUER)
 
 const wanted = (rest: Partial<LoginRequest> = {}): LoginRequest =>
   request(mcp, { issuer: Option.some(ISSUER), resource: Option.some(RESOURCE), replace: true, ...rest })
@@ -54,8 +48,7 @@ const serving = (extra: Record<string, unknown> = {}, options: Stage.Options = {
     return { stage, server }
   })
 
-const begun = (stage: Stage.Stage, login = wanted()) =>
-  Effect.map(stage.login.begin(login), (invitation) => new URL("url" in invitation ? invitation.url : ""))
+const begun = (stage: Stage.Stage, login = wanted()) => Stage.begun(stage, login)
 
 const complete = (stage: Stage.Stage, url: URL, rest: Readonly<Record<string, string>> = {}) =>
   stage.login.complete(
@@ -65,8 +58,6 @@ const complete = (stage: Stage.Stage, url: URL, rest: Readonly<Record<string, st
 
 const loggedIn = (stage: Stage.Stage, login = wanted()) =>
   Effect.flatMap(begun(stage, login), (url) => Effect.as(complete(stage, url), url))
-
-const clientOf = (url: URL) => url.searchParams.get("client_id")
 
 describe("a server of MCP", () => {
   const promises: ReadonlyArray<[string, Record<string, unknown>, string]> = [
@@ -239,9 +230,9 @@ describe("the client", () => {
     Effect.gen(function*() {
       const { server, stage } = yield* serving()
       const browse = Effect.gen(function*() {
-        const somebody = yield* Stage.person
-        const fiber = yield* Effect.fork(stage.login.browser(wanted(), somebody.self))
-        const url = yield* somebody.url
+        const visitor = yield* Stage.person
+        const fiber = yield* Effect.fork(stage.login.browser(wanted(), visitor.self))
+        const url = yield* visitor.url
         yield* Stage.visit(stage, answerTo(url))
         yield* Fiber.join(fiber)
         return url
@@ -396,7 +387,7 @@ describe("a login that only widens another", () => {
           plain((yield* stage.stored)!.refreshToken),
           isOther ? alices.refresh_token : obtained.refresh_token
         )
-        // Nobody knows of what was obtained and not stored.
+        // No process knows of what was obtained and not stored.
         const revoked = stage.network.requests.filter(({ url: at }) => at.endsWith("/revoke")).map(({ params }) =>
           params["token"]
         )

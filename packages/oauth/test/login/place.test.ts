@@ -1,6 +1,6 @@
 /**
  * What a server elsewhere says of addresses on this machine, in every place where it can say one. Nothing is sent there, and
- * nobody is sent there.
+ * no person is sent there.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
@@ -70,7 +70,7 @@ describe("a server elsewhere", () => {
       }))
   }
 
-  it.effect("starts no device grant on this machine, and sends nobody to a page of it", () =>
+  it.effect("starts no device grant on this machine, and sends no person to a page of it", () =>
     Effect.gen(function*() {
       for (const address of [...HERE, LINK_LOCAL]) {
         const stage = yield* serving(REMOTE, { device_authorization_endpoint: address })
@@ -111,9 +111,9 @@ it.effect("a server on this machine names addresses on it, also in plain http", 
   Effect.gen(function*() {
     const issuer = "http://127.0.0.1:8"
     const stage = yield* serving(issuer, { token_endpoint: "http://localhost:9/token" })
-    const someone = yield* person
-    const login = yield* Effect.fork(stage.login.browser(wanted(issuer), someone.self))
-    const url = yield* someone.url
+    const visitor = yield* person
+    const login = yield* Effect.fork(stage.login.browser(wanted(issuer), visitor.self))
+    const url = yield* visitor.url
     yield* Effect.fork(Stage.visit(stage, answerTo(url)))
     assert.strictEqual((yield* Fiber.join(login)).tenant, key.tenant)
     deepStrictEqual(asked(stage), [issuer, "http://localhost:9"])

@@ -85,7 +85,7 @@ const agree = (url: URL, account: string, redirectUri: string) =>
   })
 
 describe("against oidc-provider", () => {
-  it.scopedLive("a client registers itself, a person logs in, another process refreshes, and nobody replays", () =>
+  it.scopedLive("a client registers itself, a person logs in, another process refreshes, without a replay", () =>
     Effect.gen(function*() {
       const server = yield* AuthorizationServer.make()
       const login = yield* Login
@@ -127,10 +127,10 @@ describe("against oidc-provider", () => {
       const server = yield* AuthorizationServer.make()
       const login = yield* Login
       const store = yield* CredentialStore.CredentialStore
-      const somebody = yield* Stage.person
+      const visitor = yield* Stage.person
       const wanted = request(OAuthVendor.generic, { issuer: Option.some(server.issuer) })
-      const fiber = yield* Effect.fork(login.browser(wanted, somebody.self))
-      const url = yield* somebody.url
+      const fiber = yield* Effect.fork(login.browser(wanted, visitor.self))
+      const url = yield* visitor.url
       const redirectUri = url.searchParams.get("redirect_uri")!
       const answer = yield* agree(url, "alice", redirectUri)
 

@@ -4,7 +4,9 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
+import { Credential } from "@lockstep/core/Credential"
 import type { PendingLogin } from "@lockstep/core/PendingLogins"
+import { Change } from "@lockstep/core/WritableStore"
 import type { LoginRequest } from "@lockstep/oauth/Login"
 import * as OAuthVendor from "@lockstep/oauth/OAuthVendor"
 import { mcp } from "@lockstep/oauth/vendors/Mcp"
@@ -16,17 +18,11 @@ import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
 import * as Stage from "./stage.js"
 
-const { answerTo, key, no, ok, refusal, request, tokens } = Stage
+const { answerTo, clientOf, key, no, ok, refusal, request, tokens } = Stage
 
 const ISSUER = "https://id.example"
 
-const metadata = {
-  issuer: ISSUER,
-  authorization_endpoint: `${ISSUER}/authorize`,
-  token_endpoint: `${ISSUER}/token`,
-  registration_endpoint: `${ISSUER}/register`,
-  code_challenge_methods_supported: ["S256"]
-}
+const metadata = Stage.metadataOf(ISSUER)
 
 const wanted = (rest: Partial<LoginRequest> = {}): LoginRequest =>
   request(mcp, { issuer: Option.some(ISSUER), resource: Option.some("https://mcp.example"), replace: true, ...rest })
@@ -82,8 +78,7 @@ const serving = (extra: Record<string, unknown> = {}) =>
     return { stage, server }
   })
 
-const begun = (stage: Stage.Stage, login = wanted()) =>
-  Effect.map(stage.login.begin(login), (invitation) => new URL("url" in invitation ? invitation.url : ""))
+const begun = (stage: Stage.Stage, login = wanted()) => Stage.begun(stage, login)
 
 const loggedIn = (stage: Stage.Stage, login = wanted()) =>
   Effect.gen(function*() {
@@ -92,7 +87,8 @@ const loggedIn = (stage: Stage.Stage, login = wanted()) =>
     return url
   })
 
-const clientOf = (url: URL) => url.searchParams.get("client_id")
+/** So long that a login is no proof any more that the server knows the client. */
+const aWhile = TestClock.adjust("1 minute")
 
 const pendingOf = (stage: Stage.Stage): Effect.Effect<PendingLogin> =>
   Effect.map(Effect.orDie(stage.pending.get(key)), Option.getOrThrow)
@@ -104,6 +100,7 @@ describe("a registration that the server has forgotten", () => {
       assert.strictEqual(clientOf(yield* loggedIn(stage)), "dyn-1")
       // A client that was registered just now is known.
       assert.lengthOf(server.looks, 0)
+      yield* aWhile
       server.known.clear()
       const url = yield* begun(stage)
       assert.strictEqual(clientOf(url), "dyn-2")
@@ -117,6 +114,7 @@ describe("a registration that the server has forgotten", () => {
     Effect.gen(function*() {
       const { server, stage } = yield* serving()
       yield* loggedIn(stage)
+      yield* aWhile
       server.known.clear()
       // As `lockstep login TENANT` repeats it.
       const again = wanted({ clientId: Option.some("dyn-1") })
@@ -151,8 +149,45 @@ describe("a registration that the server has forgotten", () => {
       for (const page of replies) {
         const { server, stage } = yield* serving()
         yield* loggedIn(stage)
+        yield* aWhile
         server.page = page
         assert.strictEqual(clientOf(yield* begun(stage)), "dyn-1")
+        assert.lengthOf(server.looks, 1)
+      }
+    }))
+
+  it.effect("is not looked for right after a login with it, and is a minute later", () =>
+    Effect.gen(function*() {
+      const { server, stage } = yield* serving()
+      yield* loggedIn(stage, wanted({ scopes: ["read"] }))
+      for (let i = 0; i < 3; i++) yield* loggedIn(stage, wanted({ scopes: ["read"] }))
+      assert.lengthOf(server.registrations, 1)
+      assert.lengthOf(server.looks, 0)
+      yield* aWhile
+      yield* begun(stage, wanted({ scopes: ["read"] }))
+      assert.deepStrictEqual(server.looks.map(clientOf), ["dyn-1"])
+    }))
+
+  it.effect("is looked for where the login was one at another server, by another client or in the future", () =>
+    Effect.gen(function*() {
+      const others: ReadonlyArray<Partial<Credential>> = [
+        { issuer: Option.some("https://other.example") },
+        { clientId: Option.some("another") },
+        { obtainedAt: Option.some(Stage.NOW / 1_000 + 1_000) },
+        { obtainedAt: Option.none() }
+      ]
+      for (const members of others) {
+        const { server, stage } = yield* serving()
+        yield* loggedIn(stage)
+        yield* stage.store.modify(Stage.tenant, (stored) => {
+          const { credential } = Option.getOrThrow(stored)
+          return Change.Put({
+            credential: Credential.make({ ...credential, ...members, generation: credential.generation + 1 }),
+            value: () => undefined
+          })
+        })
+        yield* begun(stage, wanted({ clientId: Option.some("dyn-1") }))
+        assert.deepStrictEqual(server.looks.map(clientOf), ["dyn-1"])
       }
     }))
 
@@ -160,6 +195,7 @@ describe("a registration that the server has forgotten", () => {
     Effect.gen(function*() {
       const { server, stage } = yield* serving()
       yield* loggedIn(stage)
+      yield* aWhile
       const answer = stage.network.server
       stage.network.server = (sent) =>
         sent.url.includes("/authorize") ? new Promise<Stage.Reply>(() => {}) : answer(sent)
@@ -189,12 +225,12 @@ describe("a registration that led to no login", () => {
       assert.strictEqual(clientOf(yield* begun(stage)), "dyn-2")
     }))
 
-  it.effect("is dropped with the login in a browser that nobody finished", () =>
+  it.effect("is dropped with the login in a browser that was not finished", () =>
     Effect.gen(function*() {
       const { stage } = yield* serving()
-      const somebody = yield* Stage.person
-      const fiber = yield* Effect.fork(stage.login.browser(wanted(), somebody.self))
-      assert.strictEqual(clientOf(yield* somebody.url), "dyn-1")
+      const visitor = yield* Stage.person
+      const fiber = yield* Effect.fork(stage.login.browser(wanted(), visitor.self))
+      assert.strictEqual(clientOf(yield* visitor.url), "dyn-1")
       yield* Fiber.interrupt(fiber)
       assert.isTrue(Option.getOrThrow(yield* stage.registrations.get(ISSUER)).ended)
     }))
@@ -250,7 +286,7 @@ describe("a client", () => {
       const { server, stage } = yield* serving()
       server.refuses = ({ scope }) => scope === undefined ? undefined : no("invalid_client_metadata")
       yield* loggedIn(stage)
-      // The server has bound the client to default scopes that it told nobody.
+      // The server has bound the client to default scopes that it did not tell.
       server.known.set("dyn-1", { client_name: "", redirect_uris: [], scope: "default" })
       server.refuses = () => undefined
       assert.strictEqual(clientOf(yield* begun(stage, wanted({ scopes: ["write"] }))), "dyn-2")

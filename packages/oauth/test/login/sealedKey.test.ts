@@ -82,9 +82,9 @@ describe("a sealed key", () => {
   it.effect("of a stranger is answered with a page, and the login goes on at the same port", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make({ vendors: [mimocode] })
-      const somebody = yield* person
-      const fiber = yield* Effect.fork(stage.login.browser(request(mimocode), somebody.self))
-      const url = yield* somebody.url
+      const visitor = yield* person
+      const fiber = yield* Effect.fork(stage.login.browser(request(mimocode), visitor.self))
+      const url = yield* visitor.url
       const port = Number(new URL(url.searchParams.get("redirect_uri") ?? "").port)
       assert.strictEqual(url.searchParams.get("redirect_uri"), `http://localhost:${port}/`)
 
@@ -98,7 +98,7 @@ describe("a sealed key", () => {
       assert.strictEqual(stage.ports.open.size, 0)
     }))
 
-  it.effect("opens nothing where the private key is none", () =>
+  it.effect("opens nothing where the private key is malformed", () =>
     Effect.gen(function*() {
       const opened = yield* MimocodeKey.open(Buffer.alloc(80).toString("base64url"), Redacted.make("short"))
       assert.isTrue(Option.isNone(opened))

@@ -22,7 +22,7 @@ import * as Stage from "./stage.js"
 
 const { acme, answerTo, key, ok, person, request, tokens, visit } = Stage
 
-/** Everything that anybody outside of the process could be shown. */
+/** Everything that could be shown outside of the process. */
 const makeEvidence = () => {
   const texts: Array<string> = []
   const add = (value: unknown) => texts.push(String(value), inspect(value, { depth: 8 }), JSON.stringify(value) ?? "")
@@ -139,9 +139,9 @@ describe("no secret is shown", () => {
       watched((stage, evidence) =>
         Effect.gen(function*() {
           stage.network.server = (sent) => echo(sent, status)
-          const somebody = yield* person
-          const fiber = yield* Effect.fork(noted(evidence, stage.login.browser(request(vendor), somebody.self)))
-          const url = yield* somebody.url
+          const visitor = yield* person
+          const fiber = yield* Effect.fork(noted(evidence, stage.login.browser(request(vendor), visitor.self)))
+          const url = yield* visitor.url
           evidence.add(yield* visit(stage, answerTo(url, { code: RETURNED })))
           yield* Fiber.join(fiber)
           return [RETURNED, url.searchParams.get("state")!, url.searchParams.get("nonce")!]
@@ -154,9 +154,9 @@ describe("no secret is shown", () => {
       Effect.gen(function*() {
         const granted = tokens({ id_token: jwt({ nonce: "another-nonce-than-ours" }) })
         stage.network.server = () => ok(granted)
-        const somebody = yield* person
-        const fiber = yield* Effect.fork(noted(evidence, stage.login.browser(request(vendor), somebody.self)))
-        const url = yield* somebody.url
+        const visitor = yield* person
+        const fiber = yield* Effect.fork(noted(evidence, stage.login.browser(request(vendor), visitor.self)))
+        const url = yield* visitor.url
         evidence.add(yield* visit(stage, answerTo(url)))
         yield* Fiber.join(fiber)
         return [granted.access_token, granted.refresh_token, "another-nonce-than-ours"]

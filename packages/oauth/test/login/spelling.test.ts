@@ -10,7 +10,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Stage from "./stage.js"
 
-const { answerTo, key, no, ok, refusal, request, tenant, tokens } = Stage
+const { answerTo, begun, clientOf, key, no, ok, refusal, request, tenant, tokens } = Stage
 
 const ROOT = "https://mcp.example"
 
@@ -36,11 +36,6 @@ const serving = (document: Record<string, unknown> | undefined) =>
 
 const wanted = (issuer: string, rest: Partial<LoginRequest> = {}): LoginRequest =>
   request(mcp, { issuer: Option.some(issuer), resource: Option.some(ROOT), replace: true, ...rest })
-
-const begun = (stage: Stage.Stage, login: LoginRequest) =>
-  Effect.map(stage.login.begin(login), (invitation) => new URL("url" in invitation ? invitation.url : ""))
-
-const clientOf = (url: URL) => url.searchParams.get("client_id")
 
 describe("an issuer without a path", () => {
   it.effect("is one with the slash and without, at the login and at the next, and in the answer as the server spells it", () =>

@@ -265,7 +265,7 @@ export const request = (
   ...rest
 })
 
-/** Somebody who looks at what is shown, and pastes what the test gives. */
+/** A person who looks at what is shown, and pastes what the test gives. */
 export const person = Effect.gen(function*() {
   const invited = yield* Deferred.make<Invitation>()
   const pasted = yield* Queue.unbounded<Redacted.Redacted>()
@@ -285,6 +285,22 @@ export const person = Effect.gen(function*() {
 export const answerTo = (url: URL, rest: Readonly<Record<string, string>> = {}): string =>
   new URLSearchParams({ code: "the-code-of-this-login", state: url.searchParams.get("state") ?? "", ...rest })
     .toString()
+
+/** What a server under rules of MCP says of itself, at least. */
+export const metadataOf = (issuer: string) => ({
+  issuer,
+  authorization_endpoint: `${issuer}/authorize`,
+  token_endpoint: `${issuer}/token`,
+  registration_endpoint: `${issuer}/register`,
+  code_challenge_methods_supported: ["S256"]
+})
+
+/** Begins a login and answers with the address that a person opens. */
+export const begun = (stage: Stage, login: LoginRequest) =>
+  Effect.map(stage.login.begin(login), (invitation) => new URL("url" in invitation ? invitation.url : ""))
+
+/** The client that an address names. */
+export const clientOf = (url: URL) => url.searchParams.get("client_id")
 
 /** Opens the one port that is open. */
 export const visit = (stage: Stage, query: string): Effect.Effect<CallbackPage | "refused"> =>

@@ -10,7 +10,7 @@ import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
 import * as Stage from "./stage.js"
 
-const { acme, answerTo, key, no, ok, plain, refusal, request, tenant, tokens, verdict } = Stage
+const { acme, answerTo, begun, key, no, ok, plain, refusal, request, tenant, tokens, verdict } = Stage
 
 const ISSUER = "https://issuer.example"
 
@@ -28,9 +28,6 @@ const discovered = (rest: Partial<LoginRequest> = {}) =>
 const publish = (stage: Stage.Stage, extra: Record<string, unknown>, others: Stage.Server = () => ok(tokens())) => {
   stage.network.server = (sent) => sent.url.includes("/.well-known/") ? ok({ ...metadata, ...extra }) : others(sent)
 }
-
-const begun = (stage: Stage.Stage, wanted: LoginRequest) =>
-  Effect.map(stage.login.begin(wanted), (invitation) => new URL("url" in invitation ? invitation.url : ""))
 
 const complete = (stage: Stage.Stage, url: URL) => stage.login.complete(key, Redacted.make(answerTo(url)))
 
@@ -139,7 +136,7 @@ describe("the client", () => {
 })
 
 describe("the server's metadata", () => {
-  it.effect("says where to go, and what to ask for where nobody does", () =>
+  it.effect("says where to go, and what to ask for where no scope is named", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()
       publish(stage, { scopes_supported: ["email", "offline_access", "openid"] })

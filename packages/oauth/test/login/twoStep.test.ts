@@ -16,8 +16,7 @@ const alice = { ...key, user: "discord:alice" }
 const bob = { ...key, user: "discord:bob" }
 
 /** The first step; answers with the address. */
-const begun = (stage: Stage.Stage, wanted = request()) =>
-  Effect.map(stage.login.begin(wanted), (invitation) => new URL("url" in invitation ? invitation.url : ""))
+const begun = (stage: Stage.Stage, wanted = request()) => Stage.begun(stage, wanted)
 
 const complete = (stage: Stage.Stage, text: string, who = key) => stage.login.complete(who, Redacted.make(text))
 
@@ -61,7 +60,7 @@ describe("the first step", () => {
       assert.strictEqual(stage.network.requests.length, 0)
     }))
 
-  it.effect("sends the answer to the vendor's page, a port of the vendor's, or one that nobody owns", () =>
+  it.effect("sends the answer to the vendor's page, a port of the vendor's, or one without an owner", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()
       const redirect = { host: "localhost", ports: [1455, 1457], path: "/cb", page: Option.none() } as const
@@ -133,7 +132,7 @@ describe("the second step", () => {
       assert.strictEqual(plain((yield* stage.stored)!.accessToken), "token-for-b")
     }))
 
-  it.effect("refuses somebody else's state, and leaves the attempt open", () =>
+  it.effect("refuses the state of another login, and leaves the attempt open", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()
       const url = yield* begun(stage)
@@ -170,7 +169,7 @@ describe("the second step", () => {
       assert.strictEqual(stage.network.requests.length, 1)
     }))
 
-  it.effect("sends a code once, whoever brings it at the same time", () =>
+  it.effect("sends a code once, though two callers bring it at the same time", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()
       const url = yield* begun(stage, request(acme, { replace: true }))

@@ -34,7 +34,7 @@ export class Bench extends Context.Tag("@lockstep/bench/Bench")<Bench, {
   /** Where processes of other kinds are started. */
   readonly harness: ProcessHarness.ProcessHarness
   readonly provider: Remote.Remote<Provider>
-  /** Makes a folder that nobody else has. */
+  /** Makes a folder of its own. */
   readonly makeHome: Effect.Effect<string>
   /** Starts a process of its own, for the rest of the scope. */
   readonly start: Effect.Effect<Process, unknown, Scope.Scope>

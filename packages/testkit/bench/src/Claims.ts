@@ -6,6 +6,7 @@
 import * as ColdCrowd from "./measure/ColdCrowd.js"
 import type * as Contention from "./measure/Contention.js"
 import * as Proxy from "./measure/Proxy.js"
+import * as StartUp from "./measure/StartUp.js"
 import type { Results } from "./Results.js"
 import * as Statistics from "./Statistics.js"
 
@@ -112,12 +113,31 @@ const rotation = ({ rotation: seen }: Results): ReadonlyArray<Claim> =>
   }]
 
 const startUp = (results: Results): ReadonlyArray<Claim> => {
-  const ratio = results.startUp?.find(({ name }) => name.startsWith("lockstep token"))?.ratio
-  return ratio === undefined ? [] : [{
-    goal: "lockstep token with a fresh token: within 1.5 times of node -e 0",
-    measured: `${show(ratio.median)} times`,
-    met: ratio.median <= 1.5
-  }]
+  const of = (name: string) => results.startUp?.find((one) => one.name === name)
+  const floor = of(StartUp.FLOOR)?.cpu
+  const wall = of(StartUp.FRESH)?.ratio
+  const within = (name: string, goal: number, less = 0): ReadonlyArray<Claim> => {
+    const cpu = of(name)?.cpu
+    if (cpu === undefined || floor === undefined) return []
+    const ratio = (cpu.median - less) / floor.median
+    return [{
+      goal: `${name}${
+        less === 0 ? "" : ", without its second process"
+      }: at most ${goal} times the processor time of ${StartUp.FLOOR}`,
+      measured: `${show(ratio)} times`,
+      met: ratio <= goal
+    }]
+  }
+  return [
+    ...wall === undefined ? [] : [{
+      goal: "lockstep token with a fresh token: within 1.5 times of node -e 0",
+      measured: `${show(wall.median)} times`,
+      met: wall.median <= 1.5
+    }],
+    ...within(StartUp.HELP, 4),
+    ...within(StartUp.STATUS, 4),
+    ...within(StartUp.DOCTOR, 4, 2 * (of(StartUp.SECOND)?.cpu?.median ?? 0))
+  ]
 }
 
 const recovery = (results: Results): ReadonlyArray<Claim> => {
@@ -172,6 +192,23 @@ const proxy = ({ proxy: measured }: Results): ReadonlyArray<Claim> => {
   ]
 }
 
+/** All of a crowd but one adopt; what one costs that redeems is known from the crowd of one. */
+const adopting = (
+  { crowds }: ColdCrowd.Measured,
+  own: ColdCrowd.Crowd,
+  nothing: ColdCrowd.Crowd
+): ReadonlyArray<Claim> => {
+  const alone = crowds.find(({ name, processes }) => name === ColdCrowd.LOCKSTEP && processes === 1)?.cpu
+  if (own.processes === 1 || alone === undefined || own.cpu === undefined || nothing.cpu === undefined) return []
+  const each = (own.cpu.median - alone.median) / (own.processes - 1)
+  const ratio = each / (nothing.cpu.median / own.processes)
+  return [{
+    goal: `a cold command that adopts, one of ${own.processes}: at most 1.5 times the processor time of node -e 0`,
+    measured: `${show(ratio)} times`,
+    met: ratio <= 1.5
+  }]
+}
+
 const cold = ({ cold: measured, surroundings }: Results): ReadonlyArray<Claim> =>
   (measured?.crowds ?? []).flatMap((own) => {
     const beside = (name: string) =>
@@ -203,6 +240,7 @@ const cold = ({ cold: measured, surroundings }: Results): ReadonlyArray<Claim> =
         measured: `${show(own.wall.median)} ms against ${show(bound)} ms: ${show(own.wall.median / bound)} times`,
         met: own.wall.median <= 1.5 * bound
       },
+      ...adopting(measured!, own, nothing),
       ...processes === 1
         ? [{
           goal: "one cold command that redeems: at most 4 times the processor time of node -e 0",

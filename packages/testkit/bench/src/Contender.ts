@@ -37,7 +37,7 @@ export interface Contender {
   readonly name: string
   /** For people: what it is, its version, and what it waits by. */
   readonly label: string
-  /** The name of the file below the home that holds the login. Who writes it has the new token for all. */
+  /** The name of the file below the home that holds the login. A process that writes it has the new token for all. */
   readonly file: string
   /** Leaves a home as a login of long ago does. */
   readonly seed: (home: string, login: Login) => Effect.Effect<unknown>

@@ -1,6 +1,6 @@
 /**
  * One login in a file of its own: what a tool has that keeps its tokens itself. Read, and when the token has expired,
- * read again under a lock, redeem and write. What differs is the lock, or that there is none.
+ * read again under a lock, redeem and write. What differs is the lock, or its absence.
  *
  * @since 0.1.0
  */

@@ -18,7 +18,7 @@ const note = (target: unknown): void => {
 const { renameSync, writeFileSync } = fs
 const { rename, writeFile } = fs.promises
 
-// The moment before the call, so that nobody can have seen the new file earlier.
+// The moment before the call, so that no process can have seen the new file earlier.
 fs.renameSync = (from, to) => {
   note(to)
   renameSync(from, to)

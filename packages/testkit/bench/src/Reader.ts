@@ -29,7 +29,7 @@ export interface Reader {
 }
 
 /**
- * A login of which nobody asks a server anything.
+ * A login for which no process asks a server anything.
  *
  * @since 0.1.0
  * @category constructors

@@ -137,13 +137,15 @@ const others = (results: Results): ReadonlyArray<string> => [
     } ms, of which ${results.inFlight.quietTime} ms are \`quietTime\`; ${results.inFlight.redemptions} redemptions and ${results.inFlight.reuses} reuses in ${results.inFlight.rounds} rounds.`
   ],
   ...results.startUp === undefined ? [] : [
-    `## Start-up of the command\n\nMilliseconds from start to end of the process.\n\n${
+    `## Start-up of the command\n\nMilliseconds from start to end of the process, and of processor time, that of its children included.\n\n${
       table(
-        ["", "ms", "over node -e 0"],
-        results.startUp.map(({ name, notRun, ratio, wall }) => [
+        ["", "ms", "over node -e 0", "processor, ms", "over node -e 0"],
+        results.startUp.map(({ cpu, cpuRatio, name, notRun, ratio, wall }) => [
           name,
           notRun === undefined ? range(wall) : `not run: ${notRun}`,
-          range(ratio)
+          range(ratio),
+          range(cpu),
+          range(cpuRatio)
         ])
       )
     }`

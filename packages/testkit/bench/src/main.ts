@@ -2,7 +2,7 @@
  * The benchmark: measures everything in one run, prints a table, and keeps it as Markdown and JSON.
  *
  * A goal that is missed is shown and fails nothing: a busy machine is no defect. What fails is a race of Lockstep's own
- * in which a token was redeemed twice or somebody went without.
+ * in which a token was redeemed twice or a process got no token.
  *
  * @since 0.1.0
  */

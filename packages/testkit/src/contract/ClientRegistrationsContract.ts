@@ -24,7 +24,7 @@ const client = (clientId: string, rest: Partial<RegisteredClient> = {}) =>
   RegisteredClient.make({ clientId, registeredAt: 1_790_000_000, ...rest })
 
 /**
- * Registers the contract's tests. `makeViews` answers with two views of one empty store that nobody else uses.
+ * Registers the contract's tests. `makeViews` answers with two views of one empty store of its own.
  *
  * @since 0.1.0
  * @category testing
@@ -34,7 +34,7 @@ export const clientRegistrationsContract = <E>(
   makeViews: Effect.Effect<readonly [Registrations, Registrations], E, Scope.Scope>
 ): void => {
   describe(`ClientRegistrations contract: ${name}`, () => {
-    it.scopedLive("what was never registered is none, and no error", () =>
+    it.scopedLive("what was never registered is absent, and not an error", () =>
       Effect.gen(function*() {
         const [one] = yield* makeViews
         assertEquals(yield* one.get(ISSUER), Option.none())

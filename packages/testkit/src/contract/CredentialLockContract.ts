@@ -81,7 +81,7 @@ export interface LockContractOptions {
 }
 
 /**
- * Registers the contract's tests. `makeLayer` answers with a lock that nobody else holds.
+ * Registers the contract's tests. `makeLayer` answers with a lock that no other caller holds.
  *
  * @since 0.1.0
  * @category testing

@@ -34,6 +34,8 @@ export interface Holds {
   readonly names: ReadonlyArray<string>
   /** Makes a credential one that it has a place for. */
   readonly fit: (credential: Credential.Credential) => Credential.Credential
+  /** Whether it holds logins that are asked for without a refresh token. Left out: no. */
+  readonly grants?: boolean
 }
 
 /**
@@ -45,7 +47,8 @@ export interface Holds {
 export const everything: Holds = {
   tenants: [TenantId.make("codex"), TenantId.make("mcp:linear")],
   names: ["codex", "Codex", "codex@work", "mcp:linear", "__proto__", "constructor", "a/../b", "é", "日本", "😀", " "],
-  fit: (credential) => credential
+  fit: (credential) => credential,
+  grants: true
 }
 
 const put = (store: Store, tenant: TenantId.TenantId, next: Credential.Credential) =>
@@ -57,7 +60,7 @@ const remove = (store: Store, tenant: TenantId.TenantId) =>
 const getSome = (store: Store, tenant: TenantId.TenantId) => Effect.flatten(store.get(tenant))
 
 /**
- * Registers the contract's tests. `makeViews` answers with two views of one empty store that nobody else uses.
+ * Registers the contract's tests. `makeViews` answers with two views of one empty store of its own.
  *
  * @since 0.1.0
  * @category testing
@@ -73,7 +76,7 @@ export const credentialStoreContract = <E>(
     Effect.flatMap(makeViews, ([store, other]) => use(store, other))
 
   describe(`CredentialStore contract: ${name}`, () => {
-    it.scopedLive("what is absent is none, and no error", () =>
+    it.scopedLive("what is absent is answered with None, and is not an error", () =>
       withViews((store) =>
         Effect.gen(function*() {
           deepStrictEqual(yield* store.get(CODEX), Option.none())

@@ -20,6 +20,7 @@ import * as Equal from "effect/Equal"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Credentials from "./credentials.js"
 import { everything, type Holds } from "./CredentialStoreContract.js"
@@ -61,7 +62,7 @@ const withoutRecord: Change<void> = Change.Remove({ value: undefined })
 export const custodyContract = <E>(
   name: string,
   makeStage: Effect.Effect<Stage, E, Scope.Scope>,
-  { fit, tenants: [CODEX, LINEAR] }: Holds = everything
+  { fit, grants = false, tenants: [CODEX, LINEAR] }: Holds = everything
 ): void => {
   const credential = (generation: number, fields: Partial<Credential.Credential> = {}) =>
     fit(Credentials.credential(generation, fields))
@@ -288,6 +289,43 @@ export const custodyContract = <E>(
           }
         })
       ))
+
+    it.scopedLive.runIf(grants)(
+      "a request without a refresh token is announced over the proof that is stored",
+      () =>
+        onStage(({ custody, other }) =>
+          Effect.gen(function*() {
+            const proof = (generation: number, secret: string, idToken = "the-id-token") =>
+              credential(generation, {
+                grant: Option.some("client_credentials"),
+                refreshToken: Option.none(),
+                clientId: Option.some("bot"),
+                clientSecret: Option.some(Redacted.make(secret)),
+                idToken: Option.some(Redacted.make(idToken))
+              })
+            const first = yield* Custodies.login(custody, CODEX, proof(1, "its-secret"))
+            const held = yield* Custodies.hold(custody, CODEX)
+            const evidence = yield* held.read()
+            const begun = held.begin(Option.some(Custodies.announced(evidence, first, "sending")), first)
+            const put = (next: Credential.Credential) =>
+              held.commit({
+                act: "login",
+                decide: () => Change.Put({ credential: next, value: () => undefined }),
+                settle: () => Option.some({ journal: evidence.journal, discard: false })
+              })
+            assert.isTrue(yield* begun)
+            // Neither has a refresh token, and the login is another one all the same.
+            for (const next of [proof(2, "another-secret"), proof(3, "its-secret", "of-somebody-else")]) {
+              yield* put(next)
+              assert.isFalse(yield* begun)
+              deepStrictEqual((yield* other.read(CODEX)).journal, evidence.journal)
+            }
+            // An access token that came meanwhile is no other login.
+            yield* put(proof(4, "its-secret"))
+            assert.isTrue(yield* begun)
+          })
+        )
+    )
 
     it.scopedLive("a holder that was overtaken announces nothing, and its answer is stored all the same", () =>
       onStage(({ custody, other, overtake, overtaken }) =>

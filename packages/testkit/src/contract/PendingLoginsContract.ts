@@ -27,7 +27,7 @@ const keyOf = (tenant: string, user = PendingLogins.LOCAL_USER): PendingLogins.P
 const CODEX = keyOf("codex")
 const MINUTE = 60
 
-/** Each is somebody else, however the two parts are put together. */
+/** Each is another person, however the two parts are put together. */
 const KEYS: ReadonlyArray<PendingLogins.PendingKey> = [
   CODEX,
   keyOf("Codex"),
@@ -59,7 +59,7 @@ const KEYS: ReadonlyArray<PendingLogins.PendingKey> = [
 const nowInSeconds = Effect.map(Clock.currentTimeMillis, (now) => Math.floor(now / 1_000))
 
 /**
- * Registers the contract's tests. `makeViews` answers with two views of one empty store that nobody else uses.
+ * Registers the contract's tests. `makeViews` answers with two views of one empty store of its own.
  *
  * @since 0.1.0
  * @category testing
@@ -75,7 +75,7 @@ export const pendingLoginsContract = <E>(
   const users = (attempts: Attempts) => Effect.map(attempts.list, (all) => all.map(({ user }) => user).sort())
 
   describe(`PendingLogins contract: ${name}`, () => {
-    it.scopedLive("what was never begun is none, and no error", () =>
+    it.scopedLive("what was never begun is absent, and not an error", () =>
       withViews((attempts) =>
         Effect.gen(function*() {
           assertEquals(yield* attempts.get(CODEX), Option.none())
@@ -206,7 +206,7 @@ export const pendingLoginsContract = <E>(
         ["begun in a year", -365 * 24 * 60 * MINUTE]
       ] as const
     ) {
-      it.scopedLive(`an attempt ${what} is told to who asks for it, listed to nobody, and dropped by the next write`, () =>
+      it.scopedLive(`an attempt ${what} is told to a caller that asks for it, never listed, and dropped by a write`, () =>
         withViews((attempts, other, now) =>
           Effect.gen(function*() {
             const ancient = attempt(age === undefined ? 0 : now - age)

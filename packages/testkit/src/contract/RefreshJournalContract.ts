@@ -20,7 +20,7 @@ type Journal = RefreshJournal.RefreshJournal["Type"]
 const CODEX = TenantId.make("codex")
 
 /**
- * Registers the contract's tests. `makeViews` answers with two views of one empty journal that nobody else uses.
+ * Registers the contract's tests. `makeViews` answers with two views of one empty journal of its own.
  *
  * @since 0.1.0
  * @category testing

@@ -83,7 +83,7 @@ export const SCENARIOS: ReadonlyArray<Scenario> = [
   { name: "auth/dpop-nonce", not: everywhere(NO_PROOF) }
 ]
 
-/** The document that the suite wants to see named. It is at no address that exists, and nobody reads it. */
+/** The document that the suite wants to see named. Its address does not exist, and it is not read. */
 const DOCUMENT = "https://conformance-test.local/client-metadata.json"
 
 const CLIENT = fileURLToPath(new URL("../../bin/mcp-conformance-client.js", import.meta.url))

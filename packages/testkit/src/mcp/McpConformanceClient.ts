@@ -1,6 +1,6 @@
 /**
- * The client that the conformance suite of MCP tests: it connects to a server, lists its tools and calls one. Whoever is
- * asked for a login agrees to everything.
+ * The client that the conformance suite of MCP tests: it connects to a server, lists its tools and calls one. A person
+ * who is asked for a login agrees to everything.
  *
  * By `LOCKSTEP_CONFORMANCE` it logs in on its own and gives the SDK's client a `fetch` (`lockstep`), or leaves logging in
  * to the SDK of either line, with a provider of ours (`v1`, `v2`).
@@ -42,11 +42,8 @@ import * as HeadlessBrowser from "./HeadlessBrowser.js"
 
 const TENANT = "mcp:conformance"
 const REDIRECT = "http://127.0.0.1:8976/callback"
-/**
- * How often a person is asked before it is given up. The suite admits three requests to the authorization endpoint, and a
- * login with a registration that is kept looks there once before the person does.
- */
-const PATIENCE = 2
+/** How often a person is asked before it is given up. */
+const PATIENCE = 3
 
 /** What the suite says of a client that is registered already. */
 interface Context {

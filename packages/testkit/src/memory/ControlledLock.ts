@@ -21,7 +21,7 @@ export interface ControlledLock {
   readonly service: CredentialLock["Type"]
   /** Takes a lock on behalf of a process outside of the test. It must be free. */
   readonly seize: (target: LockTarget) => void
-  /** Frees a lock whoever holds it; what the dead holder releases later frees nothing. Wakes the waiters. */
+  /** Frees a lock of any holder; what the dead holder releases later frees nothing. Wakes the waiters. */
   readonly kill: (target: LockTarget) => Effect.Effect<void>
   readonly isHeld: (target: LockTarget) => boolean
   /** Takes one element per try that found the lock held. */

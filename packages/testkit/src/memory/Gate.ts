@@ -9,25 +9,25 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 
 /**
- * Somebody who waits at a gate.
+ * A caller that waits at a gate.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Arrival<A> {
   readonly who: A
-  /** Lets this one pass, and nobody else. */
+  /** Lets only this one pass. */
   readonly pass: Effect.Effect<void>
 }
 
 /**
- * A gate that is held. Whoever comes is announced and waits.
+ * A gate that is held. Every caller that comes is announced and waits.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Hold<A> {
-  /** Who has come since the gate is held. Taking waits for the next one. */
+  /** The callers that came since the gate is held. Taking waits for the next one. */
   readonly arrivals: Queue.Dequeue<Arrival<A>>
   /** Lets everybody pass, now and later. */
   readonly release: Effect.Effect<void>

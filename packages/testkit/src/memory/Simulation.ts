@@ -3,7 +3,7 @@
  * decides: which fiber goes on, where it is cut off, what its random numbers are.
  *
  * Only for programs that wait for nothing outside of Effect. What they log is dropped. Whatever waits for longer than the program needs is told
- * apart at once: when no fiber can go on and nobody sleeps, the program hangs, and the run fails saying so.
+ * apart at once: when no fiber can go on and no fiber sleeps, the program hangs, and the run fails saying so.
  *
  * @since 0.1.0
  */
@@ -54,7 +54,7 @@ interface Sleeper {
 
 /** A fiber that yields earlier each time makes no headway: resuming it takes some operations of the runtime's own. */
 const SMALLEST_QUANTUM = 16
-/** Of seconds since the epoch, as a wall clock has them. */
+/** Milliseconds since the epoch, as a wall clock has them. */
 const EPOCH = 1_000_000_000_000
 
 /** Marsaglia's xorshift: enough to vary a schedule, and the same everywhere. */
@@ -145,7 +145,7 @@ export const run = <A, E>(program: (world: World) => Effect.Effect<A, E>, option
   while (exits.length === 0) {
     if (ready.length === 0) {
       const sleeper = sleepers.shift()
-      if (sleeper === undefined) throw new Error(`nobody can go on after ${steps} steps (seed ${options.seed})`)
+      if (sleeper === undefined) throw new Error(`no fiber can go on after ${steps} steps (seed ${options.seed})`)
       if (sleeper.at > monotonic) monotonic = sleeper.at
       sleeper.wake()
       continue

@@ -61,13 +61,13 @@ export interface GnomeKeyring {
   readonly environment: Readonly<Record<string, string>>
   /** The directory in which the keyring keeps its files. */
   readonly directory: string
-  /** Locks the collection. Nobody is there to unlock it: whoever asks is refused. */
+  /** Locks the collection. No person is there to unlock it: every caller is refused. */
   readonly lock: Effect.Effect<void, SessionFailed>
-  /** Stops it: whoever asks gets no answer. */
+  /** Stops it: a caller gets no answer. */
   readonly freeze: Effect.Effect<void>
   /** Lets a stopped one go on. */
   readonly thaw: Effect.Effect<void>
-  /** Kills it and waits for its end. Nobody starts it again. */
+  /** Kills it and waits for its end. It is not started again. */
   readonly kill: Effect.Effect<void>
   /** Starts it, unlocked, after it was killed; ends one that runs before. */
   readonly restart: Effect.Effect<void, SessionFailed>

@@ -17,7 +17,7 @@ import { createInterface } from "node:readline"
 export type Message = Readonly<Record<string, unknown>>
 
 /**
- * Reads a line as a message; whatever else a process prints is none.
+ * Reads a line as a message; whatever else a process prints is not a message.
  *
  * @since 0.1.0
  * @category constructors

@@ -41,7 +41,7 @@ export interface Command extends Omit<ChildProcess.Command, "env"> {
  * @category models
  */
 export interface ProcessHarness {
-  /** The `LOCKSTEP_HOME` of every process. Does not exist until somebody writes it. */
+  /** The `LOCKSTEP_HOME` of every process. Does not exist until a process writes it. */
   readonly home: string
   /** The clean environment: nothing of the one that runs the tests but the search path. */
   readonly environment: Readonly<Record<string, string>>

@@ -88,11 +88,11 @@ export const find = (name: Name): Option.Option<Program> => {
   return Option.some({ name, version, command })
 }
 
-/** Nobody listens there: what would leave the machine fails at once. */
+/** No program listens there: what would leave the machine fails at once. */
 const NOWHERE = "http://127.0.0.1:9"
 
 /**
- * What keeps a program on this machine, and quiet: proxies that lead nowhere, and no word to anybody about its use.
+ * What keeps a program on this machine, and quiet: proxies that lead nowhere, and no report about its use.
  *
  * @since 0.1.0
  * @category constants

@@ -1,6 +1,6 @@
 /**
- * A directory for what one run of the tests builds. A test runner kills its workers, and then nobody is left to clean
- * up, so each run removes what runs before it left behind.
+ * A directory for what one run of the tests builds. A test runner kills its workers, and then no process is left to
+ * clean up, so each run removes what runs before it left behind.
  *
  * @since 0.1.0
  */

@@ -1,7 +1,7 @@
 /**
  * What a worker process can be told to do.
  *
- * Commands travel on stdin, which nobody else can read. Tokens never travel in arguments, and never come back:
+ * Commands travel on stdin, which no other process can read. Tokens never travel in arguments, and never come back:
  * a worker names the ones that it was given by their fingerprints.
  *
  * @since 0.1.0

@@ -91,7 +91,7 @@ export interface Result extends Options {
 }
 
 /**
- * Whether everybody has the new token at the price of one redemption per tenant, and nobody saw a secret.
+ * Whether every process has the new token at the price of one redemption per tenant, and no output shows a secret.
  *
  * @since 0.1.0
  * @category predicates
@@ -122,7 +122,7 @@ const storedRefreshToken = (file: string, tenant: string): string => {
     }
     return tenants[tenant]?.refresh_token ?? ""
   } catch {
-    // Whoever writes in place, while others write, leaves a torn file.
+    // A process that writes in place, while others write, leaves a torn file.
     return ""
   }
 }

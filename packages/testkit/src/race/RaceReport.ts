@@ -83,7 +83,7 @@ export const heading = (
   ].join("\n")
 
 /**
- * One race: every process, what the server counted, and who has a token that works.
+ * One race: every process, what the server counted, and which of them have a token that works.
  *
  * @since 0.1.0
  * @category rendering

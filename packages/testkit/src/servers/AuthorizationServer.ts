@@ -36,7 +36,7 @@ export interface Options {
   readonly latency?: Duration.DurationInput
   /** Whether a refresh retires the refresh token. Yes. */
   readonly rotate?: boolean
-  /** Whether a person at a browser logs in and agrees on pages, in place of somebody who agrees to everything. No. */
+  /** Whether a person at a browser logs in and agrees on pages, in place of a script that agrees to everything. No. */
   readonly pages?: boolean
   /** Whether a token request without `resource` (RFC 8707) is refused, as some servers do. No. */
   readonly requireResource?: boolean
@@ -118,7 +118,7 @@ export interface AuthorizationServer {
   readonly ledger: TokenLedger.TokenLedger
   /** Refreshes before the server has looked at them; told apart by the fingerprint of their refresh token. */
   readonly requests: Gate.Gate<string>
-  /** Refreshes that are answered: the refresh token is consumed, and nobody has been told yet. */
+  /** Refreshes that are answered: the refresh token is consumed, and the client has not been told yet. */
   readonly answers: Gate.Gate<string>
   /**
    * Logs an account in. The consent is written down directly, and everything after it is real: the authorization code

@@ -34,9 +34,9 @@ export interface Options {
   readonly sdk?: "v1"
   /** Changes the metadata document, or answers something else than one. */
   readonly metadata?: (document: Readonly<Record<string, unknown>>) => unknown
-  /** Answers requests before anybody else does; what it answers nothing to goes on. */
+  /** Answers requests before all others; a request that it does not answer goes on. */
   readonly intercept?: (request: IncomingMessage, response: ServerResponse) => boolean
-  /** Makes the challenge of a 401 another one; `undefined` is none. */
+  /** Makes the challenge of a 401 another one; `undefined` leaves it out. */
   readonly challenge?: (challenge: string) => string | undefined
 }
 

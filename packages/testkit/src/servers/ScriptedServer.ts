@@ -30,7 +30,7 @@ export interface ScriptedServerOptions {
   readonly accessTokenTtl?: number
   /** Whether a refresh retires the refresh token. On. */
   readonly rotates?: boolean
-  /** The one client that is let in; anybody is when none is given. */
+  /** The one client that is let in; without it every client is. */
   readonly client?: { readonly id: string; readonly secret?: string }
   /** Serves https. PEM. */
   readonly tls?: { readonly key: string; readonly cert: string }

@@ -1,5 +1,5 @@
 /**
- * A certificate that nobody has reason to trust, made on the spot: no key lies in the repository and nothing expires.
+ * A certificate that no machine trusts, made on the spot: no key lies in the repository and nothing expires.
  *
  * @since 0.1.0
  */

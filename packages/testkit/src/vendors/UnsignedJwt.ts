@@ -1,12 +1,12 @@
 /**
- * Tokens that say something, and that nobody should verify.
+ * Tokens that say something, and that cannot be verified.
  *
  * @since 0.1.0
  */
 const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url")
 
 /**
- * Makes a JWT whose signature is none.
+ * Makes a JWT without a signature.
  *
  * @since 0.1.0
  * @category constructors

@@ -74,7 +74,7 @@ export const challenge: Rule = /^[\w-]{43}$/
 export const verifier: Rule = /^[\w\-.~]{43,128}$/
 
 /**
- * A value that nobody guesses: 32 bytes, base64url or longer.
+ * A value that cannot be guessed: 32 bytes, base64url or longer.
  *
  * @since 0.1.0
  * @category rules

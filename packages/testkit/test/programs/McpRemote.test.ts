@@ -3,7 +3,7 @@ import { createHash } from "node:crypto"
 import { sharedTests } from "./shared.js"
 import * as Stage from "./stage.js"
 
-/** The port of its callback, to which a registered client is bound. Nobody logs in here. */
+/** The port of its callback, to which a registered client is bound. No person logs in here. */
 const PORT = "33341"
 
 const file = ({ path, resource }: Stage.Stage, name: string): string =>

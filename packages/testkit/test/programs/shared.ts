@@ -25,7 +25,7 @@ export interface Shared {
   readonly file: (stage: Stage.Stage) => string
   /** Further files that the program needs, by path. */
   readonly surroundings: (stage: Stage.Stage) => Readonly<Record<string, string>>
-  /** The program's file with the login of the stage and with what is none of ours. */
+  /** The program's file with the login of the stage and with entries of other programs. */
   readonly text: (stage: Stage.Stage) => string
   /** The same text without what a refresh changes. */
   readonly stable: (text: string) => string

@@ -35,9 +35,9 @@ const asksForAccount: Scenario = {
     })
 }
 
-/** Older logins have no end that anybody knows of. */
+/** Older logins have no known end. */
 const noDeadline: Scenario = {
-  name: "a login whose end is not told has none",
+  name: "a login whose end is not told has no end",
   run: (stage) =>
     Effect.gen(function*() {
       stage.emulator.script.next("exchange", Treatment.Without({ members: ["refresh_token_expires_in"] }))

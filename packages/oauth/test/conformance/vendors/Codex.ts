@@ -109,7 +109,7 @@ export const codex: Conformance = {
     ...Unobservable.publicClient,
     ...Unobservable.knownClient,
     ...Unobservable.knownAccount,
-    ...Unobservable.because("the vendor takes any name for who asks", "authorizeParameters: another originator"),
+    ...Unobservable.because("the vendor takes any name of a client", "authorizeParameters: another originator"),
     ...Unobservable.because("no answer of the vendor has the member", "loginExpiresIn: invented")
   }
 }

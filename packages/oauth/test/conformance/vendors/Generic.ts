@@ -161,7 +161,7 @@ export const generic: Conformance = {
     ...Unobservable.knownAccount,
     ...Unobservable.because("a login at any server names its issuer", "issuer: invented"),
     ...Unobservable.because(
-      "a code that nobody knows means the same",
+      "an unknown code means the same",
       "errors: without invalid_request",
       "errors: without invalid_scope",
       "errors: without invalid_target",

@@ -123,7 +123,7 @@ export const kiro: Conformance = {
     ...Unobservable.keyMethod,
     ...Unobservable.noBrowser("form"),
     ...Unobservable.noRevocation,
-    ...Unobservable.because("no answer of the vendor names an account", "account: nobody's"),
+    ...Unobservable.because("no answer of the vendor names an account", "account: no account"),
     ...Unobservable.because(
       "a device code that the token endpoint's rules refuse for good has expired as well",
       "device: polled without Expired"

@@ -26,7 +26,7 @@ const facts: Facts = {
 
 /** A key that was sealed for another attempt opens nothing; nothing else tells whose it is. */
 const foreignKey: Scenario = {
-  name: "a key that was sealed for somebody else is refused, and the attempt stays open",
+  name: "a key that was sealed for another login is refused, and the attempt stays open",
   run: (stage) =>
     Effect.gen(function*() {
       const mine = request(stage, facts)

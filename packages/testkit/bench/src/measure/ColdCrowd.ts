@@ -1,6 +1,6 @@
 /**
  * What a crowd of commands costs that start at one moment and find one expired login: nothing of them runs before, and
- * nothing after. Beside them start as many processes that do nothing, and as many scripts that read, refresh and write
+ * nothing after. As many processes that do nothing start beside them, and as many scripts that read, refresh and write
  * without a lock.
  *
  * @since 0.1.0
@@ -13,6 +13,7 @@ import { Bench, progress } from "../Bench.js"
 import { TENANT } from "../Contender.js"
 import * as Monotonic from "../Monotonic.js"
 import type { Options } from "../Options.js"
+import * as ProcessorTime from "../ProcessorTime.js"
 import * as Statistics from "../Statistics.js"
 
 /**
@@ -71,15 +72,6 @@ for ((i = 0; i < n; i++)); do "$@" > /dev/null 2>&1 < /dev/null & pids="$pids $!
 for pid in $pids; do wait "$pid" || failed=$((failed + 1)); done
 echo "$failed"; times`
 
-/** The second line of \`times\`: what the children took, as minutes and seconds. */
-const secondsOf = (text: string): number => {
-  const line = text.trim().split("\n").at(-1) ?? ""
-  return [...line.matchAll(/(\d+)m([\d.,]+)s/g)].reduce(
-    (sum, [, minutes, seconds]) => sum + 60 * Number(minutes) + Number(seconds!.replace(",", ".")),
-    0
-  )
-}
-
 const run = (
   count: number,
   args: ReadonlyArray<string>,
@@ -96,7 +88,7 @@ const run = (
     child.once("close", () =>
       resume(Effect.succeed({
         wall: Monotonic.now() - began,
-        cpu: secondsOf(told) * 1_000,
+        cpu: ProcessorTime.ofChildren(told),
         failed: Number(told.split("\n", 1)[0])
       })))
   })

@@ -40,7 +40,7 @@ export interface Race {
 }
 
 /**
- * A contender and its races, or why there are none.
+ * A contender and its races, or why it has no races.
  *
  * @since 0.1.0
  * @category models
@@ -117,7 +117,7 @@ export const race = (contender: Contender, count: number, latency: number) =>
   })
 
 /**
- * Lets every process refresh a login of its own once, so that nobody loads a module or a library during a race.
+ * Lets every process refresh a login of its own once, so that no process loads a module or a library during a race.
  *
  * @since 0.1.0
  * @category combinators
@@ -142,8 +142,8 @@ const hasLostTheLogin = (entry: Entry, count: number): boolean =>
   entry.races.some((one) => one.processes === count && one.reuses > 0)
 
 /**
- * Runs all contenders, in interleaved rounds that begin with another one each time. Whoever lost the login at a size is
- * not asked again to lose it.
+ * Runs all contenders, in interleaved rounds that begin with another one each time. A contender that lost the login at
+ * a size is not asked again to lose it.
  *
  * @since 0.1.0
  * @category combinators

@@ -1,5 +1,5 @@
 /**
- * Lockstep's ways to a token, the hot and the cold ones. Of many logins each is asked for in turn.
+ * Lockstep's ways to a token, the hot and the cold ones. Each of many logins is asked for in turn.
  *
  * @since 0.1.0
  */

@@ -38,7 +38,7 @@ export const request = (
 ): Effect.Effect<Response, unknown> =>
   Effect.tryPromise({ try: (signal) => fetch(url, { ...init, signal }), catch: fromRejection(url.origin) })
 
-/** Lets go of a body that nobody reads. */
+/** Lets go of a body that is not read. */
 export const release = (response: Response): Effect.Effect<void> =>
   Effect.sync(() => void response.body?.cancel().catch(() => undefined))
 
@@ -63,7 +63,7 @@ const forEachPiece = <E>(
     (reader) => Effect.sync(() => void reader?.cancel().catch(() => undefined))
   )
 
-/** A whole message in a body; what is cut or too long is none. */
+/** A whole message in a body; what is cut or too long does not count. */
 export const readText = (response: Response): Effect.Effect<string, "Cut" | "TooLarge"> =>
   Effect.flatMap(
     Effect.promise(() => WholeBody.read(response.body, LONGEST)),
@@ -72,7 +72,7 @@ export const readText = (response: Response): Effect.Effect<string, "Cut" | "Too
 
 /** How far a stream was read. */
 export interface Cursor {
-  /** The id of the last event; the empty string is none. */
+  /** The id of the last event; the empty string stands for no id. */
   lastEventId: string
   /** Milliseconds, where the server has said how long to wait before connecting again. */
   retry: number | undefined

@@ -41,7 +41,7 @@ export interface WireAnswer {
  * @since 0.1.0
  * @category models
  */
-export type Exchange = Data.TaggedEnum<{
+export type WireExchange = Data.TaggedEnum<{
   /** Not a byte of the request left. */
   NeverSent: { readonly detail: string; readonly remedy?: string | undefined }
   /** Sent, perhaps, and the connection ended before a status line was read. */
@@ -52,12 +52,12 @@ export type Exchange = Data.TaggedEnum<{
 }>
 
 /**
- * Constructors of {@link Exchange}.
+ * Constructors of {@link WireExchange}.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const Exchange = Data.taggedEnum<Exchange>()
+export const WireExchange = Data.taggedEnum<WireExchange>()
 
 /**
  * The longest body that is read, in bytes. Token answers have a few thousand.
@@ -82,18 +82,18 @@ const answerOf = (
   }
 }
 
-const exchangeOf = (progress: RoundTrip.Progress): Exchange => {
+const exchangeOf = (progress: RoundTrip.Progress): WireExchange => {
   switch (progress._tag) {
     case "Connecting":
-      return Exchange.NeverSent({ detail: "no connection in time" })
+      return WireExchange.NeverSent({ detail: "no connection in time" })
     case "NeverSent":
-      return Exchange.NeverSent({ detail: progress.detail, remedy: progress.remedy })
+      return WireExchange.NeverSent({ detail: progress.detail, remedy: progress.remedy })
     case "Sent":
-      return Exchange.Silent({ detail: "no answer in time" })
+      return WireExchange.Silent({ detail: "no answer in time" })
     case "MaybeSent":
-      return Exchange.Lost({ detail: progress.detail })
+      return WireExchange.Lost({ detail: progress.detail })
     case "Answered":
-      return Exchange.Answered({ answer: answerOf(progress) })
+      return WireExchange.Answered({ answer: answerOf(progress) })
   }
 }
 
@@ -107,7 +107,7 @@ export const send = (
   roundTripper: RoundTrip.RoundTripper,
   request: WireRequest,
   limit: Duration.DurationInput
-): Effect.Effect<Exchange> =>
+): Effect.Effect<WireExchange> =>
   RoundTrip.within(
     roundTripper,
     {
@@ -136,7 +136,7 @@ const PAUSE = 1_000
  */
 export const unreached = (
   tenant: TenantId,
-  exchange: Exclude<Exchange, { readonly _tag: "Answered" }>
+  exchange: Exclude<WireExchange, { readonly _tag: "Answered" }>
 ): ProviderUnavailable =>
   new ProviderUnavailable({
     tenant,
