@@ -15,22 +15,6 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 const REQUIRE =
   "import{createRequire as __createRequire}from\"node:module\";const require=__createRequire(import.meta.url);"
 
-/** A dynamic import of a CommonJS package becomes a chunk with nothing but a default export: its names are named here. */
-const namedUndici = {
-  name: "named-undici",
-  setup: ({ onLoad, onResolve }) => {
-    onResolve(
-      { filter: /^undici$/ },
-      ({ kind, resolveDir }) =>
-        kind === "dynamic-import" ? { path: "undici", namespace: "named", pluginData: { resolveDir } } : undefined
-    )
-    onLoad({ filter: /^undici$/, namespace: "named" }, ({ pluginData }) => ({
-      contents: "export { Agent, EnvHttpProxyAgent, fetch } from \"undici\"",
-      resolveDir: pluginData.resolveDir
-    }))
-  }
-}
-
 /** The published types, and what they are made of: nothing that names another package. */
 const TYPES = ["index", "promise/Lockstep", "promise/LockstepError", "promise/open"]
 
@@ -66,7 +50,6 @@ export const bundleFrontDoor = async (outdir) => {
     conditions: ["@lockstep/source"],
     external: ["koffi"],
     banner: { js: REQUIRE },
-    plugins: [namedUndici],
     minify: true,
     legalComments: "none",
     logLevel: "warning",

@@ -13,18 +13,22 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 /** Licences whose terms this file fulfils. */
 const FULFILLED = new Set(["MIT", "ISC", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "0BSD"])
 
+/** What `build.mjs` and `front-door.mjs` bundle. */
+export const ENTRIES = [
+  "src/main.ts",
+  "src/Program.ts",
+  "src/RefreshProgram.ts",
+  "src/HelpProgram.ts",
+  "src/Manual.ts",
+  "src/probe.ts",
+  "src/index.ts"
+]
+
 /** What the bundles are made of, found once more with what makes no difference to that left out. */
 const inputs = async () => {
   const { metafile } = await build({
     absWorkingDir: here("."),
-    entryPoints: [
-      "src/main.ts",
-      "src/Program.ts",
-      "src/RefreshProgram.ts",
-      "src/HelpProgram.ts",
-      "src/probe.ts",
-      "src/index.ts"
-    ],
+    entryPoints: ENTRIES,
     outdir: here("dist"),
     bundle: true,
     splitting: true,

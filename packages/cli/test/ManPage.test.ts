@@ -3,11 +3,9 @@ import { spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { inject } from "vitest"
+import { page } from "../man-page.mjs"
 import type { HelpBook } from "../src/HelpPage.js"
 
-const { page } = await import(new URL("../man-page.mjs", import.meta.url).href) as {
-  readonly page: (book: HelpBook, version: string) => string
-}
 const bin = inject("lockstep")
 const book = JSON.parse(readFileSync(join(dirname(bin), "..", "dist", "help.json"), "utf8")) as HelpBook
 
