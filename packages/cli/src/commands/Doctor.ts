@@ -113,4 +113,4 @@ export const run = (options: Options) =>
       )
     }
     if (problems > 0) yield* new Ended({ code: ExitCode.Unexpected })
-  }).pipe(Effect.provide(Subject.layer))
+  }).pipe(Subject.provide)
