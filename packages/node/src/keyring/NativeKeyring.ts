@@ -46,7 +46,7 @@ const LIMIT = process.platform === "win32" ? Option.some(2_560) : Option.none<nu
 
 /** By the name of the package, which holds for the sources, for what is built and for a bundle of somebody else. */
 const helperPath = (): string =>
-  Path.join(Path.dirname(createRequire(import.meta.url).resolve("@lockstep/node/package.json")), "bin", "keyring.mjs")
+  Path.join(Path.dirname(createRequire(import.meta.url).resolve("@lockstep/node/package.json")), "bin", "keyring.cjs")
 
 const environment = (): Record<string, string | undefined> =>
   Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("NODE_")))
