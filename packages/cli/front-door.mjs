@@ -62,7 +62,7 @@ export const bundleFrontDoor = async (outdir) => {
 /** The keyring's helper is a program, found from the bundle upwards: see `NativeKeyring`. */
 export const copyHelper = async (outdir) => {
   await mkdir(join(outdir, "bin"), { recursive: true })
-  await cp(here("../node/bin/keyring.mjs"), join(outdir, "bin", "keyring.mjs"))
+  await cp(here("../node/bin/keyring.cjs"), join(outdir, "bin", "keyring.cjs"))
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -13,7 +13,7 @@ import * as Stage from "./Stage.js"
 
 GnomeKeyring.explain()
 
-const HELPER = fileURLToPath(new URL("../../node/bin/keyring.mjs", import.meta.url))
+const HELPER = fileURLToPath(new URL("../../node/bin/keyring.cjs", import.meta.url))
 
 // So many processes on two cores starve each other for longer than the bounds of a person's machine allow for.
 const PATIENCE = {

@@ -87,7 +87,7 @@ const render = (checked: ReadonlyArray<Finding.Checked>, style: Style.Style): st
  */
 export const run = (options: Options) =>
   // First: what is repaired there is found by nothing that comes after it.
-  Effect.flatMap(Stores.pin(options.repair), (pin) => Effect.provide(examine(options, pin), Subject.layer))
+  Effect.flatMap(Stores.pin(options.repair), (pin) => Subject.provide(examine(options, pin)))
 
 const examine = (options: Options, pin: Finding.Checked) =>
   Effect.gen(function*() {

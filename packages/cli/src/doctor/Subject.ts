@@ -8,6 +8,7 @@ import { Custody } from "@lockstep/core/Custody"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
 import { type JournalRecord, RefreshJournal } from "@lockstep/core/RefreshJournal"
 import type { TenantId } from "@lockstep/core/TenantId"
+import { Envelope, plain } from "@lockstep/node/Envelope"
 import * as FileRefreshJournal from "@lockstep/node/FileRefreshJournal"
 import { Home } from "@lockstep/node/Home"
 import * as SidecarNames from "@lockstep/node/SidecarNames"
@@ -15,7 +16,6 @@ import { StoreChoice } from "@lockstep/node/stores/StoreChoice"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -92,12 +92,20 @@ const make = Effect.gen(function*() {
 })
 
 /**
- * The store of this process and its home.
+ * Runs an examination of the store of this process and of its home.
  *
  * @since 0.1.0
- * @category layers
+ * @category combinators
  */
-export const layer: Layer.Layer<Subject, never, Home | CredentialStore | Custody | StoreChoice> = Layer.provide(
-  Layer.effect(Subject, make),
-  FileRefreshJournal.layer
-)
+export const provide = <A, E, R>(
+  examination: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, Exclude<R, Subject> | Home | CredentialStore | Custody | StoreChoice> =>
+  Effect.provideServiceEffect(
+    examination,
+    Subject,
+    Effect.provideServiceEffect(
+      make,
+      RefreshJournal,
+      Effect.provideService(FileRefreshJournal.make, Envelope, plain)
+    )
+  )

@@ -48,7 +48,7 @@ const LIMIT = process.platform === "win32" ? Option.some(2_560) : Option.none<nu
 
 /** A bundle that brings no helper may lie in a program that has this package beside it. */
 const besideUs = (): string =>
-  Path.join(Path.dirname(createRequire(import.meta.url).resolve("@lockstep/node/package.json")), "bin", "keyring.mjs")
+  Path.join(Path.dirname(createRequire(import.meta.url).resolve("@lockstep/node/package.json")), "bin", "keyring.cjs")
 
 /**
  * In `bin` of the nearest folder above that has it: of this package for the sources and for what is built of them, of
@@ -56,7 +56,7 @@ const besideUs = (): string =>
  */
 const helperPath = (): string => {
   for (let folder = Path.dirname(fileURLToPath(import.meta.url));; folder = Path.dirname(folder)) {
-    const path = Path.join(folder, "bin", "keyring.mjs")
+    const path = Path.join(folder, "bin", "keyring.cjs")
     if (Fs.existsSync(path)) return path
     if (Path.dirname(folder) === folder) return besideUs()
   }

@@ -19,7 +19,7 @@ import * as Homes from "../support/homes.js"
 import { until } from "../support/processes.js"
 
 const HELPER = fileURLToPath(new URL("../fixtures/keyringHelper.mjs", import.meta.url))
-const REAL = fileURLToPath(new URL("../../bin/keyring.mjs", import.meta.url))
+const REAL = fileURLToPath(new URL("../../bin/keyring.cjs", import.meta.url))
 const PATH = { PATH: process.env["PATH"] ?? "" }
 
 /** A keyring whose helper does as it is told, and what that one notes. */
@@ -229,7 +229,7 @@ describe("a machine without a keyring", () => {
     Effect.gen(function*() {
       const directory = yield* Homes.temporary
       // Copied to where nothing is installed.
-      const helper = Path.join(directory, "keyring.mjs")
+      const helper = Path.join(directory, "keyring.cjs")
       Fs.copyFileSync(REAL, helper)
       const keyring = yield* NativeKeyring.make({
         timeout: Duration.seconds(30),

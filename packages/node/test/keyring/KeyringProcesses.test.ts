@@ -24,7 +24,7 @@ GnomeKeyring.explain()
 type Store = WritableStore["Type"]
 
 const CODEX = TenantId.make("codex")
-const HELPER = fileURLToPath(new URL("../../bin/keyring.mjs", import.meta.url))
+const HELPER = fileURLToPath(new URL("../../bin/keyring.cjs", import.meta.url))
 
 const put = (store: Store, generation: number) =>
   store.modify(CODEX, () => Change.Put({ credential: credential(generation), value: () => generation }))

@@ -103,7 +103,7 @@ describe.skipIf(!GnomeKeyring.isInstalled)("a real keyring", () => {
     Effect.gen(function*() {
       const { gnome } = yield* session
       const helper = yield* ChildProcess.spawn({
-        args: [fileURLToPath(new URL("../../bin/keyring.mjs", import.meta.url))],
+        args: [fileURLToPath(new URL("../../bin/keyring.cjs", import.meta.url))],
         env: gnome.environment
       })
       const ask = (id: number) => helper.send({ id, operation: "get", service: "lockstep", account: "a" })
@@ -150,7 +150,7 @@ describe.skipIf(!GnomeKeyring.isInstalled)("a real keyring", () => {
       const token = FakeToken.make("rt")
       yield* keyring.set("a", Redacted.make(token))
       const processes = Cp.execFileSync("ps", ["-eo", "pid,args"], { encoding: "utf8" })
-      const helpers = processes.split("\n").filter((line) => line.includes("keyring.mjs"))
+      const helpers = processes.split("\n").filter((line) => line.includes("keyring.cjs"))
       assert.isAbove(helpers.length, 0)
       assert.isFalse(processes.includes(token))
       for (const helper of helpers) {

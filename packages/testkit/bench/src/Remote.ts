@@ -96,7 +96,7 @@ const session = (): Readonly<Record<string, string>> => {
     [LockstepStores.HELPER]: join(
       dirname(createRequire(join(process.cwd(), "main.js")).resolve("@lockstep/node/package.json")),
       "bin",
-      "keyring.mjs"
+      "keyring.cjs"
     )
   }
 }

@@ -3,10 +3,14 @@
  * process can be killed while a thread cannot.
  *
  * One JSON object per line on stdin, one per line on stdout; secrets travel nowhere else. It ends with its stdin.
+ *
+ * CommonJS, and lines split by hand: every command on such a store starts one, and Node's loader of ES modules and its
+ * readline would be a third more to start.
  */
-import { Buffer } from "node:buffer"
-import process from "node:process"
-import { createInterface } from "node:readline"
+"use strict"
+
+// The process that started it decides when it ends, and may have a token to put away after Ctrl-C.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGTSTP"]) process.on(signal, () => {})
 
 // Never the default store of Linux: without a session it is a silent fallback that forgets everything at the next boot.
 const OPTIONS = { linux: { store: "secret-service" } }
@@ -14,12 +18,20 @@ const OPTIONS = { linux: { store: "secret-service" } }
 /** An entry has a connection of its own, which costs more than a call. A write asks for the same one again at once. */
 const KEPT = 4
 
-/** @type {Promise<typeof import("@napi-rs/keyring") | undefined>} */
-const binding = import("@napi-rs/keyring").catch(() => undefined)
+/** @returns {typeof import("@napi-rs/keyring") | undefined} */
+const load = () => {
+  try {
+    return require("@napi-rs/keyring")
+  } catch {
+    return undefined
+  }
+}
+
+const keyring = load()
 
 const entries = new Map()
 
-const entryOf = (keyring, service, account) => {
+const entryOf = (service, account) => {
   const name = `${service}\n${account}`
   const kept = entries.get(name)
   if (kept !== undefined) return { entry: kept, isFresh: false }
@@ -29,8 +41,8 @@ const entryOf = (keyring, service, account) => {
   return { entry, isFresh: true }
 }
 
-const withEntry = async (keyring, { account, service }, use) => {
-  const { entry, isFresh } = entryOf(keyring, service, account)
+const withEntry = async ({ account, service }, use) => {
+  const { entry, isFresh } = entryOf(service, account)
   try {
     return await use(entry)
   } catch (error) {
@@ -38,23 +50,23 @@ const withEntry = async (keyring, { account, service }, use) => {
     if (isFresh) throw error
   }
   // The keyring was restarted since: its old connections are dead. Every call may be repeated.
-  return use(entryOf(keyring, service, account).entry)
+  return use(entryOf(service, account).entry)
 }
 
-const run = async (keyring, request) => {
+const run = async (request) => {
   switch (request.operation) {
     case "get": {
-      const secret = await withEntry(keyring, request, (entry) => entry.getSecret())
+      const secret = await withEntry(request, (entry) => entry.getSecret())
       return { secret: secret === null ? null : Buffer.from(secret).toString("base64") }
     }
     case "set":
-      await withEntry(keyring, request, (entry) => entry.setSecret(Buffer.from(request.secret, "base64")))
+      await withEntry(request, (entry) => entry.setSecret(Buffer.from(request.secret, "base64")))
       return {}
     case "remove":
-      return { removed: await withEntry(keyring, request, (entry) => entry.deleteCredential()) }
+      return { removed: await withEntry(request, (entry) => entry.deleteCredential()) }
     case "find": {
       // Says so where there is no keyring; the search would look elsewhere.
-      entryOf(keyring, request.service, request.account)
+      entryOf(request.service, request.account)
       const found = await keyring.findCredentialsAsync(request.service)
       return { accounts: found.map(({ account }) => account).filter((account) => account.startsWith(request.account)) }
     }
@@ -69,11 +81,10 @@ const hasVanished = (error) =>
 const ATTEMPTS = 100
 
 const answer = async (request) => {
-  const keyring = await binding
   if (keyring === undefined) return { failure: "binding" }
   for (let attempt = 1;; attempt++) {
     try {
-      return await run(keyring, request)
+      return await run(request)
     } catch (error) {
       if (attempt < ATTEMPTS && hasVanished(error)) continue
       return { failure: "keyring", message: String(error?.message) }
@@ -83,21 +94,26 @@ const answer = async (request) => {
 
 let calls = 0
 
-const input = createInterface({ input: process.stdin })
-
-input.on("line", (line) => {
+const ask = (line) => {
   calls++
   const request = JSON.parse(line)
   void answer(request).then((said) => {
     process.stdout.write(`${JSON.stringify({ id: request.id, ...said })}\n`)
     calls--
   })
+}
+
+let rest = ""
+
+process.stdin.setEncoding("utf8").on("data", (text) => {
+  const lines = (rest + text).split("\n")
+  rest = lines.pop()
+  for (const line of lines) ask(line)
 })
 
 // A thread that hangs in a call would keep an orderly exit waiting for ever.
-input.on("close", () => calls === 0 ? process.exit(0) : process.kill(process.pid, "SIGKILL"))
-
-// The process that started it decides when it ends, and may have a token to put away after Ctrl-C.
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGTSTP"]) process.on(signal, () => {})
+for (const end of ["end", "close"]) {
+  process.stdin.once(end, () => calls === 0 ? process.exit(0) : process.kill(process.pid, "SIGKILL"))
+}
 
 process.stdout.on("error", () => process.exit(0))
