@@ -11,6 +11,7 @@ import { parse as parseYaml } from "yaml"
 import * as Stage from "./support/Stage.js"
 
 const PAGE = readFileSync(new URL("../../../docs/credential-helpers.md", import.meta.url), "utf8")
+const MCP_PAGE = readFileSync(new URL("../../../docs/mcp.md", import.meta.url), "utf8")
 
 interface Example {
   readonly language: string
@@ -187,8 +188,18 @@ describe("docs/credential-helpers.md", () => {
     Effect.gen(function*() {
       const { stage } = yield* make
       const { mcpServers } = JSON.parse(only("json", "mcpServers")) as {
-        readonly mcpServers: { readonly linear: { readonly command: string; readonly args: ReadonlyArray<string> } }
+        readonly mcpServers: {
+          readonly linear: {
+            readonly command: string
+            readonly args: ReadonlyArray<string>
+            readonly env: Readonly<Record<string, string>>
+          }
+        }
       }
+      // The page of MCP says the same, and what a client without an environment needs.
+      const [, other] = /^```json\n(\{\s*"mcpServers"[\s\S]*?)^```$/m.exec(MCP_PAGE) ?? []
+      assert.deepStrictEqual(JSON.parse(other!), { mcpServers })
+      assert.property(mcpServers.linear.env, "LOCKSTEP_HOME")
       // A login that names no server, so that it ends instead of waiting for a client.
       const ran = yield* stage.run(mcpServers.linear.args)
       Stage.assertTold(ran, 2, /not the login of an MCP server/)

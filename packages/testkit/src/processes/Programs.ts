@@ -44,7 +44,9 @@ const PACKAGES: Readonly<Record<Name, string>> = {
   copilot: "@github/copilot",
   gemini: "@google/gemini-cli",
   "mcp-remote": "mcp-remote",
-  opencode: "opencode-ai",
+  // Without the package that chooses a build: not every registry has all the builds that it may choose, and then nothing
+  // that names them can be installed as it is locked.
+  opencode: "opencode-linux-x64-baseline",
   pi: "@earendil-works/pi-coding-agent"
 }
 
