@@ -2,9 +2,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as SeededHome from "@lockstep/testkit/processes/SeededHome"
 import * as Effect from "effect/Effect"
+import { spawnSync } from "node:child_process"
 import { chmodSync, readdirSync, renameSync, symlinkSync } from "node:fs"
+import { createServer, type Server } from "node:http"
+import type { AddressInfo } from "node:net"
 import { dirname, join } from "node:path"
 import * as Stage from "./support/Stage.js"
+
+const hasCurl = spawnSync("curl", ["--version"], { stdio: "ignore" }).status === 0
+if (!hasCurl) process.stderr.write("a test with a real curl is skipped: there is none\n")
 
 const NOW = Math.floor(Date.now() / 1000)
 
@@ -134,6 +140,40 @@ describe("a token that is none", () => {
       assert.deepStrictEqual([code, stdout], [5, ""])
       assert.include(stderr, "correct or unset OPENAI_API_KEY")
     }))
+
+  it.scopedLive.skipIf(!hasCurl)(
+    "gives curl no header of its own, from a file that was written for it",
+    () =>
+      Effect.gen(function*() {
+        const seen: Array<Readonly<Record<string, unknown>>> = []
+        const port = yield* Effect.acquireRelease(
+          Effect.async<Server>((resume) => {
+            const server = createServer((request, response) => {
+              seen.push(request.headers)
+              response.end()
+            }).listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+          }),
+          (server) => Effect.sync(() => server.close())
+        ).pipe(Effect.map((server) => (server.address() as AddressInfo).port))
+        const ask = `curl --silent --show-error --max-time 20 --header @headers http://127.0.0.1:${port}/`
+        for (
+          const access_token of [
+            "lockstep-at-00000000-1",
+            "lockstep-at-bad\r\nX-Forged: 1",
+            "lockstep-at-bad\nX-Forged: 1"
+          ]
+        ) {
+          const stage = yield* home(login({ access_token }))
+          yield* stage.shell(`$LOCKSTEP token codex --format header > headers; ${ask}`)
+        }
+        assert.deepStrictEqual(seen.map(({ authorization }) => authorization), [
+          "Bearer lockstep-at-00000000-1",
+          undefined,
+          undefined
+        ])
+        for (const headers of seen) assert.notProperty(headers, "x-forged")
+      })
+  )
 
   it.scopedLive("gives git no password for another host", () =>
     Effect.gen(function*() {
