@@ -9,6 +9,7 @@ import { type JournalRecord, RefreshJournal } from "@lockstep/core/RefreshJourna
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as FileRefreshJournal from "@lockstep/node/FileRefreshJournal"
 import { Home } from "@lockstep/node/Home"
+import * as Refuge from "@lockstep/node/Refuge"
 import * as SidecarNames from "@lockstep/node/SidecarNames"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -65,13 +66,28 @@ const sidecarsIn = (directory: string, store: string): ReadonlyArray<Sidecar> =>
     ))
   )
 
+/** What lies in the refuges because the disk of the store refused it. */
+const sidecarsElsewhere = ({ file, refuges }: Home["Type"]): ReadonlyArray<Sidecar> =>
+  refuges.filter((refuge) => Refuge.isUsable(refuge, file)).flatMap(({ directory }) =>
+    namesIn(directory).flatMap((name) =>
+      Refuge.nameOf(file, name).pipe(
+        Option.flatMap((beside) => SidecarNames.parse(path.basename(file), beside)),
+        Option.map((sidecar) => ({ ...sidecar, path: path.join(directory, name) })),
+        Option.toArray
+      )
+    )
+  )
+
 const make = Effect.gen(function*() {
   const home = yield* Home
   const store = yield* CredentialStore
   const journal = yield* RefreshJournal
   const listed = yield* Effect.either(Effect.zipRight(home.check, store.list))
   const directories = new Set([path.dirname(home.file), home.lockDirectory])
-  const sidecars = [...directories].flatMap((directory) => sidecarsIn(directory, path.basename(home.file)))
+  const sidecars = [
+    ...[...directories].flatMap((directory) => sidecarsIn(directory, path.basename(home.file))),
+    ...sidecarsElsewhere(home)
+  ]
   const remembered = sidecars.flatMap(({ kind, tenant }) => kind === "json" ? Option.toArray(tenant) : [])
   return Subject.of({
     tenants: Either.match(listed, { onLeft: () => [], onRight: (tenants) => [...tenants].sort() }),
