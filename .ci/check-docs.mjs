@@ -1,4 +1,5 @@
-// Type-checks every TypeScript block of the documents against the sources, and looks at their links.
+// Type-checks every TypeScript block of the documents against the sources, looks at their links, and at the tests by which
+// SECURITY.md holds its promises.
 import { execFileSync } from "node:child_process"
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join, relative, resolve } from "node:path"
@@ -31,7 +32,29 @@ for (const path of documents) {
   }
 }
 
+/** What is promised is said in bold at the beginning of an item; each needs a test, which is there and says what is told. */
+const unheld = () => {
+  const text = readFileSync(join(top, "SECURITY.md"), "utf8")
+  const section = (title) => new RegExp(`^## ${title}\\n([\\s\\S]*?)(?=^## )`, "m").exec(text)?.[1] ?? ""
+  const promises = [...section("What is promised").matchAll(/^- \*\*(.+?)\.?\*\*/gm)].map(([, name]) => name)
+  const rows = [...section("What holds the promises").matchAll(/^\| (.+?) +\| \[.+?\]\((.+?)\) +\| (.+?) +\|$/gm)]
+  if (promises.length < 10 || rows.length < promises.length) return ["the promises or their tests cannot be read"]
+  // A word between quotes may be written with them escaped.
+  const says = (path, title) =>
+    existsSync(join(top, path)) &&
+    readFileSync(join(top, path), "utf8").replaceAll("\\\"", "\"").includes(title.replaceAll("\\|", "|"))
+  return [
+    ...promises.filter((name) => !rows.some(([, promise]) => promise === name)).map((name) => `${name}: no test`),
+    ...rows.filter(([, promise]) => !promises.includes(promise)).map(([, promise]) => `${promise}: no such promise`),
+    ...rows.filter(([, , path, title]) => !says(path, title)).map(([, , path, title]) =>
+      `${path}: "${title}" is not there`
+    )
+  ]
+}
+
 try {
+  const missing = unheld()
+  if (missing.length > 0) throw new Error(`SECURITY.md and the tests differ:\n  ${missing.join("\n  ")}`)
   if (blocks === 0) throw new Error("no example was found")
   if (broken.length > 0) throw new Error(`links that lead nowhere:\n  ${broken.join("\n  ")}`)
   writeFileSync(

@@ -2,9 +2,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as SeededHome from "@lockstep/testkit/processes/SeededHome"
 import * as Effect from "effect/Effect"
+import { spawnSync } from "node:child_process"
 import { chmodSync, readdirSync, renameSync, symlinkSync } from "node:fs"
+import { createServer, type Server } from "node:http"
+import type { AddressInfo } from "node:net"
 import { dirname, join } from "node:path"
 import * as Stage from "./support/Stage.js"
+
+const hasCurl = spawnSync("curl", ["--version"], { stdio: "ignore" }).status === 0
+if (!hasCurl) process.stderr.write("a test with a real curl is skipped: there is none\n")
 
 const NOW = Math.floor(Date.now() / 1000)
 
@@ -135,6 +141,40 @@ describe("a malformed token", () => {
       assert.include(stderr, "correct or unset OPENAI_API_KEY")
     }))
 
+  it.scopedLive.skipIf(!hasCurl)(
+    "gives curl no header of its own, from a file that was written for it",
+    () =>
+      Effect.gen(function*() {
+        const seen: Array<Readonly<Record<string, unknown>>> = []
+        const port = yield* Effect.acquireRelease(
+          Effect.async<Server>((resume) => {
+            const server = createServer((request, response) => {
+              seen.push(request.headers)
+              response.end()
+            }).listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+          }),
+          (server) => Effect.sync(() => server.close())
+        ).pipe(Effect.map((server) => (server.address() as AddressInfo).port))
+        const ask = `curl --silent --show-error --max-time 20 --header @headers http://127.0.0.1:${port}/`
+        for (
+          const access_token of [
+            "lockstep-at-00000000-1",
+            "lockstep-at-bad\r\nX-Forged: 1",
+            "lockstep-at-bad\nX-Forged: 1"
+          ]
+        ) {
+          const stage = yield* home(login({ access_token }))
+          yield* stage.shell(`$LOCKSTEP token codex --format header > headers; ${ask}`)
+        }
+        assert.deepStrictEqual(seen.map(({ authorization }) => authorization), [
+          "Bearer lockstep-at-00000000-1",
+          undefined,
+          undefined
+        ])
+        for (const headers of seen) assert.notProperty(headers, "x-forged")
+      })
+  )
+
   it.scopedLive("gives git no password for another host", () =>
     Effect.gen(function*() {
       const stage = yield* home(login({ access_token: BAD }))
@@ -214,7 +254,10 @@ describe("a table of descriptors that is all but full", () => {
             const ran = yield* stage.shell(`ulimit -n ${limit}; exec $LOCKSTEP ${args}`, { prints: true })
             const text = `${ran.stdout}${ran.stderr}`
             // Node itself needs some to find its own script, and has no words for it.
-            if (/open '.*main\.js'|uv_loop_init/.test(text) || ran.code === null || ran.code > 6) break
+            if (
+              /run_main|open '.*(?:lockstep\.js|package\.json)'|uv_loop_init/.test(text) || ran.code === null ||
+              ran.code > 6
+            ) break
             assert.notMatch(text, /^\s+at |node:internal|node:fs/m, `${limit}: ${args}`)
             assert.include([0, 1, 4, 5, 6], ran.code, `${limit}: ${args}: ${text}`)
             if (!/EMFILE/.test(text)) continue

@@ -126,6 +126,26 @@ describe("what the first write pins", () => {
       }
     }))
 
+  it.scopedLive("a lock directory that others can write is refused, and pins nothing", () =>
+    Effect.gen(function*() {
+      const root = yield* Homes.temporary
+      const directory = Path.join(root, "home")
+      const locks = Path.join(root, "locks")
+      Fs.mkdirSync(locks)
+      for (const mode of [0o777, 0o1777, 0o775]) {
+        Fs.chmodSync(locks, mode)
+        const { home } = yield* Homes.open(directory, { lockDirectory: locks })
+        const error = yield* Effect.flip(home.open)
+        assert.instanceOf(error, LockUnavailable)
+        assert.deepInclude(error, { reason: "Permission", path: locks })
+        assert.strictEqual(error.advice, `close it with \`chmod go-w ${locks}\``)
+        deepStrictEqual(Fs.readdirSync(directory), [])
+      }
+      Fs.chmodSync(locks, 0o755)
+      yield* (yield* Homes.open(directory, { lockDirectory: locks })).home.open
+      assert.strictEqual(pinOf(directory)["lock_dir"], locks)
+    }))
+
   it.scopedLive("another lock directory stops every write and no read", () =>
     Effect.gen(function*() {
       const root = yield* Homes.temporary

@@ -4,6 +4,7 @@ import { deepStrictEqual } from "@effect/vitest/utils"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as AnswerFile from "@lockstep/node/AnswerFile"
 import * as Refuge from "@lockstep/node/Refuge"
+import * as KeyRotation from "@lockstep/node/secrets/KeyRotation"
 import { answer } from "@lockstep/testkit/contract/journals"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
@@ -16,6 +17,7 @@ import * as Sidecars from "../src/internal/sidecars.js"
 import * as FileCalls from "./support/fileCalls.js"
 import * as Homes from "./support/homes.js"
 import { giveToNobody, isRoot } from "./support/privileges.js"
+import * as SealedHomes from "./support/sealedHomes.js"
 
 const CODEX = TenantId.make("codex")
 
@@ -151,6 +153,32 @@ describe("an answer that the disk of its store refuses", () => {
       // One of another store in the same place is none of this one's.
       Fs.writeFileSync(Path.join(Path.dirname(pathIn(0)), `${"0".repeat(16)}.auth.json.refresh.codex.answer`), "")
       assert.lengthOf((yield* Sidecars.find(home)).answers.filter(({ path }) => !path.startsWith(home.directory)), 1)
+    }))
+})
+
+describe("an answer of a sealed home", () => {
+  it.scopedLive("is sealed there, too, and anew when the keys change", () =>
+    Effect.gen(function*() {
+      const { directory, file } = yield* SealedHomes.withKeyFile
+      const user = Path.join(Path.dirname(directory), "user")
+      Fs.mkdirSync(user, { mode: 0o700 })
+      const refuge: Refuge.Refuge = { parent: user, directory: Path.join(user, ".lockstep"), isVolatile: false }
+      const open = SealedHomes.open(directory, { file }, [refuge])
+      const { context, home, journal } = yield* open
+      yield* journal.reserveAnswer(CODEX, 2_048)
+      const kept = answer("attempt-1")
+      yield* FileCalls.failingWhere(
+        ["openSync", "writeSync"],
+        "ENOSPC",
+        (path) => path.startsWith(directory),
+        journal.keepAnswer(CODEX, kept)
+      )
+      const path = Refuge.pathOf(refuge, home.file, "auth.json.refresh.codex.answer")
+      deepStrictEqual(SealedHomes.leaks(refuge.directory), [])
+      const { key, sealed } = yield* Effect.provide(KeyRotation.rotate, context)
+      assert.include(sealed, path)
+      assert.include(Fs.readFileSync(path, "latin1"), `key=${key}`)
+      isKept(yield* (yield* open).journal.keptAnswer(CODEX), kept)
     }))
 })
 

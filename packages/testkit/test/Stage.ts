@@ -16,9 +16,12 @@ interface Entry {
   readonly generation: number
 }
 
-export const make = (tenants: ReadonlyArray<string> = [TENANT]) =>
+export const make = (
+  tenants: ReadonlyArray<string> = [TENANT],
+  options: AuthorizationServer.Options = {}
+) =>
   Effect.gen(function*() {
-    const server = yield* AuthorizationServer.make()
+    const server = yield* AuthorizationServer.make(options)
     const harness = yield* ProcessHarness.make({ secrets: () => server.ledger.secrets })
     const logins = yield* Effect.forEach(tenants, (tenant) => SeededHome.issue(server, tenant))
     const file = yield* SeededHome.write(harness.home, logins)

@@ -11,6 +11,7 @@ import type { TenantId } from "@lockstep/core/TenantId"
 import { Envelope, plain } from "@lockstep/node/Envelope"
 import * as FileRefreshJournal from "@lockstep/node/FileRefreshJournal"
 import { Home } from "@lockstep/node/Home"
+import * as Refuge from "@lockstep/node/Refuge"
 import * as SidecarNames from "@lockstep/node/SidecarNames"
 import { StoreChoice } from "@lockstep/node/stores/StoreChoice"
 import * as Context from "effect/Context"
@@ -70,6 +71,18 @@ const sidecarsIn = (directory: string, store: string): ReadonlyArray<Sidecar> =>
     ))
   )
 
+/** What lies in the refuges because the disk of the store refused it. */
+const sidecarsElsewhere = ({ file, refuges }: Home["Type"]): ReadonlyArray<Sidecar> =>
+  refuges.filter((refuge) => Refuge.isUsable(refuge, file)).flatMap(({ directory }) =>
+    namesIn(directory).flatMap((name) =>
+      Refuge.nameOf(file, name).pipe(
+        Option.flatMap((beside) => SidecarNames.parse(path.basename(file), beside)),
+        Option.map((sidecar) => ({ ...sidecar, path: path.join(directory, name) })),
+        Option.toArray
+      )
+    )
+  )
+
 const make = Effect.gen(function*() {
   const home = yield* Home
   const store = yield* CredentialStore
@@ -79,7 +92,10 @@ const make = Effect.gen(function*() {
   const isInStore = chosen._tag === "Native" && chosen.store.keepsJournals === true
   const listed = yield* Effect.either(Effect.zipRight(home.check, store.list))
   const directories = new Set([path.dirname(home.file), home.lockDirectory])
-  const sidecars = [...directories].flatMap((directory) => sidecarsIn(directory, path.basename(home.file)))
+  const sidecars = [
+    ...[...directories].flatMap((directory) => sidecarsIn(directory, path.basename(home.file))),
+    ...sidecarsElsewhere(home)
+  ]
   const remembered = sidecars.flatMap(({ kind, tenant }) => kind === "json" ? Option.toArray(tenant) : [])
   const tenants = Either.match(listed, { onLeft: () => [], onRight: (tenants) => [...tenants].sort() })
   return Subject.of({

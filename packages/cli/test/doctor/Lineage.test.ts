@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Refuge from "@lockstep/node/Refuge"
 import * as FakeToken from "@lockstep/testkit/FakeToken"
 import * as ServerBehaviour from "@lockstep/testkit/servers/ServerBehaviour"
 import * as Effect from "effect/Effect"
-import { chmodSync, copyFileSync, existsSync, writeFileSync } from "node:fs"
+import { chmodSync, copyFileSync, existsSync, mkdirSync, realpathSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { assertOne, examine, seeded } from "../support/Doctor.js"
 import * as Stage from "../support/Stage.js"
@@ -100,14 +101,25 @@ describe("why a login has ended", () => {
   it.scopedLive("an answer is left of a login that is gone, and logging out removes it", () =>
     Effect.gen(function*() {
       const stage = yield* seeded
-      const answer = join(stage.harness.home, "auth.json.refresh.gone.answer")
-      writeFileSync(answer, "", { mode: 0o600 })
-      const { findings, problems } = yield* examine(stage)
-      assertOne(problems, /journals: .*gone\.answer is left of a login that is gone, and may hold tokens/)
-      const { advice } = findings.find(({ code }) => code === "answer_left")!
-      assert.include(advice, "`lockstep logout gone --local`")
-      assert.strictEqual((yield* stage.run(["logout", "gone", "--local"])).code, 0)
-      assert.isFalse(existsSync(answer))
+      const name = "auth.json.refresh.gone.answer"
+      // Beside the store, and where the disk of the store refused it.
+      const refuge = join(stage.harness.environment["HOME"]!, ".lockstep")
+      mkdirSync(refuge, { mode: 0o700 })
+      const elsewhere = Refuge.pathOf(
+        { parent: dirname(refuge), directory: refuge, isVolatile: false },
+        realpathSync(stage.file),
+        name
+      )
+      for (const answer of [join(stage.harness.home, name), elsewhere]) {
+        writeFileSync(answer, "", { mode: 0o600 })
+        const { findings, problems } = yield* examine(stage)
+        assertOne(problems, /journals: .*gone\.answer is left of a login that is gone, and may hold tokens/)
+        assert.include(problems[0], answer)
+        const { advice } = findings.find(({ code }) => code === "answer_left")!
+        assert.include(advice, "`lockstep logout gone --local`")
+        assert.strictEqual((yield* stage.run(["logout", "gone", "--local"])).code, 0)
+        assert.isFalse(existsSync(answer))
+      }
     }))
 
   it.scopedLive("is answered by the journals when the store does not answer", () =>

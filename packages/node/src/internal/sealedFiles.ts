@@ -10,6 +10,7 @@ import * as Path from "node:path"
 import * as AnswerFile from "../AnswerFile.js"
 import type { Place } from "../Envelope.js"
 import type { Home } from "../Home.js"
+import * as Refuge from "../Refuge.js"
 import * as SealedText from "../secrets/SealedText.js"
 import * as SidecarNames from "../SidecarNames.js"
 import * as WholeFile from "../WholeFile.js"
@@ -24,16 +25,15 @@ export const stores = (home: Home["Type"]): ReadonlyArray<Place> =>
 
 const placeOf = ({ name, path }: Sidecars.AnswerAt): Place => ({ location: path, purpose: name })
 
-/** Where answers of one tenant lie. */
-export const answers = (
-  home: Home["Type"],
-  tenant: TenantId.TenantId
-): Effect.Effect<ReadonlyArray<Place>, CredentialStoreError> => {
-  const wanted = SidecarNames.answer(Path.basename(home.file), tenant)
-  return Effect.map(
-    Sidecars.find(home),
-    ({ answers }) => answers.filter(({ name }) => name === wanted).map(placeOf)
-  )
+/** Where the answer of one tenant may lie. */
+export const answers = (home: Home["Type"], tenant: TenantId.TenantId): ReadonlyArray<Place> => {
+  const name = SidecarNames.answer(Path.basename(home.file), tenant)
+  const elsewhere = home.refuges.filter((refuge) => Refuge.isUsable(refuge, home.file))
+  return [
+    Path.join(Path.dirname(home.file), name),
+    ...elsewhere.map((refuge) => Refuge.pathOf(refuge, home.file, name))
+  ]
+    .map((path) => placeOf({ name, path }))
 }
 
 /** The sealed text in an answer file, where one was kept there and it is sealed. */

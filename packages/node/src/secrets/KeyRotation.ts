@@ -128,8 +128,11 @@ export const rotate: Effect.Effect<
 
   const sealAnswer = (key: SealingKey) => (tenant: TenantId) =>
     LockWait.acquire(lock, LockTarget.Tenant({ tenant }), { timeout: policy.lockTimeout, label: tenant }).pipe(
-      Effect.zipRight(SealedFiles.answers(home, tenant)),
-      Effect.flatMap((places) => Effect.uninterruptible(Effect.forEach(places, sealWith(key, ANSWER)))),
+      Effect.zipRight(
+        Effect.suspend(() =>
+          Effect.uninterruptible(Effect.forEach(SealedFiles.answers(home, tenant), sealWith(key, ANSWER)))
+        )
+      ),
       Effect.scoped,
       Effect.withSpan("lockstep.rotation.answer")
     )

@@ -7,6 +7,7 @@ import { WritableStore } from "@lockstep/core/WritableStore"
 import * as Home from "@lockstep/node/Home"
 import * as Keyring from "@lockstep/node/keyring/Keyring"
 import { FileLock } from "@lockstep/node/locks/FileLock"
+import type * as Refuge from "@lockstep/node/Refuge"
 import * as SealedText from "@lockstep/node/secrets/SealedText"
 import * as SealingKeys from "@lockstep/node/secrets/SealingKeys"
 import * as SecretsHome from "@lockstep/node/secrets/SecretsHome"
@@ -41,8 +42,8 @@ export const NO_KEYRING = Layer.sync(Keyring.Keyring, () => {
 })
 
 /** The layer of one more process with a home. */
-export const layer = (directory: string, keys: Keys) =>
-  SecretsHome.layer({ directory, refuges: [] }).pipe(
+export const layer = (directory: string, keys: Keys, refuges: ReadonlyArray<Refuge.Refuge> = []) =>
+  SecretsHome.layer({ directory, refuges }).pipe(
     Layer.provide("keyring" in keys ? keys.keyring : NO_KEYRING),
     Layer.provideMerge(policy),
     Layer.provide(Layer.setConfigProvider(
@@ -51,8 +52,8 @@ export const layer = (directory: string, keys: Keys) =>
   )
 
 /** What one more process has of a home. */
-export const open = (directory: string, keys: Keys) =>
-  Effect.map(Layer.build(layer(directory, keys)), (context) => ({
+export const open = (directory: string, keys: Keys, refuges: ReadonlyArray<Refuge.Refuge> = []) =>
+  Effect.map(Layer.build(layer(directory, keys, refuges)), (context) => ({
     home: Context.get(context, Home.Home),
     store: Context.get(context, WritableStore),
     pending: Context.get(context, PendingLogins),

@@ -2,9 +2,9 @@ import type { Adapter, AdapterPayload } from "oidc-provider"
 
 /**
  * Storage of `oidc-provider` that forgets nothing. Its own one is an LRU of 1,000 entries, which in a long run evicts
- * grants and makes living tokens look revoked.
+ * grants and makes living tokens look revoked. A forgiving one remembers of no refresh token that it was exchanged.
  */
-export const make = (): (model: string) => Adapter => {
+export const make = ({ forgiving }: { readonly forgiving: boolean }): (model: string) => Adapter => {
   const models = new Map<string, Map<string, AdapterPayload>>()
   const recordsOf = (model: string) => {
     const known = models.get(model)
@@ -35,6 +35,7 @@ export const make = (): (model: string) => Adapter => {
       findByUid: (uid) => findBy("uid", uid),
       findByUserCode: (userCode) => findBy("userCode", userCode),
       consume: async (id) => {
+        if (forgiving && model === "RefreshToken") return
         const payload = records.get(id)
         if (payload !== undefined) records.set(id, { ...payload, consumed: Math.floor(Date.now() / 1000) })
       },

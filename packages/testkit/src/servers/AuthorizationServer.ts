@@ -36,6 +36,8 @@ export interface Options {
   readonly latency?: Duration.DurationInput
   /** Whether a refresh retires the refresh token. Yes. */
   readonly rotate?: boolean
+  /** Whether a refresh token that was exchanged is taken again, as servers with a grace do. No: it ends the login. */
+  readonly forgiving?: boolean
   /** Whether a person at a browser logs in and agrees on pages, in place of a script that agrees to everything. No. */
   readonly pages?: boolean
   /** Whether a token request without `resource` (RFC 8707) is refused, as some servers do. No. */
@@ -210,7 +212,7 @@ export const make = (options: Options = {}): Effect.Effect<AuthorizationServer, 
     const port = yield* Loopback.listen(http)
     const issuer = `http://127.0.0.1:${port}`
     const tokenEndpoint = `${issuer}/token`
-    const storage = providerStorage.make()
+    const storage = providerStorage.make({ forgiving: options.forgiving ?? false })
     const server = yield* provider.make(
       issuer,
       providerConfiguration.make({
