@@ -73,7 +73,12 @@ Fleets.onEach((server, name) => {
         assert.strictEqual((yield* Effect.flip(held.begin(intent, over))).reason, "Superseded")
         assert.strictEqual((yield* Effect.flip(held.note(evidence.journal))).reason, "Superseded")
         assert.isTrue(yield* taken.begin(intent, over))
-        // An overtaken holder gives nothing back that is not its own.
+        // Its answer is stored where it belongs, and what it knows of the tenant is not.
+        const { settled } = yield* Custodies.finish(held, evidence, Credentials.credential(2))
+        assert.isTrue(Either.isLeft(settled) && settled.left.reason === "Superseded")
+        const now = yield* next.custody.read(CODEX)
+        assert.strictEqual((yield* now.stored).credential.generation, 2)
+        assert.deepStrictEqual(Option.some(now.journal), intent)
         assert.strictEqual((yield* Effect.flip(held.begin(Option.none(), over))).reason, "Superseded")
       }))
 

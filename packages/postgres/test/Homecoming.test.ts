@@ -1,0 +1,60 @@
+import { assert, describe, it } from "@effect/vitest"
+import { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
+import * as TenantId from "@lockstep/core/TenantId"
+import * as Homecoming from "@lockstep/postgres/Homecoming"
+import { PostgresSession } from "@lockstep/postgres/PostgresSession"
+import { Spool } from "@lockstep/postgres/Spool"
+import * as Custodies from "@lockstep/testkit/contract/custodies"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import * as Fs from "node:fs"
+import * as Fleets from "./support/fleets.js"
+
+const CODEX = TenantId.make("codex")
+
+Fleets.onEach((server, name) => {
+  describe(`Homecoming: ${name}`, () => {
+    const stage = (take: boolean) =>
+      Effect.gen(function*() {
+        const database = yield* Fleets.database(server)
+        const directory = yield* Fleets.temporary
+        const { session, spool } = yield* Fleets.open(database, directory)
+        const asked = yield* Queue.unbounded<TenantId.TenantId>()
+        const bringHome = (tenant: TenantId.TenantId) =>
+          Effect.zipRight(Queue.offer(asked, tenant), take ? Effect.orDie(spool.stored(tenant)) : Effect.void)
+        const layer = Homecoming.layer.pipe(
+          Layer.provide(Layer.succeed(RefreshCoordinator, { bringHome } as never)),
+          Layer.provide(Layer.succeed(PostgresSession, session)),
+          Layer.provide(Layer.succeed(Spool, spool))
+        )
+        return { database, directory, session, spool, asked, layer }
+      })
+
+    it.scopedLive("brings what lies in the spool at once, and again after the session was lost", () =>
+      Effect.gen(function*() {
+        const { asked, database, directory, layer, session, spool } = yield* stage(true)
+        yield* session.presence
+        yield* spool.keep(CODEX, Custodies.answer)
+        yield* Layer.build(layer)
+        assert.strictEqual(yield* Queue.take(asked), CODEX)
+        assert.isTrue(Fs.readdirSync(directory).every((file) => file.endsWith(".stored")))
+        const { id } = yield* session.presence
+        yield* database.sql("select pg_terminate_backend(backend) from lockstep.session where presence = $1", [id])
+        // Another database may answer by now, which lacks what was stored.
+        assert.strictEqual(yield* Queue.take(asked), CODEX)
+      }))
+
+    it.scopedLive("tries again while something is left, and once more at the end", () =>
+      Effect.gen(function*() {
+        const { asked, layer, spool } = yield* stage(false)
+        yield* spool.keep(CODEX, Custodies.answer)
+        yield* Effect.scoped(Effect.gen(function*() {
+          yield* Layer.build(layer)
+          for (const _ of [1, 2]) assert.strictEqual(yield* Queue.take(asked), CODEX)
+          yield* Queue.takeAll(asked)
+        }))
+        assert.isAbove((yield* Queue.takeAll(asked)).length, 0)
+      }))
+  })
+})
