@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
 import * as TenantId from "@lockstep/core/TenantId"
-import * as Homecoming from "@lockstep/postgres/Homecoming"
 import { PostgresSession } from "@lockstep/postgres/PostgresSession"
 import { Spool } from "@lockstep/postgres/Spool"
+import * as SpoolDelivery from "@lockstep/postgres/SpoolDelivery"
 import * as Custodies from "@lockstep/testkit/contract/custodies"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -14,7 +14,7 @@ import * as Fleets from "./support/fleets.js"
 const CODEX = TenantId.make("codex")
 
 Fleets.onEach((server, name) => {
-  describe(`Homecoming: ${name}`, () => {
+  describe(`SpoolDelivery: ${name}`, () => {
     const stage = (take: boolean) =>
       Effect.gen(function*() {
         const database = yield* Fleets.database(server)
@@ -23,7 +23,7 @@ Fleets.onEach((server, name) => {
         const asked = yield* Queue.unbounded<TenantId.TenantId>()
         const bringHome = (tenant: TenantId.TenantId) =>
           Effect.zipRight(Queue.offer(asked, tenant), take ? Effect.orDie(spool.stored(tenant)) : Effect.void)
-        const layer = Homecoming.layer.pipe(
+        const layer = SpoolDelivery.layer.pipe(
           Layer.provide(Layer.succeed(RefreshCoordinator, { bringHome } as never)),
           Layer.provide(Layer.succeed(PostgresSession, session)),
           Layer.provide(Layer.succeed(Spool, spool))
