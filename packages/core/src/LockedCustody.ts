@@ -20,6 +20,7 @@ import * as LockWait from "./LockWait.js"
 import * as LogFields from "./LogFields.js"
 import * as RefreshJournal from "./RefreshJournal.js"
 import type { TenantId } from "./TenantId.js"
+import * as Trace from "./Trace.js"
 import { WritableStore } from "./WritableStore.js"
 
 /**
@@ -124,7 +125,7 @@ export const fromParts = ({ journal, lock, store }: Parts): Custody["Type"] => {
               onSome: (size) =>
                 Effect.suspend(() => {
                   room = "empty"
-                  return Effect.withSpan(journal.reserveAnswer(tenant, size), "lockstep.refresh.reserve")
+                  return Trace.withSpan(journal.reserveAnswer(tenant, size), "lockstep.refresh.reserve")
                 })
             })
           ),
@@ -153,7 +154,7 @@ export const fromParts = ({ journal, lock, store }: Parts): Custody["Type"] => {
             const settled = Option.isNone(settlement)
               ? Either.void
               : yield* note(tenant)(settlement.value.journal, { discard: settlement.value.discard }).pipe(
-                Effect.withSpan(`lockstep.${commit.act}.settle`),
+                Trace.withSpan(`lockstep.${commit.act}.settle`),
                 Effect.either
               )
             return { value: done.value, settled } satisfies Committed<typeof done.value>
@@ -170,8 +171,13 @@ export const fromParts = ({ journal, lock, store }: Parts): Custody["Type"] => {
     journalOf: journal.location,
     hold: (tenant, { look = Effect.succeedNone, rotationGroup = Option.none(), timeout }) => {
       const wait = (target: LockTarget) =>
-        Effect.withSpan(
-          LockWait.acquireOr(lock, target, { timeout, label: tenant, look, hints: store.changes(tenant) }),
+        Trace.withSpan(
+          LockWait.acquireOr(lock, target, {
+            timeout,
+            label: tenant,
+            look,
+            hints: (hint) => store.listen(tenant, hint)
+          }),
           "lockstep.refresh.lock"
         )
       return Effect.gen(function*() {

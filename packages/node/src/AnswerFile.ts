@@ -16,6 +16,7 @@
  */
 import type { CredentialStoreError } from "@lockstep/core/Errors"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Crypto from "node:crypto"
 import * as Fs from "node:fs"
@@ -226,13 +227,15 @@ const bodyOf = (bytes: Uint8Array): Option.Option<Uint8Array> => {
  * @category combinators
  */
 export const read = (path: string): Effect.Effect<Option.Option<string>, CredentialStoreError> =>
-  Effect.flatMap(
-    WholeFile.read(path),
-    (snapshot) =>
-      Option.match(Option.flatMap(snapshot, ({ bytes }) => bodyOf(bytes)), {
-        onNone: () => Effect.succeedNone,
-        onSome: (body) => Effect.asSome(WholeFile.decodeText(path, body))
-      })
+  Effect.suspend(() =>
+    WholeFile.isAbsent(path) ? Either.right(Option.none()) : Either.flatMap(
+      WholeFile.readNow(path),
+      (snapshot) =>
+        Option.match(Option.flatMap(snapshot, ({ bytes }) => bodyOf(bytes)), {
+          onNone: () => Either.right(Option.none()),
+          onSome: (body) => Either.map(WholeFile.decodeText(path, body), Option.some)
+        })
+    )
   )
 
 /**

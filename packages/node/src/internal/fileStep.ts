@@ -1,4 +1,5 @@
 import { CredentialStoreError } from "@lockstep/core/Errors"
+import * as Trace from "@lockstep/core/Trace"
 import * as Effect from "effect/Effect"
 import * as Path from "node:path"
 import { codeOf } from "./errno.js"
@@ -13,7 +14,7 @@ export const step = <A>(
   path: string,
   run: () => A
 ): Effect.Effect<A, CredentialStoreError> =>
-  Effect.withSpan(
+  Trace.withSpan(
     Effect.try({ try: run, catch: (cause) => writeError(path, cause) }),
     `lockstep.file.${name}`,
     { attributes: { file: Path.basename(path) } }

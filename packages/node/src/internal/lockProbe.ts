@@ -5,14 +5,20 @@
  * Plain callbacks and one system call a turn: dozens of processes wait on two cores, and what they burn is missing where
  * the lock is held. A free lock is given back at once and only hinted at, since to take it is the business of whoever
  * waits. A way to lock that is not a mere system call is asked more rarely, by the time that it takes.
+ *
+ * What does leave a trace, a sidecar that was touched or a file that was replaced, is a reason to ask at once, and again
+ * and again for some milliseconds: a holder writes before it unlocks.
  */
 import * as Fs from "node:fs"
 import * as ForeignLock from "../locks/ForeignLock.js"
 import type { KernelLock } from "./kernelLock.js"
 
 /** Milliseconds between two questions: doubling from the first to the last, half of it jitter. */
-const FIRST = 2
+const FIRST = 4
 const LAST = 25
+
+/** The first of them after a trace. */
+const SOON = 1
 
 /** At most one part in so many of the time is spent on asking. */
 const SHARE = 50
@@ -22,7 +28,13 @@ const OPEN = Fs.constants.O_RDWR | (Fs.constants.O_NOFOLLOW ?? 0)
 const changeTime = (directory: string): bigint | undefined =>
   Fs.statSync(directory, { bigint: true, throwIfNoEntry: false })?.mtimeNs
 
-/** Starts asking. Returns how to end it. */
+export interface LockProbe {
+  /** Asks at once, and often for a while. */
+  readonly soon: () => void
+  readonly end: () => void
+}
+
+/** Starts asking. */
 export const start = (options: {
   readonly paths: ReadonlyArray<string>
   readonly foreign: ReadonlyArray<ForeignLock.ForeignLock>
@@ -30,7 +42,7 @@ export const start = (options: {
   readonly kernel: () => KernelLock | undefined
   readonly isWatched: () => boolean
   readonly hint: () => void
-}): () => void => {
+}): LockProbe => {
   const { directory, foreign, hint, isWatched, kernel, paths } = options
   let delay = FIRST
   let seen = changeTime(directory)
@@ -80,15 +92,24 @@ export const start = (options: {
 
   const turn = () => {
     const began = performance.now()
-    if (ask()) hint()
+    const isHint = ask()
     const spent = performance.now() - began
     timer = setTimeout(turn, Math.max(delay * (0.5 + Math.random() / 2), spent * SHARE)).unref()
     delay = Math.min(delay * 2, LAST)
+    // Last: it may end the asking.
+    if (isHint) hint()
   }
 
   let timer = setTimeout(turn, FIRST).unref()
-  return () => {
-    clearTimeout(timer)
-    paths.forEach(forget)
+  return {
+    soon: () => {
+      clearTimeout(timer)
+      delay = SOON
+      turn()
+    },
+    end: () => {
+      clearTimeout(timer)
+      paths.forEach(forget)
+    }
   }
 }

@@ -14,6 +14,7 @@
  * @since 0.1.0
  */
 import { LockUnavailable } from "@lockstep/core/Errors"
+import * as Trace from "@lockstep/core/Trace"
 import * as Effect from "effect/Effect"
 import * as ExclusiveOpen from "../internal/exclusiveOpen.js"
 import * as FfiFlock from "../internal/ffiFlock.js"
@@ -77,4 +78,4 @@ export const load = (
       why.push(`${candidate.name}: ${loaded}`)
     }
     return yield* new LockUnavailable({ reason: "NoBinding", path, detail: why.join("; ") })
-  }).pipe(Effect.withSpan("lockstep.lock.load"))
+  }).pipe(Trace.withSpan("lockstep.lock.load"))
