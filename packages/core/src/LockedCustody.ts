@@ -83,7 +83,7 @@ export const fromParts = ({ journal, lock, store }: Parts): Custody["Type"] => {
     )
 
   const note: (tenant: TenantId) => Held["note"] = (tenant) => (record, options) =>
-    Effect.zipRight(journal.write(tenant, record), options?.discard === true ? discard(tenant) : Effect.void)
+    Effect.zipRight(journal.write(tenant, record, options), options?.discard === true ? discard(tenant) : Effect.void)
 
   const begin = (tenant: TenantId, lock: LockWait.HeldLock): Held["begin"] => (record, over) =>
     Effect.gen(function*() {

@@ -46,3 +46,15 @@ export const withSpan: {
         : self as Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan>>
     )
 )
+
+/**
+ * Runs one of two effects that do the same: one that shows its steps where a tracer was provided, or one that does not.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const whereCollected = <A, E, R>(options: {
+  readonly collected: () => Effect.Effect<A, E, R>
+  readonly otherwise: () => Effect.Effect<A, E, R>
+}): Effect.Effect<A, E, R> =>
+  Effect.withFiberRuntime<A, E, R>((fiber) => isCollecting(fiber) ? options.collected() : options.otherwise())

@@ -107,13 +107,18 @@ const NO_ROOM = new Set(["ENOSPC", "EDQUOT"])
 export interface Room {
   readonly path: string
   readonly fd: number
+  /** Whether its name outlasts a loss of power: once its directory was synced after the reservation. */
+  readonly isNamed: boolean
 }
 
 /**
  * Writes over what is there, durably: from here on a crash loses nothing. Where that takes new blocks, and there are
  * none, the old ones are given back first.
  */
-const overwrite = ({ fd, path }: Room, bytes: Uint8Array): Effect.Effect<void, CredentialStoreError> => {
+const overwrite = (
+  { fd, path }: Pick<Room, "fd" | "path">,
+  bytes: Uint8Array
+): Effect.Effect<void, CredentialStoreError> => {
   const durably = (write: () => void) =>
     Effect.zipRight(step("write", path, write), step("sync", path, () => Fs.fsyncSync(fd)))
   return Effect.catchIf(
@@ -134,7 +139,7 @@ const overwrite = ({ fd, path }: Room, bytes: Uint8Array): Effect.Effect<void, C
  * @since 0.1.0
  * @category combinators
  */
-export const close = ({ fd }: Room): void => {
+export const close = ({ fd }: Pick<Room, "fd">): void => {
   try {
     Fs.closeSync(fd)
   } catch {
@@ -143,7 +148,7 @@ export const close = ({ fd }: Room): void => {
 }
 
 /** Whether the room is still the file of that name, and of no other. Needs no descriptor. */
-const isCurrent = ({ fd, path }: Room): boolean => {
+const isCurrent = ({ fd, path }: Pick<Room, "fd" | "path">): boolean => {
   try {
     const mine = Fs.fstatSync(fd, { bigint: true })
     const named = Fs.lstatSync(path, { bigint: true })
@@ -154,7 +159,8 @@ const isCurrent = ({ fd, path }: Room): boolean => {
 }
 
 /**
- * Reserves room for a text of so many bytes. A text that was kept there is gone. The caller closes it.
+ * Reserves room for a text of so many bytes. A text that was kept there is gone. The caller closes it. Its name is left
+ * to the next sync of the directory, which the intent brings; `keep` makes up for one that did not come.
  *
  * @since 0.1.0
  * @category combinators
@@ -167,13 +173,9 @@ export const reserve = (path: string, bytes: number): Effect.Effect<Room, Creden
       (fd) =>
         step("write", path, () => writeAll(fd, room)).pipe(
           // Blocks that are only promised may be refused when they are wanted.
-          Effect.zipRight(step("sync", path, () => {
-            Fs.fsyncSync(fd)
-            // The name, too: what is written in the room later is found only under it.
-            AtomicFile.syncDirectory(Path.dirname(path))
-          })),
-          Effect.as({ path, fd }),
-          Effect.onError(() => Effect.sync(() => close({ path, fd })))
+          Effect.zipRight(step("sync", path, () => Fs.fsyncSync(fd))),
+          Effect.as({ path, fd, isNamed: false }),
+          Effect.onError(() => Effect.sync(() => close({ fd })))
         )
     )
   }).pipe(Effect.uninterruptible)
@@ -192,7 +194,7 @@ const keepAnew = (path: string, bytes: Uint8Array): Effect.Effect<void, Credenti
         overwrite({ path, fd }, bytes),
         step("sync", path, () => AtomicFile.syncDirectory(Path.dirname(path)))
       ),
-    (fd) => Effect.sync(() => close({ path, fd }))
+    (fd) => Effect.sync(() => close({ fd }))
   )
 
 /**
@@ -205,9 +207,13 @@ export const keep = (path: string, text: string, room?: Room): Effect.Effect<voi
   Effect.suspend(() => {
     const bytes = framed(text)
     if (room === undefined || !isCurrent(room)) return keepAnew(path, bytes)
-    // The name is durable since the reservation; the mode may have been widened since.
+    // The mode may have been widened since.
     return Effect.try({ try: () => Fs.fchmodSync(room.fd, 0o600), catch: (cause) => writeError(path, cause) }).pipe(
       Effect.zipRight(overwrite(room, bytes)),
+      Effect.zipRight(
+        // What was written in the room is found only under its name.
+        room.isNamed ? Effect.void : step("sync", path, () => AtomicFile.syncDirectory(Path.dirname(path)))
+      ),
       Effect.orElse(() => keepAnew(path, bytes))
     )
   }).pipe(Effect.uninterruptible)

@@ -1,6 +1,7 @@
 import { CredentialStoreError } from "@lockstep/core/Errors"
 import * as Trace from "@lockstep/core/Trace"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Path from "node:path"
 import { codeOf } from "./errno.js"
 
@@ -15,7 +16,7 @@ export const step = <A>(
   run: () => A
 ): Effect.Effect<A, CredentialStoreError> =>
   Trace.withSpan(
-    Effect.try({ try: run, catch: (cause) => writeError(path, cause) }),
+    Effect.suspend(() => Either.try({ try: run, catch: (cause) => writeError(path, cause) })),
     `lockstep.file.${name}`,
     { attributes: { file: Path.basename(path) } }
   )

@@ -33,6 +33,7 @@ import * as LockHolder from "../internal/lockHolder.js"
 import * as LockProbe from "../internal/lockProbe.js"
 import * as Sidecar from "../internal/sidecar.js"
 import * as Ownership from "../Ownership.js"
+import * as SidecarNames from "../SidecarNames.js"
 import * as ForeignLock from "./ForeignLock.js"
 import * as KernelLock from "./KernelLock.js"
 import type { LockFile } from "./LockFile.js"
@@ -113,9 +114,10 @@ const wasLost = (entry: Entry): boolean => {
 }
 
 // A release touches its sidecar, a write renames the file that it replaces. What else happens here, temporary files,
-// journals and answers, and the locks of others, frees no lock of ours and would only make every waiter ask in vain.
+// journals and answers, the locks of others and the line, frees no lock of ours and would only make every waiter ask in
+// vain.
 const mayPrecedeARelease = (file: string): boolean =>
-  !(file.endsWith(".lock") || file.includes(".lockstep-") || file.includes(".refresh."))
+  !(file.endsWith(".lock") || SidecarNames.isLine(file) || file.includes(".lockstep-") || file.includes(".refresh."))
 
 /** What cannot be looked at is tried, and the try says what is wrong. */
 const seemsFreeForeign = (one: ForeignLock.ForeignLock): boolean => {
@@ -311,6 +313,16 @@ export const make = (options: Options = {}): Effect.Effect<FileLock["Type"], nev
       }
     }
 
+    /** Becomes the first in line; `undefined` where another process is, or where there is no line. */
+    const lead = (wanted: ReadonlyArray<LockFile>): number | undefined => {
+      const path = wanted.find(({ _tag }) => _tag === "Kernel")?.path
+      if (path === undefined || kernel === undefined) return undefined
+      const owner = Ownership.claimNow(Path.dirname(path))
+      if (Either.isLeft(owner)) return undefined
+      const attempt = Sidecar.tryLock(SidecarNames.line(path), owner.right, kernel)
+      return attempt._tag === "Acquired" ? attempt.fd : undefined
+    }
+
     const tryAcquire: FileLock["Type"]["tryAcquire"] = (target, { within } = {}) =>
       Effect.flatMap(Effect.zipRight(paths.prepare ?? Effect.void, Effect.runtime<never>()), (runtime) => {
         const wanted = plan(target)
@@ -333,6 +345,7 @@ export const make = (options: Options = {}): Effect.Effect<FileLock["Type"], nev
           directory: paths.directory,
           kernel: () => kernel,
           isWatched: watch.isProven,
+          lead: () => lead(wanted),
           hint
         })
         const names = new Set(wanted.map(({ path }) => Path.basename(path)))

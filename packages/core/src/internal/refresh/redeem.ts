@@ -16,7 +16,7 @@ import type { Held } from "../../Custody.js"
 import { ProviderUnavailable, type RefreshError } from "../../Errors.js"
 import * as Fingerprint from "../../Fingerprint.js"
 import * as Metrics from "../../Metrics.js"
-import { CapturedAnswer, Intent, type JournalRecord } from "../../RefreshJournal.js"
+import { CapturedAnswer, Intent, type JournalRecord, UNCHECKED } from "../../RefreshJournal.js"
 import { RedeemAnswer } from "../../TokenEndpoint.js"
 import * as Trace from "../../Trace.js"
 import type * as Verdict from "../../Verdict.js"
@@ -69,7 +69,7 @@ export const make = (transaction: Transaction) => {
         at: yield* Clock.currentTimeMillis,
         endedAt: Option.none(),
         by: host.self
-      })
+      }, UNCHECKED)
       const announced = rotates
         ? Option.some(JournalChange.update(journal, { intent: Option.some(intent) }))
         : Option.none()
@@ -118,17 +118,23 @@ export const make = (transaction: Transaction) => {
         over: Answer.writer(stored.credential, journal),
         obtainedAt: seconds(yield* Clock.currentTimeMillis),
         grant: answer.grant
-      })
+      }, UNCHECKED)
       const rotated = Option.exists(answer.grant.refreshToken, (token) => Fingerprint.of(host, token) !== fingerprint)
       // An answer that leaves the refresh token as it is proves that it lives: nothing of it is unknown any more.
       const answered = JournalChange.update(journal, {
-        intent: rotated ? Option.some(Intent.make({ ...intent, state: "consumed" })) : Option.none()
+        intent: rotated ? Option.some(Intent.make({ ...intent, state: "consumed" }, UNCHECKED)) : Option.none()
       })
       if (!rotated) return { captured, isKept: false, answered }
       // If it cannot be kept, persisting is all the more urgent.
       const kept = yield* held.capture(captured).pipe(Trace.withSpan("lockstep.refresh.capture"), Effect.either)
       if (Either.isLeft(kept)) unpersisted.set(tenant, { answer: captured, retry: Option.none() })
-      if (rotates) yield* Trace.withSpan(noteBestEffort(tenant, held, answered), "lockstep.refresh.consumed")
+      // A kept answer is judged before the intent, so it is what must last.
+      if (rotates) {
+        yield* Trace.withSpan(
+          noteBestEffort(tenant, held, answered, { mustLast: Either.isLeft(kept) }),
+          "lockstep.refresh.consumed"
+        )
+      }
       return { captured, isKept: Either.isRight(kept), answered }
     })
 
