@@ -65,6 +65,91 @@ export class Credential extends Schema.Class<Credential>("@lockstep/core/Credent
   lastRedeem: optionalText("last_redeem")
 }) {}
 
+/** What one member reads as; `undefined` where only the schema can say. */
+type Read = (value: unknown) => unknown
+
+const orNone = (isGood: (value: unknown) => boolean): Read => (value) =>
+  value === undefined || value === null ? Option.none() : isGood(value) ? Option.some(value) : undefined
+
+const text = orNone((value) => typeof value === "string")
+const number = orNone((value) => Number.isFinite(value))
+const expiry = orNone((value) => Number.isFinite(value) && (value as number) > 0)
+const generation: Read = (value) =>
+  value === undefined ? 0 : Number.isSafeInteger(value) && (value as number) >= 0 ? value : undefined
+// An empty token is damage in one store and none in another.
+const secret: Read = (value) => {
+  const known = value === "" ? undefined : text(value) as Option.Option<string> | undefined
+  return known && Option.map(known, Redacted.make)
+}
+
+const readAll = (
+  readers: ReadonlyArray<readonly [name: string, key: string, read: Read]>,
+  record: Readonly<Record<string, unknown>>
+): Record<string, unknown> | undefined => {
+  const read: Record<string, unknown> = {}
+  for (const [name, key, reader] of readers) {
+    const value = reader(Object.hasOwn(record, key) ? record[key] : undefined)
+    if (value === undefined) return undefined
+    read[name] = value
+  }
+  return read
+}
+
+type Readers<A> = { readonly [Name in keyof A]: readonly [key: string, read: Read] }
+
+const listed = <A>(readers: Readers<A>) =>
+  Object.entries<readonly [string, Read]>(readers).map(([name, [key, read]]) => [name, key, read] as const)
+
+const ACCOUNT = listed<typeof Account.fields>({ id: ["id", text], label: ["label", text] })
+
+const account: Read = (value) => {
+  if (value === undefined || value === null) return Option.none()
+  if (typeof value !== "object" || Array.isArray(value)) return undefined
+  const read = readAll(ACCOUNT, value as Readonly<Record<string, unknown>>)
+  return read && Option.some(new Account(read as never, true))
+}
+
+const CREDENTIAL = listed<typeof Credential.fields>({
+  vendor: ["vendor", text],
+  issuer: ["issuer", text],
+  tokenEndpoint: ["token_endpoint", text],
+  revocationEndpoint: ["revocation_endpoint", text],
+  clientId: ["client_id", text],
+  clientSecret: ["client_secret", secret],
+  clientSecretExpiresAt: ["client_secret_expires_at", expiry],
+  tokenEndpointAuthMethod: ["token_endpoint_auth_method", text],
+  accessToken: ["access_token", secret],
+  refreshToken: ["refresh_token", secret],
+  idToken: ["id_token", secret],
+  tokenType: ["token_type", text],
+  scope: ["scope", text],
+  resource: ["resource", text],
+  resourceParameter: ["resource_parameter", text],
+  grant: ["grant", text],
+  subjectTokenEndpoint: ["subject_token_endpoint", text],
+  subjectClientId: ["subject_client_id", text],
+  authorizeParameters: ["authorize_parameters", text],
+  expiresAt: ["expires_at", expiry],
+  obtainedAt: ["obtained_at", number],
+  loginExpiresAt: ["login_expires_at", expiry],
+  account: ["account", account],
+  generation: ["generation", generation],
+  lastRedeem: ["last_redeem", text]
+})
+
+/**
+ * Reads a record as the schema decodes it, for the cost of looking at its members: every process that waits for a refresh
+ * reads the record once, and all of them at the same moment. `None` where the schema has to say what is wrong, or whether
+ * anything is.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromRecord = (record: Readonly<Record<string, unknown>>): Option.Option<Credential> => {
+  const read = readAll(CREDENTIAL, record)
+  return read === undefined ? Option.none() : Option.some(new Credential(read as never, true))
+}
+
 /**
  * Says which record a write replaces. Opaque; compared for *different*, never for *greater*.
  *

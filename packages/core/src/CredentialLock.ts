@@ -6,10 +6,8 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as PubSub from "effect/PubSub"
-import type * as Queue from "effect/Queue"
-import type * as Scope from "effect/Scope"
 import type { LockHolder, LockUnavailable } from "./Errors.js"
+import * as Listeners from "./internal/listeners.js"
 import type { TenantId } from "./TenantId.js"
 
 /**
@@ -71,10 +69,11 @@ export class CredentialLock extends Context.Tag("@lockstep/core/CredentialLock")
   readonly holder: (target: LockTarget) => Effect.Effect<Option.Option<LockHolder>>
 
   /**
-   * Subscribes to hints that a lock may have become free, also by the death of its holder. Hints may be missing, so a
-   * waiter tries again after `backoff` without one.
+   * Calls back, outside of any fiber, when a lock seems to be free, also by the death of its holder, and soon after the
+   * beginning where it is free by then. Hints may be missing, so a waiter tries again after `backoff` without one.
+   * Returns how to end it.
    */
-  readonly wakeups: (target: LockTarget) => Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
+  readonly listen: (target: LockTarget, hint: () => void) => () => void
 
   /** Bounds of the jittered wait between two tries that no hint cuts short. Milliseconds. */
   readonly backoff: { readonly min: number; readonly max: number }
@@ -92,9 +91,9 @@ const name = LockTarget.$match({
  * @since 0.1.0
  * @category constructors
  */
-export const makeMemory: Effect.Effect<CredentialLock["Type"]> = Effect.gen(function*() {
+export const makeMemory: Effect.Effect<CredentialLock["Type"]> = Effect.sync(() => {
   const held = new Set<string>()
-  const pubsub = yield* PubSub.sliding<void>(1)
+  const listeners = Listeners.make()
   return CredentialLock.of({
     plan: (target) => [name(target)],
     tryAcquire: (target) =>
@@ -111,12 +110,17 @@ export const makeMemory: Effect.Effect<CredentialLock["Type"]> = Effect.gen(func
               if (released) return Effect.void
               released = true
               held.delete(key)
-              return PubSub.publish(pubsub, undefined)
+              listeners.call()
+              return Effect.void
             })
         })
       }),
     holder: () => Effect.succeedNone,
-    wakeups: () => PubSub.subscribe(pubsub),
+    listen: (target, hint) => {
+      const end = listeners.add(hint)
+      if (!held.has(name(target))) hint()
+      return end
+    },
     backoff: { min: 1_000, max: 1_000 }
   })
 })

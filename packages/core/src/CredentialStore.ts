@@ -2,13 +2,21 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
-import type * as Queue from "effect/Queue"
+import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import type * as Credential from "./Credential.js"
 import type { CredentialStoreError } from "./Errors.js"
 import type { TenantId } from "./TenantId.js"
+
+/**
+ * A subscription without a fiber: it is live when this returns, calls back until it is ended, and returns how to end it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Listen = (callback: () => void) => () => void
 
 /**
  * Where credentials are read. Readers take no lock and see whole records only (I9).
@@ -37,4 +45,26 @@ export class CredentialStore extends Context.Tag("@lockstep/core/CredentialStore
    * lives as long as the scope.
    */
   readonly changes: (tenant: TenantId) => Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
+
+  /**
+   * Calls back on changes of this tenant's record by any process, for a waiter that has no use for a fiber: it is called
+   * once per change, and costs what the call costs.
+   */
+  readonly listen: (tenant: TenantId, callback: () => void) => () => void
 }>() {}
+
+/**
+ * Makes a queue of what calls back, for the rest of the scope. Several calls that were not taken yet are one.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const queued = (listen: Listen): Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const queue = yield* Effect.acquireRelease(Queue.sliding<void>(1), Queue.shutdown)
+    yield* Effect.acquireRelease(
+      Effect.sync(() => listen(() => void queue.unsafeOffer(undefined))),
+      (end) => Effect.sync(end)
+    )
+    return queue
+  })

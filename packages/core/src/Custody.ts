@@ -149,10 +149,13 @@ export interface Held {
   /** Changes the store, then the journal, then removes the kept answer, in this order or in one transaction. */
   readonly commit: <A>(commit: Commit<A>) => Effect.Effect<Committed<A>, CommitError>
 
-  /** Writes the journal alone; `discard` then removes the kept answer. */
+  /**
+   * Writes the journal alone; `discard` then removes the kept answer. What need not last, because something durable says
+   * the same, is seen by the next holder all the same.
+   */
   readonly note: (
     journal: JournalRecord,
-    options?: { readonly discard?: boolean }
+    options?: { readonly discard?: boolean; readonly mustLast?: boolean }
   ) => Effect.Effect<void, CredentialStoreError>
 
   /** Removes the kept answer of a login that is gone, without a word in the journal; absent is fine. */

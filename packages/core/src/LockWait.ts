@@ -6,8 +6,10 @@
  * before trying, because a process that waits for a refresh wants its result and not its lock: N waiters that look are
  * all served by one write, N waiters that queue for the lock are served one after the other.
  *
- * The sleep is cut short by hints (the store changed, a sidecar was touched), and a hint starts a short burst of tries,
- * since a holder writes before it unlocks. Hints can be lost, so a jittered backoff runs underneath.
+ * The sleep is cut short by plain callbacks. One from the lock says that it seems to be free: the loop goes on. One from
+ * the store says that what is looked for may be there: it is looked for within the callback, and the loop only goes on
+ * when it was found. So of dozens of processes that wait each is woken once, with the result. Hints can be lost, so a
+ * jittered backoff runs underneath.
  *
  * Only the single try is uninterruptible: taking a lock and promising to give it back are one step, the wait before it
  * is not part of that step.
@@ -18,14 +20,17 @@ import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
-import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
-import * as Scope from "effect/Scope"
+import * as Runtime from "effect/Runtime"
+import type * as Scope from "effect/Scope"
 import type { CredentialLock, Lease } from "./CredentialLock.js"
+import type { Listen } from "./CredentialStore.js"
 import { LockTimeout } from "./Errors.js"
 import type { LockHolder, LockUnavailable } from "./Errors.js"
-import { raceFirst } from "./internal/race.js"
 import * as Metrics from "./Metrics.js"
 
 /**
@@ -63,9 +68,6 @@ interface WaitedDefinition extends Data.TaggedEnum.WithGenerics<1> {
  */
 export const Waited = Data.taggedEnum<WaitedDefinition>()
 
-/** Delays after a hint, in milliseconds: the holder has written and is about to unlock. */
-const BURST = [1, 1, 2, 2, 4, 4, 8] as const
-
 /**
  * The part of a lock that a waiter uses, for whatever targets the lock knows.
  *
@@ -74,9 +76,10 @@ const BURST = [1, 1, 2, 2, 4, 4, 8] as const
  */
 export type WaitableLock<Target> =
   & {
-    readonly [Member in "wakeups" | "holder"]: (target: Target) => ReturnType<CredentialLock["Type"][Member]>
+    readonly [Member in "holder"]: (target: Target) => ReturnType<CredentialLock["Type"][Member]>
   }
   & {
+    readonly listen: (target: Target, hint: () => void) => () => void
     readonly tryAcquire: (
       target: Target,
       options?: { readonly within?: Lease }
@@ -121,6 +124,97 @@ const HOLDER_AFTER = 0.1
 /** Milliseconds on the monotonic clock: a wall clock that is set back must not prolong a wait. */
 const elapsed: Effect.Effect<number> = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos / 1_000_000n))
 
+/** What wakes a wait. */
+interface Waiter<A, E> {
+  /** The lock seems to be free. */
+  readonly hint: () => void
+  /** What is looked for may be there. */
+  readonly look: () => void
+  /** Sleeps until it is woken, at most so long. */
+  readonly sleep: (millis: number) => Effect.Effect<Woken<A, E>>
+  readonly end: () => void
+}
+
+interface Woken<A, E> {
+  /** What was found meanwhile, or how looking failed. */
+  readonly found: Exit.Exit<A, E> | undefined
+  readonly isHinted: boolean
+}
+
+const makeWaiter = <A, E>(
+  runtime: Runtime.Runtime<never>,
+  effect: Effect.Effect<Option.Option<A>, E>
+): Waiter<A, E> => {
+  let isHinted = false
+  let found: Exit.Exit<A, E> | undefined
+  let wake: (() => void) | undefined
+  let looking: Fiber.RuntimeFiber<Option.Option<A>, E> | undefined
+  let mustLookAgain = false
+  let isOver = false
+
+  const rouse = (): void => {
+    const woken = wake
+    wake = undefined
+    woken?.()
+  }
+
+  const end = (): void => {
+    isOver = true
+    looking?.unsafeInterruptAsFork(FiberId.none)
+  }
+
+  const look = (): void => {
+    if (isOver || found !== undefined) return
+    mustLookAgain = looking !== undefined
+    if (mustLookAgain) return
+    // At once: where the store can be read without waiting, all is known when this returns.
+    looking = Runtime.runFork(runtime)(effect, { immediate: true })
+    looking.addObserver((exit) => {
+      looking = undefined
+      if (isOver) return
+      found = Exit.isFailure(exit)
+        ? Exit.failCause(exit.cause)
+        : Option.isSome(exit.value)
+        ? Exit.succeed(exit.value.value)
+        : undefined
+      if (found !== undefined) rouse()
+      else if (mustLookAgain) look()
+    })
+  }
+
+  return {
+    hint: () => {
+      isHinted = true
+      rouse()
+    },
+    look,
+    end,
+    sleep: (millis) =>
+      Effect.async<Woken<A, E>>((resume) => {
+        const woken = (): void => {
+          resume(Effect.succeed({ found, isHinted }))
+          isHinted = false
+        }
+        if (found !== undefined || isHinted) return woken()
+        const timer = Runtime.runFork(runtime)(Effect.sleep(Duration.millis(millis)))
+        const hinted = (): void => {
+          timer.unsafeInterruptAsFork(FiberId.none)
+          woken()
+        }
+        wake = hinted
+        timer.addObserver(() => {
+          if (wake !== hinted) return
+          wake = undefined
+          woken()
+        })
+        return Effect.sync(() => {
+          wake = undefined
+          timer.unsafeInterruptAsFork(FiberId.none)
+        })
+      })
+  }
+}
+
 /**
  * Takes a lock for the rest of the scope, or finds what makes it needless, whichever comes first.
  *
@@ -141,8 +235,8 @@ export const acquireOr = <Target extends { readonly _tag: string }, A, E>(
     /** What errors call the lock: the tenant's name. */
     readonly label: string
     readonly look: Effect.Effect<Option.Option<A>, E>
-    /** Hints beside the lock's own, such as changes of the store. */
-    readonly hints?: Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
+    /** Calls back when looking again may find something, such as at changes of the store. */
+    readonly hints?: Listen
   }
 ): Effect.Effect<Waited<A>, E | LockTimeout | LockUnavailable, Scope.Scope> => {
   const lookOrTake: Effect.Effect<Option.Option<Waited<A>>, E | LockUnavailable, Scope.Scope> = Effect.flatMap(
@@ -157,28 +251,21 @@ export const acquireOr = <Target extends { readonly _tag: string }, A, E>(
     })
   )
 
-  // The subscriptions end with the wait; the lock belongs to the caller's scope.
-  const wait = Effect.scopeWith((outer) =>
-    Effect.scoped(Effect.gen(function*() {
-      // One queue for all hints: a waiter that forked a race over several at every turn would burn what its winner needs.
-      const hints = yield* Queue.sliding<void>(1)
-      for (const source of [lock.wakeups(target), ...(options.hints === undefined ? [] : [options.hints])]) {
-        const queue = yield* source
-        yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(queue), () => Queue.offer(hints, undefined))))
-      }
+  // The lock belongs to the caller's scope, which the wait is not.
+  const loop = (waiter: Waiter<A, E>) =>
+    Effect.gen(function*() {
       const timeout = Duration.toMillis(options.timeout)
       const began = yield* elapsed
       let firstHolder = Option.none<LockHolder>()
       let askAt = began + timeout * HOLDER_AFTER
       let deadline = began + timeout
       let restarted = false
-      let burst: number = BURST.length
       let quiet = lock.backoff.min
 
+      // What was written before the subscription is there to be seen; whether the lock is free by now, it tells itself.
+      const before = yield* options.look
+      if (Option.isSome(before)) return Waited.Found({ value: before.value }) as Waited<A>
       while (true) {
-        const found = yield* Scope.extend(lookOrTake, outer)
-        if (Option.isSome(found)) return found.value
-
         const now = yield* elapsed
         if (now >= askAt) {
           firstHolder = yield* lock.holder(target)
@@ -194,19 +281,30 @@ export const acquireOr = <Target extends { readonly _tag: string }, A, E>(
         }
 
         const jitter = yield* Random.nextRange(0.5, 1)
-        const delay = burst < BURST.length ? BURST[burst]! : Math.ceil(quiet * jitter)
-        const hinted = yield* raceFirst(
-          Effect.as(Queue.take(hints), true),
-          Effect.as(Effect.sleep(Duration.millis(Math.min(delay, deadline - now))), false)
-        )
-        if (hinted) {
-          burst = 0
-          quiet = lock.backoff.min
-        } else if (burst < BURST.length) burst++
-        else quiet = Math.min(quiet * 2, lock.backoff.max)
+        const woken = yield* waiter.sleep(Math.min(Math.ceil(quiet * jitter), deadline - now))
+        if (woken.found !== undefined) return Waited.Found({ value: yield* woken.found }) as Waited<A>
+        const found = yield* lookOrTake
+        if (Option.isSome(found)) return found.value
+        quiet = woken.isHinted ? lock.backoff.min : Math.min(quiet * 2, lock.backoff.max)
       }
+    })
+
+  // Subscribing and promising to end it are one step.
+  const wait = Effect.flatMap(Effect.runtime<never>(), (runtime) =>
+    Effect.uninterruptibleMask((restore) => {
+      const waiter = makeWaiter(runtime, options.look)
+      const ends = [
+        lock.listen(target, waiter.hint),
+        ...(options.hints === undefined ? [] : [options.hints(waiter.look)])
+      ]
+      return Effect.ensuring(
+        restore(loop(waiter)),
+        Effect.sync(() => {
+          for (const end of ends) end()
+          waiter.end()
+        })
+      )
     }))
-  )
 
   // The uncontended case pays for no subscription.
   return Effect.flatMap(

@@ -20,6 +20,7 @@ import * as LockWait from "./LockWait.js"
 import * as LogFields from "./LogFields.js"
 import * as RefreshJournal from "./RefreshJournal.js"
 import type { TenantId } from "./TenantId.js"
+import * as Trace from "./Trace.js"
 import { WritableStore } from "./WritableStore.js"
 
 /**
@@ -82,7 +83,7 @@ export const fromParts = ({ journal, lock, store }: Parts): Custody["Type"] => {
     )
 
   const note: (tenant: TenantId) => Held["note"] = (tenant) => (record, options) =>
-    Effect.zipRight(journal.write(tenant, record), options?.discard === true ? discard(tenant) : Effect.void)
+    Effect.zipRight(journal.write(tenant, record, options), options?.discard === true ? discard(tenant) : Effect.void)
 
   const begin = (tenant: TenantId, lock: LockWait.HeldLock): Held["begin"] => (record, over) =>
     Effect.gen(function*() {
@@ -125,7 +126,7 @@ export const fromParts = ({ journal, lock, store }: Parts): Custody["Type"] => {
               onSome: (size) =>
                 Effect.suspend(() => {
                   room = "empty"
-                  return Effect.withSpan(journal.reserveAnswer(tenant, size), "lockstep.refresh.reserve")
+                  return Trace.withSpan(journal.reserveAnswer(tenant, size), "lockstep.refresh.reserve")
                 })
             })
           ),
@@ -154,7 +155,7 @@ export const fromParts = ({ journal, lock, store }: Parts): Custody["Type"] => {
             const settled = Option.isNone(settlement)
               ? Either.void
               : yield* note(tenant)(settlement.value.journal, { discard: settlement.value.discard }).pipe(
-                Effect.withSpan(`lockstep.${commit.act}.settle`),
+                Trace.withSpan(`lockstep.${commit.act}.settle`),
                 Effect.either
               )
             return { value: done.value, settled } satisfies Committed<typeof done.value>
@@ -171,8 +172,13 @@ export const fromParts = ({ journal, lock, store }: Parts): Custody["Type"] => {
     journalOf: journal.location,
     hold: (tenant, { look = Effect.succeedNone, rotationGroup = Option.none(), timeout }) => {
       const wait = (target: LockTarget) =>
-        Effect.withSpan(
-          LockWait.acquireOr(lock, target, { timeout, label: tenant, look, hints: store.changes(tenant) }),
+        Trace.withSpan(
+          LockWait.acquireOr(lock, target, {
+            timeout,
+            label: tenant,
+            look,
+            hints: (hint) => store.listen(tenant, hint)
+          }),
           "lockstep.refresh.lock"
         )
       return Effect.gen(function*() {

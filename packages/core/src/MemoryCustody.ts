@@ -231,7 +231,8 @@ export const make: Effect.Effect<MemoryCustody> = Effect.gen(function*() {
       get: (tenant) => Effect.sync(() => entryOf(tenant).stored),
       list: Effect.sync(() => [...entries].flatMap(([tenant, { stored }]) => Option.isSome(stored) ? [tenant] : [])),
       epoch: signals.epoch,
-      changes: signals.changes
+      changes: signals.changes,
+      listen: signals.listen
     }),
     overtake: (tenant, as) =>
       Effect.suspend(() => {

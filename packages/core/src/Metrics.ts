@@ -8,9 +8,9 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberRef from "effect/FiberRef"
 import * as Metric from "effect/Metric"
 import * as MetricBoundaries from "effect/MetricBoundaries"
 import * as MetricLabel from "effect/MetricLabel"
@@ -160,15 +160,17 @@ export const drift = counter("lockstep.drift", "tenants for which another store 
 
 type Labels = Readonly<Record<string, string>>
 
+/** As `Metric.update` of the tagged metric does, in one step. */
 const record = <Type, Out>(
   metric: Metric.Metric<Type, number, Out>,
   value: number,
   labels: Labels
 ): Effect.Effect<void> =>
-  Metric.update(
-    Metric.taggedWithLabels(metric, Object.entries(labels).map(([key, label]) => MetricLabel.make(key, label))),
-    value
-  )
+  Effect.withFiberRuntime((fiber) => {
+    const own = Object.entries(labels).map(([key, label]) => MetricLabel.make(key, label))
+    metric.unsafeUpdate(value, [...fiber.getFiberRef(FiberRef.currentMetricLabels), ...own])
+    return Effect.void
+  })
 
 const ofError = (error: RefreshError): Labels => ({
   error: error._tag,
@@ -289,20 +291,20 @@ export const rejected = (tenant: TenantId): Effect.Effect<void> => record(reject
 export const timeLockWait =
   (lock: { readonly _tag: string; readonly tenant?: string }) =>
   <A extends { readonly _tag: string }, E, R>(wait: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Effect.flatMap(
-      Clock.currentTimeNanos,
-      (began) =>
-        Effect.onExit(wait, (exit) =>
-          Effect.flatMap(Clock.currentTimeNanos, (ended) =>
-            record(lockWait, Number(ended - began) / 1_000_000, {
-              lock: lock._tag,
-              ...(lock.tenant === undefined ? {} : { tenant: lock.tenant }),
-              outcome: Exit.match(exit, {
-                onSuccess: ({ _tag }) =>
-                  _tag,
-                onFailure: endOf
-              })
-            })))
+    Effect.clockWith((clock) =>
+      Effect.suspend(() => {
+        const began = clock.unsafeCurrentTimeNanos()
+        return Effect.onExit(wait, (exit) =>
+          record(lockWait, Number(clock.unsafeCurrentTimeNanos() - began) / 1_000_000, {
+            lock: lock._tag,
+            ...(lock.tenant === undefined ? {} : { tenant: lock.tenant }),
+            outcome: Exit.match(exit, {
+              onSuccess: ({ _tag }) =>
+                _tag,
+              onFailure: endOf
+            })
+          }))
+      })
     )
 
 /**

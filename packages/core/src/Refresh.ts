@@ -17,21 +17,17 @@
  *
  * @since 0.1.0
  */
-import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Held } from "./Custody.js"
-import { CredentialStoreError, ProviderTimeout, type RefreshError } from "./Errors.js"
+import { CredentialStoreError, type RefreshError } from "./Errors.js"
 import { deadlineIn } from "./internal/deadline.js"
-import { raceFirst } from "./internal/race.js"
 import * as Adopt from "./internal/refresh/adopt.js"
 import * as LockedRead from "./internal/refresh/lockedRead.js"
 import * as Redeem from "./internal/refresh/redeem.js"
 import * as Services from "./internal/refresh/services.js"
 import type { Obtained, Request } from "./internal/refresh/services.js"
-import type { RefreshPolicy } from "./RefreshPolicy.js"
-import type { TenantId } from "./TenantId.js"
+import * as Trace from "./Trace.js"
 import * as Verdict from "./Verdict.js"
 
 /** A tenant that is held, until when a redemption must have ended, and whether the refresh may begin again. */
@@ -105,9 +101,8 @@ export const make = (services: Services.Services) => {
         detail: "another program keeps replacing this record"
       })
 
-  /** Refreshes once. Interruptible until the intent is about to be written, and again afterwards. */
-  return (request: Request): Effect.Effect<Obtained, RefreshError> =>
-    Effect.gen(function*() {
+  const holdAndRefresh = (request: Request): Effect.Effect<Obtained, RefreshError> =>
+    Effect.scoped(Effect.gen(function*() {
       const { hint, tenant } = request
       const entry = yield* underWay.enter(tenant, "refresh")
       const hold = yield* custody.hold(tenant, {
@@ -122,35 +117,19 @@ export const make = (services: Services.Services) => {
         deadline: yield* deadlineIn(policy.redeemLimit),
         mayBeginAgain: true
       })
-    }).pipe(
-      Effect.scoped,
-      // The tenant is released in between: the next holder may send, and its token serves this refresh, too.
-      Effect.retry({ times: 2, while: (error) => error._tag === "ProviderUnavailable" && error.reason === "NoTime" }),
-      Effect.withSpan("lockstep.refresh", { root: true, attributes: { tenant: request.tenant } })
-    )
-}
+    }))
 
-/**
- * Waits for the result of a refresh for as long as the provider may take. Bounds the wait and not the work: the request
- * goes on under the lock until its own limit, so that a late answer is persisted and not lost.
- */
-export const awaitWithin = (
-  { providerTimeout }: Pick<RefreshPolicy["Type"], "providerTimeout">,
-  { result, sent, tenant }: {
-    readonly tenant: TenantId
-    readonly sent: Deferred.Deferred<void>
-    readonly result: Deferred.Deferred<Obtained, RefreshError>
-  }
-): Effect.Effect<Obtained, RefreshError> =>
-  raceFirst(
-    Deferred.await(result),
-    Effect.zipRight(
-      Deferred.await(sent),
-      Effect.delay(
-        Effect.suspend(() =>
-          new ProviderTimeout({ tenant, reason: "StillRunning", waited: Duration.toMillis(providerTimeout) })
-        ),
-        providerTimeout
-      )
+  // The tenant is released in between: the next holder may send, and its token serves this refresh, too.
+  const inTime = (request: Request, retries: number): Effect.Effect<Obtained, RefreshError> =>
+    Effect.catchAll(
+      holdAndRefresh(request),
+      (error) =>
+        retries > 0 && error._tag === "ProviderUnavailable" && error.reason === "NoTime"
+          ? inTime(request, retries - 1)
+          : error
     )
-  )
+
+  /** Refreshes once. Interruptible until the intent is about to be written, and again afterwards. */
+  return (request: Request): Effect.Effect<Obtained, RefreshError> =>
+    Trace.withSpan(inTime(request, 2), "lockstep.refresh", { root: true, attributes: { tenant: request.tenant } })
+}

@@ -157,6 +157,15 @@ export class JournalRecord extends Schema.Class<JournalRecord>("@lockstep/core/J
 }) {}
 
 /**
+ * Makes a record of parts that were made here. What is written is checked where it is encoded, once: to check it at every
+ * change, whole, cost a refresh more than everything else that it does with its journal.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const UNCHECKED = { disableValidation: true } as const
+
+/**
  * The journal of a tenant of which nothing is known.
  *
  * @since 0.1.0
@@ -175,7 +184,7 @@ export const empty = (tenant: TenantId): JournalRecord =>
     retired: [],
     rejections: [],
     outcomes: []
-  })
+  }, UNCHECKED)
 
 /**
  * The answer of a redemption between redeem and persist.
@@ -197,7 +206,8 @@ export class CapturedAnswer extends Schema.Class<CapturedAnswer>("@lockstep/core
 /**
  * Remembers, durably and per tenant, what was sent and what came of it: the journal of stores that are guarded by a lock.
  *
- * Only the holder of the tenant lock writes; every process reads. Every write is durable when its effect succeeds.
+ * Only the holder of the tenant lock writes; every process reads. Every write is durable when its effect succeeds, but for
+ * one that need not last.
  *
  * @since 0.1.0
  * @category services
@@ -207,8 +217,15 @@ export class RefreshJournal extends Context.Tag("@lockstep/core/RefreshJournal")
   readonly location: (tenant: TenantId) => string
   /** Reads the journal; one that does not exist is `empty`, one that does not decode is an error. */
   readonly read: (tenant: TenantId) => Effect.Effect<JournalRecord, CredentialStoreError>
-  /** Replaces the journal as a whole. */
-  readonly write: (tenant: TenantId, record: JournalRecord) => Effect.Effect<void, CredentialStoreError>
+  /**
+   * Replaces the journal as a whole. One that need not last is there for every process at once, and a loss of power may
+   * bring back, whole, the one before.
+   */
+  readonly write: (
+    tenant: TenantId,
+    record: JournalRecord,
+    options?: { readonly mustLast?: boolean }
+  ) => Effect.Effect<void, CredentialStoreError>
   /** Reserves room for an answer of so many bytes, so that keeping it later needs no free space. */
   readonly reserveAnswer: (tenant: TenantId, bytes: number) => Effect.Effect<void, CredentialStoreError>
   /** Keeps an answer in the room that was reserved, or without it. */

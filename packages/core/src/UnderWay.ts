@@ -84,24 +84,22 @@ export const make = (): Register => {
   return {
     acts: () => [...acts],
     whenIdle: (callback) => acts.size === 0 ? callback() : void waiting.push(callback),
+    // Nothing is listed before it is held: until the finalizer is there, nothing has to leave.
     enter: (tenant, act) =>
-      Effect.map(
-        Effect.acquireRelease(
-          Effect.sync(() => ({ tenant, act, isSpent: false })),
-          (one) =>
-            Effect.sync(() => {
-              if (!acts.delete(one) || acts.size > 0) return
-              const callbacks = waiting
-              waiting = []
-              for (const callback of callbacks) callback()
-            })
-        ),
-        (one) => ({
+      Effect.suspend(() => {
+        const one = { tenant, act, isSpent: false }
+        const leave = Effect.sync(() => {
+          if (!acts.delete(one) || acts.size > 0) return
+          const callbacks = waiting
+          waiting = []
+          for (const callback of callbacks) callback()
+        })
+        return Effect.as(Effect.addFinalizer(() => leave), {
           held: Effect.sync(() => void acts.add(one)),
           spent: Effect.sync(() => {
             one.isSpent = true
           })
         })
-      )
+      })
   }
 }

@@ -149,7 +149,8 @@ export const makeMemory = (faults: MemoryFaults = {}): Effect.Effect<WritableSto
         ).pipe(Effect.uninterruptible),
       prepare: (tenant) => faults.prepare?.(tenant) ?? Effect.void,
       epoch: signals.epoch,
-      changes: signals.changes
+      changes: signals.changes,
+      listen: signals.listen
     })
   })
 

@@ -13,7 +13,6 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
-import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 
 const target = LockTarget.Tenant({ tenant: TenantId.make("codex") })
@@ -25,11 +24,10 @@ const makeHeld = (backoff: CredentialLock["Type"]["backoff"], options: { readonl
     const controlled = yield* ControlledLock.make
     controlled.seize(target)
     const tries: Array<number> = []
-    const silence = yield* PubSub.sliding<void>(1)
     const lock: CredentialLock["Type"] = {
       ...controlled.service,
       backoff,
-      wakeups: options.deaf === true ? () => PubSub.subscribe(silence) : controlled.service.wakeups,
+      listen: options.deaf === true ? () => () => {} : controlled.service.listen,
       tryAcquire: (one) =>
         Effect.flatMap(Clock.currentTimeMillis, (now) => {
           tries.push(now)
@@ -42,6 +40,20 @@ const makeHeld = (backoff: CredentialLock["Type"]["backoff"], options: { readonl
 const nothing = Effect.succeedNone
 const wait = <A = never>(lock: CredentialLock["Type"], look: Effect.Effect<Option.Option<A>> = nothing) =>
   LockWait.acquireOr(lock, target, { timeout: Duration.seconds(30), label: "codex", look })
+
+/** A store that calls back, and how many it calls. */
+const makeSignal = () => {
+  const callbacks = new Set<() => void>()
+  return {
+    count: () => callbacks.size,
+    hints: (callback: () => void) => {
+      const one = () => callback()
+      callbacks.add(one)
+      return () => void callbacks.delete(one)
+    },
+    call: () => callbacks.forEach((callback) => callback())
+  }
+}
 
 const at = (millis: number, effect: Effect.Effect<void>) => Effect.fork(Effect.delay(effect, millis))
 
@@ -74,56 +86,95 @@ describe("looking", () => {
   scene("ends the wait at the hint, and the lock is tried no more", (elapsed) =>
     Effect.gen(function*() {
       const { controlled, lock, tries } = yield* makeHeld(NEVER)
-      const written = yield* PubSub.sliding<void>(1)
+      const written = makeSignal()
       let value = Option.none<string>()
       yield* at(
         5_000,
-        Effect.suspend(() => {
+        Effect.sync(() => {
           value = Option.some("written")
-          return PubSub.publish(written, undefined)
+          written.call()
         })
       )
       const waited = yield* LockWait.acquireOr(lock, target, {
         timeout: Duration.seconds(30),
         label: "codex",
         look: Effect.sync(() => value),
-        hints: PubSub.subscribe(written)
+        hints: written.hints
       })
       assert.strictEqual(waited._tag, "Found")
       assert.strictEqual(yield* elapsed, 5_000)
-      assert.strictEqual(tries.length, 2, "once before the wait and once after it was subscribed")
+      assert.strictEqual(tries.length, 1, "before the wait; a lock that is free by then says so itself")
       assert.strictEqual(controlled.taken(), 0)
+      assert.strictEqual(written.count(), 0)
+    }))
+
+  scene("finds what was stored between the last look and the subscription", (elapsed) =>
+    Effect.gen(function*() {
+      const { lock } = yield* makeHeld(NEVER)
+      let looks = 0
+      const waited = yield* wait(lock, Effect.sync(() => ++looks === 2 ? Option.some("written") : Option.none()))
+      assert.deepStrictEqual(waited, LockWait.Waited.Found({ value: "written" }))
+      assert.strictEqual(yield* elapsed, 0)
+    }))
+
+  scene("again is kept for later while it looks, and ends with the wait", (elapsed) =>
+    Effect.gen(function*() {
+      const { lock, release, tries } = yield* makeHeld(NEVER)
+      const written = makeSignal()
+      const looks: Array<number> = []
+      let interrupted = 0
+      const slowly = Effect.flatMap(elapsed, (now) => {
+        looks.push(now)
+        return now < 5_000 ? Effect.succeedNone : Effect.delay(Effect.succeedNone, 2_000)
+      }).pipe(Effect.onInterrupt(() => Effect.sync(() => interrupted++)))
+      yield* at(5_000, Effect.sync(written.call))
+      yield* at(6_000, Effect.sync(written.call))
+      yield* at(6_500, Effect.sync(written.call))
+      yield* at(8_000, release)
+      yield* at(9_500, Effect.sync(written.call))
+      const waited = yield* LockWait.acquireOr(lock, target, {
+        timeout: Duration.seconds(30),
+        label: "codex",
+        look: slowly,
+        hints: written.hints
+      })
+      assert.strictEqual(waited._tag, "Acquired")
+      // Two calls within one look are one look more; the release has the loop look before it tries.
+      assert.deepStrictEqual(looks, [0, 0, 5_000, 7_000, 8_000, 9_500])
+      assert.deepStrictEqual([yield* elapsed, tries.length], [10_000, 2])
+      yield* Effect.sleep("1 milli")
+      assert.strictEqual(interrupted, 1)
     }))
 
   scene(
     "serves a hundred waiters with one write, and hands the lock to none of them",
     (elapsed) =>
       Effect.gen(function*() {
-        const { controlled, lock, release } = yield* makeHeld(NEVER)
-        const written = yield* PubSub.sliding<void>(1)
+        const { controlled, lock, release, tries } = yield* makeHeld(NEVER)
+        const written = makeSignal()
         let value = Option.none<string>()
         const waiters = yield* Effect.replicateEffect(
           Effect.fork(Effect.scoped(LockWait.acquireOr(lock, target, {
             timeout: Duration.seconds(30),
             label: "codex",
             look: Effect.sync(() => value),
-            hints: PubSub.subscribe(written)
+            hints: written.hints
           }))),
           100
         )
         // The holder writes, and lets go somewhat later.
         yield* at(
           5_000,
-          Effect.suspend(() => {
+          Effect.sync(() => {
             value = Option.some("written")
-            return PubSub.publish(written, undefined)
+            written.call()
           })
         )
         yield* at(5_020, release)
         const all = yield* Effect.forEach(waiters, Fiber.join)
         assert.isTrue(all.every((waited) => waited._tag === "Found"))
         assert.strictEqual(yield* elapsed, 5_000, "the release was not waited for")
-        assert.strictEqual(controlled.taken(), 0)
+        assert.deepStrictEqual([controlled.taken(), tries.length], [0, 100], "each tried once, before it waited")
       })
   )
 
@@ -148,26 +199,32 @@ describe("waking", () => {
       assert.strictEqual(yield* elapsed, 5_000)
     }))
 
-  scene(
-    "a hint starts a burst, for the holder that writes just before it lets go",
-    (elapsed) =>
-      Effect.gen(function*() {
-        const { controlled, lock, tries } = yield* makeHeld(NEVER, { deaf: true })
-        const written = yield* PubSub.sliding<void>(1)
-        yield* at(5_000, PubSub.publish(written, undefined))
-        // Its release reaches no waiter.
-        yield* at(5_010, controlled.kill(target))
-        yield* LockWait.acquireOr(lock, target, {
-          timeout: Duration.seconds(30),
-          label: "codex",
-          look: nothing,
-          hints: PubSub.subscribe(written)
-        })
-        const began = tries[0]!
-        assert.deepStrictEqual(tries.map((one) => one - began), [0, 0, 5_000, 5_001, 5_002, 5_004, 5_006, 5_010])
-        assert.strictEqual(yield* elapsed, 5_010)
+  scene("a lock that was freed before the subscription is had at once", (elapsed) =>
+    Effect.gen(function*() {
+      const { controlled, lock, release } = yield* makeHeld(NEVER)
+      const freed = {
+        ...lock,
+        tryAcquire: (one: LockTarget) => Effect.zipLeft(lock.tryAcquire(one), release)
+      }
+      assert.strictEqual((yield* wait(freed))._tag, "Acquired")
+      assert.deepStrictEqual([yield* elapsed, controlled.taken()], [0, 1])
+    }))
+
+  scene("what changed and will not do leaves the lock alone", (elapsed) =>
+    Effect.gen(function*() {
+      const { lock, release, tries } = yield* makeHeld(NEVER)
+      const written = makeSignal()
+      yield* at(5_000, Effect.sync(written.call))
+      yield* at(9_000, release)
+      const waited = yield* LockWait.acquireOr(lock, target, {
+        timeout: Duration.seconds(30),
+        label: "codex",
+        look: nothing,
+        hints: written.hints
       })
-  )
+      assert.strictEqual(waited._tag, "Acquired")
+      assert.deepStrictEqual([yield* elapsed, tries.length], [9_000, 2])
+    }))
 
   scene(
     "without a single hint the backoff finds the lock free within its maximum",

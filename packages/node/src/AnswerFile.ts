@@ -17,6 +17,7 @@
  */
 import type { CredentialStoreError } from "@lockstep/core/Errors"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Crypto from "node:crypto"
 import * as Fs from "node:fs"
@@ -113,6 +114,8 @@ export interface Room {
   readonly fd: number
   /** Where the room ends, and what is behind it is ballast. */
   readonly length: number
+  /** Whether its name outlasts a loss of power: once its directory was synced after the reservation. */
+  readonly isNamed: boolean
 }
 
 /** Gives back what lies behind so many bytes. A file system may count it as free only once that is synced. */
@@ -129,7 +132,10 @@ const giveBack = (fd: number, length: number): void => {
  * Writes over what is there, durably: from here on a crash loses nothing. Where that takes new blocks, and there are
  * none, the ballast is given back for them, and at last the room itself.
  */
-const overwrite = ({ fd, length, path }: Room, bytes: Uint8Array): Effect.Effect<void, CredentialStoreError> => {
+const overwrite = (
+  { fd, length, path }: Pick<Room, "fd" | "length" | "path">,
+  bytes: Uint8Array
+): Effect.Effect<void, CredentialStoreError> => {
   const durably = (write: () => void) =>
     Effect.zipRight(step("write", path, write), step("sync", path, () => Fs.fsyncSync(fd)))
   const after = (left: number) =>
@@ -159,7 +165,7 @@ export const close = ({ fd }: Pick<Room, "fd">): void => {
 }
 
 /** Whether the room is still the file of that name, and of no other. Needs no descriptor. */
-const isCurrent = ({ fd, path }: Room): boolean => {
+const isCurrent = ({ fd, path }: Pick<Room, "fd" | "path">): boolean => {
   try {
     const mine = Fs.fstatSync(fd, { bigint: true })
     const named = Fs.lstatSync(path, { bigint: true })
@@ -170,7 +176,8 @@ const isCurrent = ({ fd, path }: Room): boolean => {
 }
 
 /**
- * Reserves room for a text of so many bytes. A text that was kept there is gone. The caller closes it.
+ * Reserves room for a text of so many bytes. A text that was kept there is gone. The caller closes it. Its name is left
+ * to the next sync of the directory, which the intent brings; `keep` makes up for one that did not come.
  *
  * @since 0.1.0
  * @category combinators
@@ -189,12 +196,8 @@ export const reserve = (path: string, bytes: number): Effect.Effect<Room, Creden
           writeAll(fd, ballast, (blocks + 1) * BLOCK)
         }).pipe(
           // Blocks that are only promised may be refused when they are wanted.
-          Effect.zipRight(step("sync", path, () => {
-            Fs.fsyncSync(fd)
-            // The name, too: what is written in the room later is found only under it.
-            AtomicFile.syncDirectory(Path.dirname(path))
-          })),
-          Effect.as({ path, fd, length }),
+          Effect.zipRight(step("sync", path, () => Fs.fsyncSync(fd))),
+          Effect.as({ path, fd, length, isNamed: false }),
           Effect.onError(() => Effect.sync(() => close({ fd })))
         )
     )
@@ -227,9 +230,13 @@ export const keep = (path: string, text: string, room?: Room): Effect.Effect<voi
   Effect.suspend(() => {
     const bytes = framed(text)
     if (room === undefined || !isCurrent(room)) return keepAnew(path, bytes)
-    // The name is durable since the reservation; the mode may have been widened since.
+    // The mode may have been widened since.
     return Effect.try({ try: () => Fs.fchmodSync(room.fd, 0o600), catch: (cause) => writeError(path, cause) }).pipe(
       Effect.zipRight(overwrite(room, bytes)),
+      Effect.zipRight(
+        // What was written in the room is found only under its name.
+        room.isNamed ? Effect.void : step("sync", path, () => AtomicFile.syncDirectory(Path.dirname(path)))
+      ),
       Effect.orElse(() => keepAnew(path, bytes))
     )
   }).pipe(Effect.uninterruptible)
@@ -249,13 +256,15 @@ const bodyOf = (bytes: Uint8Array): Option.Option<Uint8Array> => {
  * @category combinators
  */
 export const read = (path: string): Effect.Effect<Option.Option<string>, CredentialStoreError> =>
-  Effect.flatMap(
-    WholeFile.read(path),
-    (snapshot) =>
-      Option.match(Option.flatMap(snapshot, ({ bytes }) => bodyOf(bytes)), {
-        onNone: () => Effect.succeedNone,
-        onSome: (body) => Effect.asSome(WholeFile.decodeText(path, body))
-      })
+  Effect.suspend(() =>
+    WholeFile.isAbsent(path) ? Either.right(Option.none()) : Either.flatMap(
+      WholeFile.readNow(path),
+      (snapshot) =>
+        Option.match(Option.flatMap(snapshot, ({ bytes }) => bodyOf(bytes)), {
+          onNone: () => Either.right(Option.none()),
+          onSome: (body) => Either.map(WholeFile.decodeText(path, body), Option.some)
+        })
+    )
   )
 
 /**

@@ -15,7 +15,9 @@
  * @since 0.1.0
  */
 import { CredentialStoreError } from "@lockstep/core/Errors"
+import * as Trace from "@lockstep/core/Trace"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { codeOf } from "./internal/errno.js"
@@ -131,31 +133,76 @@ const openTemporary = (target: string): Temporary => {
   }
 }
 
-/** Writes a temporary file beside `path` and hands it to `use`. It is gone afterwards, unless it was renamed. */
-const withTemporary = <A>(
+/** One step of a write: the name under which an observer sees it, and what it does. */
+type Step<A> = readonly [name: Parameters<typeof step>[0], run: (temporary: Temporary) => A]
+
+const discard = ({ fd, isRenamed, path }: Temporary): void => {
+  try {
+    Fs.closeSync(fd)
+    if (!isRenamed) Fs.unlinkSync(path)
+  } catch {
+    // The next writer of this file removes what is left.
+  }
+}
+
+const writeNow = <A>(
   path: string,
-  text: string,
-  use: (temporary: Temporary) => Effect.Effect<A, CredentialStoreError>
+  first: ReadonlyArray<Step<unknown>>,
+  [, last]: Step<A>
+): Either.Either<A, CredentialStoreError> => {
+  let temporary: Temporary | undefined
+  try {
+    temporary = openTemporary(path)
+    for (const [, run] of first) run(temporary)
+    return Either.right(last(temporary))
+  } catch (cause) {
+    return Either.left(writeError(path, cause))
+  } finally {
+    if (temporary !== undefined) discard(temporary)
+  }
+}
+
+const writeObserved = <A>(
+  path: string,
+  first: ReadonlyArray<Step<unknown>>,
+  [name, last]: Step<A>
 ): Effect.Effect<A, CredentialStoreError> =>
   Effect.acquireUseRelease(
     Effect.try({ try: () => openTemporary(path), catch: (cause) => writeError(path, cause) }),
     (temporary) =>
       Effect.zipRight(
-        step("write", path, () => Fs.writeFileSync(temporary.fd, text)),
-        Effect.suspend(() => use(temporary))
+        Effect.forEach(first, ([name, run]) => step(name, path, () => run(temporary)), { discard: true }),
+        step(name, path, () => last(temporary))
       ),
-    (temporary) =>
-      Effect.ignore(Effect.try(() => {
-        Fs.closeSync(temporary.fd)
-        if (!temporary.isRenamed) Fs.unlinkSync(temporary.path)
-      }))
-  ).pipe(Effect.uninterruptible)
+    (temporary) => Effect.sync(() => discard(temporary))
+  )
+
+/**
+ * Writes a temporary file beside `path` and takes these steps with it. It is gone afterwards, unless it was renamed. The
+ * same steps one by one where a tracer observes them, else in one: a refresh writes six files.
+ */
+const withTemporary = <A>(
+  path: string,
+  first: ReadonlyArray<Step<unknown>>,
+  last: Step<A>
+): Effect.Effect<A, CredentialStoreError> =>
+  Trace.whereCollected({
+    collected: () => writeObserved(path, first, last),
+    otherwise: () => writeNow(path, first, last)
+  }).pipe(Effect.uninterruptible)
+
+const write = (text: string): Step<void> => ["write", ({ fd }) => Fs.writeFileSync(fd, text)]
 
 /** The data is durable before the name is: a file system may make a name durable first. */
-const syncData = (path: string, { fd }: Temporary) => step("sync", path, () => Fs.fsyncSync(fd))
+const syncData: Step<void> = ["sync", ({ fd }) => Fs.fsyncSync(fd)]
+
+const rename = (path: string): Step<void> => ["rename", (temporary) => {
+  Fs.renameSync(temporary.path, path)
+  temporary.isRenamed = true
+}]
 
 /** Until the directory is synced, a power loss may undo the new name. */
-const syncName = (path: string) => step("sync", path, () => syncDirectory(Path.dirname(path)))
+const syncName = (path: string): Step<void> => ["sync", () => syncDirectory(Path.dirname(path))]
 
 /**
  * Replaces the text of a file, atomically and durably. Fails with `CredentialStoreError(Write)`, and the file is what
@@ -173,17 +220,19 @@ export const replace = (path: string, text: string): Effect.Effect<void, Credent
  * @since 0.1.0
  * @category combinators
  */
-export const replaceResolved = (path: string, text: string): Effect.Effect<void, CredentialStoreError> =>
-  withTemporary(path, text, (temporary) =>
-    syncData(path, temporary).pipe(
-      Effect.zipRight(
-        step("rename", path, () => {
-          Fs.renameSync(temporary.path, path)
-          temporary.isRenamed = true
-        }).pipe(Effect.mapError(Replaceable.explain(path)))
-      ),
-      Effect.zipRight(syncName(path))
-    ))
+export const replaceResolved = (
+  path: string,
+  text: string,
+  options: {
+    /** Where it need not, a loss of power may bring back the text before, as a whole. */
+    readonly mustLast?: boolean
+  } = {}
+): Effect.Effect<void, CredentialStoreError> =>
+  withTemporary(
+    path,
+    options.mustLast === false ? [write(text), syncData] : [write(text), syncData, rename(path)],
+    options.mustLast === false ? rename(path) : syncName(path)
+  ).pipe(Effect.mapError(Replaceable.explain(path)))
 
 /**
  * Creates a file with its whole text, or finds out that another process was first. Answers whether it was created.
@@ -192,32 +241,24 @@ export const replaceResolved = (path: string, text: string): Effect.Effect<void,
  * @category combinators
  */
 export const create = (path: string, text: string): Effect.Effect<boolean, CredentialStoreError> =>
-  withTemporary(path, text, (temporary) =>
-    Effect.zipRight(
-      syncData(path, temporary),
-      step("rename", path, () => {
-        try {
-          // Unlike a rename, a link never replaces: of two first writers one wins, and no reader sees half a file.
-          Fs.linkSync(temporary.path, path)
-        } catch (cause) {
-          if (codeOf(cause) === "EEXIST") return false
-          throw cause
-        }
-        syncDirectory(Path.dirname(path))
-        return true
-      })
-    ))
+  withTemporary(path, [write(text), syncData], ["rename", (temporary) => {
+    try {
+      // Unlike a rename, a link never replaces: of two first writers one wins, and no reader sees half a file.
+      Fs.linkSync(temporary.path, path)
+    } catch (cause) {
+      if (codeOf(cause) === "EEXIST") return false
+      throw cause
+    }
+    syncDirectory(Path.dirname(path))
+    return true
+  }])
 
 /** A directory may take new names and let none go again. */
-const rename = (path: string, temporary: Temporary): Effect.Effect<void, CredentialStoreError> =>
-  Effect.try({
-    try: () => {
-      const other = nextName(path)
-      Fs.renameSync(temporary.path, other)
-      temporary.path = other
-    },
-    catch: (cause) => writeError(path, cause)
-  })
+const renameAside = (path: string): Step<void> => ["rename", (temporary) => {
+  const other = nextName(path)
+  Fs.renameSync(temporary.path, other)
+  temporary.path = other
+}]
 
 /**
  * Finds out whether a file could be replaced by one of so many bytes: writes a temporary file beside it, gives it another
@@ -231,7 +272,7 @@ const rename = (path: string, temporary: Temporary): Effect.Effect<void, Credent
 export const probe = (path: string, bytes: number): Effect.Effect<void, CredentialStoreError> =>
   Effect.zipRight(
     Replaceable.check(path),
-    withTemporary(path, "\0".repeat(bytes), (temporary) => rename(path, temporary))
+    withTemporary(path, [write("\0".repeat(bytes))], renameAside(path))
   )
 
 /**

@@ -69,12 +69,15 @@ const decodeEntry = (text: string, member: JsonTree.Member): Either.Either<Crede
   const account = JsonRecord.member(entry, "account")?.value
   const twice = JsonRecord.duplicate(entry, (name) => CREDENTIAL_MEMBERS.has(name))
   if (Option.isSome(twice)) return Either.left(Frame.damage([...path, twice.value], "there twice"))
-  const record = JsonRecord.scalars(text, entry, CREDENTIAL_MEMBERS)
   if (account?.kind === "object") {
     const twice = JsonRecord.duplicate(account, (name) => ACCOUNT_MEMBERS.has(name))
     if (Option.isSome(twice)) return Either.left(Frame.damage([...path, "account", twice.value], "there twice"))
-    record["account"] = JsonRecord.scalars(text, account, ACCOUNT_MEMBERS)
   }
+  const sound = Credential.fromRecord(JSON.parse(text.slice(entry.start, entry.end)))
+  if (Option.isSome(sound)) return Either.right(sound.value)
+  // Something is unusual in it, and is named by its place where it is damage.
+  const record = JsonRecord.scalars(text, entry, CREDENTIAL_MEMBERS)
+  if (account?.kind === "object") record["account"] = JsonRecord.scalars(text, account, ACCOUNT_MEMBERS)
   const endless = JsonRecord.outOfRange(record)
   if (Option.isSome(endless)) return Either.left(Frame.damage([...path, endless.value], "out of range"))
   for (const name of TOKEN_MEMBERS) {

@@ -1,8 +1,9 @@
 /**
  * @since 0.1.0
  */
+import { queued } from "@lockstep/core/CredentialStore"
 import * as Effect from "effect/Effect"
-import * as Queue from "effect/Queue"
+import type * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Watcher from "./internal/directoryWatcher.js"
 
@@ -21,11 +22,8 @@ export interface DirectoryWatch {
    */
   readonly hints: (accepts: (file: string) => boolean) => Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
 
-  /** Calls back instead, for callers that have no use for a fiber. */
-  readonly listen: (
-    accepts: (file: string) => boolean,
-    callback: () => void
-  ) => Effect.Effect<void, never, Scope.Scope>
+  /** Calls back instead, once per event, and outside of any fiber. Returns how to end it. */
+  readonly listen: (accepts: (file: string) => boolean, callback: () => void) => () => void
 
   /**
    * Whether events are known to arrive, so that silence means that nothing changed. Costs no system call while the
@@ -59,20 +57,47 @@ const release = (directory: string, shared: Shared): void => {
   shared.watcher.close()
 }
 
-const listen = (
-  watcher: Watcher.DirectoryWatcher,
-  accepts: (file: string) => boolean,
-  callback: () => void
-): Effect.Effect<void, never, Scope.Scope> =>
-  Effect.asVoid(Effect.acquireRelease(
-    Effect.sync(() => watcher.subscribe(accepts, callback)),
-    (end) => Effect.sync(end)
-  ))
+/**
+ * A watch that was opened without a scope.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Attached {
+  readonly watch: DirectoryWatch
+  readonly close: () => void
+}
 
 /**
- * Watches a directory for as long as the scope lives, sharing one unreferenced watch with everybody in this process.
+ * Watches a directory until it is closed, sharing one unreferenced watch with everybody in this process.
  *
  * Never fails: where watching is impossible it is never proven, and hints come from polling.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const attach = (directory: string): Attached => {
+  const shared = retain(directory)
+  const { watcher } = shared
+  let isClosed = false
+  return {
+    watch: {
+      directory,
+      hints: (accepts) => queued((callback) => watcher.subscribe(accepts, callback)),
+      listen: watcher.subscribe,
+      isProven: watcher.isProven,
+      count: watcher.count
+    },
+    close: () => {
+      if (isClosed) return
+      isClosed = true
+      release(directory, shared)
+    }
+  }
+}
+
+/**
+ * Watches a directory for as long as the scope lives, as `attach` does.
  *
  * @since 0.1.0
  * @category constructors
@@ -80,19 +105,8 @@ const listen = (
 export const open = (directory: string): Effect.Effect<DirectoryWatch, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
-      Effect.sync(() => retain(directory)),
-      (shared) => Effect.sync(() => release(directory, shared))
+      Effect.sync(() => attach(directory)),
+      ({ close }) => Effect.sync(close)
     ),
-    ({ watcher }) => ({
-      directory,
-      hints: (accepts) =>
-        Effect.gen(function*() {
-          const queue = yield* Effect.acquireRelease(Queue.sliding<void>(1), Queue.shutdown)
-          yield* listen(watcher, accepts, () => queue.unsafeOffer(undefined))
-          return queue
-        }),
-      listen: (accepts, callback) => listen(watcher, accepts, callback),
-      isProven: watcher.isProven,
-      count: watcher.count
-    })
+    ({ watch }) => watch
   )

@@ -6,6 +6,7 @@
  */
 import { ClientRegistrations, RegisteredClient, stands } from "@lockstep/core/ClientRegistrations"
 import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
+import * as Trace from "@lockstep/core/Trace"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
@@ -28,14 +29,14 @@ export const make: Effect.Effect<ClientRegistrations["Type"], never, AuthFile.Au
       get: (issuer) => Effect.map(file.read, (document) => ClientsJson.get(document, issuer)),
       list: Effect.map(file.read, ClientsJson.list),
       put: (issuer, client) =>
-        Effect.withSpan(
+        Trace.withSpan(
           file.modify((document, now) =>
             Either.right({ text: Option.some(ClientsJson.put(document, issuer, client, now)), value: undefined })
           ),
           "lockstep.clients.put"
         ),
       putIfAbsent: (issuer, client, instead) =>
-        Effect.withSpan(
+        Trace.withSpan(
           file.modify((document, now) => {
             const kept = stands(ClientsJson.get(document, issuer), { instead, now })
             return Either.right({
@@ -48,7 +49,7 @@ export const make: Effect.Effect<ClientRegistrations["Type"], never, AuthFile.Au
           "lockstep.clients.put"
         ),
       end: (issuer, clientId) =>
-        Effect.withSpan(
+        Trace.withSpan(
           file.modify((document, now) => {
             const found = Option.filter(ClientsJson.get(document, issuer), (client) => client.clientId === clientId)
             const ended = Option.filter(found, (client) => !client.ended)

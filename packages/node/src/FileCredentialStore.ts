@@ -7,6 +7,7 @@ import type * as Credential from "@lockstep/core/Credential"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
 import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type { TenantId } from "@lockstep/core/TenantId"
+import * as Trace from "@lockstep/core/Trace"
 import { type Change, WritableStore } from "@lockstep/core/WritableStore"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -54,7 +55,7 @@ export const make = <Document>(
         onRight: Option.map(storedOf)
       })
 
-    const { changes, epoch, found } = yield* RecordSignals.make({
+    const { changes, epoch, found, listen } = yield* RecordSignals.make({
       file,
       read: file.read,
       signatureOf: (document, tenant) =>
@@ -110,7 +111,7 @@ export const make = <Document>(
     }
 
     const modify: WritableStore["Type"]["modify"] = (tenant, decide, options) =>
-      Effect.withSpan(
+      Trace.withSpan(
         file.modify((document, now) =>
           Either.flatMap(
             record(document, tenant),
@@ -127,7 +128,7 @@ export const make = <Document>(
         Effect.flatMap((document) =>
           AtomicFile.probe(file.path, envelope.sizeOf(Buffer.byteLength(codec.text(document)) + ROOM))
         ),
-        Effect.withSpan("lockstep.store.prepare")
+        Trace.withSpan("lockstep.store.prepare")
       )
 
     return WritableStore.of({
@@ -137,7 +138,8 @@ export const make = <Document>(
       modify,
       prepare,
       epoch,
-      changes
+      changes,
+      listen
     })
   })
 

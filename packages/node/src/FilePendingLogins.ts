@@ -6,6 +6,7 @@
  */
 import * as PendingLogins from "@lockstep/core/PendingLogins"
 import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
+import * as Trace from "@lockstep/core/Trace"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -35,14 +36,14 @@ export const make: Effect.Effect<PendingLogins.PendingLogins["Type"], never, Aut
         ([document, now]) => sound(PendingJson.list(document, now))
       ),
       put: (key, login) =>
-        Effect.withSpan(
+        Trace.withSpan(
           file.modify((document, now) =>
             Either.right({ text: Option.some(PendingJson.put(document, key, login, now)), value: undefined })
           ),
           "lockstep.pending.put"
         ),
       remove: (key, only) =>
-        Effect.withSpan(
+        Trace.withSpan(
           file.modify((document, now) => {
             const { removed, text } = PendingJson.remove(document, key, Option.fromNullable(only), now)
             return Either.right({

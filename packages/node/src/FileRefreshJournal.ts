@@ -181,8 +181,16 @@ export const make: Effect.Effect<
           })
         )
       }),
-    write: (tenant, record) =>
-      inHome(Effect.suspend(() => AtomicFile.replaceResolved(journalOf(tenant), `${encodeJournal(record)}\n`))),
+    write: (tenant, record, options) =>
+      inHome(
+        Effect.suspend(() =>
+          Effect.map(AtomicFile.replaceResolved(journalOf(tenant), `${encodeJournal(record)}\n`, options), () => {
+            // The directory was synced, and with it the name of what is reserved in it.
+            const room = rooms.get(tenant)
+            if (room !== undefined && options?.mustLast !== false) rooms.set(tenant, { ...room, isNamed: true })
+          })
+        )
+      ),
     reserveAnswer: (tenant, bytes) =>
       Effect.suspend(() => opened ? Effect.void : open).pipe(
         // Once per redemption, under the tenant lock: no other process is writing this journal.

@@ -7,6 +7,7 @@ import { CredentialStoreError } from "@lockstep/core/Errors"
 import type { LockTimeout, LockUnavailable } from "@lockstep/core/Errors"
 import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type { TenantId } from "@lockstep/core/TenantId"
+import * as Trace from "@lockstep/core/Trace"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -86,7 +87,7 @@ export const make: Effect.Effect<FileVendorSettings, never, Home | FileLock | Re
           if (text === document.text) return
           yield* AtomicFile.sweep(location)
           yield* AtomicFile.replace(location, text)
-        })).pipe(Effect.withSpan("lockstep.vendors.modify"))
+        })).pipe(Trace.withSpan("lockstep.vendors.modify"))
 
     return {
       clientSecret: (vendor) =>

@@ -8,6 +8,7 @@
  * @since 0.1.0
  */
 import { CredentialStoreError, LockUnavailable } from "@lockstep/core/Errors"
+import * as Trace from "@lockstep/core/Trace"
 import * as Config from "effect/Config"
 import * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
@@ -24,6 +25,8 @@ import * as Ownership from "./Ownership.js"
 import * as Refuge from "./Refuge.js"
 import * as WholeFile from "./WholeFile.js"
 
+const STORE_KIND = /^[a-z][a-z0-9-]{0,31}$/
+
 /**
  * The kind of store that a home has: the name of one in `stores/Stores`.
  *
@@ -38,7 +41,7 @@ export type StoreKind = typeof StoreKind.Type
  * @since 0.1.0
  * @category schemas
  */
-export const StoreKind = Schema.String.pipe(Schema.pattern(/^[a-z][a-z0-9-]{0,31}$/))
+export const StoreKind = Schema.String.pipe(Schema.pattern(STORE_KIND))
 
 /**
  * What the first write of a home records.
@@ -166,6 +169,18 @@ const moved = (directory: string, to: StoreKind): CredentialStoreError =>
     remedy: "start this process again: it opens the store that the logins moved to"
   })
 
+/** A pin as this version writes it, without the schema: the first change of a new home is read by many at once. */
+const pinOf = (text: string): Option.Option<Effect.Effect<Pin>> => {
+  try {
+    const { host, lock_dir, store }: { readonly [Name in "host" | "lock_dir" | "store"]?: unknown } = JSON.parse(text)
+    return typeof store === "string" && STORE_KIND.test(store) && typeof host === "string" && lock_dir === null
+      ? Option.some(Effect.succeed(new Pin({ store, lockDirectory: Option.none(), host }, true)))
+      : Option.none()
+  } catch {
+    return Option.none()
+  }
+}
+
 const decodePin = (text: string) => Schema.decode(Schema.parseJson(Pin))(text)
 
 /**
@@ -228,19 +243,32 @@ export const make = (
     )
     const trustLocks = options.trustLocks ?? env.trustLocks
     const refuges = options.refuges ?? (yield* Refuge.config)
-    const pin = Effect.flatMap(
+    const readPin = Effect.flatMap(
       WholeFile.read(pinFile),
       Option.match({
         onNone: () => Effect.succeedNone,
-        onSome: ({ bytes }) =>
-          WholeFile.decodeText(pinFile, bytes).pipe(
-            Effect.flatMap(decodePin),
-            // Dropped, because it quotes the file.
-            Effect.mapError(() => new CredentialStoreError({ reason: "Decode", location: pinFile })),
-            Effect.asSome
-          )
+        onSome: ({ bytes, changedAt, identity }) =>
+          Effect.flatMap(WholeFile.decodeText(pinFile, bytes), (text) =>
+            Option.getOrElse(pinOf(text), () => decodePin(text))).pipe(
+              // Dropped, because it quotes the file.
+              Effect.mapError(() =>
+                new CredentialStoreError({ reason: "Decode", location: pinFile })
+              ),
+              Effect.map((decoded) => {
+                const known = Option.some(decoded)
+                if (Date.now() - changedAt > WholeFile.COARSE) pinned = { identity, pin: known }
+                return known
+              })
+            )
       })
     )
+    let pinned: { readonly identity: WholeFile.Identity; readonly pin: Option.Option<Pin> } | undefined
+    /** Asked at every change of the store, and changed by a move only: what is known is not decoded again. */
+    const pin: typeof readPin = Effect.suspend(() => {
+      if (pinned !== undefined && WholeFile.look(pinFile) === pinned.identity) return Effect.succeed(pinned.pin)
+      pinned = undefined
+      return WholeFile.isAbsent(pinFile) ? Effect.succeedNone : readPin
+    })
 
     // Once, for as long as the home is open (I10). A pin that cannot be read stops every read and write after this.
     const atFirst = yield* Effect.orElseSucceed(pin, () => Option.none<Pin>())
@@ -375,7 +403,7 @@ export const make = (
           Effect.zipRight(open, pin),
           (pinned) => AtomicFile.replace(pinFile, textOfPin(Pin.make({ ...Option.getOrThrow(pinned), store: next })))
         ).pipe(
-          Effect.withSpan("lockstep.home.repin")
+          Trace.withSpan("lockstep.home.repin")
         )
     })
   })

@@ -7,6 +7,7 @@
 import { LockUnavailable } from "@lockstep/core/Errors"
 import * as ShellWord from "@lockstep/core/ShellWord"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { codeOf, lockUnavailable } from "./internal/errno.js"
@@ -58,20 +59,30 @@ export const mayWrite = (owner: Owner): boolean => {
  * @category combinators
  */
 export const claim = (directory: string): Effect.Effect<Owner, LockUnavailable> =>
-  Effect.suspend(() => {
-    try {
-      const owner = ownerOf(directory)
-      return mayWrite(owner)
-        ? Effect.succeed(owner)
-        : new LockUnavailable({
+  Effect.suspend(() => claimNow(directory))
+
+/**
+ * The same as a plain value.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const claimNow = (directory: string): Either.Either<Owner, LockUnavailable> => {
+  try {
+    const owner = ownerOf(directory)
+    return mayWrite(owner)
+      ? Either.right(owner)
+      : Either.left(
+        new LockUnavailable({
           reason: "Permission",
           path: directory,
           detail: `it belongs to user ${owner.uid}, and this process runs as user ${effectiveUser()}`
         })
-    } catch (cause) {
-      return lockUnavailable(directory, codeOf(cause))
-    }
-  })
+      )
+  } catch (cause) {
+    return Either.left(lockUnavailable(directory, codeOf(cause)))
+  }
+}
 
 const PROC = "/proc/self/fd"
 
@@ -226,4 +237,13 @@ const make = (path: string): void => {
  * @category constructors
  */
 export const makeDirectory = (path: string): Effect.Effect<void, LockUnavailable> =>
-  Effect.try({ try: () => make(path), catch: (cause) => lockUnavailable(path, codeOf(cause)) })
+  Effect.suspend(() => makeDirectoryNow(path))
+
+/**
+ * The same as a plain value.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makeDirectoryNow = (path: string): Either.Either<void, LockUnavailable> =>
+  Either.try({ try: () => make(path), catch: (cause) => lockUnavailable(path, codeOf(cause)) })

@@ -9,16 +9,16 @@
  * A change that cannot be judged, since the file cannot be read at that moment, counts for every tenant: the read that
  * follows says what is wrong.
  *
+ * All of it is plain callbacks from the watch on: of the processes that wait for one write each pays for one read.
+ *
  * @since 0.1.0
  */
-import type { CredentialStore } from "@lockstep/core/CredentialStore"
+import { type CredentialStore, queued } from "@lockstep/core/CredentialStore"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Queue from "effect/Queue"
-import * as RcRef from "effect/RcRef"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import * as Path from "node:path"
 import * as DirectoryWatch from "./DirectoryWatch.js"
 import * as FileEpoch from "./FileEpoch.js"
@@ -32,7 +32,7 @@ import type { SharedFile } from "./SharedFile.js"
  */
 export interface Options<View> {
   /** The file that every write of the store replaces. */
-  readonly file: Pick<SharedFile<unknown>, "path" | "writes" | "written">
+  readonly file: Pick<SharedFile<unknown>, "path" | "writes" | "onWritten">
   /** Reads all records; the same view as long as the file is the same. */
   readonly read: Effect.Effect<View, CredentialStoreError>
   /** A text that is another one when the record of the tenant is. It is kept for long, so it holds no secret. */
@@ -45,7 +45,7 @@ export interface Options<View> {
  * @since 0.1.0
  * @category models
  */
-export interface RecordSignals<View> extends Pick<CredentialStore["Type"], "epoch" | "changes"> {
+export interface RecordSignals<View> extends Pick<CredentialStore["Type"], "epoch" | "changes" | "listen"> {
   /** Takes down what a reader found of a tenant, so that the next change has something to be compared with. */
   readonly found: (tenant: TenantId, view: View) => void
 }
@@ -60,7 +60,7 @@ interface Known {
 
 interface Subscriber {
   readonly tenant: TenantId
-  readonly queue: Queue.Queue<void>
+  readonly callback: () => void
   seen: number
 }
 
@@ -74,13 +74,18 @@ export const make = <View>(
   { file, read, signatureOf }: Options<View>
 ): Effect.Effect<RecordSignals<View>, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const scope = yield* Effect.scope
     const directory = Path.dirname(file.path)
     const name = Path.basename(file.path)
+    const closing: Array<() => void> = []
+    yield* Effect.addFinalizer(() => Effect.sync(() => closing.forEach((close) => close())))
     const ofFile = FileEpoch.make({
       path: file.path,
       file: name,
-      openWatch: () => Effect.runSync(Scope.extend(DirectoryWatch.open(directory), scope))
+      openWatch: () => {
+        const { close, watch } = DirectoryWatch.attach(directory)
+        closing.push(close)
+        return watch
+      }
     })
     const fileEpoch = () => ofFile() + file.writes()
     const tenants = new Map<TenantId, Known>()
@@ -148,49 +153,41 @@ export const make = <View>(
       judge(subscriber.tenant, known, view)
       if (known.epoch === subscriber.seen) return
       subscriber.seen = known.epoch
-      subscriber.queue.unsafeOffer(undefined)
+      subscriber.callback()
     }
 
-    const lookAgain = Effect.suspend(() => {
-      const now = fileEpoch()
-      return Effect.map(Effect.exit(read), (exit) => take(now, exit))
-    })
+    const lookAgain = (): View | undefined => take(fileEpoch(), Effect.runSyncExit(read))
 
     // One for all subscribers: each of them would read the file anew.
-    const listening = yield* RcRef.make({
-      acquire: Effect.gen(function*() {
-        const hints = yield* Effect.acquireRelease(Queue.sliding<void>(1), Queue.shutdown)
-        const watch = yield* DirectoryWatch.open(directory)
-        // Own writes are announced at once, also where the directory can only be polled.
-        for (const source of [yield* file.written, yield* watch.hints((changed) => changed === name)]) {
-          yield* Effect.forkScoped(Effect.forever(Effect.zipRight(Queue.take(source), Queue.offer(hints, undefined))))
-        }
-        yield* Queue.take(hints).pipe(
-          Effect.zipRight(lookAgain),
-          Effect.map((view) => subscribers.forEach((subscriber) => wake(subscriber, view))),
-          Effect.forever,
-          Effect.forkScoped
-        )
-      })
-    })
-
-    return {
-      epoch,
-      found,
-      changes: (tenant) =>
-        Effect.gen(function*() {
-          const queue = yield* Effect.acquireRelease(Queue.sliding<void>(1), Queue.shutdown)
-          yield* RcRef.get(listening)
-          // From here on hints arrive, and what they are compared with must be known.
-          const view = yield* lookAgain
-          const known = knownOf(tenant, fileEpoch())
-          if (view !== undefined) compare(known, signature(view, tenant))
-          const subscriber: Subscriber = { tenant, queue, seen: known.epoch }
-          yield* Effect.acquireRelease(
-            Effect.sync(() => subscribers.add(subscriber)),
-            () => Effect.sync(() => subscribers.delete(subscriber))
-          )
-          return queue
-        })
+    const tellAll = (): void => {
+      const view = lookAgain()
+      for (const subscriber of subscribers) wake(subscriber, view)
     }
+
+    let detach: (() => void) | undefined
+    const attach = (): void => {
+      const { close, watch } = DirectoryWatch.attach(directory)
+      // Own writes are announced at once, also where the directory can only be polled.
+      const ends = [watch.listen((changed) => changed === name, tellAll), file.onWritten(tellAll), close]
+      detach = () => {
+        for (const end of ends) end()
+        detach = undefined
+      }
+    }
+    closing.push(() => detach?.())
+
+    const listen = (tenant: TenantId, callback: () => void): () => void => {
+      if (detach === undefined) attach()
+      // From here on hints arrive, and what they are compared with must be known.
+      const view = lookAgain()
+      const known = knownOf(tenant, fileEpoch())
+      if (view !== undefined) compare(known, signature(view, tenant))
+      const subscriber: Subscriber = { tenant, callback, seen: known.epoch }
+      subscribers.add(subscriber)
+      return () => {
+        if (subscribers.delete(subscriber) && subscribers.size === 0) detach?.()
+      }
+    }
+
+    return { epoch, found, listen, changes: (tenant) => queued((callback) => listen(tenant, callback)) }
   })

@@ -18,10 +18,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as PubSub from "effect/PubSub"
-import type * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
-import type * as Scope from "effect/Scope"
 import * as Path from "node:path"
 import * as AtomicFile from "./AtomicFile.js"
 import { Envelope } from "./Envelope.js"
@@ -30,12 +27,6 @@ import * as Aggregate from "./internal/aggregate.js"
 import type { FileLock } from "./locks/FileLock.js"
 import type { StoreCodec } from "./StoreCodec.js"
 import * as WholeFile from "./WholeFile.js"
-
-/**
- * Milliseconds for which the state of a file may stay the same although it changed again: file times advance with the
- * kernel's tick, and the inode of a replaced file is given to the next.
- */
-const COARSE = 50
 
 /** A program without our locks has written so many times in a row between our look and our write. */
 const ATTEMPTS = 16
@@ -110,8 +101,8 @@ export interface SharedFile<Document> {
   /** Counts the writes of this process. */
   readonly writes: () => number
 
-  /** Subscribes to the writes of this process. The subscription lives as long as the scope. */
-  readonly written: Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
+  /** Calls back soon after each write of this process, outside of any fiber. Returns how to end it. */
+  readonly onWritten: (callback: () => void) => () => void
 }
 
 /**
@@ -140,7 +131,7 @@ export const make = <Document>(
     const home = yield* Home
     const envelope = yield* Envelope
     const exclusively = yield* Aggregate.make
-    const written = yield* PubSub.sliding<void>(1)
+    const listeners = new Set<{ readonly callback: () => void }>()
     const label = Path.basename(path)
     // The name and not the path: a home may be moved.
     const place = { location: path, purpose: label }
@@ -151,21 +142,24 @@ export const make = <Document>(
       new CredentialStoreError({ reason, location: path, detail })
 
     const parse = (bytes: Uint8Array) =>
-      envelope.open(place, bytes).pipe(
-        Effect.flatMap((plain) => WholeFile.decodeText(path, plain)),
-        Effect.flatMap((text) => Either.mapLeft(format.parse(text), (damage) => failure("Decode", damage)))
-      )
+      Effect.flatMap(envelope.open(place, bytes), (plain) =>
+        Either.flatMap(
+          WholeFile.decodeText(path, plain),
+          (text) => Either.mapLeft(format.parse(text), (damage) => failure("Decode", damage))
+        ))
 
-    const refuseMoved = (document: Document) =>
+    const refuseMoved = (document: Document): Either.Either<Document, CredentialStoreError> =>
       Option.match(format.movedTo(document), {
-        onNone: () => Effect.succeed(document),
+        onNone: () => Either.right(document),
         onSome: (target) =>
-          new CredentialStoreError({
-            reason: "Superseded",
-            location: path,
-            detail: `moved to ${target}: open it again`,
-            remedy: "start this process again: it opens the store that the logins moved to"
-          })
+          Either.left(
+            new CredentialStoreError({
+              reason: "Superseded",
+              location: path,
+              detail: `moved to ${target}: open it again`,
+              remedy: "start this process again: it opens the store that the logins moved to"
+            })
+          )
       })
 
     /** A file that a tool is writing in place is half a file for a moment. */
@@ -178,24 +172,30 @@ export const make = <Document>(
         })
         : read
 
-    const readWhole: Effect.Effect<Document, CredentialStoreError> = settled(Effect.gen(function*() {
-      const snapshot = yield* WholeFile.read(path)
-      if (Option.isNone(snapshot)) {
-        yield* home.check
-        cached = undefined
-        return format.empty
+    const readWhole: Effect.Effect<Document, CredentialStoreError> = settled(Effect.suspend(() => {
+      const read = WholeFile.readNow(path)
+      if (Either.isLeft(read)) return Effect.fail(read.left)
+      if (Option.isNone(read.right)) {
+        return Effect.map(home.check, () => {
+          cached = undefined
+          return format.empty
+        })
       }
-      const { bytes, changedAt, identity } = snapshot.value
+      const { bytes, changedAt, identity } = read.right.value
       // Not the Clock service: this is compared with what the file system's own clock wrote.
-      const isSettled = Date.now() - changedAt > COARSE
+      const isSettled = Date.now() - changedAt > WholeFile.COARSE
       if (cached !== undefined && Buffer.compare(cached.bytes, bytes) === 0) {
         cached = { ...cached, identity, isSettled }
-        return cached.document
+        return Effect.succeed(cached.document)
       }
-      yield* home.check
-      const document = yield* Effect.flatMap(parse(bytes), refuseMoved)
-      cached = { document, bytes, identity, isSettled }
-      return document
+      return home.check.pipe(
+        Effect.zipRight(parse(bytes)),
+        Effect.flatMap(refuseMoved),
+        Effect.map((document) => {
+          cached = { document, bytes, identity, isSettled }
+          return document
+        })
+      )
     }))
 
     const readToWrite = Effect.flatMap(readWhole, (document) =>
@@ -204,9 +204,10 @@ export const make = <Document>(
         onSome: (damage) => failure("Decode", damage)
       }))
 
-    const publish = Effect.suspend(() => {
+    // Soon and not at once: the writer still holds its locks.
+    const publish = Effect.sync(() => {
       writes++
-      return PubSub.publish(written, undefined)
+      if (listeners.size > 0) queueMicrotask(() => listeners.forEach(({ callback }) => callback()))
     })
 
     const replace = (text: string) =>
@@ -243,6 +244,10 @@ export const make = <Document>(
             return yield* failure("Write", "another program keeps writing it")
           }), options),
       writes: () => writes,
-      written: PubSub.subscribe(written)
+      onWritten: (callback) => {
+        const listener = { callback }
+        listeners.add(listener)
+        return () => void listeners.delete(listener)
+      }
     }
   })

@@ -116,6 +116,24 @@ const directoryKey = (path: string): string => {
   return stat === undefined ? "0-0" : `${stat.dev}-${stat.ino}`
 }
 
+const LINE = ".line"
+
+/**
+ * Names the lock that the first of those has that wait for a lock, of the path of that lock.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const line = (path: string): string => `${path}${LINE}`
+
+/**
+ * Whether a file is such a lock.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isLine = (name: string): boolean => name.endsWith(LINE)
+
 /**
  * The path of a lock file: beside the store, or in a directory of locks that several stores may share. Links of the
  * store's path are resolved.

@@ -6,7 +6,8 @@
  */
 import { CredentialStoreError } from "@lockstep/core/Errors"
 import * as Effect from "effect/Effect"
-import type * as Option from "effect/Option"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import * as Fs from "node:fs"
 import { codeOf } from "./internal/errno.js"
 import { remedyOf } from "./internal/fileStep.js"
@@ -32,6 +33,15 @@ export interface Snapshot {
   readonly changedAt: number
 }
 
+/**
+ * Milliseconds for which the state of a file may stay the same although it changed again: file times advance with the
+ * kernel's tick, and the inode of a replaced file is given to the next.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const COARSE = 50
+
 // Windows knows neither flag; there a missing one is no bit.
 const OPEN = Fs.constants.O_RDONLY | (Fs.constants.O_NONBLOCK ?? 0) | (Fs.constants.O_NOFOLLOW ?? 0)
 
@@ -44,10 +54,10 @@ const identify = (stat: Fs.BigIntStats): Identity =>
 const readError = (path: string, detail: string): CredentialStoreError =>
   new CredentialStoreError({ reason: "Read", location: path, detail, ...remedyOf(detail) })
 
-const readOpen = (path: string, fd: number): Effect.Effect<Snapshot, CredentialStoreError> => {
+const readOpen = (path: string, fd: number): Either.Either<Snapshot, CredentialStoreError> => {
   for (let attempt = 1;; attempt++) {
     const before = Fs.fstatSync(fd, { bigint: true })
-    if (!before.isFile()) return Effect.fail(readError(path, "not a regular file"))
+    if (!before.isFile()) return Either.left(readError(path, "not a regular file"))
     const bytes = Buffer.alloc(Number(before.size) + 1)
     let length = 0
     while (length < bytes.length) {
@@ -59,7 +69,7 @@ const readOpen = (path: string, fd: number): Effect.Effect<Snapshot, CredentialS
     // One byte more than expected, or another state than before: the file is being written in place.
     if (identify(Fs.fstatSync(fd, { bigint: true })) === identity && length < bytes.length || attempt === ATTEMPTS) {
       const changed = before.mtimeNs > before.ctimeNs ? before.mtimeNs : before.ctimeNs
-      return Effect.succeed({ bytes: bytes.subarray(0, length), identity, changedAt: Number(changed / 1_000_000n) })
+      return Either.right({ bytes: bytes.subarray(0, length), identity, changedAt: Number(changed / 1_000_000n) })
     }
   }
 }
@@ -71,19 +81,30 @@ const readOpen = (path: string, fd: number): Effect.Effect<Snapshot, CredentialS
  * @category combinators
  */
 export const read = (path: string): Effect.Effect<Option.Option<Snapshot>, CredentialStoreError> =>
-  Effect.suspend(() => {
-    let fd: number | undefined
-    try {
-      fd = Fs.openSync(path, OPEN)
-      return Effect.asSome(readOpen(path, fd))
-    } catch (cause) {
-      const code = codeOf(cause)
-      if (code === "ENOENT") return Effect.succeedNone
-      return Effect.fail(readError(path, code === "ELOOP" ? "a symbolic link" : code))
-    } finally {
-      if (fd !== undefined) Fs.closeSync(fd)
-    }
-  })
+  Effect.suspend(() => readNow(path))
+
+/**
+ * The same as a plain value, for callbacks that no fiber runs.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const readNow = (path: string): Either.Either<Option.Option<Snapshot>, CredentialStoreError> => {
+  let fd: number | undefined
+  try {
+    fd = Fs.openSync(path, OPEN)
+    return Either.map(readOpen(path, fd), Option.some)
+  } catch (cause) {
+    const code = codeOf(cause)
+    if (code === "ENOENT") return Either.right(Option.none())
+    return Either.left(readError(path, code === "ELOOP" ? "a symbolic link" : code))
+  } finally {
+    if (fd !== undefined) Fs.closeSync(fd)
+  }
+}
+
+// Made once: to make one costs more than to decode with it.
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /**
  * Decodes UTF-8 and keeps a byte order mark. Bytes that are not UTF-8 are damage: rewriting them would replace them.
@@ -91,11 +112,27 @@ export const read = (path: string): Effect.Effect<Option.Option<Snapshot>, Crede
  * @since 0.1.0
  * @category getters
  */
-export const decodeText = (path: string, bytes: Uint8Array): Effect.Effect<string, CredentialStoreError> =>
-  Effect.try({
-    try: () => new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes),
-    catch: () => new CredentialStoreError({ reason: "Decode", location: path, detail: "not UTF-8" })
-  })
+export const decodeText = (path: string, bytes: Uint8Array): Either.Either<string, CredentialStoreError> => {
+  try {
+    return Either.right(utf8.decode(bytes))
+  } catch {
+    return Either.left(new CredentialStoreError({ reason: "Decode", location: path, detail: "not UTF-8" }))
+  }
+}
+
+/**
+ * Whether nothing is at a path: one system call and no exception, where nothing is what is expected.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isAbsent = (path: string): boolean => {
+  try {
+    return Fs.lstatSync(path, { throwIfNoEntry: false }) === undefined
+  } catch {
+    return false
+  }
+}
 
 /**
  * Looks at the state of a file with one system call. Absent and unreachable are `undefined`.

@@ -280,11 +280,18 @@ describe("writing", () => {
         yield* steps(journal.write(CODEX, yield* journal.read(CODEX))),
         ["writeFileSync", "fsyncSync", "renameSync", "fsyncSync"]
       )
-      // The name with the room, and the answer in it; without room, both at once.
+      // The room, its name with the intent, and the answer in it; without an intent or without room, both at once.
       const kept = journal.keepAnswer(CODEX, answer("attempt"))
-      const reserved = yield* steps(journal.reserveAnswer(CODEX, 10))
-      deepStrictEqual(reserved, ["writeSync", "writeSync", "fsyncSync", "fsyncSync"])
+      const reserved = journal.reserveAnswer(CODEX, 10)
+      const note = (mustLast: boolean) =>
+        Effect.flatMap(journal.read(CODEX), (record) => journal.write(CODEX, record, { mustLast }))
+      deepStrictEqual(yield* steps(reserved), ["writeSync", "writeSync", "fsyncSync"])
+      deepStrictEqual(yield* steps(note(true)), ["writeFileSync", "fsyncSync", "renameSync", "fsyncSync"])
       deepStrictEqual(yield* steps(kept), ["writeSync", "fsyncSync"])
+      // What need not last is whole all the same, and makes no name durable.
+      yield* reserved
+      deepStrictEqual(yield* steps(note(false)), ["writeFileSync", "fsyncSync", "renameSync"])
+      deepStrictEqual(yield* steps(kept), ["writeSync", "fsyncSync", "fsyncSync"])
       yield* journal.dropAnswer(CODEX)
       deepStrictEqual(yield* steps(kept), ["writeSync", "fsyncSync", "fsyncSync"])
     }))

@@ -81,6 +81,8 @@ describe("the room of an answer", () => {
     Effect.gen(function*() {
       const { journal } = yield* open
       yield* journal.reserveAnswer(CODEX, 2_048)
+      // The intent comes between, and brings the sync of the name.
+      yield* journal.write(CODEX, yield* journal.read(CODEX))
       const kept = answer("attempt-1")
       yield* FileCalls.failing("openSync", "EMFILE", journal.keepAnswer(CODEX, kept))
       assert.isTrue(Equal.equals(yield* journal.keptAnswer(CODEX), Option.some(kept)))

@@ -7,7 +7,7 @@
  * @since 0.1.0
  */
 import * as Credential from "@lockstep/core/Credential"
-import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { CredentialStore, queued } from "@lockstep/core/CredentialStore"
 import { CredentialStoreError } from "@lockstep/core/Errors"
 import * as Fingerprint from "@lockstep/core/Fingerprint"
 import { Host } from "@lockstep/core/Host"
@@ -17,6 +17,7 @@ import { SealingKeys } from "@lockstep/node/secrets/SealingKeys"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Runtime from "effect/Runtime"
 import type { Row } from "./internal/connection.js"
 import { keyOf } from "./internal/key.js"
 import * as Records from "./internal/records.js"
@@ -252,6 +253,9 @@ export const make: Effect.Effect<WritableStore["Type"], never, PostgresSession |
     const keys = yield* SealingKeys
     const records = yield* rows
     const { location, namespace, signals } = session
+    // A subscription that hears nothing is none: it begins with a session, if one can be had.
+    const present = Effect.ignore(session.presence)
+    const begin = Runtime.runFork(yield* Effect.runtime<never>())
     return WritableStore.of({
       location,
       get: (tenant) => Effect.map(records.read(tenant), Option.flatMap(({ stored }) => stored)),
@@ -262,8 +266,12 @@ export const make: Effect.Effect<WritableStore["Type"], never, PostgresSession |
         )
       ),
       epoch: (tenant) => signals.epoch(records.keyOf(tenant), session.freshFor()),
-      // A subscription that hears nothing is none: it begins with a session, if one can be had.
-      changes: (tenant) => Effect.zipRight(Effect.ignore(session.presence), signals.changes(records.keyOf(tenant))),
+      changes: (tenant) =>
+        Effect.zipRight(present, queued((callback) => signals.listen(records.keyOf(tenant), callback))),
+      listen: (tenant, callback) => {
+        begin(present)
+        return signals.listen(records.keyOf(tenant), callback)
+      },
       modify: (tenant, decide) =>
         Effect.map(Effect.uninterruptible(records.swap(tenant, decide, Option.none)), ({ value }) => value),
       prepare: () =>

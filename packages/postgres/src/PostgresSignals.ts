@@ -6,8 +6,8 @@
  *
  * @since 0.1.0
  */
-import * as Effect from "effect/Effect"
-import * as PubSub from "effect/PubSub"
+import * as CredentialStore from "@lockstep/core/CredentialStore"
+import type * as Effect from "effect/Effect"
 import type * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 
@@ -36,7 +36,8 @@ export interface PostgresSignals {
   readonly epoch: (key: Key, limit: number) => number
   /** The highest generation that was ever seen. */
   readonly highest: (key: Key) => number
-  readonly changes: (key: Key) => Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
+  /** Calls back at each change, outside of any fiber. Returns how to end it. */
+  readonly listen: (key: Key, callback: () => void) => () => void
   /** Changes and releases. */
   readonly wakeups: (key: Key) => Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
 }
@@ -45,8 +46,25 @@ interface Entry {
   epoch: number
   generation: number
   readAt: number
-  readonly changed: PubSub.PubSub<void>
-  readonly woken: PubSub.PubSub<void>
+  readonly changed: Set<Listener>
+  readonly woken: Set<Listener>
+}
+
+/** An object of its own, so that one callback may listen twice. */
+interface Listener {
+  readonly call: () => void
+}
+
+const listening = (listeners: Set<Listener>, call: () => void): () => void => {
+  const listener = { call }
+  listeners.add(listener)
+  return () => void listeners.delete(listener)
+}
+
+/** A listener may end itself or others while they are called. */
+const tell = (listeners: Set<Listener>): void => {
+  const present = [...listeners]
+  for (const one of present) if (listeners.has(one)) one.call()
 }
 
 /** No row has it. */
@@ -68,20 +86,19 @@ export const make = (): PostgresSignals => {
       epoch: 0,
       generation: highest.get(key) ?? UNKNOWN,
       readAt: performance.now(),
-      changed: Effect.runSync(PubSub.sliding<void>(1)),
-      woken: Effect.runSync(PubSub.sliding<void>(1))
+      changed: new Set(),
+      woken: new Set()
     }
     entries.set(key, made)
     return made
   }
-  const publish = (pubsub: PubSub.PubSub<void>): void => void Effect.runSync(PubSub.publish(pubsub, undefined))
   const reach = (key: Key, generation: number): void => {
     if (generation > (highest.get(key) ?? 0)) highest.set(key, generation)
   }
   const change = (entry: Entry, generation: number): void => {
     entry.generation = generation
     entry.epoch += 1
-    publish(entry.changed)
+    tell(entry.changed)
   }
   return {
     heard: (key, generation, released) => {
@@ -91,13 +108,13 @@ export const make = (): PostgresSignals => {
       // The echo of what this process wrote itself, and what was said before it, tell nothing new.
       const isNew = generation > entry.generation
       if (isNew) change(entry, generation)
-      if (isNew || released) publish(entry.woken)
+      if (isNew || released) tell(entry.woken)
     },
     missed: () => {
       for (const entry of entries.values()) {
         entry.epoch += 1
-        publish(entry.changed)
-        publish(entry.woken)
+        tell(entry.changed)
+        tell(entry.woken)
       }
     },
     read: (key, generation) => {
@@ -117,7 +134,7 @@ export const make = (): PostgresSignals => {
       return entry.epoch
     },
     highest: (key) => highest.get(key) ?? 0,
-    changes: (key) => PubSub.subscribe(entryOf(key).changed),
-    wakeups: (key) => PubSub.subscribe(entryOf(key).woken)
+    listen: (key, callback) => listening(entryOf(key).changed, callback),
+    wakeups: (key) => CredentialStore.queued((callback) => listening(entryOf(key).woken, callback))
   }
 }

@@ -5,7 +5,17 @@
 import * as Option from "effect/Option"
 import type { Credential } from "../Credential.js"
 import type { ProcessIdentity } from "../Host.js"
-import { Cooldown, type Intent, JournalRecord, LoginIdentity, Mark, Outcome, Rest, Retired } from "../RefreshJournal.js"
+import {
+  Cooldown,
+  type Intent,
+  JournalRecord,
+  LoginIdentity,
+  Mark,
+  Outcome,
+  Rest,
+  Retired,
+  UNCHECKED
+} from "../RefreshJournal.js"
 
 const KEEP_RETIRED = 64
 const KEEP_OUTCOMES = 50
@@ -16,7 +26,7 @@ const MAX_BACKOFF = 60_000
 const NEVER_SENT_WAIT = 1_000
 
 export const update = (journal: JournalRecord, changes: Partial<ConstructorParameters<typeof JournalRecord>[0]>) =>
-  JournalRecord.make({ ...journal, ...changes })
+  JournalRecord.make({ ...journal, ...changes }, UNCHECKED)
 
 /**
  * Whether an intent is about the stored record: the record holds the refresh token that it names, and was not written
@@ -36,7 +46,7 @@ export const retire = (journal: JournalRecord, fingerprint: string, generation: 
   isRetired(journal, fingerprint)
     ? journal
     : update(journal, {
-      retired: [Retired.make({ fingerprint, generation, at }), ...journal.retired].slice(0, KEEP_RETIRED)
+      retired: [Retired.make({ fingerprint, generation, at }, UNCHECKED), ...journal.retired].slice(0, KEEP_RETIRED)
     })
 
 /** Whether the token of an intent may have been consumed. An answered 5xx alone is no reason to distrust it. */
@@ -84,8 +94,8 @@ export const continued = (
   const fingerprint = Option.getOrElse(to, () => from)
   return Option.some(
     Option.match(Option.filter(journal.login, (login) => login.fingerprint === from), {
-      onNone: () => LoginIdentity.make({ name: from, fingerprint }),
-      onSome: ({ name }) => LoginIdentity.make({ name, fingerprint })
+      onNone: () => LoginIdentity.make({ name: from, fingerprint }, UNCHECKED),
+      onSome: ({ name }) => LoginIdentity.make({ name, fingerprint }, UNCHECKED)
     })
   )
 }
@@ -111,7 +121,7 @@ export const note = (journal: JournalRecord, self: ProcessIdentity, entry: {
         to: Option.fromNullable(entry.to),
         generation: entry.generation ?? journal.generation,
         took: Option.fromNullable(entry.took)
-      }),
+      }, UNCHECKED),
       ...journal.outcomes
     ].slice(0, KEEP_OUTCOMES)
   })
@@ -124,7 +134,7 @@ const withCooldown = (
   failures: number
 ): JournalRecord =>
   update(journal, {
-    cooldown: Option.some(Cooldown.make({ setAt: now, until: now + Math.ceil(wait), source, failures }))
+    cooldown: Option.some(Cooldown.make({ setAt: now, until: now + Math.ceil(wait), source, failures }, UNCHECKED))
   })
 
 /** One more unsuccessful answer: the server's own time, at most an hour, or 1 s doubling to 60 s with jitter. */
@@ -186,11 +196,14 @@ export const mark = (
 ): JournalRecord =>
   update(journal, {
     intent: Option.none(),
-    mark: Option.some(Mark.make({ fingerprint, reason, detail: Option.some(detail), at: now }))
+    mark: Option.some(Mark.make({ fingerprint, reason, detail: Option.some(detail), at: now }, UNCHECKED))
   })
 
 export const rest = (journal: JournalRecord, fingerprint: string, until: number, now: number): JournalRecord =>
-  update(journal, { intent: Option.none(), rest: Option.some(Rest.make({ fingerprint, setAt: now, until })) })
+  update(journal, {
+    intent: Option.none(),
+    rest: Option.some(Rest.make({ fingerprint, setAt: now, until }, UNCHECKED))
+  })
 
 /** A new record took the place of the one that the journal was about. */
 export const clear = (journal: JournalRecord, generation: number): JournalRecord =>

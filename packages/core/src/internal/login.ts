@@ -13,6 +13,7 @@ import * as Metrics from "../Metrics.js"
 import type { JournalRecord } from "../RefreshJournal.js"
 import type { TenantId } from "../TenantId.js"
 import { RevokeAnswer } from "../TokenEndpoint.js"
+import * as Trace from "../Trace.js"
 import * as Verdict from "../Verdict.js"
 import { Change } from "../WritableStore.js"
 import { detached } from "./detached.js"
@@ -120,7 +121,7 @@ export const make = (replacing: Replacing) => {
           : Effect.void
       ),
       Effect.map(({ value }) => value),
-      Effect.withSpan("lockstep.login.persist")
+      Trace.withSpan("lockstep.login.persist")
     )
 
   /** Ends tokens that were obtained and that no store took. Those that one may hold all the same are left alone. */
@@ -139,7 +140,7 @@ export const make = (replacing: Replacing) => {
           { tenant, reason: answer._tag }
         )
       }
-    }).pipe(Effect.withSpan("lockstep.login.discard"))
+    }).pipe(Trace.withSpan("lockstep.login.discard"))
 
   const login = <E, R>(
     tenant: TenantId,
@@ -165,7 +166,7 @@ export const make = (replacing: Replacing) => {
         // From here on something is spent, and no interruption cuts it off. Inside, everything can still be timed out.
         return yield* detached(Effect.gen(function*() {
           yield* entry.spent
-          const obtained = yield* Effect.withSpan(obtain, "lockstep.login.obtain")
+          const obtained = yield* Trace.withSpan(obtain, "lockstep.login.obtain")
           const credential = Credential.make({ ...obtained, lastRedeem: Option.some(attempt) })
           const placed = place(tenant, credential, evidence, mayReplace)
           // A write that was reported as failed may have arrived all the same.
@@ -189,7 +190,7 @@ export const make = (replacing: Replacing) => {
       Effect.tapError((error) =>
         Metrics.loginFailed(tenant, error)
       ),
-      Effect.withSpan("lockstep.login", { attributes: { tenant } })
+      Trace.withSpan("lockstep.login", { attributes: { tenant } })
     )
 
   const put = (
@@ -208,7 +209,7 @@ export const make = (replacing: Replacing) => {
       return stored
     })).pipe(
       Effect.tapError((error) => Metrics.loginFailed(tenant, error)),
-      Effect.withSpan("lockstep.put", { attributes: { tenant } })
+      Trace.withSpan("lockstep.put", { attributes: { tenant } })
     )
 
   return { login, put }

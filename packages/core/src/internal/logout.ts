@@ -9,6 +9,7 @@ import { CredentialStoreError } from "../Errors.js"
 import * as Metrics from "../Metrics.js"
 import type { TenantId } from "../TenantId.js"
 import type { RevokeAnswer } from "../TokenEndpoint.js"
+import * as Trace from "../Trace.js"
 import { Change } from "../WritableStore.js"
 import * as Answer from "./answer.js"
 import { detached } from "./detached.js"
@@ -60,7 +61,7 @@ export const make = (replacing: Replacing) => {
               to: Option.none()
             }))
             : Option.none()
-      }).pipe(Effect.withSpan("lockstep.logout.remove"))
+      }).pipe(Trace.withSpan("lockstep.logout.remove"))
       if (!gone) {
         return yield* new CredentialStoreError({
           reason: "Superseded",
@@ -87,14 +88,14 @@ export const make = (replacing: Replacing) => {
             return { removed: false, revoked: NOT_REVOKED }
           }
           const revoked = options.revoke
-            ? yield* Effect.withSpan(revoke(tenant, newest(present.value, evidence)), "lockstep.logout.revoke")
+            ? yield* Trace.withSpan(revoke(tenant, newest(present.value, evidence)), "lockstep.logout.revoke")
             : NOT_REVOKED
           yield* detached(erase(tenant, present.value, evidence, held))
           return { removed: true, revoked }
         }))
     ).pipe(
       Effect.tapError((error) => Metrics.logoutFailed(tenant, error)),
-      Effect.withSpan("lockstep.logout", { attributes: { tenant } })
+      Trace.withSpan("lockstep.logout", { attributes: { tenant } })
     )
 
   return { remove }

@@ -1,37 +1,31 @@
 /** Change signals of a store in memory: a write for one tenant wakes and invalidates no other. */
 import * as Effect from "effect/Effect"
-import * as PubSub from "effect/PubSub"
-import type * as Queue from "effect/Queue"
-import type * as Scope from "effect/Scope"
+import type { CredentialStore } from "../CredentialStore.js"
+import { queued } from "../CredentialStore.js"
 import type { TenantId } from "../TenantId.js"
+import * as Listeners from "./listeners.js"
 
-export interface TenantSignals {
+export interface TenantSignals extends Pick<CredentialStore["Type"], "changes" | "epoch" | "listen"> {
   readonly touch: (tenant: TenantId) => Effect.Effect<void>
-  readonly epoch: (tenant: TenantId) => number
-  readonly changes: (tenant: TenantId) => Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
 }
 
 export const make = (): TenantSignals => {
   const epochs = new Map<TenantId, number>()
-  const pubsubs = new Map<TenantId, PubSub.PubSub<void>>()
+  const listeners = new Map<TenantId, Listeners.Listeners>()
   const epoch = (tenant: TenantId) => epochs.get(tenant) ?? 0
+  const listen = (tenant: TenantId, callback: () => void) => {
+    const present = listeners.get(tenant) ?? Listeners.make()
+    listeners.set(tenant, present)
+    return present.add(callback)
+  }
   return {
     epoch,
     touch: (tenant) =>
-      Effect.suspend(() => {
+      Effect.sync(() => {
         epochs.set(tenant, epoch(tenant) + 1)
-        const pubsub = pubsubs.get(tenant)
-        return pubsub === undefined ? Effect.void : PubSub.publish(pubsub, undefined)
+        listeners.get(tenant)?.call()
       }),
-    changes: (tenant) =>
-      Effect.flatMap(
-        Effect.suspend(() => {
-          const pubsub = pubsubs.get(tenant)
-          return pubsub === undefined
-            ? Effect.tap(PubSub.sliding<void>(1), (made) => Effect.sync(() => pubsubs.set(tenant, made)))
-            : Effect.succeed(pubsub)
-        }),
-        PubSub.subscribe
-      )
+    listen,
+    changes: (tenant) => queued((callback) => listen(tenant, callback))
   }
 }

@@ -1,5 +1,7 @@
 import { CredentialStoreError } from "@lockstep/core/Errors"
+import * as Trace from "@lockstep/core/Trace"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Path from "node:path"
 import { codeOf } from "./errno.js"
 
@@ -21,8 +23,8 @@ export const step = <A>(
   path: string,
   run: () => A
 ): Effect.Effect<A, CredentialStoreError> =>
-  Effect.withSpan(
-    Effect.try({ try: run, catch: (cause) => writeError(path, cause) }),
+  Trace.withSpan(
+    Effect.suspend(() => Either.try({ try: run, catch: (cause) => writeError(path, cause) })),
     `lockstep.file.${name}`,
     { attributes: { file: Path.basename(path) } }
   )

@@ -3,16 +3,29 @@
  * no watch runs. A foreign holder and a dead one leave no trace that a watch could see.
  *
  * Plain callbacks and one system call a turn: dozens of processes wait on two cores, and what they burn is missing where
- * the lock is held. A free lock is given back at once and only hinted at, since the fiber that waits
- * takes it. A way to lock that is not a mere system call is asked more rarely, by the time that it takes.
+ * the lock is held. A free lock is given back at once and only hinted at, since the fiber that waits takes it. A way to lock that is not a mere system call is asked more rarely, by the time that it takes.
+ *
+ * One of those that wait is enough to find that a holder died. So they form a line: the first of it, which holds a lock
+ * of its own for as long as it waits, asks often; the others seldom, and each time whether they are the first by now.
+ * That lock guards nothing: a process that gets it wrongly, or not at all, only asks more often or later.
+ *
+ * What does leave a trace, a sidecar that was touched or a file that was replaced, is a reason for each to ask at once,
+ * and again and again for some milliseconds: a holder writes before it unlocks.
  */
 import * as Fs from "node:fs"
 import * as ForeignLock from "../locks/ForeignLock.js"
 import type { KernelLock } from "./kernelLock.js"
 
-/** Milliseconds between two questions: doubling from the first to the last, half of it jitter. */
-const FIRST = 2
+/** Milliseconds between two questions of the first in line: doubling from one to the other, half of it jitter. */
+const FIRST = 4
 const LAST = 25
+
+/** The same of the others in line, which all come at the moment when the holder has its work to do. */
+const FIRST_OF_OTHERS = 16
+const LAST_OF_OTHERS = 150
+
+/** The first of them after a trace. */
+const SOON = 1
 
 /** At most one part in so many of the time is spent on asking. */
 const SHARE = 50
@@ -22,17 +35,26 @@ const OPEN = Fs.constants.O_RDWR | (Fs.constants.O_NOFOLLOW ?? 0)
 const changeTime = (directory: string): bigint | undefined =>
   Fs.statSync(directory, { bigint: true, throwIfNoEntry: false })?.mtimeNs
 
-/** Starts asking. Returns how to end it. */
+export interface LockProbe {
+  /** Asks at once, and often for a while. */
+  readonly soon: () => void
+  readonly end: () => void
+}
+
+/** Starts asking. */
 export const start = (options: {
   readonly paths: ReadonlyArray<string>
   readonly foreign: ReadonlyArray<ForeignLock.ForeignLock>
   readonly directory: string
   readonly kernel: () => KernelLock | undefined
   readonly isWatched: () => boolean
+  /** Tries to become the first in line, and answers with the descriptor to close when leaving it. */
+  readonly lead: () => number | undefined
   readonly hint: () => void
-}): () => void => {
-  const { directory, foreign, hint, isWatched, kernel, paths } = options
-  let delay = FIRST
+}): LockProbe => {
+  const { directory, foreign, hint, isWatched, kernel, lead, paths } = options
+  let first: number | undefined
+  let delay = FIRST_OF_OTHERS
   let seen = changeTime(directory)
 
   const hasChanged = (): boolean => {
@@ -78,17 +100,35 @@ export const start = (options: {
     }
   }
 
+  const advance = (): void => {
+    if (first !== undefined) return
+    first = lead()
+    if (first !== undefined) delay = Math.min(delay, FIRST)
+  }
+
   const turn = () => {
     const began = performance.now()
-    if (ask()) hint()
+    advance()
+    const isHint = ask()
     const spent = performance.now() - began
     timer = setTimeout(turn, Math.max(delay * (0.5 + Math.random() / 2), spent * SHARE)).unref()
-    delay = Math.min(delay * 2, LAST)
+    delay = Math.min(delay * 2, first === undefined ? LAST_OF_OTHERS : LAST)
+    // Last: it may end the asking.
+    if (isHint) hint()
   }
 
   let timer = setTimeout(turn, FIRST).unref()
-  return () => {
-    clearTimeout(timer)
-    paths.forEach(forget)
+  return {
+    soon: () => {
+      clearTimeout(timer)
+      delay = SOON
+      turn()
+    },
+    end: () => {
+      clearTimeout(timer)
+      paths.forEach(forget)
+      if (first !== undefined) Fs.closeSync(first)
+      first = undefined
+    }
   }
 }

@@ -23,6 +23,7 @@ import * as Credential from "@lockstep/core/Credential"
 import { CredentialStoreError } from "@lockstep/core/Errors"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import type { TenantId } from "@lockstep/core/TenantId"
+import * as Trace from "@lockstep/core/Trace"
 import { type Change, WritableStore, type WriteOptions } from "@lockstep/core/WritableStore"
 import * as Clock from "effect/Clock"
 import type * as ConfigError from "effect/ConfigError"
@@ -101,7 +102,7 @@ export const make: Effect.Effect<
     SharedFile.make(`${home.file}.keyring`, KeyringIndex.format),
     Envelope.layerPlain
   )
-  const { changes, epoch, found } = yield* RecordSignals.make({
+  const { changes, epoch, found, listen } = yield* RecordSignals.make({
     file: index,
     read: index.read,
     // An entry never changes, and a write has a name of its own.
@@ -223,7 +224,7 @@ export const make: Effect.Effect<
   }).pipe(
     Effect.timeoutOption(keyring.timeout),
     Effect.ignore,
-    Effect.withSpan("lockstep.store.collect")
+    Trace.withSpan("lockstep.store.collect")
   )
 
   const put = (
@@ -250,7 +251,7 @@ export const make: Effect.Effect<
       })
       const { writeId } = current
       const place = { tenant, writeId, parts: parts.length }
-      const begun = yield* Effect.withSpan(
+      const begun = yield* Trace.withSpan(
         rewrite(
           (document) => isUnchanged(document, tenant, found),
           (document, now) => KeyringIndex.begin(document, place, gone, now),
@@ -260,7 +261,7 @@ export const make: Effect.Effect<
       )
       if (!begun) return Option.none()
       let isWritten = false
-      const committed = yield* Effect.withSpan(entries.write(place, parts), "lockstep.store.write").pipe(
+      const committed = yield* Trace.withSpan(entries.write(place, parts), "lockstep.store.write").pipe(
         Effect.map(() => isWritten = true),
         // The write that overtook this one has removed its entry; the keyring has not failed.
         Effect.catchAll((error) =>
@@ -271,7 +272,7 @@ export const make: Effect.Effect<
         ),
         Effect.flatMap((written) =>
           written
-            ? Effect.withSpan(
+            ? Trace.withSpan(
               rewrite(
                 (document) => KeyringIndex.isWriting(document, writeId) && isUnchanged(document, tenant, found),
                 (document, now) => KeyringIndex.commit(document, tenant, current, gone, now),
@@ -364,7 +365,7 @@ export const make: Effect.Effect<
       yield* find(index.readToWrite, tenant)
       const bytes = Option.match(yield* currentOf(document, tenant), { onNone: () => 0, onSome: ({ bytes }) => bytes })
       yield* entries.rehearse(tenant, bytes + ROOM)
-    }).pipe(Effect.withSpan("lockstep.store.prepare"))
+    }).pipe(Trace.withSpan("lockstep.store.prepare"))
 
   const readNoting = (tenant: TenantId) =>
     Effect.tap(index.read, (document) => Effect.sync(() => found(tenant, document)))
@@ -378,11 +379,12 @@ export const make: Effect.Effect<
         Effect.zipRight(
           Effect.suspend(() => turnOf(tenant).withPermits(1)(attempt(tenant, decide, options, ATTEMPTS)))
         ),
-        Effect.withSpan("lockstep.store.modify")
+        Trace.withSpan("lockstep.store.modify")
       ),
     prepare,
     epoch,
-    changes
+    changes,
+    listen
   })
 })
 

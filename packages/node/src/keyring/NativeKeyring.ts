@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Trace from "@lockstep/core/Trace"
 import type * as ConfigError from "effect/ConfigError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -128,7 +129,7 @@ export const make = (options: Options): Effect.Effect<Keyring["Type"], never, Sc
             if (answer["failure"] === undefined) return Effect.succeed(answer)
             return isText(answer["message"]) ? classify(answer["message"]) : noBinding
           }),
-          Effect.withSpan(`lockstep.keyring.${operation}`)
+          Trace.withSpan(`lockstep.keyring.${operation}`)
         )
       })
 

@@ -18,13 +18,14 @@
 import { CredentialLock, type Lease } from "@lockstep/core/CredentialLock"
 import { LockUnavailable } from "@lockstep/core/Errors"
 import type { WaitableLock } from "@lockstep/core/LockWait"
+import * as Trace from "@lockstep/core/Trace"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Queue from "effect/Queue"
 import * as Runtime from "effect/Runtime"
 import * as Path from "node:path"
 import * as DirectoryWatch from "../DirectoryWatch.js"
@@ -32,6 +33,7 @@ import * as LockHolder from "../internal/lockHolder.js"
 import * as LockProbe from "../internal/lockProbe.js"
 import * as Sidecar from "../internal/sidecar.js"
 import * as Ownership from "../Ownership.js"
+import * as SidecarNames from "../SidecarNames.js"
 import * as ForeignLock from "./ForeignLock.js"
 import * as KernelLock from "./KernelLock.js"
 import type { LockFile } from "./LockFile.js"
@@ -112,9 +114,10 @@ const wasLost = (entry: Entry): boolean => {
 }
 
 // A release touches its sidecar, a write renames the file that it replaces. What else happens here, temporary files,
-// journals and answers, frees no lock and would only make every waiter try in vain.
-const mayFreeALock = (file: string): boolean =>
-  file.endsWith(".lock") || !(file.includes(".lockstep-") || file.includes(".refresh."))
+// journals and answers, the locks of others and the line, frees no lock of ours and would only make every waiter ask in
+// vain.
+const mayPrecedeARelease = (file: string): boolean =>
+  !(file.endsWith(".lock") || SidecarNames.isLine(file) || file.includes(".lockstep-") || file.includes(".refresh."))
 
 /** What cannot be looked at is tried, and the try says what is wrong. */
 const seemsFreeForeign = (one: ForeignLock.ForeignLock): boolean => {
@@ -156,71 +159,75 @@ export const make = (options: Options = {}): Effect.Effect<FileLock["Type"], nev
 
     // A remote file system is refused before anything is asked of its locks, and a foreign directory before anything
     // is left in it.
-    const enter = (directory: string): Effect.Effect<Ownership.Owner, LockUnavailable> =>
-      Ownership.makeDirectory(directory).pipe(
-        Effect.zipRight(
-          options.trustRemote === true ? Effect.void : RemoteFileSystem.refuse(directory, options.fileSystemType)
-        ),
-        Effect.zipRight(Ownership.claim(directory))
-      )
-
-    const load = (path: string): Effect.Effect<KernelLock.KernelLock, LockUnavailable> =>
-      Effect.suspend(() =>
-        kernel === undefined
-          ? Effect.tap(KernelLock.load(path, options.providers), (loaded) => {
-            kernel = loaded
-          })
-          : Effect.succeed(kernel)
-      )
+    const enter = (directory: string): Either.Either<Ownership.Owner, LockUnavailable> => {
+      const made = Ownership.makeDirectoryNow(directory)
+      const isLocal = Either.isLeft(made) || options.trustRemote === true
+        ? made
+        : RemoteFileSystem.refuseNow(directory, options.fileSystemType)
+      return Either.isLeft(isLocal) ? Either.left(isLocal.left) : Ownership.claimNow(directory)
+    }
 
     let inherited = options.inherited
 
-    const lockSidecar = (path: string): Effect.Effect<Option.Option<Grip>, LockUnavailable> =>
-      Effect.gen(function*() {
-        if (inherited?.path === path) {
-          const { fd } = inherited
-          inherited = undefined
-          return Option.some(ofSidecar(fd, path))
-        }
-        const owner = yield* enter(Path.dirname(path))
-        const attempt = Sidecar.tryLock(path, owner, yield* load(path))
-        switch (attempt._tag) {
-          case "Acquired":
-            return Option.some(ofSidecar(attempt.fd, path))
-          case "Busy":
-            return Option.none()
-          case "Failed":
-            return yield* new LockUnavailable(attempt.failure)
-        }
-      })
+    /** Loads the way to lock, where it is not loaded and will be asked. */
+    const load = (wanted: ReadonlyArray<LockFile>): Effect.Effect<unknown, LockUnavailable> => {
+      const first = wanted.find(({ path, _tag }) => _tag === "Kernel" && !held.has(path) && inherited?.path !== path)
+      return kernel !== undefined || first === undefined ? Effect.void : Effect.zipRight(
+        Effect.suspend(() => enter(Path.dirname(first.path))),
+        Effect.map(KernelLock.load(first.path, options.providers), (loaded) => {
+          kernel = loaded
+        })
+      )
+    }
 
-    const lockForeign = (one: ForeignLock.ForeignLock): Effect.Effect<Option.Option<Grip>, LockUnavailable> =>
-      Effect.flatMap(Effect.runtime<never>(), (runtime) => {
-        const attempt = ForeignLock.tryLock(one, () => void Runtime.runFork(runtime)(warnLost(one.path)))
-        switch (attempt._tag) {
-          case "Acquired":
-            return Effect.succeedSome(attempt.lock)
-          case "Busy":
-            return Effect.succeedNone
-          case "Failed":
-            return attempt.error
-        }
-      })
+    type Taken<A> = Either.Either<Option.Option<A>, LockUnavailable>
+    const busy: Taken<never> = Either.right(Option.none())
 
-    const lockOne = (one: LockFile): Effect.Effect<Option.Option<Grip>, LockUnavailable> =>
-      one._tag === "Kernel" ? lockSidecar(one.path) : lockForeign(one)
+    const lockSidecar = (path: string): Taken<Grip> => {
+      if (inherited?.path === path) {
+        const { fd } = inherited
+        inherited = undefined
+        return Either.right(Option.some(ofSidecar(fd, path)))
+      }
+      const owner = enter(Path.dirname(path))
+      if (Either.isLeft(owner)) return Either.left(owner.left)
+      const attempt = Sidecar.tryLock(path, owner.right, kernel!)
+      switch (attempt._tag) {
+        case "Acquired":
+          return Either.right(Option.some(ofSidecar(attempt.fd, path)))
+        case "Busy":
+          return busy
+        case "Failed":
+          return Either.left(new LockUnavailable(attempt.failure))
+      }
+    }
 
-    const enterWithin = (present: Held, one: LockFile): Effect.Effect<Option.Option<Entry>, LockUnavailable> => {
+    const lockForeign = (one: ForeignLock.ForeignLock, runtime: Runtime.Runtime<never>): Taken<Grip> => {
+      const attempt = ForeignLock.tryLock(one, () => void Runtime.runFork(runtime)(warnLost(one.path)))
+      switch (attempt._tag) {
+        case "Acquired":
+          return Either.right(Option.some(attempt.lock))
+        case "Busy":
+          return busy
+        case "Failed":
+          return Either.left(attempt.error)
+      }
+    }
+
+    const lockOne = (one: LockFile, runtime: Runtime.Runtime<never>): Taken<Grip> =>
+      one._tag === "Kernel" ? lockSidecar(one.path) : lockForeign(one, runtime)
+
+    const enterWithin = (present: Held, one: LockFile, runtime: Runtime.Runtime<never>): Taken<Entry> => {
       const push = (): Entry => {
         const entry: Entry = { held: present, lost: false }
         present.entries.push(entry)
         return entry
       }
-      if (present.grip.isHeld()) return Effect.succeedSome(push())
+      if (present.grip.isHeld()) return Either.right(Option.some(push()))
       // Another process has it or had it, and may be writing.
       noteLoss(present)
-      return Effect.map(
-        lockOne(one),
+      return Either.map(
+        lockOne(one, runtime),
         Option.map((grip) => {
           present.grip.release({ touch: false })
           present.grip = grip
@@ -229,27 +236,23 @@ export const make = (options: Options = {}): Effect.Effect<FileLock["Type"], nev
       )
     }
 
-    const take = (
-      one: LockFile,
-      within: ReadonlyArray<Entry>
-    ): Effect.Effect<Option.Option<Entry>, LockUnavailable> =>
-      Effect.suspend(() => {
-        const { path } = one
-        const present = held.get(path)
-        if (present === undefined) {
-          return Effect.map(
-            lockOne(one),
-            Option.map((grip) => {
-              const taken: Held = { grip, path, entries: [] }
-              const entry: Entry = { held: taken, lost: false }
-              taken.entries.push(entry)
-              held.set(path, taken)
-              return entry
-            })
-          )
-        }
-        return within.includes(present.entries.at(-1)!) ? enterWithin(present, one) : Effect.succeedNone
-      })
+    const take = (one: LockFile, within: ReadonlyArray<Entry>, runtime: Runtime.Runtime<never>): Taken<Entry> => {
+      const { path } = one
+      const present = held.get(path)
+      if (present === undefined) {
+        return Either.map(
+          lockOne(one, runtime),
+          Option.map((grip) => {
+            const taken: Held = { grip, path, entries: [] }
+            const entry: Entry = { held: taken, lost: false }
+            taken.entries.push(entry)
+            held.set(path, taken)
+            return entry
+          })
+        )
+      }
+      return within.includes(present.entries.at(-1)!) ? enterWithin(present, one, runtime) : busy
+    }
 
     // Asked before anything is taken: a first directory that is made and removed because the second is busy would wake
     // every waiter of the first, ourselves included, and each try would cause the next.
@@ -280,28 +283,52 @@ export const make = (options: Options = {}): Effect.Effect<FileLock["Type"], nev
             if (released) return
             released = true
             giveBack(taken, !changed)
-          }).pipe(Effect.withSpan("lockstep.lock.release"))
+          }).pipe(Trace.withSpan("lockstep.lock.release"))
       }
       entered.set(lease, taken)
       return lease
     }
 
-    const tryAcquire: FileLock["Type"]["tryAcquire"] = (target, { within } = {}) =>
-      Effect.gen(function*() {
-        if (paths.prepare !== undefined) yield* paths.prepare
-        const wanted = plan(target)
-        if (!seemsFree(wanted)) return Option.none()
-        const outer = within === undefined ? [] : entered.get(within) ?? []
-        const taken: Array<Entry> = []
-        // All or nothing. A try that fails halfway frees what it took without a touch: no process was kept waiting, and
-        // two that wake each other would try for ever.
-        const abandon = Effect.sync(() => giveBack(taken, false))
-        for (const next of wanted) {
-          const one = yield* Effect.onError(take(next, outer), () => abandon)
-          if (Option.isNone(one)) return yield* Effect.as(abandon, Option.none())
-          taken.push(one.value)
+    /** All or nothing, in one synchronous step. */
+    const takeAll = (
+      wanted: ReadonlyArray<LockFile>,
+      within: ReadonlyArray<Entry>,
+      runtime: Runtime.Runtime<never>
+    ): Taken<Lease> => {
+      const taken: Array<Entry> = []
+      let isWhole = false
+      try {
+        for (const one of wanted) {
+          const next = take(one, within, runtime)
+          if (Either.isLeft(next)) return Either.left(next.left)
+          if (Option.isNone(next.right)) return busy
+          taken.push(next.right.value)
         }
-        return Option.some(leaseOf(taken))
+        isWhole = true
+        return Either.right(Option.some(leaseOf(taken)))
+      } finally {
+        // A try that fails halfway frees what it took without a touch: no process was kept waiting, and two that wake
+        // each other would try for ever.
+        if (!isWhole) giveBack(taken, false)
+      }
+    }
+
+    /** Becomes the first in line; `undefined` where another process is, or where there is no line. */
+    const lead = (wanted: ReadonlyArray<LockFile>): number | undefined => {
+      const path = wanted.find(({ _tag }) => _tag === "Kernel")?.path
+      if (path === undefined || kernel === undefined) return undefined
+      const owner = Ownership.claimNow(Path.dirname(path))
+      if (Either.isLeft(owner)) return undefined
+      const attempt = Sidecar.tryLock(SidecarNames.line(path), owner.right, kernel)
+      return attempt._tag === "Acquired" ? attempt.fd : undefined
+    }
+
+    const tryAcquire: FileLock["Type"]["tryAcquire"] = (target, { within } = {}) =>
+      Effect.flatMap(Effect.zipRight(paths.prepare ?? Effect.void, Effect.runtime<never>()), (runtime) => {
+        const wanted = plan(target)
+        if (!seemsFree(wanted)) return Effect.succeedNone
+        const outer = within === undefined ? [] : entered.get(within) ?? []
+        return Effect.zipRight(load(wanted), Effect.suspend(() => takeAll(wanted, outer, runtime)))
       }).pipe(Effect.uninterruptible)
 
     return FileLock.of({
@@ -309,29 +336,28 @@ export const make = (options: Options = {}): Effect.Effect<FileLock["Type"], nev
       tryAcquire,
       holder: (target) => Effect.sync(() => Option.firstSomeOf(plan(target).map(LockHolder.of))),
       // Opened by the first who waits: an uncontended process watches nothing.
-      wakeups: (target) =>
-        Effect.gen(function*() {
-          const queue = yield* Effect.acquireRelease(Queue.sliding<void>(1), Queue.shutdown)
-          const hint = () => void queue.unsafeOffer(undefined)
-          const watch = yield* DirectoryWatch.open(paths.directory)
-          yield* watch.listen(mayFreeALock, hint)
-          yield* Effect.acquireRelease(
-            Effect.sync(() =>
-              LockProbe.start({
-                paths: plan(target).flatMap((one) => one._tag === "Kernel" ? [one.path] : []),
-                foreign: plan(target).flatMap((one) => one._tag === "Kernel" ? [] : [one]),
-                directory: paths.directory,
-                kernel: () => kernel,
-                isWatched: watch.isProven,
-                hint
-              })
-            ),
-            (end) => Effect.sync(end)
-          )
-          return queue
-        }),
+      listen: (target, hint) => {
+        const wanted = plan(target)
+        const { close, watch } = DirectoryWatch.attach(paths.directory)
+        const probe = LockProbe.start({
+          paths: wanted.flatMap((one) => one._tag === "Kernel" ? [one.path] : []),
+          foreign: wanted.flatMap((one) => one._tag === "Kernel" ? [] : [one]),
+          directory: paths.directory,
+          kernel: () => kernel,
+          isWatched: watch.isProven,
+          lead: () => lead(wanted),
+          hint
+        })
+        const names = new Set(wanted.map(({ path }) => Path.basename(path)))
+        const end = watch.listen((file) => names.has(file) || mayPrecedeARelease(file), probe.soon)
+        return () => {
+          end()
+          probe.end()
+          close()
+        }
+      },
       // The probe hints within 25 ms; this is for what it cannot see, such as a sidecar that was replaced.
-      backoff: { min: 250, max: 1_000 }
+      backoff: { min: 1_000, max: 1_000 }
     })
   })
 

@@ -14,6 +14,7 @@
  * @since 0.1.0
  */
 import { LockUnavailable } from "@lockstep/core/Errors"
+import * as Trace from "@lockstep/core/Trace"
 import * as Effect from "effect/Effect"
 import type { KernelLock, Provider } from "../internal/kernelLock.js"
 import { providers as known } from "../internal/providers.js"
@@ -69,4 +70,4 @@ export const load = (
       why.push(`${candidate.name}: ${loaded}`)
     }
     return yield* new LockUnavailable({ reason: "NoBinding", path, detail: why.join("; ") })
-  }).pipe(Effect.withSpan("lockstep.lock.load"))
+  }).pipe(Trace.withSpan("lockstep.lock.load"))

@@ -6,6 +6,7 @@
  */
 import { LockUnavailable } from "@lockstep/core/Errors"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
@@ -90,13 +91,21 @@ export const findName = (
  * @category combinators
  */
 export const refuse = (directory: string, type: ReadType = readType): Effect.Effect<void, LockUnavailable> =>
-  Effect.suspend(() => {
-    try {
-      return Option.match(nameOf(directory, process.platform, type), {
-        onNone: () => Effect.void,
-        onSome: (name) => new LockUnavailable({ reason: "Remote", path: directory, detail: name })
-      })
-    } catch (cause) {
-      return lockUnavailable(directory, codeOf(cause))
-    }
-  })
+  Effect.suspend(() => refuseNow(directory, type))
+
+/**
+ * The same as a plain value.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const refuseNow = (directory: string, type: ReadType = readType): Either.Either<void, LockUnavailable> => {
+  try {
+    const name = findName(directory, process.platform, type)
+    return name === undefined
+      ? Either.void
+      : Either.left(new LockUnavailable({ reason: "Remote", path: directory, detail: name }))
+  } catch (cause) {
+    return Either.left(lockUnavailable(directory, codeOf(cause)))
+  }
+}

@@ -8,6 +8,7 @@ import * as Credential from "@lockstep/core/Credential"
 import { CredentialStoreError } from "@lockstep/core/Errors"
 import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type { TenantId } from "@lockstep/core/TenantId"
+import * as Trace from "@lockstep/core/Trace"
 import { type Change, WritableStore, type WriteOptions } from "@lockstep/core/WritableStore"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -108,7 +109,7 @@ export const make = (
       }
     })
 
-    const { changes, epoch, found } = yield* RecordSignals.make({
+    const { changes, epoch, found, listen } = yield* RecordSignals.make({
       file,
       read,
       signatureOf: (view, tenant) =>
@@ -129,7 +130,7 @@ export const make = (
     const writeCompanion = (bindings: Companion.Bindings): Effect.Effect<void, CredentialStoreError> =>
       AtomicFile.sweep(companion.path).pipe(
         Effect.zipRight(AtomicFile.replace(companion.path, Companion.textOf(bindings))),
-        Effect.withSpan("lockstep.store.companion")
+        Trace.withSpan("lockstep.store.companion")
       )
 
     const refuse = (detail: string): Either.Either<never, CredentialStoreError> =>
@@ -222,7 +223,7 @@ export const make = (
         }), options).pipe(
           Effect.tap(({ removed }) => removed ? forget(tenant, options) : Effect.void),
           Effect.map(({ value }) => value),
-          Effect.withSpan("lockstep.store.modify")
+          Trace.withSpan("lockstep.store.modify")
         )
 
     const prepare: WritableStore["Type"]["prepare"] = (_, options) =>
@@ -235,7 +236,7 @@ export const make = (
             AtomicFile.probe(companion.path, Buffer.byteLength(Companion.textOf(bindings)) + ROOM)
           )
         ),
-        Effect.withSpan("lockstep.store.prepare")
+        Trace.withSpan("lockstep.store.prepare")
       )
 
     return WritableStore.of({
@@ -245,7 +246,8 @@ export const make = (
       modify,
       prepare,
       epoch,
-      changes
+      changes,
+      listen
     })
   })
 

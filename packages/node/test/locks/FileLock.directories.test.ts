@@ -13,7 +13,7 @@ import { LockFile } from "@lockstep/node/locks/LockFile"
 import { LockPaths } from "@lockstep/node/locks/LockPaths"
 import { LockTarget } from "@lockstep/node/locks/LockTarget"
 import * as NodeHost from "@lockstep/node/NodeHost"
-import { credentialLockContract, isWaiting, observe } from "@lockstep/testkit/contract/CredentialLockContract"
+import { areWaiting, credentialLockContract, observe } from "@lockstep/testkit/contract/CredentialLockContract"
 import { credential } from "@lockstep/testkit/contract/credentials"
 import { fileLockContract } from "@lockstep/testkit/contract/FileLockContract"
 import { answer } from "@lockstep/testkit/contract/journals"
@@ -134,12 +134,12 @@ describe("FileLock with directories in its plan", () => {
     Effect.gen(function*() {
       const directory = yield* LockDirectory.make
       const elsewhere = Path.join(yield* LockDirectory.make, "legacy.d")
-      const { busy, lock } = yield* observe(yield* DirectoryLocks.lock(directory, ["own.lock", elsewhere]))
+      const { lock, waiting } = yield* observe(yield* DirectoryLocks.lock(directory, ["own.lock", elsewhere]))
       const tool = yield* DirectoryLocks.properLockfile
       yield* tool.send({ do: "try", ...toolOf(elsewhere) })
       yield* tool.message(isEvent("acquired"))
       const waiter = yield* Effect.fork(LockWait.acquire(lock, CODEX, OPTIONS))
-      yield* isWaiting(busy)
+      yield* areWaiting(waiting)
       yield* tool.send({ do: "release" })
       yield* Fiber.join(waiter)
     }))
@@ -147,12 +147,12 @@ describe("FileLock with directories in its plan", () => {
   it.scoped("a waiter goes on when the tool was killed and its lock is stale", () =>
     Effect.gen(function*() {
       const { directory, two } = yield* setUp
-      const { busy, lock } = yield* observe(yield* DirectoryLocks.lock(directory, NAMES))
+      const { lock, waiting } = yield* observe(yield* DirectoryLocks.lock(directory, NAMES))
       const tool = yield* DirectoryLocks.properLockfile
       yield* tool.send({ do: "try", ...toolOf(two) })
       yield* tool.message(isEvent("acquired"))
       const waiter = yield* Effect.fork(LockWait.acquire(lock, CODEX, OPTIONS))
-      yield* isWaiting(busy)
+      yield* areWaiting(waiting)
       yield* tool.signal("SIGKILL")
       yield* tool.exit
       const last = DirectoryLocks.lookAt({ path: two })!.mtimeMs

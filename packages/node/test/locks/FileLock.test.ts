@@ -6,7 +6,7 @@ import * as FileLock from "@lockstep/node/locks/FileLock"
 import * as KernelLock from "@lockstep/node/locks/KernelLock"
 import { LockPaths } from "@lockstep/node/locks/LockPaths"
 import { LockTarget } from "@lockstep/node/locks/LockTarget"
-import { credentialLockContract, isWaiting, observe } from "@lockstep/testkit/contract/CredentialLockContract"
+import { areWaiting, credentialLockContract, observe } from "@lockstep/testkit/contract/CredentialLockContract"
 import { fileLockContract } from "@lockstep/testkit/contract/FileLockContract"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
@@ -98,10 +98,10 @@ describe("FileLock and other processes", () => {
   it.scoped("the release of another process wakes a waiter at the first try", () =>
     Effect.gen(function*() {
       const directory = yield* LockDirectory.make
-      const { busy, lock } = yield* observe(yield* LockDirectory.lock(directory))
+      const { lock, waiting } = yield* observe(yield* LockDirectory.lock(directory))
       const holder = yield* holderIn(directory)
       const waiter = yield* Effect.fork(LockWait.acquire(lock, CODEX, OPTIONS))
-      yield* isWaiting(busy)
+      yield* areWaiting(waiting)
       yield* holder.send({ do: "release" })
       // The clock stands still, so a first try that came too early would be the last.
       yield* Fiber.join(waiter)
@@ -124,7 +124,7 @@ describe("FileLock and other processes", () => {
   it.scoped("LockTimeout names the holder, and that it is stopped", () =>
     Effect.gen(function*() {
       const directory = yield* LockDirectory.make
-      const { busy, lock } = yield* observe(yield* LockDirectory.lock(directory))
+      const { lock, waiting } = yield* observe(yield* LockDirectory.lock(directory))
       const holder = yield* holderIn(directory)
       const running = Option.getOrThrow(yield* lock.holder(CODEX))
       assert.strictEqual(running.pid, holder.pid)
@@ -137,7 +137,7 @@ describe("FileLock and other processes", () => {
       const waiter = yield* Effect.fork(
         Effect.flip(LockWait.acquire(lock, CODEX, { ...OPTIONS, timeout: Duration.millis(200) }))
       )
-      yield* isWaiting(busy)
+      yield* areWaiting(waiting)
       yield* TestClock.adjust(Duration.seconds(1))
       const error = yield* Fiber.join(waiter)
       assert.strictEqual(error._tag, "LockTimeout")

@@ -83,11 +83,17 @@ const make = Effect.gen(function*() {
         if (at !== undefined) yield* Effect.sleep(Math.max(0, at - Monotonic.now()))
         PersistProbe.watch(session.file)
         const before = process.cpuUsage()
-        const outcome = yield* Effect.either(Effect.timeoutFail(session.value.obtain, {
+        let endedAt: number | undefined
+        // Noted before anything of this program's own: with dozens of processes its share would be the most of it.
+        const answered = Effect.map(session.value.obtain, (token) => {
+          endedAt = Monotonic.now()
+          return token
+        })
+        const outcome = yield* Effect.either(Effect.timeoutFail(answered, {
           duration: PATIENCE,
           onTimeout: () => new Error(`no token within ${PATIENCE / 1000} s`)
         }))
-        const endedAt = Monotonic.now()
+        endedAt ??= Monotonic.now()
         const { system, user } = process.cpuUsage(before)
         yield* Effect.sleep(REPORT_DELAY)
         const obtained: Obtained = {

@@ -25,24 +25,29 @@ const LINEAR = LockTarget.Tenant({ tenant: TenantId.make("mcp:linear") })
 const OPTIONS = { label: "codex", timeout: Duration.minutes(1) }
 
 /**
- * The same lock, which tells of every try that finds it busy and counts those that take it.
+ * The same lock, which tells of every try that finds it busy and of every waiter, and counts the tries that take it.
  *
  * @since 0.1.0
  * @category testing
  */
 export const observe = <
-  Lock extends { readonly tryAcquire: (...args: never) => ReturnType<CredentialLock["Type"]["tryAcquire"]> }
+  Lock extends {
+    readonly tryAcquire: (...args: never) => ReturnType<CredentialLock["Type"]["tryAcquire"]>
+    readonly listen: (...args: never) => () => void
+  }
 >(
   lock: Lock
 ): Effect.Effect<{
   readonly lock: Lock
   readonly busy: Queue.Dequeue<void>
+  readonly waiting: Queue.Dequeue<void>
   readonly taken: () => number
 }> =>
-  Effect.map(Queue.unbounded<void>(), (busy) => {
+  Effect.map(Effect.all([Queue.unbounded<void>(), Queue.unbounded<void>()]), ([busy, waiting]) => {
     let taken = 0
     return {
       busy,
+      waiting,
       taken: () => taken,
       lock: {
         ...lock,
@@ -53,18 +58,24 @@ export const observe = <
               onNone: () => Queue.offer(busy, undefined),
               onSome: () => Effect.sync(() => ++taken)
             })
-          )
+          ),
+        listen: (...args: never) => {
+          const end = lock.listen(...args)
+          waiting.unsafeOffer(undefined)
+          return end
+        }
       }
     }
   })
 
 /**
- * Waits until a waiter has subscribed to hints: the try after that is its second.
+ * Waits until so many waiters have subscribed to hints.
  *
  * @since 0.1.0
  * @category testing
  */
-export const isWaiting = (busy: Queue.Dequeue<void>): Effect.Effect<void> => Effect.asVoid(Queue.takeN(busy, 2))
+export const areWaiting = (waiting: Queue.Dequeue<void>, count = 1): Effect.Effect<void> =>
+  Effect.asVoid(Queue.takeN(waiting, count))
 
 const takeNow = (lock: CredentialLock["Type"], target: LockTarget) =>
   Effect.flatMap(lock.tryAcquire(target), Effect.orElseFail(() => `${target._tag} is busy`))
@@ -130,10 +141,10 @@ export const credentialLockContract = <E>(
     it.scoped("a release that changed nothing wakes a waiter", () =>
       withLock((held) =>
         Effect.gen(function*() {
-          const { busy, lock } = yield* observe(held)
+          const { lock, waiting } = yield* observe(held)
           const lease = yield* takeNow(lock, CODEX)
           const waiter = yield* Effect.fork(LockWait.acquire(lock, CODEX, OPTIONS))
-          yield* isWaiting(busy)
+          yield* areWaiting(waiting)
           yield* lease.release({ changed: false })
           yield* Fiber.join(waiter)
           assert.isTrue(Option.isNone(yield* lock.tryAcquire(CODEX)))
@@ -143,23 +154,27 @@ export const credentialLockContract = <E>(
     it.scoped("a waiter that finds what it waits for goes without ever taking the lock", () =>
       withLock((held) =>
         Effect.gen(function*() {
-          const { busy, lock, taken } = yield* observe(held)
+          const { lock, taken, waiting } = yield* observe(held)
           yield* takeNow(lock, CODEX)
           let stored = Option.none<string>()
-          const changes = yield* Queue.unbounded<void>()
+          const changes = new Set<() => void>()
           const waiters = yield* Effect.forEach([1, 2, 3], () =>
             Effect.fork(LockWait.acquireOr(lock, CODEX, {
               ...OPTIONS,
               look: Effect.sync(() => stored),
-              hints: Effect.succeed(changes)
+              hints: (change) => {
+                changes.add(change)
+                return () => changes.delete(change)
+              }
             })))
-          yield* Queue.takeN(busy, 2 * waiters.length)
+          yield* areWaiting(waiting, waiters.length)
           stored = Option.some("the winner's token")
-          yield* Queue.offerAll(changes, [undefined, undefined, undefined])
+          changes.forEach((change) => change())
           for (const waiter of waiters) {
             deepStrictEqual(yield* Fiber.join(waiter), LockWait.Waited.Found({ value: "the winner's token" }))
           }
           assert.strictEqual(taken(), 1)
+          assert.strictEqual(changes.size, 0)
         })
       ))
 
@@ -184,10 +199,10 @@ export const credentialLockContract = <E>(
     it.scoped("an interrupted waiter holds nothing", () =>
       withLock((held) =>
         Effect.gen(function*() {
-          const { busy, lock, taken } = yield* observe(held)
+          const { lock, taken, waiting } = yield* observe(held)
           const lease = yield* takeNow(lock, CODEX)
           const waiter = yield* Effect.fork(Effect.scoped(LockWait.acquire(lock, CODEX, OPTIONS)))
-          yield* isWaiting(busy)
+          yield* areWaiting(waiting)
           assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(waiter)))
           assert.strictEqual(taken(), 1)
           yield* lease.release({ changed: false })
@@ -198,11 +213,11 @@ export const credentialLockContract = <E>(
     it.scoped("a wait ends with LockTimeout, and the lock stays with its holder", () =>
       withLock((held) =>
         Effect.gen(function*() {
-          const { busy, lock, taken } = yield* observe(held)
+          const { lock, taken, waiting } = yield* observe(held)
           yield* takeNow(lock, CODEX)
           const timeout = Duration.millis(200)
           const waiter = yield* Effect.fork(Effect.flip(LockWait.acquire(lock, CODEX, { ...OPTIONS, timeout })))
-          yield* isWaiting(busy)
+          yield* areWaiting(waiting)
           yield* TestClock.adjust(Duration.seconds(1))
           const error = yield* Fiber.join(waiter)
           assert.strictEqual(error._tag, "LockTimeout")

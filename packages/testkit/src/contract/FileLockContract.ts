@@ -14,7 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { isWaiting, observe } from "./CredentialLockContract.js"
+import { areWaiting, observe } from "./CredentialLockContract.js"
 
 const CODEX = LockTarget.Tenant({ tenant: TenantId.make("codex") })
 const AGGREGATE = LockTarget.Aggregate()
@@ -97,12 +97,12 @@ export const fileLockContract = <E>(name: string, makeLayer: () => Layer.Layer<F
     it.scoped("any other holder in this process waits, whatever fiber it was started by", () =>
       withLock((held) =>
         Effect.gen(function*() {
-          const { busy, lock } = yield* observe(held)
+          const { lock, waiting } = yield* observe(held)
           const lease = yield* take(lock, AGGREGATE)
           const waiter = yield* Effect.fork(
             LockWait.acquire(lock, AGGREGATE, { label: "auth.json", timeout: Duration.minutes(1) })
           )
-          yield* isWaiting(busy)
+          yield* areWaiting(waiting)
           yield* lease.release({ changed: false })
           yield* Fiber.join(waiter)
         })

@@ -8,7 +8,6 @@ import { CredentialLock, type Lease, type LockTarget } from "@lockstep/core/Cred
 import type { LockHolder, LockUnavailable } from "@lockstep/core/Errors"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as PubSub from "effect/PubSub"
 import * as Queue from "effect/Queue"
 
 /**
@@ -51,15 +50,15 @@ const nameOf = (target: LockTarget): string => {
  */
 export const make: Effect.Effect<ControlledLock> = Effect.gen(function*() {
   const held = new Map<string, symbol>()
-  const pubsub = yield* PubSub.sliding<void>(1)
+  const listeners = new Set<{ readonly hint: () => void }>()
   const busy = yield* Queue.unbounded<void>()
   let taken = 0
 
   const free = (name: string, owner: symbol | undefined): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      if (owner !== undefined && held.get(name) !== owner) return Effect.void
+    Effect.sync(() => {
+      if (owner !== undefined && held.get(name) !== owner) return
       held.delete(name)
-      return PubSub.publish(pubsub, undefined)
+      for (const { hint } of listeners) hint()
     })
 
   const self: ControlledLock = {
@@ -81,7 +80,12 @@ export const make: Effect.Effect<ControlledLock> = Effect.gen(function*() {
           })
         ),
       holder: () => Effect.sync(() => self.holder),
-      wakeups: () => PubSub.subscribe(pubsub),
+      listen: (target, hint) => {
+        const listener = { hint }
+        listeners.add(listener)
+        if (!held.has(nameOf(target))) hint()
+        return () => void listeners.delete(listener)
+      },
       backoff: { min: 1_000, max: 1_000 }
     }),
     seize: (target) => void held.set(nameOf(target), Symbol("outside")),

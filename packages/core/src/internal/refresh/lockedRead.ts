@@ -5,6 +5,7 @@ import * as Credential from "../../Credential.js"
 import type { Evidence, Held } from "../../Custody.js"
 import type { CredentialStoreError } from "../../Errors.js"
 import type { CapturedAnswer } from "../../RefreshJournal.js"
+import * as Trace from "../../Trace.js"
 import * as Verdict from "../../Verdict.js"
 import * as Answer from "../answer.js"
 import * as JournalChange from "../journalChange.js"
@@ -19,7 +20,7 @@ export const make = ({ fingerprintOf, noteBestEffort, revoke, unpersisted }: Tra
   const readLocked = (request: Request, held: Held): Effect.Effect<LockedEvidence, CredentialStoreError> =>
     Effect.gen(function*() {
       const { hint, tenant } = request
-      const read = yield* Effect.withSpan(held.read(), "lockstep.refresh.reread")
+      const read = yield* Trace.withSpan(held.read(), "lockstep.refresh.reread")
       const inMemory = Option.map(Option.fromNullable(unpersisted.get(tenant)), ({ answer }) => answer)
       // A record can be absent for a moment, while another program writes its file: that must not cost the answer.
       if (Option.isNone(read.stored)) return { ...read, isKept: Option.isSome(read.kept) }

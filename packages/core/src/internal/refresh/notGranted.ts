@@ -18,7 +18,7 @@ import {
 } from "../../Errors.js"
 import * as Freshness from "../../Freshness.js"
 import * as Metrics from "../../Metrics.js"
-import { Intent, type JournalRecord } from "../../RefreshJournal.js"
+import { Intent, type JournalRecord, UNCHECKED } from "../../RefreshJournal.js"
 import type { RedeemAnswer } from "../../TokenEndpoint.js"
 import * as JournalChange from "../journalChange.js"
 import type { Redemption, Request, Transaction } from "./services.js"
@@ -44,7 +44,7 @@ export const conclude = (
     const jitter = yield* Random.nextRange(0.5, 1)
     const isRetry = Option.exists(previous, (one) => one.sends > 0)
     const restored = JournalChange.update(journal, { intent: previous })
-    const ended = Intent.make({ ...intent, endedAt: Option.some(now) })
+    const ended = Intent.make({ ...intent, endedAt: Option.some(now) }, UNCHECKED)
     const withIntent = (one: Intent) => rotates ? JournalChange.update(journal, { intent: Option.some(one) }) : journal
 
     const noted = (changed: JournalRecord, outcome: string, detail: string): Effect.Effect<void> =>
@@ -120,7 +120,7 @@ export const conclude = (
 
       case "ServerError": {
         // It proves nothing: the intent stays, ambiguous, and spends no retry, so that an outage is not a logout.
-        const ambiguous = Intent.make({ ...ended, sends: intent.sends - 1, ambiguous: true })
+        const ambiguous = Intent.make({ ...ended, sends: intent.sends - 1, ambiguous: true }, UNCHECKED)
         const waiting = cooled(withIntent(ambiguous), answer.retryAfter)
         yield* noted(waiting, "ServerError", answer.detail)
         return yield* unavailable("ServerError", waiting)

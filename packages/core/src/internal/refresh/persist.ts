@@ -16,6 +16,7 @@ import * as Fingerprint from "../../Fingerprint.js"
 import * as LogFields from "../../LogFields.js"
 import * as Metrics from "../../Metrics.js"
 import type { CapturedAnswer, JournalRecord } from "../../RefreshJournal.js"
+import * as Trace from "../../Trace.js"
 import * as Verdict from "../../Verdict.js"
 import { Change } from "../../WritableStore.js"
 import * as Answer from "../answer.js"
@@ -203,7 +204,7 @@ export const make = (transaction: Transaction) => {
         }
       }
 
-      const committed = yield* Effect.either(Effect.withSpan(
+      const committed = yield* Effect.either(Trace.withSpan(
         persistently(
           held.commit({
             act: "refresh",

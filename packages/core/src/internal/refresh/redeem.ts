@@ -16,8 +16,9 @@ import type { Held } from "../../Custody.js"
 import { ProviderUnavailable, type RefreshError } from "../../Errors.js"
 import * as Fingerprint from "../../Fingerprint.js"
 import * as Metrics from "../../Metrics.js"
-import { CapturedAnswer, Intent, type JournalRecord } from "../../RefreshJournal.js"
+import { CapturedAnswer, Intent, type JournalRecord, UNCHECKED } from "../../RefreshJournal.js"
 import { RedeemAnswer } from "../../TokenEndpoint.js"
+import * as Trace from "../../Trace.js"
 import type * as Verdict from "../../Verdict.js"
 import * as Answer from "../answer.js"
 import { deadlineIn, remaining } from "../deadline.js"
@@ -68,7 +69,7 @@ export const make = (transaction: Transaction) => {
         at: yield* held.now,
         endedAt: Option.none(),
         by: host.self
-      })
+      }, UNCHECKED)
       const announced = rotates
         ? Option.some(JournalChange.update(journal, { intent: Option.some(intent) }))
         : Option.none()
@@ -79,7 +80,7 @@ export const make = (transaction: Transaction) => {
             ? noteBestEffort(tenant, held, JournalChange.update(journal, { intent: previous }))
             : Effect.void
         ),
-        Effect.withSpan("lockstep.refresh.intent")
+        Trace.withSpan("lockstep.refresh.intent")
       )
       if (!begun) return Option.none()
       yield* onSend
@@ -99,7 +100,7 @@ export const make = (transaction: Transaction) => {
             Effect.as(RedeemAnswer.Unknown({ detail: "no answer within the limit of a redemption" }))
           )
         ),
-        Effect.withSpan("lockstep.refresh.redeem")
+        Trace.withSpan("lockstep.refresh.redeem")
       )
       return Option.some({ intent, answer, took: Number((yield* Clock.currentTimeNanos) - began) / 1_000_000 })
     })
@@ -117,17 +118,23 @@ export const make = (transaction: Transaction) => {
         over: Answer.writer(stored.credential, journal),
         obtainedAt: seconds(yield* held.now),
         grant: answer.grant
-      })
+      }, UNCHECKED)
       const rotated = Option.exists(answer.grant.refreshToken, (token) => Fingerprint.of(host, token) !== fingerprint)
       // An answer that leaves the refresh token as it is proves that it lives: nothing of it is unknown any more.
       const answered = JournalChange.update(journal, {
-        intent: rotated ? Option.some(Intent.make({ ...intent, state: "consumed" })) : Option.none()
+        intent: rotated ? Option.some(Intent.make({ ...intent, state: "consumed" }, UNCHECKED)) : Option.none()
       })
       if (!rotated) return { captured, isKept: false, answered }
       // If it cannot be kept, persisting is all the more urgent.
-      const kept = yield* held.capture(captured).pipe(Effect.withSpan("lockstep.refresh.capture"), Effect.either)
+      const kept = yield* held.capture(captured).pipe(Trace.withSpan("lockstep.refresh.capture"), Effect.either)
       if (Either.isLeft(kept)) unpersisted.set(tenant, { answer: captured, retry: Option.none() })
-      if (rotates) yield* Effect.withSpan(noteBestEffort(tenant, held, answered), "lockstep.refresh.consumed")
+      // A kept answer is judged before the intent, so it is what must last.
+      if (rotates) {
+        yield* Trace.withSpan(
+          noteBestEffort(tenant, held, answered, { mustLast: Either.isLeft(kept) }),
+          "lockstep.refresh.consumed"
+        )
+      }
       return { captured, isKept: Either.isRight(kept), answered }
     })
 
@@ -172,13 +179,13 @@ export const make = (transaction: Transaction) => {
     })
 
   /** Finds the endpoint, its client and its secret. What fails here has spent nothing. */
-  const prepareEndpoint = Effect.fn("lockstep.refresh.prepare")(function*(
+  const prepareEndpoint = (
     { tenant }: Request,
     held: Held,
     credential: Credential.Credential,
     journal: JournalRecord
-  ) {
-    return yield* endpoint.prepare(tenant, credential).pipe(
+  ) =>
+    endpoint.prepare(tenant, credential).pipe(
       Effect.timeoutFail({
         duration: policy.providerTimeout,
         onTimeout: () =>
@@ -196,9 +203,9 @@ export const make = (transaction: Transaction) => {
             (written) => written ? Metrics.cooled(tenant, journal, waiting) : Effect.void
           )
         })
-      )
+      ),
+      Trace.withSpan("lockstep.refresh.prepare")
     )
-  })
 
   /** Proves that the answer can be kept and stored, and waits until an earlier request can no longer arrive. */
   const prepareStore = (

@@ -87,7 +87,7 @@ const acts = ({ afterwards, endpoint, host, policy }: Services) => {
     tenant: TenantId,
     held: Held,
     record: JournalRecord,
-    options: { readonly discard?: boolean } = {}
+    options: { readonly discard?: boolean; readonly mustLast?: boolean } = {}
   ): Effect.Effect<boolean> =>
     Effect.matchEffect(held.note(record, options), {
       onSuccess: () => Effect.succeed(true),

@@ -6,24 +6,77 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
-import type { RefreshError } from "../../Errors.js"
+import { ProviderTimeout, type RefreshError } from "../../Errors.js"
 import * as Metrics from "../../Metrics.js"
-import { awaitWithin } from "../../Refresh.js"
 import type { RefreshPolicy } from "../../RefreshPolicy.js"
 import type { TenantId } from "../../TenantId.js"
 import type { Obtained, Request } from "./services.js"
 
-/** A refresh that runs, and what its callers wait for. */
+/** A refresh that runs, and the callers that wait for it: plain callbacks, for each of them pays for its own wait only. */
 interface Running {
   readonly tenant: TenantId
-  readonly result: Deferred.Deferred<Obtained, RefreshError>
-  readonly sent: Deferred.Deferred<void>
+  readonly callers: Set<Caller>
+  isSent: boolean
+  result: Exit.Exit<Obtained, RefreshError> | undefined
 }
+
+interface Caller {
+  readonly onSent: () => void
+  readonly onResult: (result: Exit.Exit<Obtained, RefreshError>) => void
+}
+
+const finish = (one: Running, result: Exit.Exit<Obtained, RefreshError>): void => {
+  if (one.result !== undefined) return
+  one.result = result
+  for (const caller of one.callers) caller.onResult(result)
+}
+
+/**
+ * Waits for the result of a refresh for as long as the provider may take. Bounds the wait and not the work: the request
+ * goes on under the lock until its own limit, so that a late answer is persisted and not lost.
+ */
+const awaitWithin = (
+  { providerTimeout }: Pick<RefreshPolicy["Type"], "providerTimeout">,
+  one: Running
+): Effect.Effect<Obtained, RefreshError> =>
+  Effect.flatMap(Effect.runtime<never>(), (runtime) =>
+    Effect.async((resume) => {
+      if (one.result !== undefined) return resume(one.result)
+      let patience: Fiber.RuntimeFiber<void> | undefined
+      const leave = (): void => {
+        one.callers.delete(caller)
+        patience?.unsafeInterruptAsFork(FiberId.none)
+      }
+      const caller: Caller = {
+        onSent: () => {
+          patience = Runtime.runFork(runtime)(Effect.sleep(providerTimeout))
+          patience.addObserver((exit) => {
+            if (!Exit.isSuccess(exit)) return
+            leave()
+            resume(
+              new ProviderTimeout({
+                tenant: one.tenant,
+                reason: "StillRunning",
+                waited: Duration.toMillis(providerTimeout)
+              })
+            )
+          })
+        },
+        onResult: (result) => {
+          leave()
+          resume(result)
+        }
+      }
+      one.callers.add(caller)
+      if (one.isSent) caller.onSent()
+      return Effect.sync(leave)
+    }))
 
 export interface Options {
   readonly policy: RefreshPolicy["Type"]
@@ -72,11 +125,7 @@ export const make = (
   const running = new Map<TenantId, Running>()
 
   const start = (tenant: TenantId, request: Pick<Request, "demand" | "hint">): Running => {
-    const one: Running = {
-      tenant,
-      result: Deferred.unsafeMake(FiberId.none),
-      sent: Deferred.unsafeMake(FiberId.none)
-    }
+    const one: Running = { tenant, callers: new Set(), isSent: false, result: undefined }
     const leave = (): void => {
       if (running.get(tenant) === one) running.delete(tenant)
     }
@@ -88,23 +137,24 @@ export const make = (
     // A refresh that has a result is joined by no further caller: one that comes while it still settles wants something
     // else than what it obtained.
     const publish = (exit: Exit.Exit<Obtained, RefreshError>): Effect.Effect<void> =>
-      Effect.whenEffect(
-        Effect.zipRight(
-          told(exit),
-          Effect.suspend(() => {
-            leave()
-            return Deferred.done(one.result, exit)
-          })
-        ),
-        Effect.negate(Deferred.isDone(one.result))
+      Effect.suspend(() =>
+        one.result !== undefined ? Effect.void : Effect.map(told(exit), () => {
+          leave()
+          finish(one, exit)
+        })
       )
+    const onSend = Effect.sync(() => {
+      if (one.isSent) return
+      one.isSent = true
+      for (const caller of one.callers) caller.onSent()
+    })
     // Announced and started in one synchronous step: an interruption between the two would leave a refresh that every
     // caller finds and that no fiber runs. Its end is observed from outside, because a fiber that is interrupted in its
     // first steps runs none of its own finalizers.
     running.set(tenant, one)
     Metrics.unsafeFlights(1)
     owner.run(
-      refresh({ ...request, tenant, onSend: Deferred.succeed(one.sent, undefined), publish }).pipe(
+      refresh({ ...request, tenant, onSend, publish }).pipe(
         Effect.tapBoth({
           onSuccess: (obtained) => publish(Exit.succeed(obtained)),
           onFailure: (error) => publish(Exit.fail(error))
@@ -113,7 +163,7 @@ export const make = (
       (exit) => {
         leave()
         Metrics.unsafeFlights(-1)
-        Deferred.unsafeDone(one.result, exit)
+        finish(one, exit)
       }
     )
     return one
