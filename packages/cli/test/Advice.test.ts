@@ -17,6 +17,7 @@ import { fileURLToPath } from "node:url"
 import * as Advice from "../src/Advice.js"
 import * as Argv from "../src/Argv.js"
 import * as Cli from "../src/Cli.js"
+import * as Completions from "../src/Completions.js"
 import * as Beginning from "../src/login/Beginning.js"
 import * as ParserEnvironment from "../src/ParserEnvironment.js"
 import * as LoginStage from "./support/LoginStage.js"
@@ -36,14 +37,16 @@ const commandsIn = (text: string): ReadonlyArray<string> =>
 
 /** What the command line says to a command; nothing where it accepts it. */
 const refusal = (command: string) => {
-  const argv = Argv.make(words(command).slice(1), Object.keys(Cli.commands), Cli.subcommands)
+  const argv = Argv.make(Completions.lineOf(words(command).slice(1)), Object.keys(Cli.commands), Cli.subcommands)
   if (argv.wantsHelp) {
     return Effect.succeed(argv.command === undefined && argv.args.length > 1 ? "no such command" : undefined)
   }
   return CommandDescriptor.parse(Cli.root.descriptor, ["lockstep", ...argv.args], config).pipe(
     Effect.map((directive) =>
       directive._tag === "BuiltIn"
-        ? "built in"
+        ? directive.option._tag === "ShowCompletions" && Option.isNone(Completions.faultOf(argv.args))
+          ? undefined
+          : "built in"
         : directive.leftover.length > 0
         ? directive.leftover.join(" ")
         : undefined
@@ -201,6 +204,7 @@ describe("the advice of an error", () => {
 
 /** What stands for a value in the source of a text. */
 const VALUES: Readonly<Record<string, string>> = {
+  shell: "bash",
   from: "file",
   to: "file",
   told: "file",
@@ -215,7 +219,7 @@ const withValues = (text: string): string =>
 /** Commands in the texts of a package's source, and those that are put together there word by word. */
 const commandsOf = (file: string): ReadonlyArray<string> => {
   const code = readFileSync(file, "utf8").split("\n").filter((line) => !/^\s*(\*|\/\/|\/\*)/.test(line)).join("\n")
-  const written = [...code.matchAll(/\\?`((?:gh [^`|]*\| )?lockstep (?:[^`\\]|\\(?!`))*)\\?`/g)].map(([, text]) =>
+  const written = [...code.matchAll(/\\?`((?:gh [^`|]*\| )?lockstep (?:[^`\\\n]|\\(?!`))*)\\?`/g)].map(([, text]) =>
     text!
   )
   const put = [...code.matchAll(/\bcommand\(("[^()]*)\)/g)].map(([, list]) =>
@@ -241,7 +245,9 @@ const spelledOut = (command: string): string =>
 describe("every command that a text of the product names", () => {
   it.effect("is accepted by the command line", () =>
     Effect.gen(function*() {
-      const commands = ["cli", "core", "mcp", "node", "oauth"].flatMap(sources).flatMap(commandsOf).map(spelledOut)
+      const commands = ["cli", "core", "mcp", "node", "oauth", "postgres"].flatMap(sources).flatMap(commandsOf).map(
+        spelledOut
+      )
       assert.isAbove(commands.length, 40)
       const refused = yield* Effect.forEach(commands, (command) =>
         Effect.map(refusal(command), (told) => told === undefined ? [] : [`${command}: ${told}`]))

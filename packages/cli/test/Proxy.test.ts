@@ -319,7 +319,7 @@ describe("lockstep proxy", () => {
       const { child, port } = yield* stage.start()
       const cases: ReadonlyArray<readonly [ReadonlyArray<string>, RegExp]> = [
         [["--to", "http://api.example"], /plain http/],
-        [["--to", "nowhere"], /none that a proxy can lead to/],
+        [["--to", "nowhere"], /a proxy cannot lead to this address/],
         [["--to", "https://u:hunter2@api.example"], /no user, password/],
         [["--to", stage.api.origin, "--port", String(port)], /taken/],
         [["--to", stage.api.origin, "--port", "65536"], /a number from 0/],
