@@ -256,8 +256,13 @@ export const create = (path: string, text: string): Effect.Effect<boolean, Crede
 /** A directory may take new names and let none go again. */
 const renameAside = (path: string): Step<void> => ["rename", (temporary) => {
   const other = nextName(path)
-  Fs.renameSync(temporary.path, other)
-  temporary.path = other
+  try {
+    Fs.renameSync(temporary.path, other)
+    temporary.path = other
+  } catch (cause) {
+    // A writer removes what it finds beside the file, and this, too: then names can go.
+    if (codeOf(cause) !== "ENOENT") throw cause
+  }
 }]
 
 /**

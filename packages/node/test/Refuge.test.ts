@@ -137,7 +137,11 @@ describe("an answer that the disk of its store refuses", () => {
       const kept = answer("attempt-1")
       yield* refused("EIO", journal.keepAnswer(CODEX, kept))
       const { journal: next } = yield* open
-      const reading = FileCalls.failingWhere(["openSync"], "EIO", (path) => path === file, next.keptAnswer(CODEX))
+      const reading = Effect.suspend(() => {
+        // What is not there is known without being opened.
+        Fs.writeFileSync(file, "", { mode: 0o600 })
+        return FileCalls.failingWhere(["openSync"], "EIO", (path) => path === file, next.keptAnswer(CODEX))
+      })
       isKept(yield* reading, kept)
       yield* journal.dropAnswer(CODEX)
       assert.strictEqual((yield* Effect.flip(reading)).reason, "Read")

@@ -25,6 +25,7 @@ import * as Option from "effect/Option"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as Disks from "./support/disks.js"
+import * as FileCalls from "./support/fileCalls.js"
 import * as Homes from "./support/homes.js"
 import * as ToolHomes from "./support/toolHomes.js"
 
@@ -175,6 +176,13 @@ describe("a file that cannot be replaced", () => {
         deepStrictEqual([error.reason, error.detail], ["Write", "EPERM"])
       }))
       yield* AtomicFile.sweep(path)
+      assertClean(path)
+    }))
+
+  it.scopedLive("is none whose writer sweeps the trial away meanwhile", () =>
+    Effect.gen(function*() {
+      const path = yield* file()
+      yield* FileCalls.failingWhere(["renameSync"], "ENOENT", () => true, AtomicFile.probe(path, 10))
       assertClean(path)
     }))
 })
