@@ -22,7 +22,7 @@ import * as Unstored from "./Unstored.js"
  * @since 0.1.0
  * @category models
  */
-export interface Wanted {
+export interface Options {
   readonly tenant: TenantId
   readonly minTtl: Option.Option<Duration.Duration>
 }
@@ -35,7 +35,7 @@ export interface Wanted {
  * @category combinators
  */
 export const get = (
-  options: Wanted,
+  options: Options,
   rejected: Option.Option<Redacted.Redacted> = Option.none()
 ): Effect.Effect<
   AccessToken,
@@ -65,5 +65,5 @@ export const get = (
  * @since 0.1.0
  * @category getters
  */
-export const demandOf = (options: Pick<Wanted, "minTtl">): Demand =>
+export const demandOf = (options: Pick<Options, "minTtl">): Demand =>
   Option.match(options.minTtl, { onNone: () => ({}), onSome: (minTtl) => ({ minTtl }) })
