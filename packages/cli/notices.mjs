@@ -18,6 +18,7 @@ export const ENTRIES = [
   "src/main.ts",
   "src/Program.ts",
   "src/RefreshProgram.ts",
+  "src/LookProgram.ts",
   "src/HelpProgram.ts",
   "src/Manual.ts",
   "src/probe.ts",

@@ -26,8 +26,8 @@ const PARTS: Readonly<Record<string, ReadonlyArray<string>>> = {
 const expand = (name: string): ReadonlyArray<string> =>
   name.includes("${") ? PARTS[name]!.map((part) => name.replace(/\$\{[\w.]+\}/, part)) : [name]
 
-/** Every place where a span begins, and the name that stands there. */
-const spans = sources.flatMap(({ file, text }) =>
+/** Every place where a span begins, and the name that stands there; `Trace` only hands names on. */
+const spans = sources.filter(({ file }) => file !== "core/src/Trace.ts").flatMap(({ file, text }) =>
   [...text.matchAll(/\bwithSpan\(|\b(?:Effect\.fn|tracer\.span)\((?=\s*["`])/g)].map(({ index }) => ({
     file,
     name: /^[^]*?["`](lockstep\.[\w.${}]+)["`]/.exec(text.slice(index))?.[1]

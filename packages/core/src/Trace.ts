@@ -1,8 +1,7 @@
 /**
- * Spans where somebody collects them.
+ * Spans where a tracer was provided that collects them.
  *
- * The tracer that a program has by default keeps each span for nobody, and making it costs more than the step that it
- * names: dozens of processes that adopt one token on two cores would spend their time on it.
+ * The tracer that a program has by default drops each span, and making it costs more than the step that it names: dozens of processes that adopt one token on two cores would spend their time on it.
  *
  * @since 0.1.0
  */

@@ -70,7 +70,8 @@ describe("a storm of kills", () => {
             const reused = after.reuses - before.reuses
             assert.isAtMost(redeemed, forgiving ? 2 : 1, which)
             assert.isAtMost(reused, forgiving ? 0 : 1, which)
-            assert.isFalse(yield* stage.hasAnswerFile(), which)
+            // One that died after it had stored its answer leaves it to the next one that takes the lock.
+            if (yield* stage.hasAnswerFile()) assert.isTrue(yield* stage.isAnswerStored(), which)
             if (redeemed + reused === 2) inWindow++
             if (reused === 0) {
               assert.deepStrictEqual(outcomes.map(({ event }) => event), outcomes.map(() => "done"), which)
@@ -84,6 +85,9 @@ describe("a storm of kills", () => {
             yield* SeededHome.write(stage.harness.home, [login])
             assert.strictEqual((yield* stage.stored()).refreshToken, fingerprint(login.refresh_token))
           }
+          yield* expire(stage.file)
+          yield* workers[0]!.run(command)
+          assert.isFalse(yield* stage.hasAnswerFile(), "after a refresh that was let alone")
           console.log(`${KILLS} kills at a ${kind} server: ${inWindow} between its commit and the first durable byte`)
           yield* stage.harness.assertNoLeak
         }).pipe(Effect.withRandom(Random.make(SEED))),

@@ -45,7 +45,17 @@ export const make = (
       lives: (tenant = TENANT) => Effect.flatMap(entries, (all) => server.isActive(all[tenant]!.refresh_token)),
       hasAnswerFile: (tenant = TENANT) =>
         Effect.sync(() => existsSync(join(harness.home, `auth.json.refresh.${tenant}.answer`))),
-      temporaries: Effect.sync(() => readdirSync(harness.home).filter((name) => name.endsWith(".tmp"))),
+      /** Whether an answer that lies there holds the refresh token that is stored. */
+      isAnswerStored: (tenant = TENANT) =>
+        Effect.map(entries, (all) =>
+          readFileSync(join(harness.home, `auth.json.refresh.${tenant}.answer`), "utf8").includes(
+            JSON.stringify(all[tenant]!.refresh_token)
+          )),
+      temporaries: Effect.sync(() =>
+        readdirSync(harness.home).filter((name) =>
+          name.endsWith(".tmp")
+        )
+      ),
       counts: Effect.sync(() => ({
         redemptions: server.ledger.redemptions.length,
         reuses: server.ledger.reuses.length,
