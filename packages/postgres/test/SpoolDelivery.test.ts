@@ -21,10 +21,15 @@ Fleets.onEach((server, name) => {
         const directory = yield* Fleets.temporary
         const { session, spool } = yield* Fleets.open(database, directory)
         const asked = yield* Queue.unbounded<TenantId.TenantId>()
-        const bringHome = (tenant: TenantId.TenantId) =>
+        const storeKept = (tenant: TenantId.TenantId) =>
           Effect.zipRight(Queue.offer(asked, tenant), take ? Effect.orDie(spool.stored(tenant)) : Effect.void)
         const layer = SpoolDelivery.layer.pipe(
-          Layer.provide(Layer.succeed(RefreshCoordinator, { bringHome } as never)),
+          Layer.provide(
+            Layer.succeed(
+              RefreshCoordinator,
+              { storeKept } satisfies Pick<RefreshCoordinator["Type"], "storeKept"> as never
+            )
+          ),
           Layer.provide(Layer.succeed(PostgresSession, session)),
           Layer.provide(Layer.succeed(Spool, spool))
         )
