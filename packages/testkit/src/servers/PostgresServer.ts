@@ -8,12 +8,13 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { execFileSync, spawn } from "node:child_process"
-import type { ChildProcess } from "node:child_process"
+import { execFileSync, spawn, spawnSync } from "node:child_process"
+import type { ChildProcess, SpawnSyncOptions } from "node:child_process"
 import { once } from "node:events"
 import {
   chmodSync,
   chownSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -148,7 +149,21 @@ const answers = async (child: ChildProcess, port: number): Promise<void> => {
   }
 }
 
-const launch = async ({ bin, version }: Installation): Promise<{ server: PostgresServer; child: ChildProcess }> => {
+/**
+ * Where the user whose server it is finds the programs: a checkout that only root may enter hides them, and then that user
+ * gets a copy.
+ */
+const reachable = (bin: string, directory: string, as: SpawnSyncOptions): string => {
+  const { error } = spawnSync(join(bin, "initdb"), ["--version"], { ...as, stdio: "ignore" })
+  if ((error as NodeJS.ErrnoException | undefined)?.code !== "EACCES") return bin
+  const copy = join(directory, "programs")
+  cpSync(dirname(bin), copy, { recursive: true, verbatimSymlinks: true })
+  return join(copy, basename(bin))
+}
+
+const launch = async (
+  { bin: installed, version }: Installation
+): Promise<{ server: PostgresServer; child: ChildProcess }> => {
   const user = unprivileged()
   const directory = RunDirectory.make(tmpdir(), "lockstep-postgres")
   chmodSync(directory, 0o755)
@@ -158,6 +173,7 @@ const launch = async ({ bin, version }: Installation): Promise<{ server: Postgre
   writeFileSync(secret, `${PASSWORD}\n`, { mode: 0o600 })
   if (user !== undefined) { for (const path of [directory, data, secret]) chownSync(path, user.uid, user.gid) }
   const as = { ...user, cwd: directory, env: { PATH: process.env["PATH"] ?? "", LC_ALL: "C", TZ: "UTC" } }
+  const bin = reachable(installed, directory, as)
   execFileSync(join(bin, "initdb"), [
     "--pgdata",
     data,
