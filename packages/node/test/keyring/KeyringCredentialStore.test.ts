@@ -165,6 +165,8 @@ describe("an entry", () => {
       assert.strictEqual(yield* generation((yield* open(Path.join(root, "a"), memory.keyring())).store), 1)
       // A copied home finds nothing of the one that it was copied from.
       Fs.cpSync(Path.join(root, "a"), Path.join(root, "copy"), { recursive: true })
+      // Newer lines of Node do not copy the mode of a directory.
+      Fs.chmodSync(Path.join(root, "copy"), 0o700)
       const copy = yield* open(Path.join(root, "copy"), memory.keyring())
       const error = yield* storeError(copy.store.get(CODEX))
       assert.strictEqual(error.reason, "Read")

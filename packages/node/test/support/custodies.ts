@@ -58,6 +58,10 @@ export const machine = <E>(
         return () => {
           for (const name of Fs.readdirSync(root)) Fs.rmSync(Path.join(root, name), { recursive: true })
           Fs.cpSync(copy, root, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true })
+          // Newer lines of Node do not copy the mode of a directory.
+          for (const entry of Fs.readdirSync(root, { recursive: true, withFileTypes: true })) {
+            if (entry.isDirectory()) Fs.chmodSync(Path.join(entry.parentPath, entry.name), 0o700)
+          }
           age(root)
           entries.clear()
           for (const [name, value] of held) entries.set(name, value)
