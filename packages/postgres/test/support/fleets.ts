@@ -33,14 +33,15 @@ export const urlOf = ({ password, port }: Server, database: string, user = "lock
 export const addressOf = (url: string): PostgresAddress.PostgresAddress =>
   Either.getOrThrow(PostgresAddress.parse(Redacted.make(url)))
 
+/** Stands for the server of a machine that can run none, so that its tests are listed. */
+const ABSENT: Server = { version: 0, port: 0, directory: "", password: "" }
+
 /** Registers tests for each server that runs; where none does, they are shown as skipped. */
 export const onEach = (register: (server: Server, name: string) => void): void => {
   const servers = inject("postgres")
-  if (servers.length === 0) {
-    describe.skip("this machine runs no PostgreSQL", () =>
-      register({ version: 0, port: 0, directory: "", password: "" }, "none"))
-  }
-  for (const server of servers) register(server, `PostgreSQL ${server.version}`)
+  describe.skipIf(servers.length === 0)("a fleet", () => {
+    for (const server of servers.length === 0 ? [ABSENT] : servers) register(server, `PostgreSQL ${server.version}`)
+  })
 }
 
 export interface Database {
