@@ -308,14 +308,7 @@ const mcp = Command.make(
 const storeMove = Command.make(
   "move",
   {
-    to: Options.text("to").pipe(
-      Options.withPseudoName("KIND"),
-      Options.withDescription("file, keyring, secrets or postgres"),
-      Options.filterMap(
-        (text) => Option.fromNullable(FleetStore.names.find((name) => name === text)),
-        "--to: file, keyring, secrets or postgres is expected"
-      )
-    ),
+    to: Options.choice("to", FleetStore.names).pipe(Options.withDescription("file, keyring, secrets or postgres")),
     json
   },
   (options) => Effect.flatMap(onDemand, ({ Store }) => wired(Store.move(options)))

@@ -28,6 +28,8 @@ export interface HelpPage {
 export interface HelpBook {
   readonly commands: ReadonlyArray<string>
   readonly subcommands: Readonly<Record<string, ReadonlyArray<string>>>
+  /** The options that take a value. */
+  readonly valued: ReadonlyArray<string>
   readonly pages: Readonly<Record<string, HelpPage>>
 }
 

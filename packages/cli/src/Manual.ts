@@ -7,6 +7,7 @@ import * as CliConfig from "@effect/cli/CliConfig"
 import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Cli from "./Cli.js"
+import * as Grammar from "./Grammar.js"
 import * as Help from "./Help.js"
 import * as Page from "./HelpPage.js"
 import type { HelpBook, HelpPage } from "./HelpPage.js"
@@ -198,6 +199,7 @@ const pageOf = (command: string | undefined): HelpPage => {
 export const book = (): HelpBook => ({
   commands: Object.keys(Cli.commands),
   subcommands: Cli.subcommands,
+  valued: [...Grammar.valued()],
   pages: Object.fromEntries(["", ...Object.keys(Cli.commands)].map((name) => [name, pageOf(name)]))
 })
 

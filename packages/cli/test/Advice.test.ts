@@ -18,6 +18,8 @@ import * as Advice from "../src/Advice.js"
 import * as Argv from "../src/Argv.js"
 import * as Cli from "../src/Cli.js"
 import * as Completions from "../src/Completions.js"
+import * as Grammar from "../src/Grammar.js"
+import * as LineFault from "../src/LineFault.js"
 import * as Beginning from "../src/login/Beginning.js"
 import * as ParserEnvironment from "../src/ParserEnvironment.js"
 import * as LoginStage from "./support/LoginStage.js"
@@ -37,10 +39,12 @@ const commandsIn = (text: string): ReadonlyArray<string> =>
 
 /** What the command line says to a command; nothing where it accepts it. */
 const refusal = (command: string) => {
-  const argv = Argv.make(Completions.lineOf(words(command).slice(1)), Object.keys(Cli.commands), Cli.subcommands)
+  const argv = Argv.make(Completions.lineOf(words(command).slice(1)), Grammar.lexicon)
+  const fault = LineFault.of(argv)
   if (argv.wantsHelp) {
-    return Effect.succeed(argv.command === undefined && argv.args.length > 1 ? "no such command" : undefined)
+    return Effect.succeed(argv.command === undefined && argv.words.length > 0 ? "no such command" : undefined)
   }
+  if (Option.isSome(fault)) return Effect.succeed(fault.value.message)
   return CommandDescriptor.parse(Cli.root.descriptor, ["lockstep", ...argv.args], config).pipe(
     Effect.map((directive) =>
       directive._tag === "BuiltIn"
