@@ -30,8 +30,8 @@ const execute = Command.run(Cli.root, { name: "lockstep", version: VERSION, exec
 
 /** Judges the line before the parser reads it, and answers with the level of the log. */
 const checked = (argv: Argv.Argv): Effect.Effect<LogLevel.LogLevel, UsageError> => {
-  const { args, logLevel } = argv
-  const fault = Option.orElse(Completions.faultOf(args), () => LineFault.of(argv))
+  const { logLevel } = argv
+  const fault = LineFault.of(argv)
   if (Option.isSome(fault)) return fault.value
   const level = logLevel === undefined
     ? LogLevel.Warning
@@ -62,11 +62,20 @@ export const run = (line: ReadonlyArray<string>): Effect.Effect<number, never, O
       return ExitCode.Done
     })
   }
-  const attempt = execute(["node", "lockstep", ...argv.args]).pipe(
+  const asked = Completions.of(argv.options)
+  const attempt = Option.match(asked, {
+    onNone: () => execute(["node", "lockstep", ...argv.args]),
+    onSome: (one) =>
+      one instanceof UsageError
+        ? one
+        : "shell" in one
+        ? Effect.flatMap(Output.Output, ({ data }) => data(Completions.script(one.shell)))
+        : execute(["node", "lockstep", ...argv.globals, Cli.LOGINS])
+  }).pipe(
     Effect.as(ExitCode.Done),
     Effect.catchAllCause((cause) => Telling.tell(cause, argv))
   )
-  return checked(argv).pipe(
+  return (Option.isSome(asked) ? Effect.succeed(LogLevel.Warning) : checked(argv)).pipe(
     Effect.flatMap((level) => Logger.withMinimumLogLevel(attempt, level)),
     Effect.catchAllCause((cause) => Telling.tell(cause, argv)),
     Effect.tap((code) => Effect.annotateCurrentSpan("exit_code", code)),

@@ -40,6 +40,10 @@ const commandsIn = (text: string): ReadonlyArray<string> =>
 /** What the command line says to a command; nothing where it accepts it. */
 const refusal = (command: string) => {
   const argv = Argv.make(Completions.lineOf(words(command).slice(1)), Grammar.lexicon)
+  const completions = Completions.of(argv.options)
+  if (Option.isSome(completions)) {
+    return Effect.succeed("message" in completions.value ? completions.value.message : undefined)
+  }
   const fault = LineFault.of(argv)
   if (argv.wantsHelp) {
     return Effect.succeed(argv.command === undefined && argv.words.length > 0 ? "no such command" : undefined)
@@ -48,9 +52,7 @@ const refusal = (command: string) => {
   return CommandDescriptor.parse(Cli.root.descriptor, ["lockstep", ...argv.args], config).pipe(
     Effect.map((directive) =>
       directive._tag === "BuiltIn"
-        ? directive.option._tag === "ShowCompletions" && Option.isNone(Completions.faultOf(argv.args))
-          ? undefined
-          : "built in"
+        ? "built in"
         : directive.leftover.length > 0
         ? directive.leftover.join(" ")
         : undefined
