@@ -167,7 +167,10 @@ describe("the advice of an error", () => {
       let commands = 0
       for (const error of errors) {
         for (const beginning of beginnings) {
-          const advice = Advice.withGlobals(Advice.of(error, beginning), GLOBALS)
+          const advice = Advice.withGlobals(
+            `${Advice.of(error, beginning)} ${Advice.of(error, beginning, true)}`,
+            GLOBALS
+          )
           assert.notMatch(advice, /call again|undefined|\n/, error._tag)
           const named = commandsIn(advice)
           commands += named.length
@@ -210,7 +213,8 @@ describe("the advice of an error", () => {
 
 /** What stands for a value in the source of a text. */
 const VALUES: Readonly<Record<string, string>> = {
-  shell: "bash",
+  one: "bash",
+  "argv.command": "token",
   from: "file",
   to: "file",
   told: "file",
@@ -275,6 +279,18 @@ const commandOf = (told: string, what: RegExp): ReadonlyArray<string> => {
 }
 
 describe("after a login that came to nothing", () => {
+  it.scopedLive("because its server cannot be reached, the advice speaks of no login that is kept", () =>
+    Effect.gen(function*() {
+      const stage = yield* LoginStage.make
+      const home = ["--home", stage.harness.home]
+      const line = ["login", "--issuer", "http://127.0.0.1:9", "--client-id", "x", "--tenant", "acme", "--no-browser"]
+      const ran = yield* stage.run([...line, ...home])
+      Stage.assertTold(ran, 5, /cannot be reached/)
+      assert.include(ran.stderr, "nothing was changed")
+      assert.notMatch(ran.stderr, /token endpoint|kept|stored/)
+      Stage.assertTold(yield* stage.run(commandOf(ran.stderr, /login/)), 5, /cannot be reached/)
+    }))
+
   it.scopedLive("the advice begins the very login again, for the same person and in the same home", () =>
     Effect.gen(function*() {
       const stage = yield* LoginStage.make
