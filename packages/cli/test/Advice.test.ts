@@ -255,9 +255,10 @@ const spelledOut = (command: string): string =>
 describe("every command that a text of the product names", () => {
   it.effect("is accepted by the command line", () =>
     Effect.gen(function*() {
-      const commands = ["cli", "core", "mcp", "node", "oauth", "postgres"].flatMap(sources).flatMap(commandsOf).map(
-        spelledOut
-      )
+      const commands = ["cli", "core", "http", "mcp", "node", "oauth", "postgres", "proxy", "tools"].flatMap(sources)
+        .flatMap(commandsOf).map(
+          spelledOut
+        )
       assert.isAbove(commands.length, 40)
       const refused = yield* Effect.forEach(commands, (command) =>
         Effect.map(refusal(command), (told) => told === undefined ? [] : [`${command}: ${told}`]))
