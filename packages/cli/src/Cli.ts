@@ -6,6 +6,7 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
+import { CredentialStore } from "@lockstep/core/CredentialStore"
 import { LOCAL_USER } from "@lockstep/core/PendingLogins"
 import * as StoreDrift from "@lockstep/node/stores/StoreDrift"
 import * as Effect from "effect/Effect"
@@ -21,6 +22,7 @@ import * as Status from "./commands/Status.js"
 import * as Token from "./commands/Token.js"
 import * as FleetStore from "./FleetStore.js"
 import * as LookWiring from "./LookWiring.js"
+import * as Output from "./Output.js"
 import * as Parameters from "./Parameters.js"
 import * as TokenFormat from "./TokenFormat.js"
 import { UsageError } from "./UsageError.js"
@@ -308,14 +310,7 @@ const mcp = Command.make(
 const storeMove = Command.make(
   "move",
   {
-    to: Options.text("to").pipe(
-      Options.withPseudoName("KIND"),
-      Options.withDescription("file, keyring, secrets or postgres"),
-      Options.filterMap(
-        (text) => Option.fromNullable(FleetStore.names.find((name) => name === text)),
-        "--to: file, keyring, secrets or postgres is expected"
-      )
-    ),
+    to: Options.choice("to", FleetStore.names).pipe(Options.withDescription("file, keyring, secrets or postgres")),
     json
   },
   (options) => Effect.flatMap(onDemand, ({ Store }) => wired(Store.move(options)))
@@ -405,6 +400,26 @@ export const commands = {
 export const subcommands = { vendors: ["secret"], store: ["move"], secrets: ["rotate-key"] }
 
 /**
+ * What the scripts of `lockstep completions` ask for; it is in no help.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const LOGINS = "completion-logins"
+
+/** The names of the logins, one on a line. */
+const logins = Command.make(
+  LOGINS,
+  {},
+  () =>
+    wired(Effect.gen(function*() {
+      const store = yield* CredentialStore
+      const names = yield* Effect.orElseSucceed(store.list, () => [])
+      yield* Effect.forEach([...names].sort(), Output.line, { discard: true })
+    }))
+)
+
+/**
  * The whole tree.
  *
  * @since 0.1.0
@@ -426,6 +441,7 @@ export const root = lockstep.pipe(
     store,
     secrets,
     migrate,
-    doctor
+    doctor,
+    logins
   ])
 )

@@ -41,7 +41,7 @@ const quiet = Layer.merge(
       isInteractive: false
     })
   ),
-  Layer.succeed(Question, Question.of({ canAsk: false, ask: () => Effect.succeed("") }))
+  Layer.succeed(Question, Question.of({ canAsk: false, ask: () => Effect.succeedNone }))
 )
 
 const invitationOf = (invitation: Logins.Invitation): Invitation =>
