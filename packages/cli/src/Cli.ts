@@ -250,20 +250,23 @@ const exec = Command.make(
   {
     tenant,
     command: Args.repeated(Args.text({ name: "CMD" })).pipe(Args.withDescription("the command, behind --")),
-    variable: Options.text("env").pipe(
-      Options.withPseudoName("NAME"),
-      Options.withDescription(`the variable that holds the token (default ${Exec.DEFAULT_VARIABLE})`),
-      Options.withDefault(Exec.DEFAULT_VARIABLE)
+    variable: text(
+      "env",
+      "NAME",
+      `the variable that holds the token (default ${Exec.VARIABLES.token}), or the address of the proxy (${Exec.VARIABLES.proxy})`
     ),
+    proxy: text("proxy", "URL", "start a proxy to there, for a command that runs longer than a token lasts"),
     minTtl,
     source
   },
-  ({ command, variable, ...options }) =>
+  (options) =>
     Effect.gen(function*() {
-      const checked = yield* Exec.check({ variable, command: command.flatMap(Argv.unshield) })
-      yield* Exec.run(checked, yield* wired(Token.fromAnySource(options)))
+      const checked = yield* Exec.check({ ...options, command: options.command.flatMap(Argv.unshield) })
+      if (checked.proxy === undefined) return yield* Exec.run(checked, yield* wired(Token.fromAnySource(options)))
+      const { ExecProxy } = yield* onDemand
+      yield* wired(ExecProxy.run({ ...checked, tenant: options.tenant, to: checked.proxy }))
     })
-).pipe(Command.withDescription("Runs a command with a fresh token in its environment."))
+).pipe(Command.withDescription("Runs a command with a fresh token in its environment, or behind a proxy of its own."))
 
 const proxy = Command.make(
   "proxy",

@@ -86,6 +86,20 @@ const LOGIN_ELSEWHERE: Section = ["without a browser", [
   ["for programs", "--json prints one object per line: waiting, then stored or an error"]
 ]]
 
+const EXEC_EXAMPLES: Section = ["examples", [
+  ["lockstep exec codex -- ./deploy.sh", "the token in LOCKSTEP_TOKEN, for as long as it lasts"],
+  [
+    "lockstep exec gateway --proxy https://gateway.example --env ANTHROPIC_BASE_URL -- claude",
+    "the address of a proxy, for as long as the command runs"
+  ]
+]]
+
+const EXEC_PROXY: Section = ["with --proxy", [
+  ["the address", "http, on this machine, with a secret in its path: treat it like a token"],
+  ["the login", "always the stored one; renewed before it ends, and once after a 401"],
+  ["the end", "of the command is that of the proxy"]
+]]
+
 const SECRET_SOURCES: Section = ["where it comes from", [
   ["VENDOR's own program", "its client secret is public by design and the vendor's to publish"],
   ["LOCKSTEP_VENDOR_CLIENT_SECRET", "a variable that comes before what is stored"]
@@ -145,12 +159,15 @@ const MORE: Readonly<Record<string, ReadonlyArray<Section>>> = {
   "git-credential": [GIT],
   store: [STORES],
   "store move": [MOVE],
-  exec: [["exit codes", [["the command's own", "once it started; 128 and the number of the signal that ended it"]]]]
+  exec: [EXEC_EXAMPLES, EXEC_PROXY, ["exit codes", [[
+    "the command's own",
+    "once it started; 128 and the number of the signal that ended it"
+  ]]]]
 }
 
 const USAGE: Readonly<Record<keyof typeof Cli.commands, string>> = {
   token: "lockstep token TENANT [options]",
-  exec: "lockstep exec TENANT [--env NAME] [--min-ttl DURATION] -- CMD…",
+  exec: "lockstep exec TENANT [--env NAME] [--min-ttl DURATION | --proxy URL] -- CMD…",
   proxy: "lockstep proxy TENANT --to URL [options]",
   mcp: "lockstep mcp TENANT|URL [options]",
   "git-credential": "lockstep git-credential TENANT get|store|erase [options]",
