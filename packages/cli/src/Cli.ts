@@ -22,6 +22,8 @@ import * as Token from "./commands/Token.js"
 import * as FleetStore from "./FleetStore.js"
 import * as LookWiring from "./LookWiring.js"
 import * as Parameters from "./Parameters.js"
+import { CONSUMERS } from "./setup/Consumers.js"
+import * as SetupLine from "./SetupLine.js"
 import * as TokenFormat from "./TokenFormat.js"
 import { UsageError } from "./UsageError.js"
 import * as Wiring from "./Wiring.js"
@@ -354,6 +356,15 @@ const secrets = Command.make("secrets", {}, () => nothingAsked("secrets rotate-k
   Command.withSubcommands([rotateKey])
 )
 
+const setups = SetupLine.make((asked) =>
+  Effect.flatMap(lockstep, (root) => Effect.flatMap(onDemand, ({ Setup }) => wired(Setup.run(asked, root))))
+)
+
+const setup = Command.make("setup", {}, () => nothingAsked("setup git")).pipe(
+  Command.withDescription("Has another program ask Lockstep for its tokens, or shows how it is told."),
+  Command.withSubcommands([setups.git, setups.kubectl, setups["claude-code"], setups.codex, setups.mcp])
+)
+
 const doctor = Command.make(
   "doctor",
   {
@@ -384,6 +395,12 @@ export const commands = {
   proxy,
   mcp,
   "git-credential": gitCredential,
+  setup,
+  "setup git": setups.git,
+  "setup kubectl": setups.kubectl,
+  "setup claude-code": setups["claude-code"],
+  "setup codex": setups.codex,
+  "setup mcp": setups.mcp,
   login,
   status,
   refresh,
@@ -405,7 +422,7 @@ export const commands = {
  * @since 0.1.0
  * @category commands
  */
-export const subcommands = { vendors: ["secret"], store: ["move"], secrets: ["rotate-key"] }
+export const subcommands = { setup: CONSUMERS, vendors: ["secret"], store: ["move"], secrets: ["rotate-key"] }
 
 /**
  * The whole tree.
@@ -420,6 +437,7 @@ export const root = lockstep.pipe(
     proxy,
     mcp,
     gitCredential,
+    setup,
     login,
     status,
     refresh,

@@ -149,6 +149,20 @@ const GIT: Section = ["what to know", [
   ["store", "nothing: what git was given is stored already"]
 ]]
 
+const SETUP: Section = ["examples", [
+  ["lockstep setup git gitlab --to https://gitlab.example", "shows what git is to be told"],
+  ["lockstep setup git gitlab --to https://gitlab.example --write", "tells it"],
+  ["lockstep setup kubectl cluster --context prod --write", "the user of a context"],
+  ["lockstep setup mcp mcp:linear --client claude-code --write", "a server that the client starts"]
+]]
+
+const SETUP_RULES: Section = ["what to know", [
+  ["without --write", "nothing is changed; the text goes to standard output"],
+  ["what is there", "of another's making stays without --replace, and so does every other byte of a file"],
+  ["--home, --store", "go into the setting where this call names them, or LOCKSTEP_HOME and LOCKSTEP_STORE do"],
+  ["a refused token", "is replaced for git; the others need `lockstep exec --proxy` or `lockstep proxy`"]
+]]
+
 const MORE: Readonly<Record<string, ReadonlyArray<Section>>> = {
   token: [SOURCES],
   login: [LOGIN_EXAMPLES, LOGIN_ELSEWHERE],
@@ -157,6 +171,12 @@ const MORE: Readonly<Record<string, ReadonlyArray<Section>>> = {
   proxy: [PROXY],
   mcp: [MCP],
   "git-credential": [GIT],
+  setup: [SETUP, SETUP_RULES],
+  "setup git": [SETUP_RULES],
+  "setup kubectl": [SETUP_RULES],
+  "setup claude-code": [SETUP_RULES],
+  "setup codex": [SETUP_RULES],
+  "setup mcp": [SETUP_RULES],
   store: [STORES],
   "store move": [MOVE],
   exec: [EXEC_EXAMPLES, EXEC_PROXY, ["exit codes", [[
@@ -171,6 +191,12 @@ const USAGE: Readonly<Record<keyof typeof Cli.commands, string>> = {
   proxy: "lockstep proxy TENANT --to URL [options]",
   mcp: "lockstep mcp TENANT|URL [options]",
   "git-credential": "lockstep git-credential TENANT get|store|erase [options]",
+  setup: "lockstep setup git|kubectl|claude-code|codex|mcp TENANT [options]",
+  "setup git": "lockstep setup git TENANT --to URL [--write] [options]",
+  "setup kubectl": "lockstep setup kubectl TENANT [--context NAME] [--write] [options]",
+  "setup claude-code": "lockstep setup claude-code TENANT [--to URL] [--write] [options]",
+  "setup codex": "lockstep setup codex TENANT --to URL [--default] [--write] [options]",
+  "setup mcp": "lockstep setup mcp TENANT --client CLIENT|--file FILE [--write] [options]",
   login: "lockstep login VENDOR|URL|TENANT [options]",
   status: "lockstep status [TENANT] [options]",
   refresh: "lockstep refresh TENANT [options]",
