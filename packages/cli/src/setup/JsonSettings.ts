@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import * as ToolJson from "@lockstep/node/tools/ToolJson"
+import * as ToolJson from "@lockstep/tools/ToolJson"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type { Edit, Fault } from "./SettingsFile.js"
