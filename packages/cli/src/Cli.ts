@@ -24,6 +24,8 @@ import * as FleetStore from "./FleetStore.js"
 import * as LookWiring from "./LookWiring.js"
 import * as Output from "./Output.js"
 import * as Parameters from "./Parameters.js"
+import { CONSUMERS } from "./setup/Consumers.js"
+import * as SetupLine from "./SetupLine.js"
 import * as TokenFormat from "./TokenFormat.js"
 import { UsageError } from "./UsageError.js"
 import * as Wiring from "./Wiring.js"
@@ -252,20 +254,23 @@ const exec = Command.make(
   {
     tenant,
     command: Args.repeated(Args.text({ name: "CMD" })).pipe(Args.withDescription("the command, behind --")),
-    variable: Options.text("env").pipe(
-      Options.withPseudoName("NAME"),
-      Options.withDescription(`the variable that holds the token (default ${Exec.DEFAULT_VARIABLE})`),
-      Options.withDefault(Exec.DEFAULT_VARIABLE)
+    variable: text(
+      "env",
+      "NAME",
+      `the variable that holds the token (default ${Exec.VARIABLES.token}), or the address of the proxy (${Exec.VARIABLES.proxy})`
     ),
+    proxy: text("proxy", "URL", "start a proxy to there, for a command that runs longer than a token lasts"),
     minTtl,
     source
   },
-  ({ command, variable, ...options }) =>
+  (options) =>
     Effect.gen(function*() {
-      const checked = yield* Exec.check({ variable, command: command.flatMap(Argv.unshield) })
-      yield* Exec.run(checked, yield* wired(Token.fromAnySource(options)))
+      const checked = yield* Exec.check({ ...options, command: options.command.flatMap(Argv.unshield) })
+      if (checked.proxy === undefined) return yield* Exec.run(checked, yield* wired(Token.fromAnySource(options)))
+      const { ExecProxy } = yield* onDemand
+      yield* wired(ExecProxy.run({ ...checked, tenant: options.tenant, to: checked.proxy }))
     })
-).pipe(Command.withDescription("Runs a command with a fresh token in its environment."))
+).pipe(Command.withDescription("Runs a command with a fresh token in its environment, or behind a proxy of its own."))
 
 const proxy = Command.make(
   "proxy",
@@ -346,6 +351,15 @@ const secrets = Command.make("secrets", {}, () => nothingAsked("secrets rotate-k
   Command.withSubcommands([rotateKey])
 )
 
+const setups = SetupLine.make((asked) =>
+  Effect.flatMap(lockstep, (root) => Effect.flatMap(onDemand, ({ Setup }) => wired(Setup.run(asked, root))))
+)
+
+const setup = Command.make("setup", {}, () => nothingAsked("setup git")).pipe(
+  Command.withDescription("Has another program ask Lockstep for its tokens, or shows how it is told."),
+  Command.withSubcommands([setups.git, setups.kubectl, setups["claude-code"], setups.codex, setups.mcp])
+)
+
 const doctor = Command.make(
   "doctor",
   {
@@ -376,6 +390,12 @@ export const commands = {
   proxy,
   mcp,
   "git-credential": gitCredential,
+  setup,
+  "setup git": setups.git,
+  "setup kubectl": setups.kubectl,
+  "setup claude-code": setups["claude-code"],
+  "setup codex": setups.codex,
+  "setup mcp": setups.mcp,
   login,
   status,
   refresh,
@@ -397,7 +417,7 @@ export const commands = {
  * @since 0.1.0
  * @category commands
  */
-export const subcommands = { vendors: ["secret"], store: ["move"], secrets: ["rotate-key"] }
+export const subcommands = { setup: CONSUMERS, vendors: ["secret"], store: ["move"], secrets: ["rotate-key"] }
 
 /**
  * What the scripts of `lockstep completions` ask for; it is in no help.
@@ -432,6 +452,7 @@ export const root = lockstep.pipe(
     proxy,
     mcp,
     gitCredential,
+    setup,
     login,
     status,
     refresh,

@@ -92,6 +92,10 @@ const EXAMPLES: Readonly<Record<keyof typeof Cli.commands | "", Items>> = {
   ],
   exec: [
     ["lockstep exec codex -- env", "a command that finds the token in LOCKSTEP_TOKEN"],
+    [
+      "lockstep exec gateway --proxy https://gateway.example --env ANTHROPIC_BASE_URL -- claude",
+      "the address of a proxy, for as long as the command runs"
+    ],
     ["lockstep exec codex --env OPENAI_API_KEY -- sh -c 'echo $OPENAI_API_KEY'", "in another variable"]
   ],
   proxy: [
@@ -101,6 +105,28 @@ const EXAMPLES: Readonly<Record<keyof typeof Cli.commands | "", Items>> = {
   mcp: [
     ["lockstep mcp mcp:linear", "what an MCP client runs, in place of the server"],
     ["lockstep mcp https://mcp.linear.app/mcp --transport http", "by address, over Streamable HTTP alone"]
+  ],
+  setup: [
+    ["lockstep setup git gitlab --to https://gitlab.example", "shows what git is to be told"],
+    ["lockstep setup git gitlab --to https://gitlab.example --write", "tells it"],
+    ["lockstep setup kubectl cluster --context prod --write", "the user of a context"],
+    ["lockstep setup mcp mcp:linear --client claude-code --write", "a server that the client starts"]
+  ],
+  "setup git": [
+    ["lockstep setup git gitlab --to https://gitlab.example", "shows what git is to be told"],
+    ["lockstep setup git gitlab --to https://gitlab.example --write", "tells it"]
+  ],
+  "setup kubectl": [
+    ["lockstep setup kubectl cluster --context prod --write", "the user of a context"]
+  ],
+  "setup claude-code": [
+    ["lockstep setup claude-code gateway --write", "the key of its API, from this login"]
+  ],
+  "setup codex": [
+    ["lockstep setup codex gateway --to https://gateway.example/v1 --write", "a provider, with the key from this login"]
+  ],
+  "setup mcp": [
+    ["lockstep setup mcp mcp:linear --client claude-code --write", "a server that the client starts"]
   ],
   "git-credential": [
     ["lockstep git-credential gitlab get", "what git runs; it asks on standard input"]
@@ -163,6 +189,12 @@ const EXAMPLES: Readonly<Record<keyof typeof Cli.commands | "", Items>> = {
   ]
 }
 
+const EXEC_PROXY: Section = ["with --proxy", [
+  ["the address", "http, on this machine, with a secret in its path: treat it like a token"],
+  ["the login", "always the stored one; renewed before it ends, and once after a 401"],
+  ["the end", "of the command is that of the proxy"]
+]]
+
 const SECRET_SOURCES: Section = ["where it comes from", [
   ["VENDOR's own program", "its client secret is public by design and the vendor's to publish"],
   ["LOCKSTEP_VENDOR_CLIENT_SECRET", "a variable that comes before what is stored"]
@@ -212,6 +244,13 @@ const GIT: Section = ["what to know", [
   ["store", "nothing: what git was given is stored already"]
 ]]
 
+const SETUP_RULES: Section = ["what to know", [
+  ["without --write", "nothing is changed; the text goes to standard output"],
+  ["what is there", "of another's making stays without --replace, and so does every other byte of a file"],
+  ["--home, --store", "go into the setting where this call names them, or LOCKSTEP_HOME and LOCKSTEP_STORE do"],
+  ["a refused token", "is replaced for git; the others need `lockstep exec --proxy` or `lockstep proxy`"]
+]]
+
 const MORE: Readonly<Record<string, ReadonlyArray<Section>>> = {
   token: [SOURCES],
   login: [LOGIN_ELSEWHERE],
@@ -220,17 +259,32 @@ const MORE: Readonly<Record<string, ReadonlyArray<Section>>> = {
   proxy: [PROXY],
   mcp: [MCP],
   "git-credential": [GIT],
+  setup: [SETUP_RULES],
+  "setup git": [SETUP_RULES],
+  "setup kubectl": [SETUP_RULES],
+  "setup claude-code": [SETUP_RULES],
+  "setup codex": [SETUP_RULES],
+  "setup mcp": [SETUP_RULES],
   store: [STORES],
   "store move": [MOVE],
-  exec: [["exit codes", [["the command's own", "once it started; 128 and the number of the signal that ended it"]]]]
+  exec: [EXEC_PROXY, ["exit codes", [[
+    "the command's own",
+    "once it started; 128 and the number of the signal that ended it"
+  ]]]]
 }
 
 const USAGE: Readonly<Record<keyof typeof Cli.commands, string>> = {
   token: "lockstep token TENANT [options]",
-  exec: "lockstep exec TENANT [--env NAME] [--min-ttl DURATION] -- CMD…",
+  exec: "lockstep exec TENANT [--env NAME] [--min-ttl DURATION | --proxy URL] -- CMD…",
   proxy: "lockstep proxy TENANT --to URL [options]",
   mcp: "lockstep mcp TENANT|URL [options]",
   "git-credential": "lockstep git-credential TENANT get|store|erase [options]",
+  setup: "lockstep setup git|kubectl|claude-code|codex|mcp TENANT [options]",
+  "setup git": "lockstep setup git TENANT --to URL [--write] [options]",
+  "setup kubectl": "lockstep setup kubectl TENANT [--context NAME] [--write] [options]",
+  "setup claude-code": "lockstep setup claude-code TENANT [--to URL] [--write] [options]",
+  "setup codex": "lockstep setup codex TENANT --to URL [--default] [--write] [options]",
+  "setup mcp": "lockstep setup mcp TENANT --client CLIENT|--file FILE [--write] [options]",
   login: "lockstep login VENDOR|URL|TENANT [options]",
   status: "lockstep status [TENANT] [options]",
   refresh: "lockstep refresh TENANT [options]",

@@ -26,7 +26,7 @@ const notStarted = (code: string | undefined) =>
   })
 
 /**
- * Runs a command with our streams and our environment, extended by secrets. Answers with its exit code, or with 128 and
+ * Runs a command with our streams and our environment, extended by secrets and by `more`. Answers with its exit code, or with 128 and
  * the number of the signal that ended it. Signals that reach us meanwhile are its own.
  *
  * @since 0.1.0
@@ -34,7 +34,8 @@ const notStarted = (code: string | undefined) =>
  */
 export const run = (
   command: ReadonlyArray<string>,
-  secrets: Readonly<Record<string, Redacted.Redacted>>
+  secrets: Readonly<Record<string, Redacted.Redacted>>,
+  more: Readonly<Record<string, string>> = {}
 ): Effect.Effect<number, UsageError, Signals> =>
   Effect.scoped(Effect.gen(function*() {
     const signals = yield* Signals
@@ -45,7 +46,7 @@ export const run = (
     const forward = (signal: NodeJS.Signals) => {
       if (child === undefined) return void early.push(signal)
       if (!isForeground || !FROM_TERMINAL.includes(signal)) child.kill(signal)
-      if (signal === "SIGTSTP") process.kill(process.pid, "SIGSTOP")
+      if (signal === "SIGTSTP") signals.stop()
     }
     // Listening comes before starting: a child that runs may be signalled at once.
     yield* signals.redirect(forward)
@@ -56,7 +57,11 @@ export const run = (
     return yield* Effect.async<number, UsageError>((resume) => {
       child = spawn(file, args, {
         stdio: "inherit",
-        env: { ...ChildEnvironment.of(process.env), ...Record.map(secrets, (secret) => Redacted.value(secret)) }
+        env: {
+          ...ChildEnvironment.of(process.env),
+          ...more,
+          ...Record.map(secrets, (secret) => Redacted.value(secret))
+        }
       })
       child.once("error", (error: NodeJS.ErrnoException) => resume(notStarted(error.code)))
       child.once("exit", (code, signal) => resume(Effect.succeed(code ?? ExitCode.fromSignal(signal ?? "SIGTERM"))))
