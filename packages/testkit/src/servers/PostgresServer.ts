@@ -23,9 +23,9 @@ import {
   writeFileSync
 } from "node:fs"
 import { createRequire } from "node:module"
-import { createServer } from "node:net"
 import { tmpdir, userInfo } from "node:os"
 import { basename, dirname, join } from "node:path"
+import * as freePort from "../internal/freePort.js"
 import * as RunDirectory from "../processes/RunDirectory.js"
 
 /**
@@ -113,15 +113,6 @@ const unprivileged = (): { readonly uid: number; readonly gid: number } | undefi
   return { uid: id("-u"), gid: id("-g") }
 }
 
-const freePort = async (): Promise<number> => {
-  const probe = createServer().listen(0, "127.0.0.1")
-  await once(probe, "listening")
-  const { port } = probe.address() as { readonly port: number }
-  probe.close()
-  await once(probe, "close")
-  return port
-}
-
 const SETTINGS = [
   "fsync=off",
   "max_connections=400",
@@ -130,24 +121,6 @@ const SETTINGS = [
   "log_min_messages=warning",
   "log_statement=all"
 ]
-
-/** Waits until it answers, or has ended. */
-const answers = async (child: ChildProcess, port: number): Promise<void> => {
-  const { connect } = await import("node:net")
-  for (;;) {
-    if (child.exitCode !== null) throw new Error(`postgres ended with ${child.exitCode}`)
-    const open = await new Promise<boolean>((resolve) => {
-      const socket = connect(port, "127.0.0.1")
-      socket.once("connect", () => {
-        socket.destroy()
-        resolve(true)
-      })
-      socket.once("error", () => resolve(false))
-    })
-    if (open) return
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
 
 /**
  * Where the user whose server it is finds the programs: a checkout that only root may enter hides them, and then that user
@@ -184,7 +157,7 @@ const launch = async (
     "--no-sync",
     "--no-instructions"
   ], { ...as, stdio: ["ignore", "ignore", "inherit"] })
-  const port = await freePort()
+  const port = await freePort.find()
   const child = spawn(
     join(bin, "postgres"),
     [
@@ -204,7 +177,7 @@ const launch = async (
     ],
     { ...as, stdio: "ignore" }
   )
-  await answers(child, port)
+  await freePort.answers(child, port)
   return {
     child,
     server: {
