@@ -11,12 +11,11 @@ import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
-import { createHash } from "node:crypto"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import type * as LeakCheck from "../LeakCheck.js"
 import * as Bundle from "../processes/Bundle.js"
 import type * as ChildProcess from "../processes/ChildProcess.js"
+import * as HostIdentity from "../processes/HostIdentity.js"
 import type { Message } from "../processes/LineProtocol.js"
 import * as ProcessHarness from "../processes/ProcessHarness.js"
 import * as SeededHome from "../processes/SeededHome.js"
@@ -101,10 +100,6 @@ const TTL = 1
 /** Milliseconds between two questions of a worker, at most. */
 const PAUSE = 40
 
-const HOST = fileURLToPath(new URL("../../bin/host.cjs", import.meta.url))
-
-const machineId = (host: number): string => createHash("sha256").update(`testkit host ${host}`).digest("hex").slice(0, 32)
-
 const monotonicOf = (message: Message): bigint => BigInt((message["at"] as { readonly monotonic: string }).monotonic)
 
 interface Live {
@@ -141,13 +136,12 @@ const make = (contender: Contender, options: Options) =>
     const spawn = (host: number, once = false) =>
       Effect.gen(function*() {
         const setup = { tenants, pause: PAUSE, seed: options.seed + ++spawned, ...(once ? { once } : {}) }
-        const ahead = options.clocks?.[host % options.clocks.length]
+        const name = `host-${host + 1}`
         const child = yield* harness.spawn({
-          args: ["--require", HOST, program, JSON.stringify(setup)],
+          args: [...HostIdentity.args, program, JSON.stringify(setup)],
           env: {
-            ...backend.env(join(harness.home, `host-${host + 1}`), networks[host]!.port),
-            TESTKIT_MACHINE: machineId(host),
-            ...(ahead === undefined ? {} : { TESTKIT_CLOCK: String(ahead) })
+            ...backend.env(join(harness.home, name), networks[host]!.port),
+            ...HostIdentity.env(name, options.clocks?.[host % options.clocks.length])
           }
         })
         yield* child.listen(hear(child.pid))
