@@ -49,31 +49,39 @@ Fleets.onEach((server, name) => {
   if (server.version !== 18 && server.version !== 0) return
 
   describe(`chaos: ${name}`, () => {
-    it.scopedLive(`${REDEMPTIONS} redemptions among kills, stops, dropped sessions and broken networks cost no login`, () =>
-      Effect.gen(function*() {
-        console.log(`chaos: LOCKSTEP_SEED=${SEED} LOCKSTEP_REDEMPTIONS=${REDEMPTIONS} repeats this run's faults`)
-        const { url } = yield* Fleets.database(server)
-        const result = yield* Fleet.run(LockstepFleet.make(url, QUICK), { ...options, clocks: CLOCKS })
-        console.log(told(result))
-        assert.isAtLeast(result.redemptions, REDEMPTIONS)
-        assert.strictEqual(result.overlaps, 0)
-        assert.deepStrictEqual(result.reuses.filter(({ isExplained }) => !isExplained), [])
-        assert.strictEqual(result.mixed, 0)
-        assert.strictEqual(result.lost, result.reuses.length)
-        assert.strictEqual(result.living, options.tenants)
-        assert.deepStrictEqual(result.leaks, [])
-      }), options.patience + 4 * MINUTE)
+    it.scopedLive(
+      `${REDEMPTIONS} redemptions among kills, stops, dropped sessions and broken networks cost no login`,
+      () =>
+        Effect.gen(function*() {
+          console.log(`chaos: LOCKSTEP_SEED=${SEED} LOCKSTEP_REDEMPTIONS=${REDEMPTIONS} repeats this run's faults`)
+          const { url } = yield* Fleets.database(server)
+          const result = yield* Fleet.run(LockstepFleet.make(url, QUICK), { ...options, clocks: CLOCKS })
+          console.log(told(result))
+          assert.isAtLeast(result.redemptions, REDEMPTIONS)
+          assert.strictEqual(result.overlaps, 0)
+          assert.deepStrictEqual(result.reuses.filter(({ isExplained }) => !isExplained), [])
+          assert.strictEqual(result.mixed, 0)
+          assert.strictEqual(result.lost, result.reuses.length)
+          assert.strictEqual(result.living, options.tenants)
+          assert.deepStrictEqual(result.leaks, [])
+        }),
+      options.patience + 4 * MINUTE
+    )
 
     const redis = RedisServer.installation()
-    it.scopedLive.skipIf(Option.isNone(redis))("the same faults cost logins where a key in Redis with a time to live is the lock", () =>
-      Effect.gen(function*() {
-        const { port } = yield* RedisServer.start(Option.getOrThrow(redis))
-        const result = yield* Fleet.run(NaiveFleet.redis(port, 1_000), options)
-        console.log(told(result))
-        assert.isAtLeast(result.redemptions, REDEMPTIONS)
-        assert.strictEqual(result.mixed, 0)
-        // That they do is no promise of ours, and in a short run they may not: what is told is what was seen.
-        assert.deepStrictEqual(result.leaks, [])
-      }), options.patience + 4 * MINUTE)
+    it.scopedLive.skipIf(Option.isNone(redis))(
+      "the same faults cost logins where a key in Redis with a time to live is the lock",
+      () =>
+        Effect.gen(function*() {
+          const { port } = yield* RedisServer.start(Option.getOrThrow(redis))
+          const result = yield* Fleet.run(NaiveFleet.redis(port, 1_000), options)
+          console.log(told(result))
+          assert.isAtLeast(result.redemptions, REDEMPTIONS)
+          assert.strictEqual(result.mixed, 0)
+          // That they do is no promise of ours, and in a short run they may not: what is told is what was seen.
+          assert.deepStrictEqual(result.leaks, [])
+        }),
+      options.patience + 4 * MINUTE
+    )
   })
 })

@@ -101,7 +101,10 @@ export const run = (ask: Ask, { once = false, pause, seed, tenants }: typeof Set
     const rest = Effect.flatMap(Random.nextRange(0, pause), Effect.sleep)
     const any = Effect.flatMap(Random.nextIntBetween(0, tenants.length), (index) => question(tenants[index]!))
     const until = (tenant: string): Effect.Effect<void> =>
-      Effect.flatMap(question(tenant), (served) => served || stopped ? Effect.void : Effect.zipRight(rest, until(tenant)))
+      Effect.flatMap(
+        question(tenant),
+        (served) => served || stopped ? Effect.void : Effect.zipRight(rest, until(tenant))
+      )
 
     const words = yield* Effect.fork(
       Effect.ensuring(Stream.runDrain(LineProtocol.messages), Effect.sync(() => void (stopped = true)))

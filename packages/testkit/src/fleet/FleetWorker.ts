@@ -21,14 +21,17 @@ import * as Redacted from "effect/Redacted"
 import * as StepTracer from "../processes/StepTracer.js"
 import * as FleetLoop from "./FleetLoop.js"
 
-const ask = Effect.map(RefreshCoordinator.RefreshCoordinator, (coordinator): FleetLoop.Ask => (tenant) =>
-  coordinator.accessToken(TenantId.make(tenant)).pipe(
-    Effect.map(({ token }) => Redacted.value(token)),
-    Effect.mapError((error) => ({
-      what: `${error._tag}${"reason" in error ? ` ${error.reason}` : ""}`,
-      login: error._tag === "ReauthorizationRequired"
-    }))
-  ))
+const ask = Effect.map(
+  RefreshCoordinator.RefreshCoordinator,
+  (coordinator): FleetLoop.Ask => (tenant) =>
+    coordinator.accessToken(TenantId.make(tenant)).pipe(
+      Effect.map(({ token }) => Redacted.value(token)),
+      Effect.mapError((error) => ({
+        what: `${error._tag}${"reason" in error ? ` ${error.reason}` : ""}`,
+        login: error._tag === "ReauthorizationRequired"
+      }))
+    )
+)
 
 const announcing = Layer.effect(
   RoundTripper,

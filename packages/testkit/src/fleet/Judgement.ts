@@ -107,8 +107,9 @@ export const of = (
     overlaps: ledger.overlaps.length,
     reuses,
     revocations: ledger.revocations.filter(({ by }) => by === "reuse").length,
-    mixed: reports.filter((report) =>
-      report.event === "served" && issued.has(report.token) && issued.get(report.token) !== report.tenant
-    ).length
+    mixed:
+      reports.filter((report) =>
+        report.event === "served" && issued.has(report.token) && issued.get(report.token) !== report.tenant
+      ).length
   }
 }

@@ -72,17 +72,19 @@ export const make = (url: string, env: Readonly<Record<string, string>> = {}): C
       return path
     }
     const keyFile = secret("key", key)
-    const observed = yield* Layer.build(PostgresHome.layerUnpinned().pipe(
-      Layer.provide(RefreshPolicy.layerDefaults),
-      Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(
-        new Map([
-          ["LOCKSTEP_HOME", join(directory, "observer")],
-          ["LOCKSTEP_POSTGRES_URL_FILE", secret("url", url)],
-          ["LOCKSTEP_SECRETS_KEY_FILE", keyFile]
-        ]),
-        { pathDelim: "_" }
-      )))
-    ))
+    const observed = yield* Layer.build(
+      PostgresHome.layerUnpinned().pipe(
+        Layer.provide(RefreshPolicy.layerDefaults),
+        Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(
+          new Map([
+            ["LOCKSTEP_HOME", join(directory, "observer")],
+            ["LOCKSTEP_POSTGRES_URL_FILE", secret("url", url)],
+            ["LOCKSTEP_SECRETS_KEY_FILE", keyFile]
+          ]),
+          { pathDelim: "_" }
+        )))
+      )
+    )
     const custody = Context.get(observed, Custody)
     const store = Context.get(observed, CredentialStore)
     const session = Context.get(observed, PostgresSession)

@@ -189,8 +189,7 @@ export const spawn = (command: Command): Effect.Effect<Child, never, Scope.Scope
       stdout: Effect.sync(stdout.text),
       stderr: Effect.sync(stderr.text),
       message: (accepts) => message(stdout, accepts),
-      listen: (listener) =>
-        stdout.follow((line) => Option.match(parse(line), { onNone: () => {}, onSome: listener })),
+      listen: (listener) => stdout.follow((line) => Option.match(parse(line), { onNone: () => {}, onSome: listener })),
       signal: (signal) =>
         Effect.sync(() => {
           look()

@@ -14,7 +14,9 @@ import { once } from "node:events"
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { setTimeout } from "node:timers/promises"
 import { promisify } from "node:util"
+import Pg from "pg"
 import * as freePort from "../internal/freePort.js"
 import * as RunDirectory from "../processes/RunDirectory.js"
 import * as PostgresPrograms from "./PostgresPrograms.js"
@@ -76,6 +78,9 @@ const execute = promisify(execFile)
 const PASSWORD = "lockstep-postgres-password-0f1e2d3c"
 
 const OWNER = "lockstep"
+
+/** SQLSTATE of a server that is not ready yet. */
+const STARTING = "57P03"
 
 const SETTINGS = [
   "fsync=off",
@@ -148,6 +153,21 @@ const settingsOf = ({ directory, write }: Place, { settings = [], tls }: Options
 const ended = (child: ChildProcess): Promise<unknown> =>
   child.exitCode === null && child.signalCode === null ? once(child, "exit") : Promise.resolve()
 
+/** Waits until it lets its owner in: it listens before it has recovered. */
+const accepts = async (port: number): Promise<void> => {
+  for (;;) {
+    const client = new Pg.Client({ host: "127.0.0.1", port, user: OWNER, password: PASSWORD, database: "postgres" })
+    client.on("error", () => {})
+    try {
+      await client.connect()
+      return await client.end()
+    } catch (error) {
+      if ((error as { readonly code?: string }).code !== STARTING) throw error
+      await setTimeout(20)
+    }
+  }
+}
+
 /** A server over a directory that is filled already. */
 const serve = (
   version: number,
@@ -165,6 +185,7 @@ const serve = (
         { ...as, stdio: "ignore" }
       )
       await freePort.answers(child, port)
+      await accepts(port)
     }
     const crash = Effect.promise(async () => {
       if (child === undefined) return

@@ -8,8 +8,8 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
 import * as FleetLoop from "../FleetLoop.js"
-import * as NaiveStores from "./NaiveStores.js"
 import type { NaiveRecord } from "./NaiveStore.js"
+import * as NaiveStores from "./NaiveStores.js"
 
 class Refused extends Error {}
 
@@ -66,8 +66,10 @@ const main = async (): Promise<FleetLoop.Ask> => {
     })
 }
 
-NodeRuntime.runMain(Effect.promise(main).pipe(
-  Effect.flatMap((ask) => FleetLoop.run(ask, FleetLoop.setup())),
-  // A pool and its sockets keep a process alive that has nothing else to do.
-  Effect.zipRight(Effect.sync(() => process.exit(0)))
-))
+NodeRuntime.runMain(
+  Effect.promise(main).pipe(
+    Effect.flatMap((ask) => FleetLoop.run(ask, FleetLoop.setup())),
+    // A pool and its sockets keep a process alive that has nothing else to do.
+    Effect.zipRight(Effect.sync(() => process.exit(0)))
+  )
+)
