@@ -112,7 +112,7 @@ export const make = (target: number): Effect.Effect<TcpRelay, never, Scope.Scope
       become: (next) =>
         Effect.sync(() => {
           state = next
-          for (const pair of [...pairs]) applyTo(pair, next)
+          for (const pair of pairs) applyTo(pair, next)
         })
     }
   })
