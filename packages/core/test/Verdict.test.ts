@@ -258,13 +258,21 @@ describe("when the one retry may be sent", () => {
     assert.strictEqual(notBefore({ at: NOW - 5_000 }, NOW - 500), QUIET - 500)
   })
 
-  it("at once where the request is longer ago than any request may last", () => {
-    assert.strictEqual(notBefore({ at: NOW - 60_000 }), 15_000 - 60_000 + QUIET)
+  it("quietTime after the lock was taken also where the request seems long ago: the machine may have slept", () => {
+    assert.strictEqual(notBefore({ at: NOW - 60_000 }), QUIET)
+  })
+
+  it("at once where a process noted the end of its request long ago", () => {
+    assert.strictEqual(notBefore({ at: NOW - 60_000, endedAt: Option.some(NOW - 50_000) }), QUIET - 50_000)
   })
 
   it("quietTime after the lock was taken where the clock went back", () => {
     assert.strictEqual(notBefore({ at: NOW + 3_600_000 }), QUIET)
     assert.strictEqual(notBefore({ endedAt: Option.some(NOW + 3_600_000) }), QUIET)
+  })
+
+  it("no later where the clock went back between the lock and the read: a hold has a bound", () => {
+    assert.strictEqual(notBefore({ at: NOW + 3_600_000 }, NOW + 3_600_000), QUIET)
   })
 
   it("at any time after an answered 5xx, which is on its way no more", () => {
