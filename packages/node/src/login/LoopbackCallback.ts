@@ -19,7 +19,7 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Crypto from "node:crypto"
 import type { IncomingMessage, ServerResponse } from "node:http"
-import * as LoopbackServers from "../internal/loopbackServers.js"
+import * as LoopbackServers from "../network/LoopbackServers.js"
 import * as CallbackPage from "./CallbackPage.js"
 
 /**
