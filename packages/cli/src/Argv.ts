@@ -20,7 +20,7 @@ const PLACES = ["--home", "--store"]
 const LOG_LEVEL = "--log-level"
 
 /** Options whose value may be left out, and what it is then. */
-const IMPLIED: Readonly<Record<string, string>> = { "--code": "-" }
+const IMPLIED: Readonly<Record<string, string>> = { "--code": "-", "--install": "auto" }
 
 /**
  * A command line, put in order.

@@ -5,7 +5,7 @@
  */
 import * as Option from "effect/Option"
 import type { IncomingMessage, ServerResponse } from "node:http"
-import type * as LoopbackServers from "../internal/loopbackServers.js"
+import type * as BoundedServer from "../network/BoundedServer.js"
 import * as ProxyExchange from "./ProxyExchange.js"
 import type * as ProxyGuard from "./ProxyGuard.js"
 import * as ProxyHeaders from "./ProxyHeaders.js"
@@ -47,7 +47,7 @@ const ENDING = new ProxyProblem.ProxyProblem({
  * @category models
  */
 export interface ProxyDesk {
-  readonly handle: LoopbackServers.Handler
+  readonly handle: BoundedServer.Handler
 }
 
 /**
@@ -114,7 +114,7 @@ export const make = (options: {
     })
   }
 
-  const handle: LoopbackServers.Handler = (request, response, admit) => {
+  const handle: BoundedServer.Handler = (request, response, admit) => {
     // A client that leaves is told of by `close`.
     response.on("error", () => {})
     const verdict = guard(request)
