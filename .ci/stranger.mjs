@@ -216,7 +216,7 @@ await lockstep.close()
     mcp1: connected("@modelcontextprotocol/sdk/client/index.js")
       .replace("\"@modelcontextprotocol/client\"", "\"@modelcontextprotocol/sdk/client/streamableHttp.js\""),
     bearer: `import * as HttpClient from "@effect/platform/HttpClient"
-import * as BearerClient from "@lockstep/core/BearerClient"
+import * as BearerClient from "@lockstep/http/BearerClient"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as Effect from "effect/Effect"
 

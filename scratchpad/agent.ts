@@ -4,10 +4,10 @@
  */
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
-import * as BearerClient from "@lockstep/core/BearerClient"
 import * as CredentialWriter from "@lockstep/core/CredentialWriter"
 import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
 import * as TenantId from "@lockstep/core/TenantId"
+import * as BearerClient from "@lockstep/http/BearerClient"
 import * as SdkTransport from "@lockstep/mcp/SdkTransport"
 import * as ResolvedHome from "@lockstep/node/stores/ResolvedHome"
 import * as Fetch from "@lockstep/oauth/Fetch"

@@ -10,6 +10,7 @@ import * as FileVendorSettings from "@lockstep/node/FileVendorSettings"
 import { Home } from "@lockstep/node/Home"
 import { FileLock } from "@lockstep/node/locks/FileLock"
 import * as NodeRoundTripper from "@lockstep/node/NodeRoundTripper"
+import { ForeignStores } from "@lockstep/node/stores/ForeignStores"
 import * as ResolvedHome from "@lockstep/node/stores/ResolvedHome"
 import type * as StoreChoice from "@lockstep/node/stores/StoreChoice"
 import { StoreKinds } from "@lockstep/node/stores/Stores"
@@ -18,6 +19,7 @@ import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
 import { RoundTripper } from "@lockstep/oauth/RoundTripper"
 import * as VendorRegistry from "@lockstep/oauth/VendorRegistry"
 import * as VendorSettings from "@lockstep/oauth/VendorSettings"
+import * as ToolStores from "@lockstep/tools/ToolStores"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -67,14 +69,10 @@ export const make = (
 ): Effect.Effect<Context.Context<Services>, ConfigError.ConfigError | CredentialStoreError, Scope.Scope> =>
   Effect.gen(function*() {
     const home = { directory: Option.getOrUndefined(globals.home) }
-    const ports = Context.add(
-      yield* Effect.provideService(
-        ResolvedHome.makeFromEnv({ store: Option.getOrUndefined(globals.store), home }),
-        StoreKinds,
-        FleetStore.kinds
-      ),
-      StoreKinds,
-      FleetStore.kinds
+    const kinds = Context.make(StoreKinds, FleetStore.kinds).pipe(Context.add(ForeignStores, ToolStores.all))
+    const ports = Context.merge(
+      yield* Effect.provide(ResolvedHome.makeFromEnv({ store: Option.getOrUndefined(globals.store), home }), kinds),
+      kinds
     )
     const native = Context.get(ports, ResolvedHome.NativeHome)
     // The node package knows the shape and not the service. Settings lie in the home, also beside a tool's file.

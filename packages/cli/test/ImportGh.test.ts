@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { Machine } from "@lockstep/node/imports/ToolImport"
 import * as FakeToken from "@lockstep/testkit/FakeToken"
+import type { Machine } from "@lockstep/tools/imports/ToolImport"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import * as Option from "effect/Option"

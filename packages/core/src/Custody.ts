@@ -157,9 +157,6 @@ export interface Held {
     journal: JournalRecord,
     options?: { readonly discard?: boolean; readonly mustLast?: boolean }
   ) => Effect.Effect<void, CredentialStoreError>
-
-  /** Removes the kept answer of a login that is gone, without a word in the journal; absent is fine. */
-  readonly discard: Effect.Effect<void, CredentialStoreError>
 }
 
 /**

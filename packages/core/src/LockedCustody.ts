@@ -160,8 +160,7 @@ export const fromParts = ({ journal, lock, store }: Parts): Custody["Type"] => {
               )
             return { value: done.value, settled } satisfies Committed<typeof done.value>
           }),
-        note: note(tenant),
-        discard: journal.dropAnswer(tenant)
+        note: note(tenant)
       } satisfies Held
     })
 

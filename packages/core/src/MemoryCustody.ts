@@ -155,8 +155,7 @@ export const make: Effect.Effect<MemoryCustody> = Effect.gen(function*() {
               : yield* Effect.either(note(settlement.value.journal, settlement.value))
           }
         }),
-      note,
-      discard: Effect.suspend(() => fenced(discard))
+      note
     }
   }
 

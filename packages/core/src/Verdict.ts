@@ -152,7 +152,8 @@ const accessOf = (
 const requestEnd = (intent: Intent, { evidence, policy, since }: Question): number => {
   const limit = Duration.toMillis(policy.redeemLimit)
   const noted = Option.getOrElse(intent.endedAt, () => intent.at + limit)
-  const held = since ?? evidence.now
+  // Taken in the past, whatever a clock says that was set back since.
+  const held = Math.min(since ?? evidence.now, evidence.now)
   return evidence.senderMayLive ? Math.min(held + limit, noted) : Math.min(held, noted)
 }
 

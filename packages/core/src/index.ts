@@ -2,10 +2,6 @@
  * @since 0.1.0
  */
 export * as AccessToken from "./AccessToken.js"
-export * as BearerChallenge from "./BearerChallenge.js"
-export * as BearerError from "./BearerError.js"
-export * as BearerFetch from "./BearerFetch.js"
-export * as BearerOptions from "./BearerOptions.js"
 export * as ClientRegistrations from "./ClientRegistrations.js"
 export * as Credential from "./Credential.js"
 export * as CredentialLock from "./CredentialLock.js"
@@ -15,7 +11,6 @@ export * as Custody from "./Custody.js"
 export * as Demand from "./Demand.js"
 export * as ErrorCode from "./ErrorCode.js"
 export * as Errors from "./Errors.js"
-export * as EventParser from "./EventParser.js"
 export * as FetchFunction from "./FetchFunction.js"
 export * as Fingerprint from "./Fingerprint.js"
 export * as Freshness from "./Freshness.js"

@@ -8,6 +8,7 @@ import { RevokeAnswer } from "@lockstep/core/TokenEndpoint"
 import { Change, WritableStore } from "@lockstep/core/WritableStore"
 import * as ControlledLock from "@lockstep/testkit/memory/ControlledLock"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
+import * as Scenario from "@lockstep/testkit/memory/Scenario"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -15,7 +16,6 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
-import * as Scenario from "./coordinator/scenario.js"
 
 const { tenant, valueOf } = MemoryMachine
 const TENANT = LockTarget.Tenant({ tenant })

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Lineage from "@lockstep/core/Lineage"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
+import * as Scenario from "@lockstep/testkit/memory/Scenario"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Scenario from "./coordinator/scenario.js"
 
 const { tenant } = MemoryMachine
 

@@ -267,6 +267,10 @@ describe("when the one retry may be sent", () => {
     assert.strictEqual(notBefore({ endedAt: Option.some(NOW + 3_600_000) }), QUIET)
   })
 
+  it("no later where the clock went back between the lock and the read: a hold has a bound", () => {
+    assert.strictEqual(notBefore({ at: NOW + 3_600_000 }, NOW + 3_600_000), QUIET)
+  })
+
   it("at any time after an answered 5xx, which is on its way no more", () => {
     assert.isNull(notBefore({ sends: 0, ambiguous: true }))
   })

@@ -8,7 +8,7 @@
  *
  * @since 0.1.0
  */
-import type { ParsedEvent } from "@lockstep/core/EventParser"
+import type { ParsedEvent } from "@lockstep/http/EventParser"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"

@@ -4,8 +4,8 @@
  *
  * @since 0.1.0
  */
-import * as BearerChallenge from "@lockstep/core/BearerChallenge"
 import type { RoundTripper } from "@lockstep/core/RoundTrip"
+import * as BearerChallenge from "@lockstep/http/BearerChallenge"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"

@@ -13,11 +13,11 @@
  *
  * @since 0.1.0
  */
-import * as BearerFetch from "@lockstep/core/BearerFetch"
-import type { BearerOptions } from "@lockstep/core/BearerOptions"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import type { RefreshError } from "@lockstep/core/Errors"
 import { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
+import * as BearerFetch from "@lockstep/http/BearerFetch"
+import type { BearerOptions } from "@lockstep/http/BearerOptions"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"

@@ -11,7 +11,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as AuthJson from "./AuthJson.js"
 import { rewrite } from "./internal/authText.js"
-import * as JsonRecord from "./internal/jsonRecord.js"
+import * as JsonRecord from "./JsonRecord.js"
 import * as JsonSplice from "./JsonSplice.js"
 import type * as JsonTree from "./JsonTree.js"
 

@@ -7,8 +7,8 @@
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as JsonRecord from "./internal/jsonRecord.js"
 import * as Obscure from "./internal/obscure.js"
+import * as JsonRecord from "./JsonRecord.js"
 import * as JsonSplice from "./JsonSplice.js"
 import * as JsonTree from "./JsonTree.js"
 

@@ -5,13 +5,13 @@ import * as TenantId from "@lockstep/core/TenantId"
 import * as AuthJson from "@lockstep/node/AuthJson"
 import * as JsonTree from "@lockstep/node/JsonTree"
 import { arbitraryCredential, credential } from "@lockstep/testkit/contract/credentials"
+import { anyValue, space, unknownMember } from "@lockstep/testkit/homes/JsonTexts"
 import * as Either from "effect/Either"
 import * as Equal from "effect/Equal"
 import * as FastCheck from "effect/FastCheck"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { anyValue, space, unknownMember } from "./support/jsonTexts.js"
 
 const CODEX = TenantId.make("codex")
 const NOW = 1_790_000_000_000

@@ -2,12 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { assertEquals } from "@effect/vitest/utils"
 import { RegisteredClient } from "@lockstep/core/ClientRegistrations"
 import { clientRegistrationsContract } from "@lockstep/testkit/contract/ClientRegistrationsContract"
+import { open, temporary, twoViews } from "@lockstep/testkit/homes/FileHomes"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import { open, temporary, twoViews } from "./support/homes.js"
 import * as SealedHomes from "./support/sealedHomes.js"
 
 clientRegistrationsContract(

@@ -8,6 +8,8 @@ import * as DirectoryWatch from "@lockstep/node/DirectoryWatch"
 import { credential } from "@lockstep/testkit/contract/credentials"
 import { answer } from "@lockstep/testkit/contract/journals"
 import * as FakeToken from "@lockstep/testkit/FakeToken"
+import * as Homes from "@lockstep/testkit/homes/FileHomes"
+import { until } from "@lockstep/testkit/processes/LockProcesses"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
@@ -18,8 +20,6 @@ import * as Path from "node:path"
 import * as Disks from "./support/disks.js"
 import * as FileCalls from "./support/fileCalls.js"
 import * as Processes from "./support/homeProcesses.js"
-import * as Homes from "./support/homes.js"
-import { until } from "./support/processes.js"
 
 type Store = WritableStore["Type"]
 

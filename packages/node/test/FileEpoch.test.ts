@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FileEpoch from "@lockstep/node/FileEpoch"
+import * as Homes from "@lockstep/testkit/homes/FileHomes"
 import * as Effect from "effect/Effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import * as Homes from "./support/homes.js"
 
 /** An epoch over a real file, with a clock and a watch that the test moves. */
 const make = Effect.map(Homes.temporary, (directory) => {

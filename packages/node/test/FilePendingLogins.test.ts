@@ -6,6 +6,7 @@ import { Change } from "@lockstep/core/WritableStore"
 import { credential } from "@lockstep/testkit/contract/credentials"
 import { attempt } from "@lockstep/testkit/contract/pendingLogins"
 import * as FakeToken from "@lockstep/testkit/FakeToken"
+import * as Homes from "@lockstep/testkit/homes/FileHomes"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -13,7 +14,6 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as FileCalls from "./support/fileCalls.js"
 import * as Processes from "./support/homeProcesses.js"
-import * as Homes from "./support/homes.js"
 
 const CODEX = TenantId.make("codex")
 const KEY: PendingLogins.PendingKey = { tenant: CODEX, user: "discord:42" }

@@ -1,5 +1,5 @@
 import { refreshJournalContract } from "@lockstep/testkit/contract/RefreshJournalContract"
+import { twoViews } from "@lockstep/testkit/homes/FileHomes"
 import * as Effect from "effect/Effect"
-import { twoViews } from "./support/homes.js"
 
 refreshJournalContract("files", Effect.map(twoViews, ([a, b]) => [a.journal, b.journal] as const))

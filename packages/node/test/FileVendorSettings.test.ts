@@ -7,6 +7,7 @@ import * as Home from "@lockstep/node/Home"
 import { FileLock } from "@lockstep/node/locks/FileLock"
 import { LockTarget } from "@lockstep/node/locks/LockTarget"
 import * as FakeToken from "@lockstep/testkit/FakeToken"
+import * as Homes from "@lockstep/testkit/homes/FileHomes"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -14,7 +15,6 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import * as Homes from "./support/homes.js"
 
 const CODEX = TenantId.make("codex")
 const SECRET = FakeToken.make("cs")

@@ -10,6 +10,7 @@ import { FileLock } from "@lockstep/node/locks/FileLock"
 import { LockTarget } from "@lockstep/node/locks/LockTarget"
 import { observe } from "@lockstep/testkit/contract/CredentialLockContract"
 import { credential } from "@lockstep/testkit/contract/credentials"
+import * as Homes from "@lockstep/testkit/homes/FileHomes"
 import * as ConfigError from "effect/ConfigError"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
@@ -20,7 +21,6 @@ import * as Queue from "effect/Queue"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as Processes from "./support/homeProcesses.js"
-import * as Homes from "./support/homes.js"
 
 const CODEX = TenantId.make("codex")
 

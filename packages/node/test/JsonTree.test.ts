@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as JsonTree from "@lockstep/node/JsonTree"
+import { anyValue, mutated } from "@lockstep/testkit/homes/JsonTexts"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
-import { anyValue, mutated } from "./support/jsonTexts.js"
 
 const isJson = (text: string): boolean => {
   try {

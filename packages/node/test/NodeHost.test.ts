@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Host from "@lockstep/core/Host"
 import * as NodeHost from "@lockstep/node/NodeHost"
+import * as LockDirectory from "@lockstep/testkit/homes/LockDirectory"
 import * as Bundle from "@lockstep/testkit/processes/Bundle"
 import * as ChildProcess from "@lockstep/testkit/processes/ChildProcess"
+import { isEvent } from "@lockstep/testkit/processes/LockProcesses"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -10,8 +12,6 @@ import * as Cp from "node:child_process"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as ProcFs from "../src/internal/procfs.js"
-import * as LockDirectory from "./support/lockDirectory.js"
-import { isEvent } from "./support/processes.js"
 
 const encode = Schema.encodeSync(Host.ProcessIdentity)
 

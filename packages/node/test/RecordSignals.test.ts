@@ -4,13 +4,13 @@ import * as TenantId from "@lockstep/core/TenantId"
 import { Change } from "@lockstep/core/WritableStore"
 import * as DirectoryWatch from "@lockstep/node/DirectoryWatch"
 import { credential } from "@lockstep/testkit/contract/credentials"
+import * as Homes from "@lockstep/testkit/homes/FileHomes"
+import { until } from "@lockstep/testkit/processes/LockProcesses"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as FileCalls from "./support/fileCalls.js"
-import * as Homes from "./support/homes.js"
-import { until } from "./support/processes.js"
 
 const TENANTS = Array.from({ length: 50 }, (_, i) => TenantId.make(`mcp:${i}`))
 const ONE = TENANTS[7]!

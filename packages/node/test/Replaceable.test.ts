@@ -1,44 +1,19 @@
 /**
- * What keeps a file from being replaced is known before a token is spent: with real bind mounts and real attributes, in
- * whatever store the file is.
+ * What keeps a file from being replaced is known before anything is written: with real bind mounts and real attributes.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
 import type { CredentialStoreError } from "@lockstep/core/Errors"
-import * as TenantId from "@lockstep/core/TenantId"
-import { Change, type WritableStore } from "@lockstep/core/WritableStore"
 import * as AtomicFile from "@lockstep/node/AtomicFile"
 import * as Replaceable from "@lockstep/node/Replaceable"
-import * as SidecarNames from "@lockstep/node/SidecarNames"
-import * as ClaudeCode from "@lockstep/node/tools/ClaudeCode"
-import * as CodexMcp from "@lockstep/node/tools/CodexMcp"
-import * as Companion from "@lockstep/node/tools/Companion"
-import * as Hermes from "@lockstep/node/tools/Hermes"
-import * as Openab from "@lockstep/node/tools/Openab"
-import * as Pi from "@lockstep/node/tools/Pi"
-import type { ToolFile } from "@lockstep/node/tools/ToolFile"
-import { credential } from "@lockstep/testkit/contract/credentials"
+import * as Homes from "@lockstep/testkit/homes/FileHomes"
 import * as MountedFile from "@lockstep/testkit/processes/MountedFile"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as Disks from "./support/disks.js"
 import * as FileCalls from "./support/fileCalls.js"
-import * as Homes from "./support/homes.js"
-import * as ToolHomes from "./support/toolHomes.js"
-
-const CODEX = TenantId.make("codex")
-
-/** codex keeps a login for an MCP server alone. */
-const RESOURCE = Option.some("https://mcp.example/mcp")
-
-const put = (store: WritableStore["Type"], generation: number, tenant = CODEX) =>
-  store.modify(
-    tenant,
-    () => Change.Put({ credential: credential(generation, { resource: RESOURCE }), value: () => undefined })
-  )
 
 const file = (name = "auth.json") =>
   Effect.map(Homes.temporary, (directory) => {
@@ -184,71 +159,5 @@ describe("a file that cannot be replaced", () => {
       const path = yield* file()
       yield* FileCalls.failingWhere(["renameSync"], "ENOENT", () => true, AtomicFile.probe(path, 10))
       assertClean(path)
-    }))
-})
-
-describe("a store", () => {
-  /** What a refresh proves before it announces anything. */
-  const proven = ({ custody }: Homes.Opened | ToolHomes.Opened, tenant: TenantId.TenantId) =>
-    Effect.scoped(Effect.gen(function*() {
-      const hold = yield* custody.hold(tenant, { timeout: Duration.minutes(1) })
-      assert.strictEqual(hold._tag, "Held")
-      if (hold._tag === "Held") yield* hold.held.reserve(Option.some(1_000))
-    }))
-
-  const assertForetold = (
-    opened: Homes.Opened | ToolHomes.Opened,
-    tenant: TenantId.TenantId,
-    path: string
-  ) =>
-    Effect.gen(function*() {
-      const error = yield* Effect.flip(proven(opened, tenant))
-      deepStrictEqual(told(error as CredentialStoreError), told(Replaceable.failure(path, "Mounted")))
-      assert.match(error.advice, /^mount the directory that it is in/)
-      // It is read as before.
-      assert.isTrue(Option.isSome(yield* opened.store.get(tenant)))
-    })
-
-  mounted("of our own is known to be mounted by itself before anything is spent", () =>
-    Effect.gen(function*() {
-      const directory = yield* Homes.temporary
-      const opened = yield* Homes.open(directory)
-      yield* put(opened.store, 1)
-      yield* proven(opened, CODEX)
-      yield* MountedFile.mount(Path.join(directory, "auth.json"))
-      yield* assertForetold(opened, CODEX, Path.join(directory, "auth.json"))
-    }))
-
-  const tools: ReadonlyArray<readonly [ToolFile, string, string]> = [
-    [ClaudeCode.tool, ".credentials.json", "anthropic-oauth"],
-    [CodexMcp.tool, ".credentials.json", "mcp:linear"],
-    [Hermes.tool, "auth.json", "agent"],
-    [Openab.tool, "auth.json", "agent"],
-    [Pi.tool, "auth.json", "anthropic-oauth"]
-  ]
-  for (const [tool, name, tenant] of tools) {
-    mounted(`of ${tool.title} is, and so is its companion`, () =>
-      Effect.gen(function*() {
-        const path = yield* ToolHomes.place(name)
-        const opened = yield* ToolHomes.open(tool, path)
-        const id = TenantId.make(tenant)
-        yield* put(opened.store, 1, id)
-        yield* proven(opened, id)
-        for (const one of [path, Companion.pathOf(path)]) {
-          yield* Effect.scoped(Effect.zipRight(MountedFile.mount(one), assertForetold(opened, id, one)))
-        }
-        yield* proven(opened, id)
-      }))
-  }
-
-  mounted("knows it of its journal, too", () =>
-    Effect.gen(function*() {
-      const directory = yield* Homes.temporary
-      const opened = yield* Homes.open(directory)
-      yield* put(opened.store, 1)
-      yield* opened.journal.write(CODEX, yield* opened.journal.read(CODEX))
-      const path = Path.join(directory, SidecarNames.journal("auth.json", CODEX))
-      yield* MountedFile.mount(path)
-      yield* assertForetold(opened, CODEX, path)
     }))
 })

@@ -5,14 +5,14 @@ import * as Envelope from "@lockstep/node/Envelope"
 import * as FileHome from "@lockstep/node/FileHome"
 import { Home } from "@lockstep/node/Home"
 import * as SharedFile from "@lockstep/node/SharedFile"
+import * as Homes from "@lockstep/testkit/homes/FileHomes"
+import { until } from "@lockstep/testkit/processes/LockProcesses"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import * as Homes from "./support/homes.js"
-import { until } from "./support/processes.js"
 
 const text = (note: string): string => `{"version": 1, "tenants": {}, "note": "${note}"}\n`
 

@@ -340,8 +340,7 @@ export const make = (
                   }
               }
             }).pipe(Effect.uninterruptible),
-          note,
-          discard: spool.stored(tenant)
+          note
         } satisfies Held
       })
 

@@ -1,7 +1,7 @@
 /**
  * @since 0.1.0
  */
-import * as BearerFetch from "@lockstep/core/BearerFetch"
+import * as BearerFetch from "@lockstep/http/BearerFetch"
 import * as Bridge from "@lockstep/mcp/Bridge"
 import * as LineTransport from "@lockstep/mcp/LineTransport"
 import * as RemoteError from "@lockstep/mcp/RemoteError"

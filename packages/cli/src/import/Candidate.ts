@@ -4,10 +4,10 @@
  * @since 0.1.0
  */
 import { Account, Credential } from "@lockstep/core/Credential"
-import type { ToolEntry } from "@lockstep/node/imports/ToolEntry"
 import * as JsonObject from "@lockstep/oauth/JsonObject"
 import * as JsonWebToken from "@lockstep/oauth/JsonWebToken"
 import type { OAuthVendor } from "@lockstep/oauth/OAuthVendor"
+import type { ToolEntry } from "@lockstep/tools/imports/ToolEntry"
 import * as Data from "effect/Data"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"

@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import type { ToolEntry } from "@lockstep/node/imports/ToolEntry"
 import type { Damage } from "@lockstep/node/StoreCodec"
+import type { ToolEntry } from "@lockstep/tools/imports/ToolEntry"
 import * as Option from "effect/Option"
 import * as Style from "../Style.js"
 import * as Table from "../Table.js"

@@ -6,10 +6,10 @@
  * @since 0.1.0
  */
 import { Account } from "@lockstep/core/Credential"
-import * as LooseJson from "@lockstep/node/imports/LooseJson"
-import { login, ToolEntry } from "@lockstep/node/imports/ToolEntry"
-import type { ToolImport } from "@lockstep/node/imports/ToolImport"
-import { locateIn } from "@lockstep/node/imports/ToolImport"
+import * as LooseJson from "@lockstep/tools/imports/LooseJson"
+import { login, ToolEntry } from "@lockstep/tools/imports/ToolEntry"
+import type { ToolImport } from "@lockstep/tools/imports/ToolImport"
+import { locateIn } from "@lockstep/tools/imports/ToolImport"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Yaml from "yaml"

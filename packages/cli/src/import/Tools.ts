@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import type { ToolImport } from "@lockstep/node/imports/ToolImport"
-import * as ToolImports from "@lockstep/node/imports/ToolImports"
+import type { ToolImport } from "@lockstep/tools/imports/ToolImport"
+import * as ToolImports from "@lockstep/tools/imports/ToolImports"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Nearest from "../Nearest.js"

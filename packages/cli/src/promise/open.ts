@@ -3,10 +3,10 @@
  *
  * @since 0.1.0
  */
-import * as BearerFetch from "@lockstep/core/BearerFetch"
 import { type Demand as CoreDemand, RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
 import { parseDuration } from "@lockstep/core/RefreshPolicy"
 import * as TenantId from "@lockstep/core/TenantId"
+import * as BearerFetch from "@lockstep/http/BearerFetch"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

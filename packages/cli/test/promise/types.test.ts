@@ -1,7 +1,7 @@
 /** The published types are written by hand: the compiler holds them to what they stand for. */
 import { assert, describe, it } from "@effect/vitest"
-import type { BearerError } from "@lockstep/core/BearerError"
 import type { CredentialExists, RefreshError } from "@lockstep/core/Errors"
+import type { BearerError } from "@lockstep/http/BearerError"
 import type { AnswerRefused } from "@lockstep/mcp/AnswerRefused"
 import type { LoginRequired } from "@lockstep/mcp/LoginRequired"
 import type { McpError } from "@lockstep/mcp/McpError"

@@ -1,6 +1,8 @@
 /** What a captured answer makes of a stored record. */
 import * as Option from "effect/Option"
 import * as Credential from "../Credential.js"
+import * as Fingerprint from "../Fingerprint.js"
+import type * as Host from "../Host.js"
 import type { CapturedAnswer, JournalRecord } from "../RefreshJournal.js"
 
 const isTime = (seconds: number): boolean => Number.isFinite(seconds) && seconds > 0
@@ -29,6 +31,10 @@ export const merge = (
     generation,
     lastRedeem: Option.some(answer.attempt)
   })
+
+/** Whether the answer brought another refresh token than the one that was redeemed, which is consumed then. */
+export const rotates = (host: Host.Host["Type"], answer: Pick<CapturedAnswer, "fingerprint" | "grant">): boolean =>
+  Option.exists(answer.grant.refreshToken, (token) => Fingerprint.of(host, token) !== answer.fingerprint)
 
 /** Whether the record was written by this very answer: a write that is reported as failed may have arrived. */
 export const wrote = (answer: CapturedAnswer, credential: Credential.Credential): boolean =>

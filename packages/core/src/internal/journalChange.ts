@@ -39,6 +39,9 @@ export const counts = (journal: JournalRecord, credential: Credential, fingerpri
     !Option.contains(credential.lastRedeem, intent.attempt) &&
     !Option.contains(journal.lastRedeem, intent.attempt))
 
+/** Whether nothing was ever sent or noted for this login. */
+export const isNew = (journal: JournalRecord): boolean => Option.isNone(journal.intent) && journal.outcomes.length === 0
+
 export const isRetired = (journal: JournalRecord, fingerprint: string): boolean =>
   journal.retired.some((retired) => retired.fingerprint === fingerprint)
 
@@ -58,6 +61,23 @@ export const retireIntent = (journal: JournalRecord, generation: number, now: nu
     onNone: () => journal,
     onSome: (intent) => retire(journal, intent.fingerprint, generation, now)
   })
+
+/**
+ * Takes into the journal what a kept answer proves, before the answer is removed: the refresh token that it was given for is
+ * exchanged. `kept` names that token.
+ */
+export const retireKept = (
+  journal: JournalRecord,
+  kept: Option.Option<string>,
+  generation: number,
+  now: number
+): JournalRecord => {
+  const retired = retireIntent(journal, generation, now)
+  return Option.match(kept, {
+    onNone: () => retired,
+    onSome: (fingerprint) => retire(retired, fingerprint, generation, now)
+  })
+}
 
 /**
  * Takes into the journal what the stored record tells: an intent whose holder died between the write of the store and

@@ -92,7 +92,7 @@ export const make = (replacing: Replacing) => {
   const commit = (
     tenant: TenantId,
     held: Held,
-    { journal, now }: Evidence,
+    evidence: Evidence,
     note: string,
     decide: (present: Option.Option<Stored>) => Change<Either.Either<Placed, Refusal>>
   ): Effect.Effect<Either.Either<Placed, Refusal>, CommitError> =>
@@ -103,8 +103,8 @@ export const make = (replacing: Replacing) => {
       settle: Either.match({
         onLeft: () => Option.none(),
         onRight: ({ replaced, stored }) =>
-          Option.some(settlement(journal, {
-            at: now,
+          Option.some(settlement(evidence, {
+            at: evidence.now,
             generation: stored.credential.generation,
             outcome: note,
             from: Option.flatMap(replaced, fingerprintOf),

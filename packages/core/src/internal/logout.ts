@@ -24,7 +24,7 @@ interface Removed {
 const NOT_REVOKED = { _tag: "None" } as const
 
 export const make = (replacing: Replacing) => {
-  const { custody, fingerprintOf, hold, readHeld, revoke, settlement, store } = replacing
+  const { custody, fingerprintOf, hold, readHeld, revoke, settlement, store, withoutAnswer } = replacing
 
   /** The tokens that are valid at the server: those of an answer that was never stored, where there is one. */
   const newest = ({ credential }: Stored, { kept }: Evidence): Credential =>
@@ -34,8 +34,9 @@ export const make = (replacing: Replacing) => {
     )
 
   /** Removes the login that was revoked, and no other: one that another program stored meanwhile stays. */
-  const erase = (tenant: TenantId, { credential, version }: Stored, { journal, now }: Evidence, held: Held) =>
+  const erase = (tenant: TenantId, { credential, version }: Stored, evidence: Evidence, held: Held) =>
     Effect.gen(function*() {
+      const { journal, now } = evidence
       // With the record goes the only place that knows its generation, where the journal missed the last write.
       if (journal.generation < credential.generation) {
         yield* held.note(JournalChange.update(journal, { generation: credential.generation }))
@@ -53,7 +54,7 @@ export const make = (replacing: Replacing) => {
         onDurable: (removed) => removed ? Metrics.loggedOut(tenant) : Effect.void,
         settle: (removed) =>
           removed
-            ? Option.some(settlement(journal, {
+            ? Option.some(settlement(evidence, {
               at: now,
               generation: credential.generation,
               outcome: "logout",
@@ -84,7 +85,11 @@ export const make = (replacing: Replacing) => {
           const evidence = yield* readHeld(held)
           const present = evidence.stored
           if (Option.isNone(present)) {
-            yield* held.discard
+            // The record may come back with a snapshot: what the answer proves of its token stays known. A damaged answer
+            // cannot be read and goes, too.
+            if (Option.isSome(evidence.kept) || !JournalChange.isNew(evidence.journal)) {
+              yield* held.note(withoutAnswer(evidence, evidence.journal.generation), { discard: true })
+            }
             return { removed: false, revoked: NOT_REVOKED }
           }
           const revoked = options.revoke

@@ -16,6 +16,7 @@ import type { RefreshPolicy } from "../RefreshPolicy.js"
 import type { TenantId } from "../TenantId.js"
 import { RevokeAnswer, type TokenEndpoint } from "../TokenEndpoint.js"
 import type * as UnderWay from "../UnderWay.js"
+import * as Answer from "./answer.js"
 import * as JournalChange from "./journalChange.js"
 
 export interface Services {
@@ -92,13 +93,25 @@ const acts = ({ custody, endpoint, host, policy, underWay }: Services) => {
       })
     )
 
+  /** What the journal must say once the kept answer is gone and no request of this login counts any more. */
+  const withoutAnswer = ({ journal, kept, now }: Evidence, generation: number): JournalRecord => {
+    const exchanged = Option.filter(kept, (answer) => Answer.rotates(host, answer))
+    const retired = JournalChange.retireKept(
+      journal,
+      Option.map(exchanged, ({ fingerprint }) => fingerprint),
+      generation,
+      now
+    )
+    return JournalChange.clear(retired, generation)
+  }
+
   /** Notes the act, and clears what stood against the token that was there. */
-  const settlement = (journal: JournalRecord, { at, from, generation, outcome, to }: Replacement): Settlement => {
+  const settlement = (evidence: Evidence, { at, from, generation, outcome, to }: Replacement): Settlement => {
     // The same refresh token again is no new login: what is known of it stays known, its kept answer included.
     const isSameToken = Option.isSome(to) && Option.getOrNull(from) === to.value
     const replaced = isSameToken
-      ? JournalChange.update(journal, { generation })
-      : JournalChange.update(JournalChange.clear(JournalChange.retireIntent(journal, generation, at), generation), {
+      ? JournalChange.update(evidence.journal, { generation })
+      : JournalChange.update(withoutAnswer(evidence, generation), {
         login: Option.map(to, (fingerprint) => LoginIdentity.make({ name: fingerprint, fingerprint }))
       })
     return {
@@ -112,7 +125,7 @@ const acts = ({ custody, endpoint, host, policy, underWay }: Services) => {
     }
   }
 
-  return { fingerprintOf, hold, readHeld, revoke, settlement }
+  return { fingerprintOf, hold, readHeld, revoke, settlement, withoutAnswer }
 }
 
 export const make = (services: Services): Replacing => ({ ...services, ...acts(services) })

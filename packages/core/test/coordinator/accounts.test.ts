@@ -5,12 +5,12 @@ import { RefreshEvent } from "@lockstep/core/RefreshCoordinator"
 import { Change } from "@lockstep/core/WritableStore"
 import * as ControlledLock from "@lockstep/testkit/memory/ControlledLock"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
+import * as Scenario from "@lockstep/testkit/memory/Scenario"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as TestClock from "effect/TestClock"
-import * as Scenario from "./scenario.js"
 
 const { tenant, valueOf } = MemoryMachine
 const TENANT = LockTarget.Tenant({ tenant })

@@ -2,12 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { ProviderRejected, ProviderUnavailable } from "@lockstep/core/Errors"
 import { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
+import * as Scenario from "@lockstep/testkit/memory/Scenario"
 import type * as ScriptedTokenEndpoint from "@lockstep/testkit/memory/ScriptedTokenEndpoint"
 import * as WallClock from "@lockstep/testkit/memory/WallClock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
-import * as Scenario from "./scenario.js"
 
 const { tenant, valueOf } = MemoryMachine
 const { failing, processOn } = Scenario

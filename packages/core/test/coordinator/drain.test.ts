@@ -3,6 +3,7 @@ import { assertEquals } from "@effect/vitest/utils"
 import { LockTarget } from "@lockstep/core/CredentialLock"
 import * as ControlledLock from "@lockstep/testkit/memory/ControlledLock"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
+import * as Scenario from "@lockstep/testkit/memory/Scenario"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -11,7 +12,6 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
-import * as Scenario from "./scenario.js"
 
 const { tenant } = MemoryMachine
 const TENANT = LockTarget.Tenant({ tenant })

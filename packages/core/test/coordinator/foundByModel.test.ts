@@ -1,10 +1,11 @@
-/** Sequences that an exhaustive model of the transaction found, each told by what must happen. */
+/** Sequences that an exhaustive model of the transaction or a random simulation found, each told by what must happen. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Credential from "@lockstep/core/Credential"
 import { LockTarget } from "@lockstep/core/CredentialLock"
 import { CredentialStoreError } from "@lockstep/core/Errors"
 import { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
+import * as Scenario from "@lockstep/testkit/memory/Scenario"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -13,7 +14,6 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
-import * as Scenario from "./scenario.js"
 
 const { tenant, valueOf } = MemoryMachine
 const { failing, outcome, processOn, untilAllWait } = Scenario
@@ -211,6 +211,37 @@ describe("a record that is absent for a moment", () => {
       assert.strictEqual(yield* Fiber.join(caller), "ReauthorizationRequired(Removed)")
       yield* machine.write(tenant, record)
       assert.strictEqual(yield* outcome((yield* processOn(machine)).accessToken(tenant)), "lockstep-at-1")
+    }))
+})
+
+describe("a logout of a record that is absent", () => {
+  it.scoped("does not forget what the kept answer proves: the snapshot that comes back is not redeemed", () =>
+    Effect.gen(function*() {
+      const { fails, options } = broken()
+      const machine = yield* Scenario.expiredLogin(options)
+      const record = yield* machine.read(tenant)
+      const gate = yield* Deferred.make<void>()
+      machine.server.next({ _tag: "GrantLate", gate })
+      const a = yield* processOn(machine)
+      const caller = yield* Effect.fork(outcome(a.accessToken(tenant)))
+      yield* Queue.take(machine.server.arrivals)
+      // The answer is kept, and neither the intent nor the settlement can say that its token is consumed.
+      fails.journal = true
+      yield* machine.erase(tenant)
+      yield* Deferred.succeed(gate, undefined)
+      assert.strictEqual(yield* within(Fiber.join(caller)), "ReauthorizationRequired(Removed)")
+      assert.strictEqual(
+        yield* failing(machine.writer.remove(tenant, { revoke: false })),
+        "CredentialStoreError(Write)"
+      )
+      fails.journal = false
+      assert.isFalse((yield* machine.writer.remove(tenant, { revoke: false })).removed)
+      yield* machine.write(tenant, record)
+      assert.strictEqual(
+        yield* within(outcome((yield* processOn(machine)).accessToken(tenant))),
+        "ReauthorizationRequired(Stale)"
+      )
+      assert.deepStrictEqual(machine.server.reuses, [])
     }))
 })
 

@@ -2,13 +2,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
+import * as Scenario from "@lockstep/testkit/memory/Scenario"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import * as TestClock from "effect/TestClock"
 import * as Fleet from "./fleet.js"
-import * as Scenario from "./scenario.js"
 
 const { tenant } = MemoryMachine
 const { outcome, untilAllWait } = Scenario

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { RefreshJournal } from "@lockstep/core/RefreshJournal"
 import { Change } from "@lockstep/core/WritableStore"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
+import * as Scenario from "@lockstep/testkit/memory/Scenario"
 import * as WallClock from "@lockstep/testkit/memory/WallClock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -9,7 +10,6 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
-import * as Scenario from "./scenario.js"
 
 const { otherTenant, tenant } = MemoryMachine
 const { processOn, untilAllWait } = Scenario

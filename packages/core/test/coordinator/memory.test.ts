@@ -2,12 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Credential from "@lockstep/core/Credential"
 import { CredentialStoreError } from "@lockstep/core/Errors"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
+import * as Scenario from "@lockstep/testkit/memory/Scenario"
 import * as WallClock from "@lockstep/testkit/memory/WallClock"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
-import * as Scenario from "./scenario.js"
 
 const { tenant, valueOf } = MemoryMachine
 const { failing, processOn } = Scenario

@@ -1,6 +1,7 @@
 /** A holder that its engine took the tenant from: its session was cut, or its lease ran out while it did not run. */
 import { assert, describe, it } from "@effect/vitest"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
+import * as Scenario from "@lockstep/testkit/memory/Scenario"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -8,7 +9,6 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as TestClock from "effect/TestClock"
 import * as Fleet from "./fleet.js"
-import * as Scenario from "./scenario.js"
 
 const { tenant } = MemoryMachine
 const { outcome, untilAllWait } = Scenario

@@ -7,6 +7,7 @@ import type { TenantId } from "@lockstep/core/TenantId"
 import { RevokeAnswer } from "@lockstep/core/TokenEndpoint"
 import { Change, WritableStore } from "@lockstep/core/WritableStore"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
+import * as Scenario from "@lockstep/testkit/memory/Scenario"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -16,7 +17,6 @@ import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
-import * as Scenario from "./scenario.js"
 
 const { tenant, valueOf } = MemoryMachine
 const { failing, processOn, untilAllWait } = Scenario

@@ -4,6 +4,7 @@ import { LockTarget } from "@lockstep/core/CredentialLock"
 import { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
 import * as ControlledLock from "@lockstep/testkit/memory/ControlledLock"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
+import * as Scenario from "@lockstep/testkit/memory/Scenario"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -11,7 +12,6 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
-import * as Scenario from "./scenario.js"
 
 const { tenant, valueOf } = MemoryMachine
 const TENANT = LockTarget.Tenant({ tenant })

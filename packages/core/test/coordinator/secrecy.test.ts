@@ -5,6 +5,7 @@ import { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
 import { Change } from "@lockstep/core/WritableStore"
 import * as ControlledLock from "@lockstep/testkit/memory/ControlledLock"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
+import * as Scenario from "@lockstep/testkit/memory/Scenario"
 import type * as ScriptedTokenEndpoint from "@lockstep/testkit/memory/ScriptedTokenEndpoint"
 import * as Array from "effect/Array"
 import * as Cause from "effect/Cause"
@@ -22,7 +23,6 @@ import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import * as Tracer from "effect/Tracer"
-import * as Scenario from "./scenario.js"
 
 const { tenant } = MemoryMachine
 

@@ -8,6 +8,7 @@ import { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
 import * as ControlledLock from "@lockstep/testkit/memory/ControlledLock"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
 import * as MortalProcess from "@lockstep/testkit/memory/MortalProcess"
+import * as Scenario from "@lockstep/testkit/memory/Scenario"
 import * as WallClock from "@lockstep/testkit/memory/WallClock"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -18,7 +19,6 @@ import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
-import * as Scenario from "./scenario.js"
 
 const { tenant, valueOf } = MemoryMachine
 const TENANT = LockTarget.Tenant({ tenant })

@@ -9,12 +9,12 @@ import { RevokeAnswer } from "@lockstep/core/TokenEndpoint"
 import { WritableStore } from "@lockstep/core/WritableStore"
 import * as ControlledLock from "@lockstep/testkit/memory/ControlledLock"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
+import * as Scenario from "@lockstep/testkit/memory/Scenario"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
-import * as Scenario from "../coordinator/scenario.js"
 
 const { tenant, valueOf } = MemoryMachine
 const { failing, processOn } = Scenario

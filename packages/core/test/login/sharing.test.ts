@@ -8,13 +8,13 @@ import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
 import * as ControlledLock from "@lockstep/testkit/memory/ControlledLock"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
 import * as MortalProcess from "@lockstep/testkit/memory/MortalProcess"
+import * as Scenario from "@lockstep/testkit/memory/Scenario"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as TestClock from "effect/TestClock"
-import * as Scenario from "../coordinator/scenario.js"
 
 const { tenant, valueOf } = MemoryMachine
 const TENANT = LockTarget.Tenant({ tenant })

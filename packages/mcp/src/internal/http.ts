@@ -1,6 +1,6 @@
 /** What the transports over HTTP have in common: one request, and one stream of events. */
-import * as EventParser from "@lockstep/core/EventParser"
 import * as WholeBody from "@lockstep/core/WholeBody"
+import * as EventParser from "@lockstep/http/EventParser"
 import * as Effect from "effect/Effect"
 import * as JsonRpc from "../JsonRpc.js"
 import { RemoteError } from "../RemoteError.js"

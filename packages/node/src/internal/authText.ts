@@ -2,9 +2,9 @@
  * The frame of `auth.json`: how its lists, credentials, unfinished logins and registrations, change while every other byte stays.
  */
 import { isAncient } from "@lockstep/core/PendingAge"
+import * as JsonRecord from "../JsonRecord.js"
 import * as JsonSplice from "../JsonSplice.js"
 import * as JsonTree from "../JsonTree.js"
-import * as JsonRecord from "./jsonRecord.js"
 
 /** What becomes of the entries of one list. */
 export interface Edits {

@@ -4,10 +4,10 @@
  */
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import * as JsonRecord from "../JsonRecord.js"
 import * as JsonSplice from "../JsonSplice.js"
 import * as JsonTree from "../JsonTree.js"
 import type { Damage } from "../StoreCodec.js"
-import * as JsonRecord from "./jsonRecord.js"
 
 /** A file of which at least the frame is sound. */
 export interface Frame {

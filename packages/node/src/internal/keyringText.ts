@@ -1,9 +1,9 @@
 /**
  * How the lists of `auth.json.keyring` change while every other byte stays (I11).
  */
+import * as JsonRecord from "../JsonRecord.js"
 import * as JsonSplice from "../JsonSplice.js"
 import type * as JsonTree from "../JsonTree.js"
-import * as JsonRecord from "./jsonRecord.js"
 
 type Values = Readonly<Record<string, unknown>>
 

@@ -7,11 +7,11 @@ import type { PendingLogin } from "@lockstep/core/PendingLogins"
 import * as PendingLogins from "@lockstep/core/PendingLogins"
 import * as Option from "effect/Option"
 import * as AuthJson from "../AuthJson.js"
+import * as JsonRecord from "../JsonRecord.js"
 import * as JsonSplice from "../JsonSplice.js"
 import type * as JsonTree from "../JsonTree.js"
 import { rewrite } from "./authText.js"
 import * as Frame from "./frame.js"
-import * as JsonRecord from "./jsonRecord.js"
 
 const CREDENTIAL_MEMBERS = JsonRecord.membersOf(Credential)
 const ACCOUNT_MEMBERS = JsonRecord.membersOf(Account)

@@ -5,6 +5,4 @@
 export * as KeyringHome from "../keyring/KeyringHome.js"
 export * as NativeKeyring from "../keyring/NativeKeyring.js"
 export * as SecretsHome from "../secrets/SecretsHome.js"
-export * as ToolFiles from "../tools/ToolFiles.js"
-export * as ToolHome from "../tools/ToolHome.js"
 export * as MoveSides from "./moveSides.js"

@@ -17,7 +17,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Home from "../Home.js"
-import { others } from "../internal/others.js"
 import { FileLock } from "../locks/FileLock.js"
 import { Chosen, makeFromEnv as chosenFromEnv, type Options as ChoiceOptions, StoreChoice } from "./StoreChoice.js"
 import type { StoreDescriptor, StorePorts } from "./StoreDescriptor.js"
@@ -65,12 +64,11 @@ const patient = (store: StoreDescriptor) =>
       lockTimeout: Duration.max(policy.lockTimeout, defaultsFor(limits).lockTimeout)
     }))
 
-const ofTool = ({ path, tool }: Extract<Chosen, { readonly _tag: "Tool" }>, options: Options) =>
+const ofTool = ({ tool }: Extract<Chosen, { readonly _tag: "Tool" }>, options: Options) =>
   Effect.gen(function*() {
-    const { ToolHome } = yield* others
     const store = yield* Effect.flatMap(Home.make(options), Stores.of)
     const beside = yield* Effect.provideServiceEffect(native({ store }, options), RefreshPolicy, patient(store))
-    const ports = yield* Layer.build(ToolHome.layer(tool, path, { trustLocks: options.trustLocks }))
+    const ports = yield* Layer.build(tool.ports({ trustLocks: options.trustLocks }))
     return Context.merge(ports, Context.pick(PendingLogins, ClientRegistrations, NativeHome)(beside))
   })
 

@@ -22,8 +22,8 @@ import * as Fs from "node:fs"
 import * as Home from "../Home.js"
 import { others } from "../internal/others.js"
 import * as Keyring from "../keyring/Keyring.js"
-import { limits as limitsOf, type ToolFile } from "../tools/ToolFile.js"
 import * as FileStore from "./FileStore.js"
+import { type ForeignStore, ForeignStores } from "./ForeignStores.js"
 import * as KeyringStore from "./KeyringStore.js"
 import type { StoreDescriptor } from "./StoreDescriptor.js"
 import * as Stores from "./Stores.js"
@@ -36,8 +36,8 @@ import * as Stores from "./Stores.js"
  */
 export type Chosen = Data.TaggedEnum<{
   Native: { readonly store: StoreDescriptor }
-  /** Named for one process and never pinned. `path` is absolute. */
-  Tool: { readonly tool: ToolFile; readonly path: string }
+  /** Named for one process and never pinned. */
+  Tool: { readonly tool: ForeignStore }
 }>
 
 /**
@@ -78,9 +78,7 @@ export interface Resolvers {
   /** The keyring that `auto` asks for. */
   readonly keyring: Effect.Effect<Keyring.Keyring["Type"], ConfigError.ConfigError, Scope.Scope>
   /** Finds a tool by `TOOL[:PATH]`. */
-  readonly tool: (
-    text: string
-  ) => Effect.Effect<{ readonly tool: ToolFile; readonly path: string }, ConfigError.ConfigError>
+  readonly tool: (text: string) => Effect.Effect<ForeignStore, ConfigError.ConfigError>
 }
 
 /**
@@ -146,7 +144,7 @@ export const make = (
     const kinds = yield* Stores.StoreKinds
     const named = Option.flatMap(said, (text) => Option.fromNullable(kinds.find(({ name }) => name === text)))
     if (Option.isSome(said) && Option.isNone(named) && said.value !== "auto") {
-      const found = yield* Effect.mapError(
+      const tool = yield* Effect.mapError(
         resolvers.tool(said.value),
         (error) =>
           saidBy === "option" && error._op === "InvalidData"
@@ -154,11 +152,11 @@ export const make = (
             : error
       )
       return {
-        chosen: Chosen.Tool(found),
-        name: found.tool.name,
+        chosen: Chosen.Tool({ tool }),
+        name: tool.name,
         chosenBy: saidBy,
         isAutomatic: false,
-        limits: limitsOf(found.tool)
+        limits: tool.limits
       }
     }
     const home = yield* Home.make(options.home)
@@ -200,9 +198,9 @@ export const make = (
 const unknown = (kinds: ReadonlyArray<StoreDescriptor>, tools: ReadonlyArray<string>): ConfigError.ConfigError =>
   ConfigError.InvalidData(
     ["LOCKSTEP", "STORE"],
-    `there is no store of that name: use ${
-      [...kinds.map(({ name }) => name), "auto"].join(", ")
-    }, or TOOL[:PATH] with one of ${tools.join(", ")}`
+    `there is no store of that name: use ${[...kinds.map(({ name }) => name), "auto"].join(", ")}${
+      tools.length === 0 ? "" : `, or TOOL[:PATH] with one of ${tools.join(", ")}`
+    }`
   )
 
 const machine: Resolvers = {
@@ -212,11 +210,12 @@ const machine: Resolvers = {
       Effect.map(Layer.build(NativeKeyring.layer), (context) => Context.get(context, Keyring.Keyring))
   ),
   tool: (text) =>
-    Effect.flatMap(others, ({ ToolFiles: { all, find } }) => {
-      const tools = all.map(({ name }) => name)
+    Effect.gen(function*() {
+      const foreign = yield* ForeignStores
+      const tools = yield* foreign.names
       return tools.includes(text.split(":", 1)[0]!)
-        ? find(text)
-        : Effect.flatMap(Stores.StoreKinds, (kinds) => Effect.fail(unknown(kinds, tools)))
+        ? yield* foreign.find(text)
+        : yield* Effect.fail(unknown(yield* Stores.StoreKinds, tools))
     })
 }
 

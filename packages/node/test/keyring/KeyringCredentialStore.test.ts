@@ -11,6 +11,8 @@ import { credential } from "@lockstep/testkit/contract/credentials"
 import { answer } from "@lockstep/testkit/contract/journals"
 import { attempt } from "@lockstep/testkit/contract/pendingLogins"
 import * as FakeToken from "@lockstep/testkit/FakeToken"
+import * as Homes from "@lockstep/testkit/homes/FileHomes"
+import { open } from "@lockstep/testkit/homes/KeyringHomes"
 import * as LeakCheck from "@lockstep/testkit/LeakCheck"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -21,8 +23,6 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import * as Homes from "../support/homes.js"
-import { open } from "../support/keyringHomes.js"
 
 type Store = WritableStore["Type"]
 

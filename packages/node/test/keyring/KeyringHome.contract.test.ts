@@ -6,11 +6,11 @@ import { custodyContract } from "@lockstep/testkit/contract/CustodyContract"
 import { custodyCrashContract } from "@lockstep/testkit/contract/CustodyCrashContract"
 import { pendingLoginsContract } from "@lockstep/testkit/contract/PendingLoginsContract"
 import { refreshJournalContract } from "@lockstep/testkit/contract/RefreshJournalContract"
+import * as Custodies from "@lockstep/testkit/homes/HomeCustodies"
+import * as KeyringHomes from "@lockstep/testkit/homes/KeyringHomes"
 import * as GnomeKeyring from "@lockstep/testkit/processes/GnomeKeyring"
 import * as Effect from "effect/Effect"
 import * as Path from "node:path"
-import * as Custodies from "../support/custodies.js"
-import * as KeyringHomes from "../support/keyringHomes.js"
 
 const { twoMemoryViews, twoViews } = KeyringHomes
 

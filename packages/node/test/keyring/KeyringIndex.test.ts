@@ -4,10 +4,10 @@ import * as TenantId from "@lockstep/core/TenantId"
 import * as JsonTree from "@lockstep/node/JsonTree"
 import * as KeyringIndex from "@lockstep/node/keyring/KeyringIndex"
 import * as FakeToken from "@lockstep/testkit/FakeToken"
+import { anyValue, mutated, space, unknownMember } from "@lockstep/testkit/homes/JsonTexts"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import * as Option from "effect/Option"
-import { anyValue, mutated, space, unknownMember } from "../support/jsonTexts.js"
 
 const CODEX = TenantId.make("codex")
 const GOOD = TenantId.make("good")

@@ -1,15 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
 import * as DirectoryLock from "@lockstep/node/locks/DirectoryLock"
+import * as LockDirectory from "@lockstep/testkit/homes/LockDirectory"
+import * as DirectoryLocks from "@lockstep/testkit/processes/DirectoryLocks"
+import { isEvent, until } from "@lockstep/testkit/processes/LockProcesses"
 import * as Effect from "effect/Effect"
 import * as Fs from "node:fs"
 import NodeFs from "node:fs"
 import { syncBuiltinESMExports } from "node:module"
 import * as Path from "node:path"
 import { vi } from "vitest"
-import * as DirectoryLocks from "../support/directoryLocks.js"
-import * as LockDirectory from "../support/lockDirectory.js"
-import { isEvent, until } from "../support/processes.js"
 
 const place = Effect.map(LockDirectory.make, (directory) => Path.join(directory, "auth.json.lock"))
 

@@ -2,13 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as EarlyLock from "@lockstep/node/locks/EarlyLock"
 import { LockTarget } from "@lockstep/node/locks/LockTarget"
+import * as LockDirectory from "@lockstep/testkit/homes/LockDirectory"
+import { isFree } from "@lockstep/testkit/processes/LockProcesses"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
-import * as LockDirectory from "../support/lockDirectory.js"
-import { isFree } from "../support/processes.js"
 
 const CODEX = TenantId.make("codex")
 const TARGET = LockTarget.Tenant({ tenant: CODEX })

@@ -17,6 +17,9 @@ import { areWaiting, credentialLockContract, observe } from "@lockstep/testkit/c
 import { credential } from "@lockstep/testkit/contract/credentials"
 import { fileLockContract } from "@lockstep/testkit/contract/FileLockContract"
 import { answer } from "@lockstep/testkit/contract/journals"
+import * as LockDirectory from "@lockstep/testkit/homes/LockDirectory"
+import * as DirectoryLocks from "@lockstep/testkit/processes/DirectoryLocks"
+import { isEvent, isFree, until } from "@lockstep/testkit/processes/LockProcesses"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -27,10 +30,7 @@ import * as Option from "effect/Option"
 import * as Cp from "node:child_process"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import * as DirectoryLocks from "../support/directoryLocks.js"
 import { onCall } from "../support/instrument.js"
-import * as LockDirectory from "../support/lockDirectory.js"
-import { isEvent, isFree, until } from "../support/processes.js"
 
 const TENANT = TenantId.make("codex")
 const CODEX = LockTarget.Tenant({ tenant: TENANT })

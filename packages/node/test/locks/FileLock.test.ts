@@ -8,6 +8,8 @@ import { LockPaths } from "@lockstep/node/locks/LockPaths"
 import { LockTarget } from "@lockstep/node/locks/LockTarget"
 import { areWaiting, credentialLockContract, observe } from "@lockstep/testkit/contract/CredentialLockContract"
 import { fileLockContract } from "@lockstep/testkit/contract/FileLockContract"
+import * as LockDirectory from "@lockstep/testkit/homes/LockDirectory"
+import { foreignHolder, isEvent, isFree, lockWorker, until } from "@lockstep/testkit/processes/LockProcesses"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -20,9 +22,7 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as ProcFs from "../../src/internal/procfs.js"
 import { onCall } from "../support/instrument.js"
-import * as LockDirectory from "../support/lockDirectory.js"
 import { asNobody, giveToNobody, isRoot, withUmask } from "../support/privileges.js"
-import { foreignHolder, isEvent, isFree, lockWorker, until } from "../support/processes.js"
 
 const CODEX = LockTarget.Tenant({ tenant: TenantId.make("codex") })
 const AGGREGATE = LockTarget.Aggregate()

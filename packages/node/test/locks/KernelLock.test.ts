@@ -1,13 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as KernelLock from "@lockstep/node/locks/KernelLock"
+import * as LockDirectory from "@lockstep/testkit/homes/LockDirectory"
+import { foreignHolder, isFree } from "@lockstep/testkit/processes/LockProcesses"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import * as Internal from "../../src/internal/kernelLock.js"
-import * as LockDirectory from "../support/lockDirectory.js"
-import { foreignHolder, isFree } from "../support/processes.js"
 
 const open = (path: string): Effect.Effect<number, never, Scope.Scope> =>
   Effect.acquireRelease(

@@ -2,13 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
 import * as LeaseFile from "@lockstep/node/locks/LeaseFile"
 import { LockFile } from "@lockstep/node/locks/LockFile"
+import * as LockDirectory from "@lockstep/testkit/homes/LockDirectory"
 import * as ChildProcess from "@lockstep/testkit/processes/ChildProcess"
+import { until } from "@lockstep/testkit/processes/LockProcesses"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import * as LockDirectory from "../support/lockDirectory.js"
-import { until } from "../support/processes.js"
 
 interface Note {
   readonly pid: number

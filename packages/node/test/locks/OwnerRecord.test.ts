@@ -2,13 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
 import * as DirectoryLock from "@lockstep/node/locks/DirectoryLock"
 import type * as OwnerRecord from "@lockstep/node/locks/OwnerRecord"
+import * as LockDirectory from "@lockstep/testkit/homes/LockDirectory"
 import * as ChildProcess from "@lockstep/testkit/processes/ChildProcess"
+import * as DirectoryLocks from "@lockstep/testkit/processes/DirectoryLocks"
 import * as Effect from "effect/Effect"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
-import * as DirectoryLocks from "../support/directoryLocks.js"
-import * as LockDirectory from "../support/lockDirectory.js"
 
 interface Note {
   readonly pid: number

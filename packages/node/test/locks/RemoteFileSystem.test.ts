@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
 import * as RemoteFileSystem from "@lockstep/node/locks/RemoteFileSystem"
+import * as LockDirectory from "@lockstep/testkit/homes/LockDirectory"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as LockDirectory from "../support/lockDirectory.js"
 
 const onLinux = (type: bigint) => Option.getOrElse(RemoteFileSystem.nameOf("/home", "linux", () => type), () => "local")
 const onWindows = (path: string) => Option.isSome(RemoteFileSystem.nameOf(path, "win32"))

@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
 import * as Browser from "@lockstep/node/login/Browser"
+import * as Homes from "@lockstep/testkit/homes/FileHomes"
+import { until } from "@lockstep/testkit/processes/LockProcesses"
 import * as Effect from "effect/Effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import * as Homes from "../support/homes.js"
-import { until } from "../support/processes.js"
 
 const URL_WITH_EVERYTHING = "https://auth.example/authorize?state=a%20b&scope=x+y&z=$(touch%20/tmp/x);`id`&q='%22"
 

@@ -4,14 +4,14 @@ import { CredentialStoreError } from "@lockstep/core/Errors"
 import type * as Home from "@lockstep/node/Home"
 import * as Keyring from "@lockstep/node/keyring/Keyring"
 import * as StoreChoice from "@lockstep/node/stores/StoreChoice"
-import * as ToolFiles from "@lockstep/node/tools/ToolFiles"
+import * as Homes from "@lockstep/testkit/homes/FileHomes"
+import * as ToolStores from "@lockstep/tools/ToolStores"
 import * as ConfigError from "effect/ConfigError"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import * as Homes from "../support/homes.js"
 
 interface Circumstances {
   readonly home: string
@@ -28,7 +28,7 @@ const choose = ({ environment, home, keyring, option }: Circumstances) =>
         ? {}
         : { before: () => new Keyring.KeyringError({ reason: keyring, detail: "as it happens" }) }
     )),
-    tool: ToolFiles.find
+    tool: ToolStores.all.find
   }).pipe(
     Effect.withConfigProvider(ConfigProvider.fromMap(
       new Map([["HOME", "/nobody"], ...(environment === undefined ? [] : [["LOCKSTEP_STORE", environment] as const])])
@@ -106,7 +106,7 @@ describe("the store of a process", () => {
         pin(home, "keyring")
         const choice = yield* choose({ home, option: "openab:/elsewhere/auth.json" })
         deepStrictEqual(summary(choice), ["openab", "option", false])
-        assert.strictEqual(choice.chosen._tag === "Tool" && choice.chosen.path, "/elsewhere/auth.json")
+        assert.strictEqual(choice.chosen._tag === "Tool" && choice.chosen.tool.path, "/elsewhere/auth.json")
       })
     ))
 
@@ -116,7 +116,7 @@ describe("the store of a process", () => {
         const error = yield* Effect.flip(
           StoreChoice.make({ store: "lockstep-rt-secret", home: { directory: home } }, {
             keyring: Effect.die("asked"),
-            tool: ToolFiles.find
+            tool: ToolStores.all.find
           })
         )
         assert.isTrue(ConfigError.isConfigError(error))

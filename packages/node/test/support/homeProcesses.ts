@@ -1,9 +1,9 @@
+import * as Workers from "@lockstep/testkit/processes/AskedWorker"
 import * as Bundle from "@lockstep/testkit/processes/Bundle"
 import type { Point } from "@lockstep/testkit/processes/StepTracer"
 import * as Effect from "effect/Effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import * as Workers from "./workers.js"
 
 export interface Settings {
   readonly home: string

@@ -12,6 +12,7 @@ import * as SealedText from "@lockstep/node/secrets/SealedText"
 import * as SealingKeys from "@lockstep/node/secrets/SealingKeys"
 import * as SecretsHome from "@lockstep/node/secrets/SecretsHome"
 import * as FakeToken from "@lockstep/testkit/FakeToken"
+import { temporary } from "@lockstep/testkit/homes/FileHomes"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -21,7 +22,6 @@ import * as Layer from "effect/Layer"
 import * as Crypto from "node:crypto"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import { temporary } from "./homes.js"
 
 /** Where a home has its keys: in a file, or in a keyring. */
 export type Keys = { readonly file: string } | { readonly keyring: Layer.Layer<Keyring.Keyring> }

@@ -1,4 +1,5 @@
 import * as Keyring from "@lockstep/node/keyring/Keyring"
+import * as Workers from "@lockstep/testkit/processes/AskedWorker"
 import * as Bundle from "@lockstep/testkit/processes/Bundle"
 import type { Point } from "@lockstep/testkit/processes/StepTracer"
 import * as Effect from "effect/Effect"
@@ -9,7 +10,6 @@ import * as Crypto from "node:crypto"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import type * as SealedHomes from "./sealedHomes.js"
-import * as Workers from "./workers.js"
 
 /** Where the keys are: a key file, or the directory of a keyring that several processes share. */
 export type Place = { readonly keyFile: string } | { readonly keyring: string }

@@ -1,8 +1,8 @@
 import type { StoreKind } from "@lockstep/node/Home"
+import * as Workers from "@lockstep/testkit/processes/AskedWorker"
 import * as Bundle from "@lockstep/testkit/processes/Bundle"
 import type { Point } from "@lockstep/testkit/processes/StepTracer"
 import * as Effect from "effect/Effect"
-import * as Workers from "./workers.js"
 
 export interface Settings {
   readonly root: string

@@ -251,8 +251,9 @@ export const custodyContract = <E>(
           yield* Effect.scoped(Effect.gen(function*() {
             const held = yield* Custodies.hold(custody, CODEX)
             assert.isTrue(Equal.equals((yield* held.read()).kept, Option.some(kept)))
-            yield* held.discard
-            yield* held.discard
+            const { journal } = yield* held.read()
+            yield* held.note(journal, { discard: true })
+            yield* held.note(journal, { discard: true })
           }))
           assertEquals((yield* other.read(CODEX)).kept, Option.none())
         })

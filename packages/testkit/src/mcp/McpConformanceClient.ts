@@ -7,12 +7,12 @@
  *
  * @since 0.1.0
  */
-import type { InsufficientScope } from "@lockstep/core/BearerError"
-import * as BearerFetch from "@lockstep/core/BearerFetch"
 import * as CredentialWriter from "@lockstep/core/CredentialWriter"
 import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import * as TenantId from "@lockstep/core/TenantId"
+import type { InsufficientScope } from "@lockstep/http/BearerError"
+import * as BearerFetch from "@lockstep/http/BearerFetch"
 import * as Lockstep from "@lockstep/mcp/Lockstep"
 import * as McpServer from "@lockstep/mcp/McpServer"
 import * as FileHome from "@lockstep/node/FileHome"

@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import * as Credential from "../../Credential.js"
 import type { Evidence, Held } from "../../Custody.js"
 import type { CredentialStoreError } from "../../Errors.js"
-import type { CapturedAnswer } from "../../RefreshJournal.js"
+import type { CapturedAnswer, JournalRecord } from "../../RefreshJournal.js"
 import * as Trace from "../../Trace.js"
 import * as Verdict from "../../Verdict.js"
 import * as Answer from "../answer.js"
@@ -16,7 +16,7 @@ export interface LockedEvidence extends Evidence {
   readonly isKept: boolean
 }
 
-export const make = ({ fingerprintOf, noteBestEffort, revoke, unpersisted }: Transaction) => {
+export const make = ({ fingerprintOf, host, noteBestEffort, revoke, unpersisted }: Transaction) => {
   const readLocked = (request: Request, held: Held): Effect.Effect<LockedEvidence, CredentialStoreError> =>
     Effect.gen(function*() {
       const { hint, tenant } = request
@@ -26,15 +26,20 @@ export const make = ({ fingerprintOf, noteBestEffort, revoke, unpersisted }: Tra
       if (Option.isNone(read.stored)) return { ...read, isKept: Option.isSome(read.kept) }
 
       const { credential } = read.stored.value
-      const journal = JournalChange.absorb(read.journal, credential, fingerprintOf(credential), read.now)
-      const belongs = (answer: CapturedAnswer): boolean =>
+      const absorbed = JournalChange.absorb(read.journal, credential, fingerprintOf(credential), read.now)
+      const belongsBy = (journal: JournalRecord) => (answer: CapturedAnswer): boolean =>
         Verdict.belongs(answer, { credential, journal, fingerprint: fingerprintOf })
-      const evidence = { ...read, journal }
 
-      if (Option.exists(read.kept, (answer) => !belongs(answer))) {
-        // The journal first: it may say that the answer's token is consumed, and the answer is the proof until then.
-        yield* noteBestEffort(tenant, held, journal, { discard: true })
-      }
+      const alien = Option.filter(read.kept, (answer) => !belongsBy(absorbed)(answer))
+      const exchanged = Option.filter(alien, (answer) => Answer.rotates(host, answer))
+      const journal = Option.match(exchanged, {
+        onNone: () => absorbed,
+        onSome: ({ fingerprint }) => JournalChange.retire(absorbed, fingerprint, credential.generation, read.now)
+      })
+      // The journal first: it says that the answer's token is consumed, and the answer is the proof until then.
+      if (Option.isSome(alien)) yield* noteBestEffort(tenant, held, journal, { discard: true })
+      const belongs = belongsBy(journal)
+      const evidence = { ...read, journal }
       if (Option.exists(inMemory, (answer) => !belongs(answer))) {
         unpersisted.delete(tenant)
         const answer = Option.getOrThrow(inMemory)

@@ -256,10 +256,7 @@ export const make = (transaction: Transaction) => {
    * would let a crash forget what only the kept answer still holds. `None` asks to begin again at the re-read.
    */
   const persist = (request: Request, options: Persisting): Effect.Effect<Option.Option<Obtained>, RefreshError> => {
-    const rotated = Option.exists(
-      options.answer.grant.refreshToken,
-      (token) => Fingerprint.of(host, token) !== options.answer.fingerprint
-    )
+    const rotated = Answer.rotates(host, options.answer)
     return Effect.flatMap(
       store(request, options, rotated),
       Either.match({

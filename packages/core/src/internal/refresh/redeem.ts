@@ -14,7 +14,6 @@ import * as Schema from "effect/Schema"
 import * as Credential from "../../Credential.js"
 import type { Held } from "../../Custody.js"
 import { ProviderUnavailable, type RefreshError } from "../../Errors.js"
-import * as Fingerprint from "../../Fingerprint.js"
 import * as Metrics from "../../Metrics.js"
 import { CapturedAnswer, Intent, type JournalRecord, UNCHECKED } from "../../RefreshJournal.js"
 import { RedeemAnswer } from "../../TokenEndpoint.js"
@@ -119,7 +118,7 @@ export const make = (transaction: Transaction) => {
         obtainedAt: seconds(yield* held.now),
         grant: answer.grant
       }, UNCHECKED)
-      const rotated = Option.exists(answer.grant.refreshToken, (token) => Fingerprint.of(host, token) !== fingerprint)
+      const rotated = Answer.rotates(host, captured)
       // An answer that leaves the refresh token as it is proves that it lives: nothing of it is unknown any more.
       const answered = JournalChange.update(journal, {
         intent: rotated ? Option.some(Intent.make({ ...intent, state: "consumed" }, UNCHECKED)) : Option.none()

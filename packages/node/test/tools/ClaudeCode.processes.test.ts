@@ -1,7 +1,0 @@
-import { directoryToolTests } from "../support/directoryToolTests.js"
-
-directoryToolTests(
-  "claude-code",
-  { access: "accessToken", refresh: "refreshToken", expires: "expiresAt" },
-  "claudeAiOauth"
-)

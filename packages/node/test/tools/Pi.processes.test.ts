@@ -1,3 +1,0 @@
-import { directoryToolTests } from "../support/directoryToolTests.js"
-
-directoryToolTests("pi", { access: "access", refresh: "refresh", expires: "expires" }, "anthropic")
