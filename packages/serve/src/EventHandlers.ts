@@ -21,6 +21,7 @@ const BEAT = 15_000
 
 const encoder = new TextEncoder()
 const LIVES = encoder.encode(": keeper\n\n")
+const NOTHING = new Uint8Array(0)
 
 const render = ({ data, event }: KeeperEvent): Uint8Array =>
   encoder.encode(`event: ${event}\ndata: ${Printable.json(data)}\n\n`)
@@ -38,27 +39,25 @@ export const layer = HttpApiBuilder.group(KeeperApi, "events", (handlers) =>
     return handlers.handle("events", () =>
       Effect.gen(function*() {
         const { caller, isStillKnown } = yield* Exchange
-        const body = Stream.unwrapScoped(Effect.map(events.subscribe, (queue) =>
-          Stream.repeatEffectOption(
-            Effect.flatMap(
-              Effect.timeoutOption(Queue.take(queue), BEAT),
-              (event): Effect.Effect<Uint8Array, Option.Option<never>> =>
-                !isStillKnown()
-                  ? Effect.fail(Option.none())
-                  : Effect.succeed(Option.match(event, {
-                    onNone: () => LIVES,
-                    onSome: (one) =>
-                      Callers.mayUse(caller, one.data.tenant)
-                        ? render(one)
-                        : new Uint8Array(0)
-                  }))
-            )
-          )))
+        const next = (queue: Queue.Dequeue<KeeperEvent>): Effect.Effect<Uint8Array, Option.Option<never>> =>
+          Effect.raceFirst(
+            Effect.timeoutOption(Queue.take(queue), BEAT),
+            // Ends the stream, and so the answer, as a whole one.
+            Effect.zipRight(ending.begun, Effect.fail(Option.none()))
+          ).pipe(
+            Effect.filterOrFail(isStillKnown, () => Option.none()),
+            Effect.map(Option.match({
+              onNone: () => LIVES,
+              onSome: (event) => Callers.mayUse(caller, event.data.tenant) ? render(event) : NOTHING
+            }))
+          )
+        const body = Stream.unwrapScoped(
+          Effect.map(events.subscribe, (queue) => Stream.repeatEffectOption(next(queue)))
+        )
         return HttpServerResponse.stream(
           // The head goes with the first byte.
           Stream.concat(Stream.make(LIVES), body).pipe(
-            Stream.filter((bytes) => bytes.length > 0),
-            Stream.interruptWhen(ending.begun)
+            Stream.filter((bytes) => bytes.length > 0)
           ),
           { contentType: "text/event-stream", headers: { "cache-control": "no-store" } }
         )

@@ -187,14 +187,13 @@ export const open = (
     const audit = yield* AuditLog.open({ path: options.audit })
     const workload = yield* Workload.make({ limit: limits.requests, idle: Infinity })
     const ended = yield* Deferred.make<void>()
-    const handle = yield* Effect.provide(
-      KeeperApp.make(audit),
-      Layer.mergeAll(
-        Usage.layer,
-        KeeperEvents.layer,
-        Layer.succeed(Ending, { begun: Deferred.await(ended) })
-      )
-    )
+    // Built within this scope: what is provided to an effect ends with that effect, and its fibers with it.
+    const around = yield* Layer.build(Layer.mergeAll(
+      Usage.layer,
+      KeeperEvents.layer,
+      Layer.succeed(Ending, { begun: Deferred.await(ended) })
+    ))
+    const handle = yield* Effect.provide(KeeperApp.make(audit), around)
     const desk = KeeperDesk.make({
       keys: FileAgentKeys.reader(home),
       owner: process.geteuid?.(),
