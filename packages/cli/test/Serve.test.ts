@@ -102,7 +102,11 @@ describe("lockstep serve", () => {
     Effect.gen(function*() {
       const stage = yield* Stage.make()
       yield* stage.seed({ left: 3600 })
-      Stage.assertTold(yield* stage.run(["serve", "--socket", "/tmp/lockstep-test.sock"]), 2, /is no place for a socket/)
+      Stage.assertTold(
+        yield* stage.run(["serve", "--socket", "/tmp/lockstep-test.sock"]),
+        2,
+        /is no place for a socket/
+      )
       const long = join(stage.harness.home, "x".repeat(120))
       Stage.assertTold(yield* stage.run(["serve", "--socket", long]), 2, /ENAMETOOLONG/)
     }))
@@ -113,7 +117,10 @@ describe("lockstep serve", () => {
       yield* stage.seed({})
       const gate = yield* Deferred.make<void>()
       yield* stage.server.script(ServerBehaviour.heldBack(gate))
-      const keeper = yield* KeeperStage.serve(stage, ["--grace", "1h"], { LOCKSTEP_REDEEM_LIMIT: "10m", LOCKSTEP_LOCK_TIMEOUT: "20m" })
+      const keeper = yield* KeeperStage.serve(stage, ["--grace", "1h"], {
+        LOCKSTEP_REDEEM_LIMIT: "10m",
+        LOCKSTEP_LOCK_TIMEOUT: "20m"
+      })
       const asked = yield* Effect.fork(keeper.ask(TOKEN))
       yield* Queue.take(stage.server.arrivals)
       yield* keeper.child.signal("SIGTERM")
@@ -224,7 +231,9 @@ describe("agents of a keeper", () => {
         const bare = yield* KeeperStage.ask(door, "/v1/tenants/mcp%3Aa/token")
         assert.strictEqual(bare.status, 401)
         assert.strictEqual(bare.headers["www-authenticate"], "Bearer realm=\"lockstep\"")
-        const wrong = yield* KeeperStage.ask(door, "/v1/tenants", { headers: { Authorization: "Bearer lsk_000000000000_x" } })
+        const wrong = yield* KeeperStage.ask(door, "/v1/tenants", {
+          headers: { Authorization: "Bearer lsk_000000000000_x" }
+        })
         assert.strictEqual(KeeperStage.problemOf(wrong).reason, "KeyRefused")
         const headers = key(file)
         for (const name of ["mcp:a", "mcp:b"]) {
@@ -289,7 +298,12 @@ describe("agents of a keeper", () => {
       const { add, doors: [, door], stage } = yield* withAgents
       const secret = readFileSync(yield* add("one", "--tenant", "codex"), "utf8").trim()
       const token = (yield* stage.stored("codex"))!["access_token"] as string
-      const forms = [`Bearer ${secret}`, `bearer  ${secret}`, secret, `Basic ${Buffer.from(`x:${secret}`).toString("base64")}`]
+      const forms = [
+        `Bearer ${secret}`,
+        `bearer  ${secret}`,
+        secret,
+        `Basic ${Buffer.from(`x:${secret}`).toString("base64")}`
+      ]
       for (const Authorization of forms) {
         assert.strictEqual(
           KeeperStage.tokenOf(yield* KeeperStage.ask(door!, TOKEN, { headers: { Authorization } })).access_token,
@@ -299,13 +313,19 @@ describe("agents of a keeper", () => {
       const accounts = "/computeMetadata/v1/instance/service-accounts"
       const flavor = { "Metadata-Flavor": "Google" }
       for (const account of ["default", "codex"]) {
-        const answer = yield* KeeperStage.ask(door!, `/agent/${secret}${accounts}/${account}/token`, { headers: flavor, bare: true })
+        const answer = yield* KeeperStage.ask(door!, `/agent/${secret}${accounts}/${account}/token`, {
+          headers: flavor,
+          bare: true
+        })
         assert.strictEqual(answer.headers["metadata-flavor"], "Google")
         const { expires_in: left, ...rest } = KeeperStage.jsonOf<Record<string, unknown>>(answer)
         assert.deepStrictEqual(rest, { access_token: token, token_type: "Bearer" })
         assert.isNumber(left)
       }
-      const foreign = yield* KeeperStage.ask(door!, `/agent/${secret}${accounts}/mcp:a/token`, { headers: flavor, bare: true })
+      const foreign = yield* KeeperStage.ask(door!, `/agent/${secret}${accounts}/mcp:a/token`, {
+        headers: flavor,
+        bare: true
+      })
       assert.strictEqual(foreign.status, 404)
       const bare = yield* KeeperStage.ask(door!, `/agent/${secret}${accounts}/default/token`, { bare: true })
       assert.strictEqual(KeeperStage.problemOf(bare).reason, "HeaderMissing")

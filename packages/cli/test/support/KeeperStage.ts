@@ -45,9 +45,31 @@ export const ask = (place: Place, path: string, init: Init = {}): Effect.Effect<
       response.on("end", () =>
         resume(Effect.succeed({ status: response.statusCode ?? 0, text, headers: response.headers })))
     }
-    const request = place.url === undefined ? Http.request(options, onAnswer) : Http.request(place.url, options, onAnswer)
+    const request = place.url === undefined
+      ? Http.request(options, onAnswer)
+      : Http.request(place.url, options, onAnswer)
     request.on("error", over)
     request.end(init.body === undefined ? undefined : JSON.stringify(init.body))
+  })
+
+/** Waits until a request that is not answered yet has had so many signs of life. */
+export const signsOfLife = (place: Place, path: string, count: number): Effect.Effect<void> =>
+  Effect.async((resume) => {
+    let seen = 0
+    const request = Http.request({
+      agent: false,
+      path,
+      headers: { "Lockstep-Client": "tests", Prefer: "processing" },
+      ...(place.socketPath === undefined ? {} : { socketPath: place.socketPath })
+    })
+    request.on("information", () => {
+      if (++seen === count) {
+        request.destroy()
+        resume(Effect.void)
+      }
+    })
+    request.on("error", () => {})
+    request.end()
   })
 
 export const jsonOf = <A = Record<string, unknown>>({ text }: Answer): A => JSON.parse(text) as A
