@@ -302,6 +302,8 @@ const serve = Command.make(
     port: port("a port of this machine, for clients with an agent's key; 0 is any that is free"),
     audit: text("audit", "FILE", "where each answer is noted, or - for standard error (default: in the home)"),
     grace: duration("grace", "how long what is under way may take when the keeper ends (default 5s)"),
+    lazy: flag("lazy", "refresh nothing ahead of expiry; else what was used in the last day is kept fresh"),
+    sweep: flag("sweep", "keep every login alive, used or not, and fresh what is used"),
     install: Options.choice("install", ["auto", ...MANAGERS]).pipe(
       Options.withDescription("print what makes it a service of this user (systemd or launchd), and end"),
       Options.optional

@@ -14,6 +14,7 @@ import type { CredentialStore } from "@lockstep/core/CredentialStore"
 import type { CredentialStoreError, LockUnavailable } from "@lockstep/core/Errors"
 import type { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
 import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
+import type * as Sweep from "@lockstep/core/Sweep"
 import * as FileAgentKeys from "@lockstep/node/FileAgentKeys"
 import * as BoundedServer from "@lockstep/node/network/BoundedServer"
 import * as LoopbackServers from "@lockstep/node/network/LoopbackServers"
@@ -36,6 +37,7 @@ import { KeeperHost } from "./KeeperHost.js"
 import * as KeeperLock from "./KeeperLock.js"
 import * as KeeperNote from "./KeeperNote.js"
 import * as KeeperSocket from "./KeeperSocket.js"
+import * as KeeperSweep from "./KeeperSweep.js"
 import { KeeperUnavailable } from "./KeeperUnavailable.js"
 import * as Usage from "./Usage.js"
 
@@ -97,6 +99,8 @@ export interface Options {
   readonly port?: number | undefined
   /** Sockets that the service manager handed over, in place of `socket`. */
   readonly handed?: ReadonlyArray<Activation.Handed>
+  /** What is refreshed ahead of expiry. `Used`. */
+  readonly ahead?: KeeperSweep.Ahead
   /** The file of the audit; standard error where none is named. */
   readonly audit: string | undefined
   readonly limits?: Partial<Limits>
@@ -118,6 +122,8 @@ export interface Keeper {
   readonly url: string | undefined
   /** How many requests are under way. */
   readonly requests: () => number
+  /** What is refreshed ahead of expiry, and how that goes; nothing where nothing is. */
+  readonly sweep: Sweep.Sweep | undefined
 }
 
 /** Milliseconds that a client's connection may be idle between two requests. */
@@ -193,6 +199,8 @@ export const open = (
       KeeperEvents.layer,
       Layer.succeed(Ending, { begun: Deferred.await(ended) })
     ))
+    const { ahead = "Used" } = options
+    const sweep = ahead === "Nothing" ? undefined : yield* Effect.provide(KeeperSweep.start(ahead), around)
     const handle = yield* Effect.provide(KeeperApp.make(audit), around)
     const desk = KeeperDesk.make({
       keys: FileAgentKeys.reader(home),
@@ -274,5 +282,5 @@ export const open = (
         })
       )
     )
-    return { socket, shared, url, requests: workload.size }
+    return { socket, shared, url, requests: workload.size, sweep }
   })

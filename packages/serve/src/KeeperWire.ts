@@ -115,7 +115,21 @@ export interface ProblemAnswer {
   readonly error: Problem
 }
 
-const PREFIX = "/v1/tenants"
+/**
+ * The path of all tenants.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const TENANTS = "/v1/tenants"
+
+/**
+ * The path of events.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const EVENTS = "/v1/events"
 
 /**
  * What is wished for of a token. Times are milliseconds.
@@ -165,7 +179,7 @@ export const rejectedPath = (tenant: string, wishes: Wishes = {}): string =>
  */
 export const refreshPath = (tenant: string): string => `${tenantPath(tenant)}/refresh`
 
-const tenantPath = (tenant: string): string => `${PREFIX}/${encodeURIComponent(tenant)}`
+const tenantPath = (tenant: string): string => `${TENANTS}/${encodeURIComponent(tenant)}`
 
 type Json = Readonly<Record<string, unknown>>
 

@@ -29,6 +29,8 @@ export class Usage extends Context.Tag("@lockstep/serve/Usage")<Usage, {
   readonly note: (tenant: TenantId) => Effect.Effect<void>
   /** The tenants that were used in the last day. */
   readonly recent: Effect.Effect<ReadonlyArray<TenantId>>
+  /** Tells of each use from now on. */
+  readonly follow: (used: (tenant: TenantId) => Effect.Effect<void>) => Effect.Effect<void>
 }>() {}
 
 /**
@@ -39,8 +41,14 @@ export class Usage extends Context.Tag("@lockstep/serve/Usage")<Usage, {
  */
 export const layer: Layer.Layer<Usage> = Layer.sync(Usage, () => {
   const used = new Map<TenantId, number>()
+  const followers: Array<(tenant: TenantId) => Effect.Effect<void>> = []
   return Usage.of({
-    note: (tenant) => Effect.map(Clock.currentTimeMillis, (now) => void used.set(tenant, now)),
+    note: (tenant) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        used.set(tenant, now)
+        return Effect.forEach(followers, (follow) => follow(tenant), { discard: true })
+      }),
+    follow: (follow) => Effect.sync(() => void followers.push(follow)),
     recent: Effect.map(Clock.currentTimeMillis, (now) => {
       for (const [tenant, at] of used) if (now - at > Duration.toMillis(RECENT)) used.delete(tenant)
       return [...used.keys()]

@@ -17,6 +17,7 @@ import * as Output from "../Output.js"
 import * as HostedKeeper from "../serve/HostedKeeper.js"
 import * as Signals from "../Signals.js"
 import * as Style from "../Style.js"
+import { UsageError } from "../UsageError.js"
 
 /**
  * What `lockstep serve` was asked for.
@@ -34,6 +35,9 @@ export interface Options {
   readonly audit: Option.Option<string>
   /** How long what is under way may take when the keeper ends. */
   readonly grace: Option.Option<Duration.Duration>
+  /** Whether nothing, or everything, is refreshed ahead of expiry; else what was used in the last day is. */
+  readonly lazy: boolean
+  readonly sweep: boolean
   readonly json: boolean
   /** The global options as they were given, for the unit of a service. */
   readonly globals: ReadonlyArray<string>
@@ -88,6 +92,13 @@ export const install = (manager: ServiceUnits.Manager, globals: ReadonlyArray<st
  */
 export const run = (options: Options) =>
   Effect.gen(function*() {
+    if (options.lazy && options.sweep) {
+      return yield* new UsageError({
+        reason: "Arguments",
+        message: "--lazy and --sweep exclude each other",
+        advice: "say one of them"
+      })
+    }
     const { home: native } = yield* NativeHome
     yield* native.agree
     const home = Fs.realpathSync(native.directory)
@@ -105,6 +116,7 @@ export const run = (options: Options) =>
         }),
         shared: Option.getOrUndefined(Option.map(options.agentSocket, (path) => Path.resolve(path))),
         port: Option.getOrUndefined(options.port),
+        ahead: options.lazy ? "Nothing" : options.sweep ? "All" : "Used",
         handed: Activation.take(process.env, process.pid),
         audit: auditOf(home, options.audit),
         limits: Option.match(options.grace, {
