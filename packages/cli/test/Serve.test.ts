@@ -149,6 +149,43 @@ describe("lockstep serve", () => {
     }))
 })
 
+describe("a keeper, for a person who looks", () => {
+  const finding = (ran: Stage.Ran, code: string) => {
+    const { checks } = JSON.parse(ran.stdout) as {
+      readonly checks: ReadonlyArray<{ check: string; findings: ReadonlyArray<Record<string, string>> }>
+    }
+    return checks.find(({ check }) => check === "keeper")!.findings.find((one) => one["code"] === code)
+  }
+
+  it.scopedLive("is shown by status, and looked after by the doctor: there, stopped, killed", () =>
+    Effect.gen(function*() {
+      const stage = yield* Stage.make()
+      yield* stage.seed({ left: 3600 })
+      const doctor = stage.run(["doctor", "--offline", "--json"])
+      const before = yield* doctor
+      assert.notInclude((yield* stage.run(["status"])).stdout, "kept by")
+      const { child, where } = yield* KeeperStage.serve(stage)
+      assert.include((yield* stage.run(["status"])).stdout, `kept by process ${child.pid}, at ${where.socket}`)
+      assert.deepInclude(JSON.parse((yield* stage.run(["status", "--json"])).stdout), {
+        keeper: { pid: child.pid, socket: where.socket, url: null }
+      })
+      const beside = yield* doctor
+      assert.strictEqual(beside.code, before.code, beside.stdout)
+      assert.include(finding(beside, "keeper")!["message"], `process ${child.pid} keeps`)
+      yield* child.signal("SIGSTOP")
+      yield* child.stopped
+      const stopped = yield* doctor
+      assert.strictEqual(stopped.code, 1)
+      assert.include(finding(stopped, "keeper_silent")!["advice"], `kill -CONT ${child.pid}`)
+      yield* child.signal("SIGKILL")
+      yield* child.exit
+      assert.notInclude((yield* stage.run(["status"])).stdout, "kept by")
+      assert.include(finding(yield* doctor, "keeper_gone")!["message"], where.socket)
+      writeFileSync(join(stage.harness.home, "agents.json"), "{", { mode: 0o600 })
+      assert.include(finding(yield* doctor, "agent_keys")!["message"], "agents.json")
+    }))
+})
+
 describe("the audit of a keeper", () => {
   it.scopedLive("has a line for every answer, with the fingerprint of the token and without the token", () =>
     Effect.gen(function*() {

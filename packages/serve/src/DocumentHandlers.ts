@@ -1,5 +1,5 @@
 /**
- * The OpenAPI document of the interface.
+ * What a keeper says of itself: that it lives, and the OpenAPI document of its interface.
  *
  * @since 0.1.0
  */
@@ -9,7 +9,7 @@ import * as Answers from "./Answers.js"
 import { KeeperApi, openApi } from "./KeeperApi.js"
 
 /**
- * The endpoint of the document. It is made when it is asked for.
+ * The endpoints. The document is made when it is asked for.
  *
  * @since 0.1.0
  * @category layers
@@ -17,5 +17,8 @@ import { KeeperApi, openApi } from "./KeeperApi.js"
 export const layer = HttpApiBuilder.group(
   KeeperApi,
   "document",
-  (handlers) => handlers.handle("openapi", () => Effect.sync(() => Answers.json(openApi())))
+  (handlers) =>
+    handlers
+      .handle("alive", () => Effect.succeed(Answers.json({ alive: true })))
+      .handle("openapi", () => Effect.sync(() => Answers.json(openApi())))
 )

@@ -15,6 +15,7 @@ import type { CredentialStoreError, LockUnavailable } from "@lockstep/core/Error
 import type { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
 import type { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type * as Sweep from "@lockstep/core/Sweep"
+import * as AtomicFile from "@lockstep/node/AtomicFile"
 import * as FileAgentKeys from "@lockstep/node/FileAgentKeys"
 import * as BoundedServer from "@lockstep/node/network/BoundedServer"
 import * as LoopbackServers from "@lockstep/node/network/LoopbackServers"
@@ -25,7 +26,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import * as Fs from "node:fs"
 import type { Server } from "node:http"
+import * as Path from "node:path"
 import type * as Activation from "./Activation.js"
 import * as AuditLog from "./AuditLog.js"
 import { Ending } from "./Ending.js"
@@ -168,6 +171,15 @@ const doorOf = (
     })
 }
 
+/** Leaves a note in the home for as long as the scope lives. */
+const leaveNote = (home: string, note: KeeperNote.KeeperNote): Effect.Effect<void, CredentialStoreError, Scope.Scope> => {
+  const path = Path.join(home, KeeperNote.FILE)
+  return Effect.acquireRelease(
+    AtomicFile.replace(path, `${JSON.stringify(note)}\n`),
+    () => Effect.sync(() => Fs.rmSync(path, { force: true }))
+  )
+}
+
 /**
  * Listens.
  *
@@ -270,7 +282,7 @@ export const open = (
       servers.push(...opened.value.servers)
       url = `http://127.0.0.1:${opened.value.port}`
     }
-    yield* KeeperNote.write(home, { pid: process.pid, socket, shared, url })
+    yield* leaveNote(home, { pid: process.pid, socket, shared, url })
     yield* Effect.addFinalizer(() =>
       Effect.zipRight(
         Deferred.succeed(ended, undefined),

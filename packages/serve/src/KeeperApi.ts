@@ -222,6 +222,10 @@ const logins = HttpApiGroup.make("logins")
   .addError(PROBLEMS.slow)
 
 const document = HttpApiGroup.make("document").add(
+  HttpApiEndpoint.get("alive", "/alive")
+    .addSuccess(Schema.Struct({ alive: Schema.Literal(true) }))
+    .annotate(OpenApi.Summary, "Says that the keeper lives")
+).add(
   HttpApiEndpoint.get("openapi", "/openapi.json")
     .addSuccess(Schema.Unknown)
     .annotate(OpenApi.Summary, "This document")

@@ -4,10 +4,6 @@
  *
  * @since 0.1.0
  */
-import type { CredentialStoreError } from "@lockstep/core/Errors"
-import * as AtomicFile from "@lockstep/node/AtomicFile"
-import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 
@@ -24,7 +20,13 @@ export interface KeeperNote {
   readonly url: string | undefined
 }
 
-const FILE = "serve.json"
+/**
+ * Its file in the home.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const FILE = "serve.json"
 
 const isOptional = (value: unknown): value is string | undefined => value === undefined || typeof value === "string"
 
@@ -48,23 +50,24 @@ export const read = (home: string): KeeperNote | undefined => {
 }
 
 /**
+ * Reads what a keeper left that lives still, as far as the system tells by its process id.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const living = (home: string): KeeperNote | undefined => {
+  const note = read(home)
+  try {
+    return note !== undefined && process.kill(note.pid, 0) ? note : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/**
  * Where the keeper is that left it.
  *
  * @since 0.1.0
  * @category rendering
  */
 export const place = ({ shared, socket, url }: KeeperNote): string => socket ?? url ?? shared ?? "no known place"
-
-/**
- * Leaves it for as long as the scope lives.
- *
- * @since 0.1.0
- * @category constructors
- */
-export const write = (home: string, note: KeeperNote): Effect.Effect<void, CredentialStoreError, Scope.Scope> => {
-  const path = Path.join(home, FILE)
-  return Effect.acquireRelease(
-    AtomicFile.replace(path, `${JSON.stringify(note)}\n`),
-    () => Effect.sync(() => Fs.rmSync(path, { force: true }))
-  )
-}

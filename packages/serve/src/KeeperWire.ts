@@ -124,6 +124,14 @@ export interface ProblemAnswer {
 export const TENANTS = "/v1/tenants"
 
 /**
+ * The path that says that the keeper lives, and nothing else.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const ALIVE = "/v1/alive"
+
+/**
  * The path of events.
  *
  * @since 0.1.0
