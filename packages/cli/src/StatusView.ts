@@ -6,8 +6,8 @@
 import type { LockHolder } from "@lockstep/core/Errors"
 import type { Pending } from "@lockstep/core/PendingLogins"
 import type { Outcome } from "@lockstep/core/RefreshJournal"
-import type { KeeperNote } from "@lockstep/serve/KeeperNote"
 import * as ShellWord from "@lockstep/core/ShellWord"
+import type { KeeperNote } from "@lockstep/serve/KeeperNote"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Advice from "./Advice.js"
@@ -207,7 +207,9 @@ export const json = (
  * @category rendering
  */
 export const keeper = (note: KeeperNote): string =>
-  `kept by process ${note.pid}, at ${Style.printable([note.socket, note.shared, note.url].filter((one) => one !== undefined).join(", "))}\n`
+  `kept by process ${note.pid}, at ${
+    Style.printable([note.socket, note.shared, note.url].filter((one) => one !== undefined).join(", "))
+  }\n`
 
 /**
  * Renders every tenant's lineage, newest first.

@@ -172,7 +172,10 @@ const doorOf = (
 }
 
 /** Leaves a note in the home for as long as the scope lives. */
-const leaveNote = (home: string, note: KeeperNote.KeeperNote): Effect.Effect<void, CredentialStoreError, Scope.Scope> => {
+const leaveNote = (
+  home: string,
+  note: KeeperNote.KeeperNote
+): Effect.Effect<void, CredentialStoreError, Scope.Scope> => {
   const path = Path.join(home, KeeperNote.FILE)
   return Effect.acquireRelease(
     AtomicFile.replace(path, `${JSON.stringify(note)}\n`),
