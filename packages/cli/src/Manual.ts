@@ -102,6 +102,22 @@ const EXAMPLES: Readonly<Record<keyof typeof Cli.commands | "", Items>> = {
     ["lockstep proxy codex --to https://api.example/v1", "an address on this machine that needs no token"],
     ["lockstep proxy codex --to https://api.example --port 8080", "at a port that stays"]
   ],
+  serve: [
+    ["lockstep serve", "a keeper of this home's logins, at a socket of its own"],
+    ["lockstep serve --install systemd", "the unit that starts it with the session"]
+  ],
+  agent: [
+    ["lockstep agent list", "which keys there are, and when they end"]
+  ],
+  "agent add": [
+    ["lockstep agent add ci --tenant 'mcp:*' --out ci.key", "a key for some logins, in a file"]
+  ],
+  "agent list": [
+    ["lockstep agent list", "which keys there are, and when they end"]
+  ],
+  "agent remove": [
+    ["lockstep agent remove ci", "no key of that name opens anything any more"]
+  ],
   mcp: [
     ["lockstep mcp mcp:linear", "what an MCP client runs, in place of the server"],
     ["lockstep mcp https://mcp.linear.app/mcp --transport http", "by address, over Streamable HTTP alone"]
@@ -230,6 +246,22 @@ const PROXY: Section = ["what to know", [
   ["in a container", "--network host, or --allow-host with the name that leads to this machine"]
 ]]
 
+const SERVE: Section = ["what to know", [
+  ["clients", "`lockstep token` and `exec` find it by themselves; others over the socket, see docs/serve.md"],
+  ["elsewhere", "LOCKSTEP_SERVE=unix:PATH or http://127.0.0.1:PORT; the key's file in LOCKSTEP_SERVE_KEY_FILE"],
+  ["who may ask", "the same user over its socket; everyone else with a key, see `lockstep agent add --help`"],
+  ["in a container", "mount the file of --agent-socket and a key's file, and nothing else"],
+  ["when it is gone", "commands do it themselves: nothing needs a keeper"]
+]]
+
+const AGENT: Section = ["what to know", [
+  [
+    "the key",
+    "is in the file of --out alone; here its digest is kept. Give the file to the agent, never the key as an argument"
+  ],
+  ["what it opens", "access tokens of these logins, through a keeper. Never a refresh token"]
+]]
+
 const MCP: Section = ["what to know", [
   ["in a client", `{"command": "lockstep", "args": ["mcp", "mcp:linear"]}`],
   ["the login", "always the stored one; `lockstep login URL` makes it, and nothing here opens a browser"],
@@ -257,6 +289,8 @@ const MORE: Readonly<Record<string, ReadonlyArray<Section>>> = {
   import: [IMPORT_MEMBERS, IMPORT_TOOLS],
   "vendors secret": [SECRET_SOURCES],
   proxy: [PROXY],
+  serve: [SERVE],
+  "agent add": [AGENT],
   mcp: [MCP],
   "git-credential": [GIT],
   setup: [SETUP_RULES],
@@ -277,6 +311,11 @@ const USAGE: Readonly<Record<keyof typeof Cli.commands, string>> = {
   token: "lockstep token TENANT [options]",
   exec: "lockstep exec TENANT [--env NAME] [--min-ttl DURATION | --proxy URL] -- CMD…",
   proxy: "lockstep proxy TENANT --to URL [options]",
+  serve: "lockstep serve [options]",
+  agent: "lockstep agent add|list|remove",
+  "agent add": "lockstep agent add NAME --tenant PATTERN --out FILE|- [options]",
+  "agent list": "lockstep agent list [--json]",
+  "agent remove": "lockstep agent remove NAME|KEY [--json]",
   mcp: "lockstep mcp TENANT|URL [options]",
   "git-credential": "lockstep git-credential TENANT get|store|erase [options]",
   setup: "lockstep setup git|kubectl|claude-code|codex|mcp TENANT [options]",

@@ -95,7 +95,9 @@ const show = ({ json, options }: Settings, installation: Parameters<typeof Postg
       const postgres = yield* PostgresServer.start(installation)
       return yield* Fleet.run(LockstepFleet.make(postgres.url("postgres"), BOUNDS), { ...options, clocks: CLOCKS })
     }))
-    yield* print(FleetReport.section("With lockstep: leases in PostgreSQL, an intent before each request", lockstep, style))
+    yield* print(
+      FleetReport.section("With lockstep: leases in PostgreSQL, an intent before each request", lockstep, style)
+    )
 
     const program = RedisServer.installation()
     const redis = Option.isNone(program) ? undefined : yield* Effect.scoped(Effect.gen(function*() {

@@ -73,7 +73,9 @@ export const heading = (options: Options, database: string, style: TerminalStyle
         plural(options.tenants, "login", "logins")
       } whose access tokens last a second`
     ),
-    style.dim("Authorization server: oidc-provider on this machine. Refresh tokens rotate; one that comes twice ends its login."),
+    style.dim(
+      "Authorization server: oidc-provider on this machine. Refresh tokens rotate; one that comes twice ends its login."
+    ),
     style.dim(`Database: ${database} on this machine. Each host has a directory, a clock and a network of its own.`),
     style.dim(
       `A refresh travels ${options.latency} ms. Every ${options.every} ms something is killed, frozen or cut off, by the seed ${options.seed}.`
@@ -122,7 +124,9 @@ export const section = (title: string, result: Result, style: TerminalStyle): st
     ...explained === 0 ? [] : [
       line(
         "beside them",
-        `${plural(explained, "retry", "retries")} after a worker was killed while the server answered it: no client can know that answer`
+        `${
+          plural(explained, "retry", "retries")
+        } after a worker was killed while the server answered it: no client can know that answer`
       )
     ],
     line("living logins", good(living === options.tenants, `${living} of ${options.tenants}`)),
@@ -143,7 +147,10 @@ export const section = (title: string, result: Result, style: TerminalStyle): st
  * @since 0.1.0
  * @category rendering
  */
-export const verdict = (results: ReadonlyArray<readonly [name: string, result: Result]>, style: TerminalStyle): string =>
+export const verdict = (
+  results: ReadonlyArray<readonly [name: string, result: Result]>,
+  style: TerminalStyle
+): string =>
   [
     ...results.map(([name, result]) =>
       `${isClean(result) ? style.good("✔") : style.bad("✘")} ${style.bold(name)} ${
