@@ -4,6 +4,7 @@ import * as Bundle from "@lockstep/testkit/processes/Bundle"
 import type { Outcome } from "@lockstep/testkit/processes/RemoteWorker"
 import type { Setup } from "@lockstep/testkit/processes/WorkerCommand"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Fleets from "./support/fleets.js"
 import * as FleetStage from "./support/fleetStage.js"
@@ -175,6 +176,25 @@ Fleets.onEach((server, name) => {
         for (const host of hosts) yield* Effect.zipRight(host.closeStdin, host.exit)
         yield* end(stage)
       }), 300_000)
+  })
+
+  describe(`hosts whose clocks differ: ${name}`, () => {
+    for (const minutes of [5, -5]) {
+      it.scopedLive(`a host that is ${minutes} minutes ahead writes down the end of a token by the clock of the database`, () =>
+        Effect.gen(function*() {
+          const stage = yield* FleetStage.make(server)
+          const worker = yield* stage.spawn("one", undefined, {}, minutes * 60_000)
+          const served = yield* worker.run(command)
+          assert.strictEqual(served.event, "done", JSON.stringify(served.error))
+          const { expiresAt, obtainedAt } = yield* stage.stored()
+          assert.strictEqual(Option.getOrThrow(expiresAt) - Option.getOrThrow(obtainedAt), 3_600)
+          assert.approximately(Option.getOrThrow(obtainedAt), Date.now() / 1_000, 60)
+          // Another host sees it as it is, and redeems nothing.
+          assert.strictEqual((yield* next(stage, "two")).event, "done")
+          assert.deepStrictEqual(yield* stage.counts, FleetStage.ONCE)
+          yield* end(stage)
+        }))
+    }
   })
 
   describe(`a session that is cut: ${name}`, () => {

@@ -30,10 +30,10 @@ const sorted = (values: ReadonlyArray<number>): ReadonlyArray<number> => values.
 
 const median = (values: ReadonlyArray<number>): number => sorted(values)[values.length >> 1] ?? 0
 
-const unexplained = ({ reuses }: Result): number => reuses.filter(({ isExplained }) => !isExplained).length
+const unexplained = ({ reuses }: Result): number => reuses.filter(({ explanation }) => explanation === undefined).length
 
 /**
- * Whether no login ended but those whose worker was killed while it was answered, which nothing can prevent, and no output
+ * Whether no login ended but those whose one retry I7 allows, and no output
  * shows a secret.
  *
  * @since 0.1.0
@@ -73,7 +73,9 @@ export const heading = (options: Options, database: string, style: TerminalStyle
         plural(options.tenants, "login", "logins")
       } whose access tokens last a second`
     ),
-    style.dim("Authorization server: oidc-provider on this machine. Refresh tokens rotate; one that comes twice ends its login."),
+    style.dim(
+      "Authorization server: oidc-provider on this machine. Refresh tokens rotate; one that comes twice ends its login."
+    ),
     style.dim(`Database: ${database} on this machine. Each host has a directory, a clock and a network of its own.`),
     style.dim(
       `A refresh travels ${options.latency} ms. Every ${options.every} ms something is killed, frozen or cut off, by the seed ${options.seed}.`
@@ -91,7 +93,7 @@ const done = ({ faults }: Result): string =>
  * @category rendering
  */
 export const section = (title: string, result: Result, style: TerminalStyle): string => {
-  const { leaks, living, lost, options, overlaps, redemptions, reuses, revocations, workers } = result
+  const { complaints, leaks, living, lost, options, overlaps, redemptions, reuses, revocations, workers } = result
   const busy = workers.filter(({ adopted, redeemed }) => adopted + redeemed > 0)
   const longest = Math.max(...busy.map(({ adopted, redeemed }) => adopted + redeemed), 1)
   const rows = busy.map((worker) => row(worker, longest, style))
@@ -109,6 +111,10 @@ export const section = (title: string, result: Result, style: TerminalStyle): st
     ...shown,
     "",
     line("what happened", done(result)),
+    line(
+      "not answered",
+      Object.entries(complaints).map(([what, count]) => `${count} × ${what}`).join(" · ") || "none"
+    ),
     line("adopted", delays.length === 0 ? "never" : `median ${ms(median(delays))} ms after the server's answer`),
     line(
       "the server saw",
@@ -122,7 +128,9 @@ export const section = (title: string, result: Result, style: TerminalStyle): st
     ...explained === 0 ? [] : [
       line(
         "beside them",
-        `${plural(explained, "retry", "retries")} after a worker was killed while the server answered it: no client can know that answer`
+        `${
+          plural(explained, "retry", "retries")
+        } after a worker was killed, or not heard of, with its answer: no other can know it`
       )
     ],
     line("living logins", good(living === options.tenants, `${living} of ${options.tenants}`)),
@@ -143,7 +151,10 @@ export const section = (title: string, result: Result, style: TerminalStyle): st
  * @since 0.1.0
  * @category rendering
  */
-export const verdict = (results: ReadonlyArray<readonly [name: string, result: Result]>, style: TerminalStyle): string =>
+export const verdict = (
+  results: ReadonlyArray<readonly [name: string, result: Result]>,
+  style: TerminalStyle
+): string =>
   [
     ...results.map(([name, result]) =>
       `${isClean(result) ? style.good("✔") : style.bad("✘")} ${style.bold(name)} ${
