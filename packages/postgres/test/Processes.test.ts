@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as TenantId from "@lockstep/core/TenantId"
-import * as Bundle from "@lockstep/testkit/processes/Bundle"
+import * as Crowd from "@lockstep/testkit/fleet/Crowd"
 import type { Outcome } from "@lockstep/testkit/processes/RemoteWorker"
 import type { Setup } from "@lockstep/testkit/processes/WorkerCommand"
 import * as Effect from "effect/Effect"
@@ -143,37 +143,35 @@ Fleets.onEach((server, name) => {
       Effect.gen(function*() {
         const tenants = Array.from({ length: 12 }, (_, i) => TenantId.make(`agent-${i}`))
         const stage = yield* FleetStage.make(server, { tenants })
-        const bundle = yield* Bundle.make(new URL("fixtures/fleetWorkers.ts", import.meta.url))
         const hosts = yield* Effect.forEach(Array.from({ length: 5 }, (_, i) => `host-${i}`), (host) =>
-          stage.harness.spawn({
-            args: [bundle, JSON.stringify({ tenants, workers: 20 })],
+          Crowd.start(stage.harness, {
+            tenants,
+            workers: 20,
             env: { ...stage.env, LOCKSTEP_HOME: stage.homeOf(host), ...PATIENT }
           }))
-        for (const host of hosts) {
-          yield* host.message(({ event }) =>
-            event === "ready"
-          )
-        }
         const [row] = yield* stage.database.sql(
           `select count(*)::int as present from lockstep.session
             where not pg_try_advisory_xact_lock_shared(presence)`
         )
         assert.isAtLeast(Number(row?.["present"]), 100)
-        for (const host of hosts) {
-          yield* host.send({})
+        for (const { go } of hosts) {
+          yield* go
         }
-        for (const host of hosts) {
-          const { generations } = yield* host.message(({ event }) => event === "served")
+        for (const { served } of hosts) {
+          const { generations } = yield* served
           assert.deepStrictEqual(
             generations,
-            Array.from({ length: 240 }, () => 2)
+            Array.from({ length: 240 }, () =>
+              2)
           )
         }
         assert.deepStrictEqual(yield* stage.counts, { redemptions: 12, reuses: 0, revocations: 0 })
-        const accounts = stage.authorization.ledger.redemptions.map(({ accountId }) => accountId)
+        const accounts = stage.authorization.ledger.redemptions.map(({ accountId }) =>
+          accountId
+        )
         assert.lengthOf([...new Set(accounts)], 12)
         for (const tenant of tenants) assert.isTrue(yield* stage.lives(tenant))
-        for (const host of hosts) yield* Effect.zipRight(host.closeStdin, host.exit)
+        for (const { finish } of hosts) yield* finish
         yield* end(stage)
       }), 300_000)
   })
