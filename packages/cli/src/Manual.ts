@@ -99,6 +99,24 @@ const STORES: Section = ["stores", [
   ["TOOL[:PATH]", "the file of another tool, with that tool's locks; named for one call and never remembered"]
 ]]
 
+const EVICTION: Section = ["examples", [
+  ["lockstep status --fleet", "shows sessions, and what each holds"],
+  ["lockstep evict 3f9a", "ends the session whose id begins so; a living process begins another one at once"],
+  [
+    "lockstep evict 3f9a --force",
+    "although it has sent a request: the next process may have to send the token again, which can end the login"
+  ]
+]]
+
+const RESTORE: Section = ["examples", [
+  [
+    "lockstep restored --before 2026-11-30T18:00:00Z",
+    "with every other process stopped; without a zone it is local time"
+  ],
+  ["lockstep login TENANT", "then, for each of them; its access token is served while it is good"],
+  ["lockstep refresh TENANT --accept-risk", "or, where its token was surely not exchanged since the backup was made"]
+]]
+
 const MOVE: Section = ["what happens", [
   ["meanwhile", "refreshes wait; one that is under way is waited for"],
   [
@@ -145,6 +163,8 @@ const MORE: Readonly<Record<string, ReadonlyArray<Section>>> = {
   "git-credential": [GIT],
   store: [STORES],
   "store move": [MOVE],
+  evict: [EVICTION],
+  restored: [RESTORE],
   exec: [["exit codes", [["the command's own", "once it started; 128 and the number of the signal that ended it"]]]]
 }
 
@@ -166,6 +186,8 @@ const USAGE: Readonly<Record<keyof typeof Cli.commands, string>> = {
   secrets: "lockstep secrets rotate-key [--json]",
   "secrets rotate-key": "lockstep secrets rotate-key [--json]",
   migrate: "lockstep migrate [--check|--sql] [--json]",
+  evict: "lockstep evict SESSION [--force] [--json]",
+  restored: "lockstep restored --before TIME [--json]",
   doctor: "lockstep doctor [--offline] [--repair] [--json]"
 }
 

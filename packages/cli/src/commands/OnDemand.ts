@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 export * as Doctor from "./Doctor.js"
+export * as Fleet from "./Fleet.js"
 export * as Login from "./Login.js"
 export * as Mcp from "./Mcp.js"
 export * as Migrate from "./Migrate.js"
