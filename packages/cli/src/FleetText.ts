@@ -58,8 +58,9 @@ export const json = (view: FleetView, spool: Spooled) => ({
     holds,
     own: isOwn
   })),
-  leases: view.held.map(({ heldFor, host, isPresent, isSending, overdueFor, pid, tenant }) => ({
+  leases: view.held.map(({ heldFor, host, isPresent, isSending, overdueFor, pid, session, tenant }) => ({
     tenant,
+    session,
     host,
     pid,
     held_for: seconds(heldFor),

@@ -18,6 +18,8 @@ import { PostgresSession } from "./PostgresSession.js"
  */
 export interface HeldTenant {
   readonly tenant: string
+  /** The id of the session that holds it, as `Session` has it. */
+  readonly session: string
   /** The host and pid of the holder; empty and zero where nothing is known of its session any more. */
   readonly host: string
   readonly pid: number
@@ -115,7 +117,7 @@ select issuer, failures, greatest(0, open_until / 1000 - extract(epoch from cloc
 from lockstep.issuer order by closed_for desc, issuer limit ${SHOWN}`
 
 const HELD = `
-select t.name, s.host, s.pid, t.intent = 'sending' as sending,
+select t.name, lpad(to_hex(t.holder), 16, '0') as session, s.host, s.pid, t.intent = 'sending' as sending,
   extract(epoch from clock_timestamp() - t.acquired_at)::float8 as held_for,
   extract(epoch from clock_timestamp() - t.until)::float8 as overdue_for,
   t.holder = $2 or not pg_try_advisory_xact_lock_shared(t.holder) as present
@@ -164,6 +166,7 @@ export const read: Effect.Effect<FleetView, CredentialStoreError, PostgresSessio
     tenants: Number(facts["tenants"]),
     held: held.map((row) => ({
       tenant: String(row["name"]),
+      session: String(row["session"]),
       host: String(row["host"] ?? ""),
       pid: Number(row["pid"] ?? 0),
       heldFor: Number(row["held_for"]),

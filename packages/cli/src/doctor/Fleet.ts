@@ -57,7 +57,7 @@ const ofHeld = (one: HeldTenant): ReadonlyArray<Finding.Finding> => {
   const by = one.pid === 0 ? "a process that is gone" : `process ${one.pid} on ${one.host}`
   if (one.overdueFor <= 0) return []
   const advice = one.isPresent
-    ? `see what became of ${by}; once it ends, the next process goes on`
+    ? `see what became of ${by}; once it ends, the next process goes on. Where it cannot be ended: \`lockstep evict ${one.session}\``
     : "nothing: the next process that needs it takes it over"
   return [
     one.isPresent && one.isSending
