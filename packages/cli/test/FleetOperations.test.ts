@@ -5,6 +5,7 @@ import { TokenGrant } from "@lockstep/core/TokenGrant"
 import * as Keys from "@lockstep/node/secrets/SealingKeys"
 import * as Spool from "@lockstep/postgres/Spool"
 import * as PoolerDouble from "@lockstep/testkit/servers/PoolerDouble"
+import * as PostgresServer from "@lockstep/testkit/servers/PostgresServer"
 import * as ServerBehaviour from "@lockstep/testkit/servers/ServerBehaviour"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -25,42 +26,45 @@ const { installation, ok } = FleetHosts
 const Pg = createRequire(new URL("../../postgres/package.json", import.meta.url))("pg") as typeof PgType
 
 /** A database with the login `codex`, which has expired, and what its owner asks of it. */
-const fleet = Effect.gen(function*() {
-  const hosts = yield* FleetHosts.make
-  const { env, postgres, stage } = hosts
-  ok(yield* stage.run(["migrate"], { env }))
-  yield* stage.seed({}, { tenant: "fresh", left: 3_600 })
-  ok(yield* stage.run(["store", "move", "--to", "postgres"], { env }))
-  const client = yield* Effect.acquireRelease(
-    Effect.promise(async () => {
-      const made = new Pg.Client({ connectionString: postgres.url("postgres") })
-      made.on("error", () => {})
-      await made.connect()
-      return made
-    }),
-    (made) => Effect.promise(() => made.end().catch(() => {}))
-  )
-  const sql = (text: string, values: ReadonlyArray<unknown> = []) =>
-    Effect.promise(async () => (await client.query(text, [...values])).rows as Array<Record<string, unknown>>)
-  const run = (args: ReadonlyArray<string>, more: Readonly<Record<string, string>> = {}, prints = false) =>
-    Effect.tap(
-      stage.run(args, { env: { ...hosts.other, ...more }, prints }),
-      ({ stderr, stdout }) =>
-        Effect.sync(() => {
-          assert.notInclude(stderr + stdout, postgres.password)
-          assert.notInclude(stderr + stdout, hosts.key)
-        })
+const fleetOn = (hostsMade: typeof FleetHosts.make) =>
+  Effect.gen(function*() {
+    const hosts = yield* hostsMade
+    const { env, postgres, stage } = hosts
+    ok(yield* stage.run(["migrate"], { env }))
+    yield* stage.seed({}, { tenant: "fresh", left: 3_600 })
+    ok(yield* stage.run(["store", "move", "--to", "postgres"], { env }))
+    const client = yield* Effect.acquireRelease(
+      Effect.promise(async () => {
+        const made = new Pg.Client({ connectionString: postgres.url("postgres") })
+        made.on("error", () => {})
+        await made.connect()
+        return made
+      }),
+      (made) => Effect.promise(() => made.end().catch(() => {}))
     )
-  const shown = Effect.map(run(["status", "--fleet", "--json"]), (ran) => JSON.parse(ok(ran)) as Shown)
-  const doctor = (more: Readonly<Record<string, string>> = {}) =>
-    Effect.map(
-      run(["doctor", "--offline", "--json"], more),
-      ({ stdout }) =>
-        (JSON.parse(stdout) as { checks: ReadonlyArray<Checked> }).checks
-          .filter(({ check }) => check === "fleet").flatMap(({ findings }) => findings)
-    )
-  return { ...hosts, sql, run, shown, doctor }
-})
+    const sql = (text: string, values: ReadonlyArray<unknown> = []) =>
+      Effect.promise(async () => (await client.query(text, [...values])).rows as Array<Record<string, unknown>>)
+    const run = (args: ReadonlyArray<string>, more: Readonly<Record<string, string>> = {}, prints = false) =>
+      Effect.tap(
+        stage.run(args, { env: { ...hosts.other, ...more }, prints }),
+        ({ stderr, stdout }) =>
+          Effect.sync(() => {
+            assert.notInclude(stderr + stdout, postgres.password)
+            assert.notInclude(stderr + stdout, hosts.key)
+          })
+      )
+    const shown = Effect.map(run(["status", "--fleet", "--json"]), (ran) => JSON.parse(ok(ran)) as Shown)
+    const doctor = (more: Readonly<Record<string, string>> = {}) =>
+      Effect.map(
+        run(["doctor", "--offline", "--json"], more),
+        ({ stdout }) =>
+          (JSON.parse(stdout) as { checks: ReadonlyArray<Checked> }).checks
+            .filter(({ check }) => check === "fleet").flatMap(({ findings }) => findings)
+      )
+    return { ...hosts, sql, run, shown, doctor }
+  })
+
+const fleet = fleetOn(FleetHosts.make)
 
 interface Checked {
   readonly check: string
@@ -256,12 +260,13 @@ describe.skipIf(installation === undefined)("the operators of a fleet", () => {
     180_000
   )
 
-  const receiver = installation === undefined ? "" : "/usr/lib/postgresql/15/bin/pg_receivewal"
-  it.runIf(fs.existsSync(receiver))(
+  // It speaks to servers of its own version alone, and the server that an npm package brings comes without it.
+  const receiving = PostgresServer.installations().find(({ bin }) => fs.existsSync(join(bin, "pg_receivewal")))
+  it.runIf(receiving !== undefined)(
     "are told whether commits wait for a standby, by any role",
     () =>
       Effect.runPromise(Effect.scoped(Effect.gen(function*() {
-        const { doctor, postgres, sql, write } = yield* fleet
+        const { doctor, postgres, sql, write } = yield* fleetOn(FleetHosts.makeOn(receiving!))
         yield* sql(`create role lockstep_app login password '${postgres.password}'`)
         yield* sql("grant usage on schema lockstep to lockstep_app")
         yield* sql("grant select, insert, update, delete on all tables in schema lockstep to lockstep_app")
@@ -276,7 +281,7 @@ describe.skipIf(installation === undefined)("the operators of a fleet", () => {
         yield* Effect.acquireRelease(
           Effect.sync(() =>
             spawn(
-              receiver,
+              join(receiving!.bin, "pg_receivewal"),
               ["-D", directory, "--synchronous", "-d", `postgres://lockstep@127.0.0.1:${postgres.port}`],
               {
                 stdio: "ignore",

@@ -15,22 +15,25 @@ export const ok = (ran: Stage.Ran): string => {
   return ran.stdout
 }
 
-export const make = Effect.gen(function*() {
-  const postgres = yield* PostgresServer.start(installation!)
-  const stage = yield* Stage.make()
-  const directory = join(stage.harness.home, "..", "secrets")
-  fs.mkdirSync(directory, { mode: 0o700 })
-  const write = (name: string, text: string): string => {
-    const path = join(directory, name)
-    fs.writeFileSync(path, `${text}\n`, { mode: 0o600 })
-    return path
-  }
-  const key = randomBytes(32).toString("base64")
-  const env = {
-    LOCKSTEP_POSTGRES_URL_FILE: write("url", postgres.url("postgres")),
-    LOCKSTEP_SECRETS_KEY_FILE: write("key", key)
-  }
-  const otherHome = join(stage.harness.home, "..", "other")
-  const other = { ...env, LOCKSTEP_HOME: otherHome, LOCKSTEP_STORE: "postgres" }
-  return { postgres, stage, directory, write, key, env, other, otherHome }
-})
+export const makeOn = (one: PostgresServer.Installation) =>
+  Effect.gen(function*() {
+    const postgres = yield* PostgresServer.start(one)
+    const stage = yield* Stage.make()
+    const directory = join(stage.harness.home, "..", "secrets")
+    fs.mkdirSync(directory, { mode: 0o700 })
+    const write = (name: string, text: string): string => {
+      const path = join(directory, name)
+      fs.writeFileSync(path, `${text}\n`, { mode: 0o600 })
+      return path
+    }
+    const key = randomBytes(32).toString("base64")
+    const env = {
+      LOCKSTEP_POSTGRES_URL_FILE: write("url", postgres.url("postgres")),
+      LOCKSTEP_SECRETS_KEY_FILE: write("key", key)
+    }
+    const otherHome = join(stage.harness.home, "..", "other")
+    const other = { ...env, LOCKSTEP_HOME: otherHome, LOCKSTEP_STORE: "postgres" }
+    return { postgres, stage, directory, write, key, env, other, otherHome }
+  })
+
+export const make = Effect.suspend(() => makeOn(installation!))
