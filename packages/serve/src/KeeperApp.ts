@@ -83,8 +83,8 @@ const MAX_BODY = 65_536
 const worded = HttpApiBuilder.middleware((app) => Effect.catchAllCause(app, answerTo))
 
 const live = HttpApiBuilder.api(KeeperApi).pipe(
-  Layer.provide(Exchange.layer),
-  Layer.provide([TenantHandlers.layer, EventHandlers.layer, LoginHandlers.layer, DocumentHandlers.layer])
+  Layer.provide([TenantHandlers.layer, EventHandlers.layer, LoginHandlers.layer, DocumentHandlers.layer]),
+  Layer.provide(Exchange.layer)
 )
 
 /**
