@@ -18,8 +18,12 @@ describe("the key of an agent", () => {
       ["cafe\u0301", ["caf\u00e9"], ["cafe"]]
     ]
     for (const [pattern, matches, others] of cases) {
-      for (const tenant of matches) assert.isTrue(AgentKey.opens({ tenants: [pattern] }, tenant), `${pattern} ${tenant}`)
-      for (const tenant of others) assert.isFalse(AgentKey.opens({ tenants: [pattern] }, tenant), `${pattern} ${tenant}`)
+      for (const tenant of matches) {
+        assert.isTrue(AgentKey.opens({ tenants: [pattern] }, tenant), `${pattern} ${tenant}`)
+      }
+      for (const tenant of others) {
+        assert.isFalse(AgentKey.opens({ tenants: [pattern] }, tenant), `${pattern} ${tenant}`)
+      }
     }
     assert.isFalse(AgentKey.opens({ tenants: [] }, "codex"))
     // A pattern of many stars is no search without an end.
@@ -30,7 +34,9 @@ describe("the key of an agent", () => {
     const { key, secret } = made(["codex"], 10)
     const text = Redacted.value(secret)
     assert.strictEqual(AgentKey.find([made([]).key, key], text), key)
-    for (const wrong of ["", key.id, text.slice(0, -1), `${text}A`, text.toUpperCase(), Redacted.value(made([]).secret)]) {
+    for (
+      const wrong of ["", key.id, text.slice(0, -1), `${text}A`, text.toUpperCase(), Redacted.value(made([]).secret)]
+    ) {
       assert.isUndefined(AgentKey.find([key], wrong), wrong)
     }
     assert.notInclude(JSON.stringify(key), text.slice(-20))

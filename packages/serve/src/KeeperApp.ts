@@ -121,6 +121,12 @@ export const make = (audit: AuditLog.AuditLog) =>
     }))
   }).pipe(
     Effect.provide(
-      Layer.mergeAll(live, worded, HttpApiBuilder.Router.Live, HttpApiBuilder.Middleware.layer, NodeHttpServer.layerContext)
+      Layer.mergeAll(
+        live,
+        worded,
+        HttpApiBuilder.Router.Live,
+        HttpApiBuilder.Middleware.layer,
+        NodeHttpServer.layerContext
+      )
     )
   )

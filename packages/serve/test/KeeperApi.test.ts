@@ -26,7 +26,9 @@ describe("the interface of a keeper", () => {
       Schema.decodeUnknownSync(KeeperApi.Problem, strict)(yield* ask("/v1/tenants/none/token"))
       Schema.decodeUnknownSync(KeeperApi.Problem, strict)(yield* ask("/v1/none"))
       Schema.decodeUnknownSync(KeeperApi.Problem, strict)(yield* ask("/v1/tenants/codex/token?min_ttl=soon"))
-      Schema.decodeUnknownSync(Schema.Struct({ tenants: Schema.Array(KeeperApi.Tenant) }), strict)(yield* ask("/v1/tenants"))
+      Schema.decodeUnknownSync(Schema.Struct({ tenants: Schema.Array(KeeperApi.Tenant) }), strict)(
+        yield* ask("/v1/tenants")
+      )
       assert.deepStrictEqual(yield* ask("/v1/openapi.json"), JSON.parse(readFileSync(FILE, "utf8")))
     }))
 })

@@ -22,7 +22,7 @@ const HOUR = 3_600
 const decode = Schema.decodeUnknownSync(Credential.Credential)
 
 /** Logins of one hour, of which every demand for more validity makes a new one. */
-const make = Effect.gen(function*() {
+const make = Effect.sync(() => {
   const obtained = new Map<TenantId.TenantId, number>([[used, 0], [unused, 0]])
   const refreshed: Array<TenantId.TenantId> = []
   const recordOf = (tenant: TenantId.TenantId): Credential.Stored => {
@@ -88,29 +88,35 @@ describe("what a keeper refreshes ahead of expiry", () => {
   it.scoped("is what was asked for, before it expires, and nothing else", () =>
     Effect.gen(function*() {
       const stage = yield* make
-      yield* within(stage, Effect.scoped(Effect.gen(function*() {
-        const usage = yield* Usage.Usage
-        yield* KeeperSweep.start("Used")
-        yield* TestClock.adjust("10 minutes")
-        assert.deepStrictEqual(stage.refreshed, [], "nothing was asked for")
-        yield* usage.note(used)
-        for (let hour = 1; hour <= 3; hour++) {
-          yield* TestClock.adjust("1 hour")
-          assert.isAtLeast(stage.refreshed.length, hour, "each hour anew")
-        }
-        assert.notInclude(stage.refreshed, unused)
-        assert.isAtMost(stage.refreshed.length, 6, "once in an expiry, at a moment of its second half")
-      })))
+      yield* within(
+        stage,
+        Effect.scoped(Effect.gen(function*() {
+          const usage = yield* Usage.Usage
+          yield* KeeperSweep.start("Used")
+          yield* TestClock.adjust("10 minutes")
+          assert.deepStrictEqual(stage.refreshed, [], "nothing was asked for")
+          yield* usage.note(used)
+          for (let hour = 1; hour <= 3; hour++) {
+            yield* TestClock.adjust("1 hour")
+            assert.isAtLeast(stage.refreshed.length, hour, "each hour anew")
+          }
+          assert.notInclude(stage.refreshed, unused)
+          assert.isAtMost(stage.refreshed.length, 6, "once in an expiry, at a moment of its second half")
+        }))
+      )
     }))
 
   it.scoped("is every login where the sweep is told so", () =>
     Effect.gen(function*() {
       const stage = yield* make
-      yield* within(stage, Effect.scoped(Effect.gen(function*() {
-        yield* KeeperSweep.start("All")
-        yield* TestClock.adjust("90 minutes")
-        assert.includeMembers(stage.refreshed, [used, unused])
-      })))
+      yield* within(
+        stage,
+        Effect.scoped(Effect.gen(function*() {
+          yield* KeeperSweep.start("All")
+          yield* TestClock.adjust("90 minutes")
+          assert.includeMembers(stage.refreshed, [used, unused])
+        }))
+      )
     }))
 
   it.effect("counts as used for a day", () =>
