@@ -51,13 +51,22 @@ export interface ChildRun {
   }) => void
 }
 
+const stopNow = (): void => {
+  process.kill(process.pid, "SIGSTOP")
+}
+
 /**
- * Prepares a command. Listening comes before starting: a child that runs may be signalled at once.
+ * Prepares a command. Listening comes before starting: a child that runs may be signalled at once. `stop` stops this
+ * process where a terminal says so; one that may hold a tenant waits until it does not.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (command: ReadonlyArray<string>, secrets: Readonly<Record<string, string>>): ChildRun => {
+export const make = (
+  command: ReadonlyArray<string>,
+  secrets: Readonly<Record<string, string>>,
+  stop: () => void = stopNow
+): ChildRun => {
   const [file = "", ...args] = command
   const isForeground = process.stdin.isTTY === true
   let child: ChildProcess | undefined
@@ -65,7 +74,7 @@ export const make = (command: ReadonlyArray<string>, secrets: Readonly<Record<st
   const forward = (signal: NodeJS.Signals): void => {
     if (child === undefined) return void early.push(signal)
     if (!isForeground || !FROM_TERMINAL.includes(signal)) child.kill(signal)
-    if (signal === "SIGTSTP") process.kill(process.pid, "SIGSTOP")
+    if (signal === "SIGTSTP") stop()
   }
   return {
     forward,

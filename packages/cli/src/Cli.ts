@@ -6,6 +6,7 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
+import { CredentialStore } from "@lockstep/core/CredentialStore"
 import { LOCAL_USER } from "@lockstep/core/PendingLogins"
 import * as StoreDrift from "@lockstep/node/stores/StoreDrift"
 import * as Effect from "effect/Effect"
@@ -21,7 +22,10 @@ import * as Status from "./commands/Status.js"
 import * as Token from "./commands/Token.js"
 import * as FleetStore from "./FleetStore.js"
 import * as LookWiring from "./LookWiring.js"
+import * as Output from "./Output.js"
 import * as Parameters from "./Parameters.js"
+import { CONSUMERS } from "./setup/Consumers.js"
+import * as SetupLine from "./SetupLine.js"
 import * as TokenFormat from "./TokenFormat.js"
 import { UsageError } from "./UsageError.js"
 import * as Wiring from "./Wiring.js"
@@ -252,20 +256,23 @@ const exec = Command.make(
   {
     tenant,
     command: Args.repeated(Args.text({ name: "CMD" })).pipe(Args.withDescription("the command, behind --")),
-    variable: Options.text("env").pipe(
-      Options.withPseudoName("NAME"),
-      Options.withDescription(`the variable that holds the token (default ${Exec.DEFAULT_VARIABLE})`),
-      Options.withDefault(Exec.DEFAULT_VARIABLE)
+    variable: text(
+      "env",
+      "NAME",
+      `the variable that holds the token (default ${Exec.VARIABLES.token}), or the address of the proxy (${Exec.VARIABLES.proxy})`
     ),
+    proxy: text("proxy", "URL", "start a proxy to there, for a command that runs longer than a token lasts"),
     minTtl,
     source
   },
-  ({ command, variable, ...options }) =>
+  (options) =>
     Effect.gen(function*() {
-      const checked = yield* Exec.check({ variable, command: command.flatMap(Argv.unshield) })
-      yield* Exec.run(checked, yield* wired(Token.fromAnySource(options)))
+      const checked = yield* Exec.check({ ...options, command: options.command.flatMap(Argv.unshield) })
+      if (checked.proxy === undefined) return yield* Exec.run(checked, yield* wired(Token.fromAnySource(options)))
+      const { ExecProxy } = yield* onDemand
+      yield* wired(ExecProxy.run({ ...checked, tenant: options.tenant, to: checked.proxy }))
     })
-).pipe(Command.withDescription("Runs a command with a fresh token in its environment."))
+).pipe(Command.withDescription("Runs a command with a fresh token in its environment, or behind a proxy of its own."))
 
 const proxy = Command.make(
   "proxy",
@@ -383,14 +390,7 @@ const mcp = Command.make(
 const storeMove = Command.make(
   "move",
   {
-    to: Options.text("to").pipe(
-      Options.withPseudoName("KIND"),
-      Options.withDescription("file, keyring, secrets or postgres"),
-      Options.filterMap(
-        (text) => Option.fromNullable(FleetStore.names.find((name) => name === text)),
-        "--to: file, keyring, secrets or postgres is expected"
-      )
-    ),
+    to: Options.choice("to", FleetStore.names).pipe(Options.withDescription("file, keyring, secrets or postgres")),
     json
   },
   (options) => Effect.flatMap(onDemand, ({ Store }) => wired(Store.move(options)))
@@ -424,6 +424,15 @@ const migrate = Command.make(
 const secrets = Command.make("secrets", {}, () => nothingAsked("secrets rotate-key")).pipe(
   Command.withDescription("Looks after the key of the encrypted store."),
   Command.withSubcommands([rotateKey])
+)
+
+const setups = SetupLine.make((asked) =>
+  Effect.flatMap(lockstep, (root) => Effect.flatMap(onDemand, ({ Setup }) => wired(Setup.run(asked, root))))
+)
+
+const setup = Command.make("setup", {}, () => nothingAsked("setup git")).pipe(
+  Command.withDescription("Has another program ask Lockstep for its tokens, or shows how it is told."),
+  Command.withSubcommands([setups.git, setups.kubectl, setups["claude-code"], setups.codex, setups.mcp])
 )
 
 const doctor = Command.make(
@@ -461,6 +470,12 @@ export const commands = {
   "agent remove": agentRemove,
   mcp,
   "git-credential": gitCredential,
+  setup,
+  "setup git": setups.git,
+  "setup kubectl": setups.kubectl,
+  "setup claude-code": setups["claude-code"],
+  "setup codex": setups.codex,
+  "setup mcp": setups.mcp,
   login,
   status,
   refresh,
@@ -484,10 +499,31 @@ export const commands = {
  */
 export const subcommands = {
   agent: ["add", "list", "remove"],
+  setup: CONSUMERS,
   vendors: ["secret"],
   store: ["move"],
   secrets: ["rotate-key"]
 }
+
+/**
+ * What the scripts of `lockstep completions` ask for; it is in no help.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const LOGINS = "completion-logins"
+
+/** The names of the logins, one on a line. */
+const logins = Command.make(
+  LOGINS,
+  {},
+  () =>
+    wired(Effect.gen(function*() {
+      const store = yield* CredentialStore
+      const names = yield* Effect.orElseSucceed(store.list, () => [])
+      yield* Effect.forEach([...names].sort(), Output.line, { discard: true })
+    }))
+)
 
 /**
  * The whole tree.
@@ -504,6 +540,7 @@ export const root = lockstep.pipe(
     agent,
     mcp,
     gitCredential,
+    setup,
     login,
     status,
     refresh,
@@ -513,6 +550,7 @@ export const root = lockstep.pipe(
     store,
     secrets,
     migrate,
-    doctor
+    doctor,
+    logins
   ])
 )

@@ -30,5 +30,5 @@ export const layer: Layer.Layer<Output | Question> = Layer.merge(
       isInteractive: false
     })
   ),
-  Layer.succeed(Question, Question.of({ canAsk: false, ask: () => Effect.succeed("") }))
+  Layer.succeed(Question, Question.of({ canAsk: false, ask: () => Effect.succeedNone }))
 )

@@ -38,7 +38,8 @@ export type Lineages = ReadonlyArray<Either.Either<Survey.Lineage, Survey.Damage
 const WORDS: Record<State.State, string> = {
   fresh: "fresh",
   expiring: "expiring",
-  expired: "expired",
+  // Of its access token alone: the login lives, and the next use of it refreshes.
+  expired: "refreshes at next use",
   refreshing: "refreshing",
   cooldown: "cooldown",
   needs_login: "needs login"
@@ -100,6 +101,8 @@ export const table = (tenants: Tenants, options: {
   /** What the store is called. */
   readonly kind: string
   readonly now: number
+  /** How wide the window is. */
+  readonly columns: number
 }): string => {
   const { now, style } = options
   if (tenants.length === 0) return ""
@@ -125,7 +128,8 @@ export const table = (tenants: Tenants, options: {
         Style.printable(Option.getOrElse(credential.resource, () => ""))
       ]
     }),
-    style
+    style,
+    options.columns
   )
 }
 
@@ -217,7 +221,7 @@ export const keeper = (note: KeeperNote): string =>
  * @since 0.1.0
  * @category rendering
  */
-export const history = (tenants: Lineages, style: Style.Style): string =>
+export const history = (tenants: Lineages, style: Style.Style, columns: number): string =>
   tenants.map((found) => {
     if (Either.isLeft(found)) {
       const { error, tenant } = found.left
@@ -230,13 +234,13 @@ export const history = (tenants: Lineages, style: Style.Style): string =>
         Times.local(outcome.at),
         outcome.outcome + Option.match(outcome.detail, { onNone: () => "", onSome: (detail) => ` (${detail})` }),
         String(outcome.generation),
-        [...Option.toArray(outcome.from), ...Option.toArray(outcome.to)].join(" → "),
+        [...Option.toArray(outcome.from), ...Option.toArray(outcome.to)].join(` ${style.glyphs.arrow} `),
         Option.match(outcome.took, { onNone: () => "", onSome: (took) => `${Math.round(took)} ms` }),
         `${outcome.command} ${outcome.pid}`
       ].map(Style.printable)
     )
     return `${style.bold(Style.printable(tenant))}\n${
-      Table.render(["WHEN", "OUTCOME", "GENERATION", "REFRESH TOKEN", "TOOK", "BY"], rows, style)
+      Table.render(["WHEN", "OUTCOME", "GENERATION", "REFRESH TOKEN", "TOOK", "BY"], rows, style, columns)
     }`
   }).join("\n")
 

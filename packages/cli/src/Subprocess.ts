@@ -11,19 +11,24 @@ import { Signals } from "./Signals.js"
 import { UsageError } from "./UsageError.js"
 
 /**
- * Runs a command with our streams and our environment, extended by secrets. Answers with its exit code, or with 128 and
- * the number of the signal that ended it. Signals that reach us meanwhile are its own.
+ * Runs a command with our streams and our environment, extended by secrets and by `more`. Answers with its exit code, or
+ * with 128 and the number of the signal that ended it. Signals that reach us meanwhile are its own.
  *
  * @since 0.1.0
  * @category execution
  */
 export const run = (
   command: ReadonlyArray<string>,
-  secrets: Readonly<Record<string, Redacted.Redacted>>
+  secrets: Readonly<Record<string, Redacted.Redacted>>,
+  more: Readonly<Record<string, string>> = {}
 ): Effect.Effect<number, UsageError, Signals> =>
   Effect.scoped(Effect.gen(function*() {
     const signals = yield* Signals
-    const child = ChildRun.make(command, Record.map(secrets, (secret) => Redacted.value(secret)))
+    const child = ChildRun.make(
+      command,
+      { ...more, ...Record.map(secrets, (secret) => Redacted.value(secret)) },
+      signals.stop
+    )
     yield* signals.redirect(child.forward)
     yield* Effect.acquireRelease(
       Effect.sync(() => ChildRun.FORWARDED.forEach((signal) => process.on(signal, child.forward))),

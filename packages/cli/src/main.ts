@@ -20,6 +20,7 @@ import type { HandOver } from "./HandOver.js"
 import type { HelpBook } from "./HelpPage.js"
 import type * as HelpProgram from "./HelpProgram.js"
 import * as KeeperTurn from "./KeeperTurn.js"
+import * as Locale from "./Locale.js"
 import * as LookLine from "./LookLine.js"
 import type * as LookProgram from "./LookProgram.js"
 import * as PlainName from "./PlainName.js"
@@ -298,7 +299,7 @@ const giveUp = (error: unknown): never => {
   )
   const [stream, text] = wantsJson
     ? [1, JSON.stringify({ error: { _tag: "Unexpected", message, advice, exit_code: 1 } })]
-    : [2, `lockstep: ${message}\n→ ${advice}`]
+    : [2, `lockstep: ${message}\n${Locale.isAscii(process.env) ? "->" : "→"} ${advice}`]
   try {
     Fs.writeSync(stream, `${text}\n`)
   } catch {

@@ -217,7 +217,12 @@ export const makeMemory: Effect.Effect<DueTimes["Type"], never, CredentialStore>
             MutableList.append(claimed, slotOf(entry))
             claims.push({ tenant, issuer, dueAt, usedAt: Option.some(usedAt), noted, ticket: String(entry.stamp) })
           }
-          return { claims, nextAt: Option.map(Option.fromNullable(first(except)?.peek()), ({ dueAt }) => dueAt) }
+          const claimedNext = MutableList.head(claimed)
+          const next = [
+            first(except)?.peek(),
+            claimedNext !== undefined && except.includes(claimedNext.entry.issuer) ? undefined : claimedNext
+          ].flatMap((slot) => slot === undefined ? [] : [slot.dueAt])
+          return { claims, nextAt: next.length === 0 ? Option.none() : Option.some(Math.min(...next)) }
         }),
       settle: (settlements) =>
         Effect.sync(() => {

@@ -15,6 +15,7 @@ import * as Keepers from "../doctor/Keepers.js"
 import * as Keyrings from "../doctor/Keyrings.js"
 import * as Locks from "../doctor/Locks.js"
 import * as Logins from "../doctor/Logins.js"
+import * as Room from "../doctor/Room.js"
 import * as Sidecars from "../doctor/Sidecars.js"
 import * as Stores from "../doctor/Stores.js"
 import * as Subject from "../doctor/Subject.js"
@@ -49,6 +50,7 @@ const ofHome = (options: Options, pin: Finding.Checked) =>
   Effect.all([
     Effect.succeed(pin),
     Files.files,
+    Room.check,
     Stores.store,
     Stores.move,
     Stores.drift,
@@ -71,12 +73,12 @@ const isProblem = (finding: Finding.Finding): boolean => finding.kind === "probl
 const line = ({ advice, kind, message }: Finding.Finding, style: Style.Style): string => {
   const text = Style.printable(message)
   const told = kind === "problem" ? text : style.dim(text)
-  return `    ${told}\n    ${style.dim("→")} ${Style.printable(advice)}\n`
+  return `    ${told}\n    ${style.dim(style.glyphs.arrow)} ${Style.printable(advice)}\n`
 }
 
 const render = (checked: ReadonlyArray<Finding.Checked>, style: Style.Style): string =>
   checked.map(({ check, findings }) => {
-    const mark = findings.some(isProblem) ? style.red("✗") : style.green("✓")
+    const mark = findings.some(isProblem) ? style.red(style.glyphs.cross) : style.green(style.glyphs.tick)
     return `${mark} ${style.bold(check)}\n${findings.map((finding) => line(finding, style)).join("")}`
   }).join("")
 

@@ -64,6 +64,7 @@ export const CODES = {
   moved: "a store whose logins were moved away",
   network_setting: "a variable that leads requests elsewhere",
   network_setting_wrong: "a variable that leads requests nowhere",
+  no_room: "what a refresh writes cannot be written",
   not_a_directory: "something else is in the place of a directory",
   open_to_others: "others may read or write it",
   owner: "it belongs to another user",

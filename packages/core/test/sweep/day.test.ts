@@ -19,6 +19,7 @@ import * as Redacted from "effect/Redacted"
 const HOUR = 3_600_000
 /** What the server takes in all; the sweep uses half of it. */
 const TERMS = { rate: 140, burst: 140 }
+const QUARTER = { rate: 35, burst: 35 }
 
 const secret = Option.some(Redacted.make("lockstep-rt-scripted"))
 const none = Option.none()
@@ -148,26 +149,26 @@ const assertFresh = ({ expired, world }: ReturnType<typeof sweepFor>): void => {
 describe("logins that were all made in one moment", () => {
   it("are kept fresh for a day, none refreshed twice, and their server is never asked for more than half of its budget", () => {
     const terms = { rate: 1, burst: 2 }
-    const day = sweepFor({ hours: 24, tenants: 300, terms })
+    const day = sweepFor({ hours: 24, tenants: 100, terms })
     assertFresh(day)
     assertWithinBudget(day.world, terms)
     // Each of them between every 30 and every 51 minutes.
-    assert.isAtLeast(sum(day.world.sent), 300 * 24)
-    assert.isAtMost(sum(day.world.sent), 300 * 48)
+    assert.isAtLeast(sum(day.world.sent), 100 * 24)
+    assert.isAtMost(sum(day.world.sent), 100 * 48)
   })
 
   it(
-    "are 100,000 and come out of their first hour, the worst of all, with a server that refuses for two minutes of it",
+    "are 25,000 and come out of their first hour, the worst of all, with a server that refuses for two minutes of it",
     () => {
       const from = 33 * 60_000
       const hour = sweepFor({
         hours: 1,
-        tenants: 100_000,
-        terms: TERMS,
+        tenants: 25_000,
+        terms: QUARTER,
         isRefusing: (at) => at >= from && at < from + 120_000
       })
       assertFresh(hour)
-      assertWithinBudget(hour.world, TERMS)
+      assertWithinBudget(hour.world, QUARTER)
       assert.isAbove(hour.world.refused, 0)
       // What was on its way when the server began to refuse, and a probe each time that it asked for.
       assert.isAtMost(hour.world.refused, 20 + 120 / 30)
@@ -175,6 +176,7 @@ describe("logins that were all made in one moment", () => {
     120_000
   )
 
+  // It works for minutes without a pause, which Vitest takes for a failure: `--dangerouslyIgnoreUnhandledErrors`.
   it.runIf(process.env["LOCKSTEP_SWEEP_DAY"] === "1")("are 100,000 for a whole day (LOCKSTEP_SWEEP_DAY=1)", () => {
     const day = sweepFor({ hours: 24, tenants: 100_000, terms: TERMS })
     assertFresh(day)

@@ -5,8 +5,9 @@ import { CredentialStoreError } from "@lockstep/core/Errors"
 import * as IssuerBudget from "@lockstep/core/IssuerBudget"
 import { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
 import * as Sweep from "@lockstep/core/Sweep"
-import type * as TenantId from "@lockstep/core/TenantId"
+import * as TenantId from "@lockstep/core/TenantId"
 import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
+import * as Scenario from "@lockstep/testkit/memory/Scenario"
 import * as Simulation from "@lockstep/testkit/memory/Simulation"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -16,7 +17,6 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import * as Scenario from "../coordinator/scenario.js"
 
 const { otherTenant, tenant } = MemoryMachine
 const DAY = 24 * 3_600
@@ -82,6 +82,28 @@ describe("a sweep", () => {
         assert.isAtMost(gap, 0.85 * 3_600 + 60)
       }
       assert.deepStrictEqual(machine.server.reuses, [])
+    })
+  )
+
+  scene(
+    "draws each moment anew, evenly: what logged in at once does not stay together",
+    Effect.gen(function*() {
+      const machine = yield* MemoryMachine.make()
+      for (let at = 0; at < 40; at++) {
+        yield* machine.write(TenantId.make(`t${at}`), machine.server.issue(yield* Scenario.validFor(3_600)))
+      }
+      yield* sweepOn(machine, { terms: { rate: 1_000, burst: 1_000 } })
+      const began = yield* Clock.currentTimeMillis
+      yield* pass(3_300)
+      const moments = machine.server.arrivedAt.slice(0, 40).map((at) => (at - began) / 3_600_000)
+      assert.lengthOf(moments, 40)
+      const fifths = [0.5, 0.57, 0.64, 0.71, 0.78].map((from) =>
+        moments.filter((at) => at >= from && at < from + 0.07).length
+      )
+      assert.isAtLeast(Math.min(...fifths), 2, fifths.join(" "))
+      const mean = moments.reduce((sum, at) => sum + at, 0) / moments.length
+      assert.isAtLeast(mean, 0.63)
+      assert.isAtMost(mean, 0.72)
     })
   )
 
