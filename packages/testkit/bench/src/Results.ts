@@ -8,6 +8,7 @@ import type * as ColdCrowd from "./measure/ColdCrowd.js"
 import type * as Contention from "./measure/Contention.js"
 import type * as FreshRead from "./measure/FreshRead.js"
 import type * as HandOff from "./measure/HandOff.js"
+import type * as Keeper from "./measure/Keeper.js"
 import type * as Proxy from "./measure/Proxy.js"
 import type * as Recovery from "./measure/Recovery.js"
 import type * as RefreshCost from "./measure/RefreshCost.js"
@@ -57,4 +58,5 @@ export interface Results {
   readonly startUp?: ReadonlyArray<StartUp.Started>
   readonly proxy?: Proxy.Measured
   readonly bridge?: Bridge.Measured
+  readonly keeper?: Keeper.Measured
 }

@@ -20,6 +20,7 @@ import * as ColdCrowd from "./measure/ColdCrowd.js"
 import * as Contention from "./measure/Contention.js"
 import * as FreshRead from "./measure/FreshRead.js"
 import * as HandOff from "./measure/HandOff.js"
+import * as Keeper from "./measure/Keeper.js"
 import * as Proxy from "./measure/Proxy.js"
 import * as Recovery from "./measure/Recovery.js"
 import * as RefreshCost from "./measure/RefreshCost.js"
@@ -53,6 +54,7 @@ const measure = (options: Options.Options) =>
       ...yield* part("startup", Effect.map(StartUp.measure(options), (startUp) => ({ startUp }))),
       ...yield* part("cold", Effect.map(ColdCrowd.measure(options), (cold) => ({ cold }))),
       ...yield* part("proxy", Effect.map(Proxy.measure(options), (proxy) => ({ proxy }))),
+      ...yield* part("keeper", Effect.map(Keeper.measure(options), (keeper) => ({ keeper }))),
       ...yield* part("bridge", Effect.map(Bridge.measure(options), (bridge) => ({ bridge }))),
       ...yield* part("read", Effect.map(FreshRead.measure(options), (read) => ({ read }))),
       ...yield* part(
