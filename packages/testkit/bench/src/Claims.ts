@@ -43,7 +43,12 @@ const keeper = ({ keeper: measured }: Results): ReadonlyArray<Claim> => {
   })
   return [
     within("a token from a keeper, for a client whose connection stands: at most 1 ms", hot?.median, 1, " ms"),
-    within("lockstep token from a keeper: at most 1.4 times the wall time of node -e 0", commandRatio?.median, 1.4, " times"),
+    within(
+      "lockstep token from a keeper: at most 1.4 times the wall time of node -e 0",
+      commandRatio?.median,
+      1.4,
+      " times"
+    ),
     within(
       `${crowd.processes} commands beside a keeper, one expired login: at most 1.3 times as many node -e 0, plus the provider`,
       crowd.ratio?.median,
