@@ -21,7 +21,8 @@ export const PARTS = [
   "cold",
   "proxy",
   "bridge",
-  "keeper"
+  "keeper",
+  "fleet"
 ] as const
 
 /**

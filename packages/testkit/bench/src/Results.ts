@@ -6,6 +6,8 @@
 import type * as Bridge from "./measure/Bridge.js"
 import type * as ColdCrowd from "./measure/ColdCrowd.js"
 import type * as Contention from "./measure/Contention.js"
+import type * as FleetFaults from "./measure/FleetFaults.js"
+import type * as FleetTimes from "./measure/FleetTimes.js"
 import type * as FreshRead from "./measure/FreshRead.js"
 import type * as HandOff from "./measure/HandOff.js"
 import type * as Keeper from "./measure/Keeper.js"
@@ -59,4 +61,6 @@ export interface Results {
   readonly proxy?: Proxy.Measured
   readonly bridge?: Bridge.Measured
   readonly keeper?: Keeper.Measured
+  readonly fleet?: FleetTimes.Times
+  readonly trials?: ReadonlyArray<FleetFaults.Trial>
 }
