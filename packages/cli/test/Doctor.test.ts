@@ -31,7 +31,7 @@ describe("lockstep doctor", () => {
           "^✓ pin\n✓ files\n✓ room\n✓ store\n✓ move\n✓ drift\n✓ keyring\n✓ locks\n✓ holders\n✓ sidecars\n✓ journals\n✓ lineage\n" +
             " +codex: refreshed once, last granted (?:now|.* ago) by process \\d+ \\(lockstep\\.js\\) \\(generation 2\\)\n" +
             " +→ `lockstep status codex --history` tells all of it\n" +
-            "✓ logins\n✓ sources\n✓ clock\n✓ network\n✓ servers\n$"
+            "✓ logins\n✓ sources\n✓ keeper\n✓ clock\n✓ network\n✓ servers\n$"
         )
       )
       assert.deepStrictEqual(readdirSync(stage.harness.home), before)

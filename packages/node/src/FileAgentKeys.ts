@@ -18,6 +18,7 @@ import * as AgentKeys from "./AgentKey.js"
 import * as AtomicFile from "./AtomicFile.js"
 import { Home } from "./Home.js"
 import * as Aggregate from "./internal/aggregate.js"
+import { codeOf } from "./internal/errno.js"
 import type { FileLock } from "./locks/FileLock.js"
 import * as WholeFile from "./WholeFile.js"
 
@@ -156,9 +157,10 @@ export const make: Effect.Effect<FileAgentKeys, never, Home | FileLock | Refresh
  * @category constructors
  */
 export const reader = (directory: string): () => Either.Either<ReadonlyArray<AgentKey>, CredentialStoreError> => {
-  const location = AtomicFile.follow(Path.join(directory, FILE))
+  const named = Path.join(directory, FILE)
   let known: { readonly state: string; readonly keys: ReadonlyArray<AgentKey> } | undefined
-  return () => {
+  const read = (): Either.Either<ReadonlyArray<AgentKey>, CredentialStoreError> => {
+    const location = AtomicFile.follow(named)
     const stat = Fs.lstatSync(location, { bigint: true, throwIfNoEntry: false })
     const state = stat === undefined ? "" : `${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`
     if (known?.state === state) return Either.right(known.keys)
@@ -168,5 +170,15 @@ export const reader = (directory: string): () => Either.Either<ReadonlyArray<Age
       known = isSettled ? { state, keys } : undefined
       return keys
     })
+  }
+  return () => {
+    try {
+      return read()
+    } catch (cause) {
+      const code = codeOf(cause)
+      return code === "ENOTDIR"
+        ? Either.right([])
+        : Either.left(new CredentialStoreError({ reason: "Read", location: named, detail: code }))
+    }
   }
 }

@@ -34,8 +34,17 @@ describe("the key of an agent", () => {
     const { key, secret } = made(["codex"], 10)
     const text = Redacted.value(secret)
     assert.strictEqual(AgentKey.find([made([]).key, key], text), key)
+    const sameId = `${text.slice(0, -2)}${text.at(-2) === "A" ? "B" : "A"}${text.at(-1)}`
     for (
-      const wrong of ["", key.id, text.slice(0, -1), `${text}A`, text.toUpperCase(), Redacted.value(made([]).secret)]
+      const wrong of [
+        sameId,
+        "",
+        key.id,
+        text.slice(0, -1),
+        `${text}A`,
+        text.toUpperCase(),
+        Redacted.value(made([]).secret)
+      ]
     ) {
       assert.isUndefined(AgentKey.find([key], wrong), wrong)
     }

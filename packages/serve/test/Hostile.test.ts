@@ -94,6 +94,13 @@ describe("a client that means harm", () => {
         Stage.head("GET /v1/tenants HTTP/1.1", `${bearer}\n\nGET ${TOKEN} HTTP/1.1`),
         Stage.head("GET /v1/tenants HTTP/1.1", bearer, "Expect: 100-continue", "Content-Length: 5") + hidden
       ]
+      for (const coding of ["xchunked", "chunked, identity", "gzip, chunked"]) {
+        const answer = yield* Stage.speak(
+          door,
+          Stage.head("GET /v1/tenants HTTP/1.1", bearer, `Transfer-Encoding: ${coding}`) + hidden
+        )
+        assert.strictEqual(Stage.statusOf(answer), 400, coding)
+      }
       for (const bytes of cases) {
         const answer = yield* Stage.speak(door, bytes)
         assertKept(answer, "codex")
@@ -168,6 +175,8 @@ describe("a client that means harm", () => {
       const keys = [
         "",
         "lsk_000000000000_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        // The id of a key that there is, and another secret.
+        `${key.slice(0, -2)}${key.at(-2) === "A" ? "B" : "A"}${key.at(-1)}`,
         key.slice(0, -1),
         `${key}A`,
         key.toUpperCase()

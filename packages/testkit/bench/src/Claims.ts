@@ -32,6 +32,37 @@ const show = (value: number): string => value.toLocaleString("en", SHORT)
 const racesOf = (results: Results, name: string): ReadonlyArray<Contention.Race> =>
   results.contention?.find((entry) => entry.name === name)?.races ?? []
 
+/** What a keeper is worth. */
+const keeper = ({ keeper: measured }: Results): ReadonlyArray<Claim> => {
+  if (measured === undefined) return []
+  const { commandRatio, crowd, hot } = measured
+  const within = (goal: string, value: number | undefined, limit: number, unit: string): Claim => ({
+    goal,
+    measured: value === undefined ? "not measured" : `${show(value)}${unit}`,
+    met: value !== undefined && value <= limit
+  })
+  return [
+    within("a token from a keeper, for a client whose connection stands: at most 1 ms", hot?.median, 1, " ms"),
+    within(
+      "lockstep token from a keeper: at most 1.4 times the wall time of node -e 0",
+      commandRatio?.median,
+      1.4,
+      " times"
+    ),
+    within(
+      `${crowd.processes} commands beside a keeper, one expired login: at most 1.3 times as many node -e 0, plus the provider`,
+      crowd.ratio?.median,
+      1.3,
+      " times"
+    ),
+    {
+      goal: "beside a keeper: exactly 1 redemption for each crowd, and a token for each command",
+      measured: `${crowd.redemptions} redemptions in ${crowd.rounds} rounds, ${crowd.failed} without a token`,
+      met: crowd.redemptions === crowd.rounds && crowd.failed === 0
+    }
+  ]
+}
+
 /**
  * The races of Lockstep that broke the promise that the project exists for.
  *
@@ -258,6 +289,6 @@ const cold = ({ cold: measured, surroundings }: Results): ReadonlyArray<Claim> =
  * @category constructors
  */
 export const judge = (results: Results): ReadonlyArray<Claim> =>
-  [oneRedemption, adoption, reading, rotation, startUp, cold, recovery, cost, proxy].flatMap((claims) =>
+  [oneRedemption, adoption, reading, rotation, startUp, cold, recovery, cost, proxy, keeper].flatMap((claims) =>
     claims(results)
   )

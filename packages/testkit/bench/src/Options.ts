@@ -21,6 +21,7 @@ export const PARTS = [
   "cold",
   "proxy",
   "bridge",
+  "keeper",
   "fleet"
 ] as const
 

@@ -151,6 +151,22 @@ const others = (results: Results): ReadonlyArray<string> => [
       )
     }`
   ],
+  ...results.keeper === undefined ? [] : [
+    `## A keeper\n\nMilliseconds; ratios are to node -e 0 of the same round, that of the crowd without the ${results.keeper.crowd.latency} ms of the server.\n\n${
+      table(
+        ["", "ms", "ratio"],
+        [
+          [`a token on a connection that stands, ${results.keeper.requests} times`, range(results.keeper.hot), ""],
+          ["lockstep token, from a keeper", range(results.keeper.command), range(results.keeper.commandRatio)],
+          [
+            `${results.keeper.crowd.processes} commands, one expired login`,
+            range(results.keeper.crowd.wall),
+            range(results.keeper.crowd.ratio)
+          ]
+        ]
+      )
+    }`
+  ],
   ...results.cold === undefined ? [] : [
     `## Cold crowds\n\nN processes that start at one moment and find one expired login; the server takes ${results.cold.latency} ms. Milliseconds from the start of the first to the end of the last, and of processor time of all. Ratios are to as many processes that do nothing, in the same round; medians of ${results.cold.rounds} rounds, in which the kinds take turns, and both ends.\n\n${
       table(

@@ -10,6 +10,7 @@ import type * as FleetFaults from "./measure/FleetFaults.js"
 import type * as FleetTimes from "./measure/FleetTimes.js"
 import type * as FreshRead from "./measure/FreshRead.js"
 import type * as HandOff from "./measure/HandOff.js"
+import type * as Keeper from "./measure/Keeper.js"
 import type * as Proxy from "./measure/Proxy.js"
 import type * as Recovery from "./measure/Recovery.js"
 import type * as RefreshCost from "./measure/RefreshCost.js"
@@ -59,6 +60,7 @@ export interface Results {
   readonly startUp?: ReadonlyArray<StartUp.Started>
   readonly proxy?: Proxy.Measured
   readonly bridge?: Bridge.Measured
+  readonly keeper?: Keeper.Measured
   readonly fleet?: FleetTimes.Times
   readonly trials?: ReadonlyArray<FleetFaults.Trial>
 }

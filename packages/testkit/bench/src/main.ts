@@ -22,6 +22,7 @@ import * as FleetFaults from "./measure/FleetFaults.js"
 import * as FleetTimes from "./measure/FleetTimes.js"
 import * as FreshRead from "./measure/FreshRead.js"
 import * as HandOff from "./measure/HandOff.js"
+import * as Keeper from "./measure/Keeper.js"
 import * as Proxy from "./measure/Proxy.js"
 import * as Recovery from "./measure/Recovery.js"
 import * as RefreshCost from "./measure/RefreshCost.js"
@@ -55,6 +56,7 @@ const measure = (options: Options.Options) =>
       ...yield* part("startup", Effect.map(StartUp.measure(options), (startUp) => ({ startUp }))),
       ...yield* part("cold", Effect.map(ColdCrowd.measure(options), (cold) => ({ cold }))),
       ...yield* part("proxy", Effect.map(Proxy.measure(options), (proxy) => ({ proxy }))),
+      ...yield* part("keeper", Effect.map(Keeper.measure(options), (keeper) => ({ keeper }))),
       ...yield* part("bridge", Effect.map(Bridge.measure(options), (bridge) => ({ bridge }))),
       ...yield* part("read", Effect.map(FreshRead.measure(options), (read) => ({ read }))),
       ...yield* part(

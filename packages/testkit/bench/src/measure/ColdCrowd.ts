@@ -72,7 +72,13 @@ for ((i = 0; i < n; i++)); do "$@" > /dev/null 2>&1 < /dev/null & pids="$pids $!
 for pid in $pids; do wait "$pid" || failed=$((failed + 1)); done
 echo "$failed"; times`
 
-const run = (
+/**
+ * Starts so many processes at one moment and waits for all.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const run = (
   count: number,
   args: ReadonlyArray<string>,
   env: Readonly<Record<string, string>>

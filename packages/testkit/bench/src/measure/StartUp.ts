@@ -34,7 +34,13 @@ export interface Started {
 
 const path = (file: string): string => fileURLToPath(new URL(file, import.meta.url))
 
-const BIN = path("../../../../cli/bin/lockstep.js")
+/**
+ * The command.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const BIN = path("../../../../cli/bin/lockstep.js")
 const PROBE = path("../../../../cli/dist/probe.js")
 
 export const FLOOR = "node -e 0"
@@ -61,7 +67,13 @@ const TIMED = `begun=$EPOCHREALTIME; "$@"; code=$?; ended=$EPOCHREALTIME
 
 const millis = (text: string): number => Number(text.replace(",", ".")) * 1_000
 
-const timed = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>>) => {
+/**
+ * Starts Node with arguments, and tells what it printed and what it took.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const timed = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>>) => {
   const { output, status } = spawnSync("bash", ["-c", TIMED, "timed", process.execPath, ...args], {
     env,
     encoding: "utf8",
