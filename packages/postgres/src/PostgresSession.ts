@@ -129,8 +129,8 @@ select pg_backend_pid() as pid, current_setting('synchronous_commit') as synchro
 from lockstep.fleet f`
 
 const ENTER = `
-insert into lockstep.session (presence, backend, host, machine, pid, pid_ns, start_time, boot_id, command)
-values ($1, pg_backend_pid(), $2, $3, $4, $5, $6, $7, $8)`
+insert into lockstep.session (presence, backend, host, machine, pid, pid_ns, start_time, boot_id, command, schema)
+values ($1, pg_backend_pid(), $2, $3, $4, $5, $6, $7, $8, $9)`
 
 /** Rows tell of a holder that is gone how it died, and are kept for a day, or for as long as a lease names one. */
 const SWEEP = `
@@ -242,7 +242,8 @@ export const make = (
           Option.getOrNull(self.pidNamespace),
           self.startTime,
           self.bootId,
-          self.command
+          self.command,
+          Migrations.VERSION
         ])
         yield* connection.query(`listen "${channelOf(found)}"`)
         if (lastPresence === undefined) yield* connection.query(SWEEP)
