@@ -13,20 +13,9 @@ import * as Fleets from "./support/fleets.js"
 
 const CODEX = TenantId.make("codex")
 
-const ROUNDS = 10
-
 const POLL = Schedule.spaced("5 millis")
 
 const TERMINATE = "select pg_terminate_backend(backend) from lockstep.session where presence = $1"
-
-/** Ends the session of a process, which goes and makes a new one by itself, and waits for that. */
-const renew = ({ sql }: Fleets.Database, { session }: Fleets.Process) =>
-  Effect.gen(function*() {
-    const before = session.count()
-    const { id } = yield* session.presence
-    yield* sql(TERMINATE, [id])
-    yield* Effect.repeat(Effect.sync(() => session.count()), { until: (count) => count > before, schedule: POLL })
-  })
 
 describe("a spool", () => {
   it.scopedLive("shows the newest answer first", () =>
@@ -111,18 +100,24 @@ Fleets.onEach((server, name) => {
     it.scopedLive("a caller that is faster than the timer makes the only session", () =>
       Effect.gen(function*() {
         const { database, open } = yield* stage
-        const [one, clock] = [yield* open, yield* open]
-        yield* clock.session.presence
-        // Which of them is faster the machine decides: ten times, so that it is the caller at least once.
-        for (let round = 0; round < ROUNDS; round++) {
-          const { id } = yield* one.session.presence
-          yield* database.sql(TERMINATE, [id])
-          const isNew = Effect.map(one.session.presence, (present) => present.id !== id)
-          yield* Effect.repeat(Effect.orElseSucceed(isNew, () => false), { until: (made) => made })
+        const one = yield* open
+        const { id } = yield* one.session.presence
+        // Refused again and again, it waits for longer and longer, up to two seconds.
+        yield* database.sql("update lockstep.fleet set readers_from = 99")
+        yield* database.sql(TERMINATE, [id])
+        const until = (millis: number) => {
+          const end = performance.now() + millis
+          return Effect.repeat(Effect.exit(one.session.presence), {
+            until: () => performance.now() > end,
+            schedule: POLL
+          })
         }
-        // Three timers of another process, one after the other, take longer than the one that is left here.
-        yield* Effect.replicateEffect(renew(database, clock), 3)
-        assert.strictEqual(one.session.count(), 1 + ROUNDS)
+        yield* until(3_500)
+        yield* database.sql("update lockstep.fleet set readers_from = 1")
+        yield* Effect.retry(one.session.presence, POLL)
+        assert.strictEqual(one.session.count(), 2)
+        yield* until(2_100)
+        assert.strictEqual(one.session.count(), 2)
       }))
   })
 })
