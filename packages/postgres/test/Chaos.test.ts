@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Fleets from "./support/fleets.js"
 
-const REDEMPTIONS = Number(process.env["LOCKSTEP_REDEMPTIONS"] ?? 40)
+const REDEMPTIONS = Number(process.env["LOCKSTEP_REDEMPTIONS"] ?? 24)
 const SEED = Number(process.env["LOCKSTEP_SEED"] ?? Math.floor(Math.random() * 2 ** 31))
 
 const MINUTE = 60_000

@@ -13,7 +13,7 @@ import * as FleetStage from "./support/fleetStage.js"
 
 const [installation] = PostgresServer.installations()
 
-const REFRESHES = Number(process.env["LOCKSTEP_REFRESHES"] ?? 60)
+const REFRESHES = Number(process.env["LOCKSTEP_REFRESHES"] ?? 40)
 
 const TENANTS = Array.from({ length: REFRESHES }, (_, index) => TenantId.make(`agent-${index}`))
 const FRESH = [TenantId.make("fresh-1"), TenantId.make("fresh-2")]

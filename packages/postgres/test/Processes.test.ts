@@ -122,6 +122,28 @@ Fleets.onEach((server, name) => {
         yield* end(stage)
       }))
 
+    it.scopedLive("while the server has its request is retried by its host, which knows that it is dead, and by no other", () =>
+      Effect.gen(function*() {
+        const stage = yield* FleetStage.make(server)
+        const hold = yield* stage.authorization.requests.hold
+        const killed = yield* stage.spawn("one")
+        yield* killed.begin(command)
+        yield* Queue.take(hold.arrivals)
+        yield* killed.child.signal("SIGKILL")
+        yield* killed.child.exit
+        const elsewhere = yield* next(stage, "two")
+        assert.deepInclude(elsewhere.error, { _tag: "ProviderUnavailable", reason: "Cooldown" })
+        // Not before the request can have ended, whose sender may live for all that host knows.
+        assert.isAbove(Number(elsewhere.error?.["retryAfter"]), 1_000)
+        const retried = yield* Effect.flatMap(stage.spawn("one"), (worker) => worker.begin(command))
+        const { pass } = yield* Queue.take(hold.arrivals)
+        yield* pass
+        assert.strictEqual((yield* retried.outcome).event, "done")
+        assert.deepStrictEqual(yield* stage.counts, FleetStage.ONCE)
+        assert.isTrue(yield* stage.lives())
+        yield* end(stage)
+      }))
+
     it.scopedLive("leaves its tenant to the host that waits", () =>
       Effect.gen(function*() {
         const stage = yield* FleetStage.make(server)
@@ -196,6 +218,38 @@ Fleets.onEach((server, name) => {
   })
 
   describe(`a session that is cut: ${name}`, () => {
+    for (
+      const at of [
+        { span: "lockstep.refresh.lock", at: "end" },
+        { span: "lockstep.refresh.reserve", at: "end" },
+        { span: "lockstep.refresh.intent", at: "start" },
+        { span: "lockstep.refresh.intent", at: "end" },
+        { span: "lockstep.refresh.redeem", at: "end" },
+        { span: "lockstep.refresh.capture", at: "end" },
+        { span: "lockstep.refresh.persist", at: "start" }
+      ] as const
+    ) {
+      it.scopedLive(`while its process is stopped (${at.span.slice(17)} ${at.at}) costs nothing`, () =>
+        Effect.gen(function*() {
+          const stage = yield* FleetStage.make(server)
+          const worker = yield* stage.spawn("one", { ...at, signal: "SIGSTOP" })
+          const asked = yield* worker.begin(command)
+          yield* worker.stopping
+          yield* worker.child.stopped
+          yield* stage.database.sql("select pg_terminate_backend(backend) from lockstep.session where pid = $1", [
+            worker.child.pid
+          ])
+          yield* worker.child.signal("SIGCONT")
+          // Nothing was sent where it was too late for that, and it is told to try again.
+          yield* asked.outcome
+          yield* Effect.repeat(worker.run(command), { until: ({ event }) => event === "done" })
+          assert.strictEqual((yield* next(stage, "two")).event, "done")
+          assert.deepStrictEqual(yield* stage.counts, FleetStage.ONCE)
+          assert.isTrue(yield* stage.lives())
+          yield* end(stage)
+        }))
+    }
+
     it.scopedLive("while the provider answers costs nothing: the answer comes home, and others adopt it", () =>
       Effect.gen(function*() {
         const stage = yield* FleetStage.make(server)

@@ -11,6 +11,7 @@ import * as TenantId from "@lockstep/core/TenantId"
 import * as Migrations from "@lockstep/postgres/Migrations"
 import * as PostgresAddress from "@lockstep/postgres/PostgresAddress"
 import * as PostgresHome from "@lockstep/postgres/PostgresHome"
+import * as PostgresLease from "@lockstep/postgres/PostgresLease"
 import { PostgresSession } from "@lockstep/postgres/PostgresSession"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
@@ -31,6 +32,13 @@ import type { Contender } from "./Backend.js"
 const ENTRY = new URL(import.meta.url.endsWith(".ts") ? "./FleetWorker.ts" : "./FleetWorker.js", import.meta.url)
 
 const HOUR = 3_600
+
+/**
+ * Others wait for `redeemLimit` and `quietTime` from the time that an intent tells, and its request is sent up to `prompt` later:
+ * an intent that is acknowledged after that is taken back.
+ */
+const WAIT = Duration.toMillis(RefreshPolicy.defaults.redeemLimit) +
+  Duration.toMillis(RefreshPolicy.defaults.quietTime) - Duration.toMillis(PostgresLease.defaults.prompt)
 
 /** An access token that ended an hour ago. */
 const credentialOf = (login: Login): Credential.Credential => {
@@ -92,7 +100,7 @@ export const make = (url: string): Contender => ({
     return {
       port: address.servers[0].port,
       entry: ENTRY,
-      wait: Duration.toMillis(RefreshPolicy.defaults.redeemLimit) + Duration.toMillis(RefreshPolicy.defaults.quietTime),
+      wait: WAIT,
       env: (home: string, port: number) => {
         // Made by a process whose clock is that of the file system: one that is not would not know it for its own.
         mkdirSync(join(home, "spool"), { recursive: true, mode: 0o700 })

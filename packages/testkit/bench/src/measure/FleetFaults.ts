@@ -110,7 +110,7 @@ export const measure = ({ quick }: Options) =>
         yield* Effect.scoped(Effect.gen(function*() {
           const one = yield* contender
           yield* progress(`${one.label}: ${fault}`)
-          trials.push(yield* trial(one, fault, quick ? 40 : 400))
+          trials.push(yield* trial(one, fault, quick ? 24 : 400))
         }))
       }
     }
