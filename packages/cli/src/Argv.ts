@@ -22,7 +22,7 @@ const LOG_LEVEL = "--log-level"
 const GLOBAL = [...PLACES, LOG_LEVEL, "--completions"]
 
 /** Options whose value may be left out, and what it is then. */
-const IMPLIED: Readonly<Record<string, string>> = { "--code": "-" }
+const IMPLIED: Readonly<Record<string, string>> = { "--code": "-", "--install": "auto" }
 
 /**
  * What has to be known of the commands to take a line apart.

@@ -92,15 +92,57 @@ const EXAMPLES: Readonly<Record<keyof typeof Cli.commands | "", Items>> = {
   ],
   exec: [
     ["lockstep exec codex -- env", "a command that finds the token in LOCKSTEP_TOKEN"],
+    [
+      "lockstep exec gateway --proxy https://gateway.example --env ANTHROPIC_BASE_URL -- claude",
+      "the address of a proxy, for as long as the command runs"
+    ],
     ["lockstep exec codex --env OPENAI_API_KEY -- sh -c 'echo $OPENAI_API_KEY'", "in another variable"]
   ],
   proxy: [
     ["lockstep proxy codex --to https://api.example/v1", "an address on this machine that needs no token"],
     ["lockstep proxy codex --to https://api.example --port 8080", "at a port that stays"]
   ],
+  serve: [
+    ["lockstep serve", "a keeper of this home's logins, at a socket of its own"],
+    ["lockstep serve --install systemd", "the unit that starts it with the session"]
+  ],
+  agent: [
+    ["lockstep agent list", "which keys there are, and when they end"]
+  ],
+  "agent add": [
+    ["lockstep agent add ci --tenant 'mcp:*' --out ci.key", "a key for some logins, in a file"]
+  ],
+  "agent list": [
+    ["lockstep agent list", "which keys there are, and when they end"]
+  ],
+  "agent remove": [
+    ["lockstep agent remove ci", "no key of that name opens anything any more"]
+  ],
   mcp: [
     ["lockstep mcp mcp:linear", "what an MCP client runs, in place of the server"],
     ["lockstep mcp https://mcp.linear.app/mcp --transport http", "by address, over Streamable HTTP alone"]
+  ],
+  setup: [
+    ["lockstep setup git gitlab --to https://gitlab.example", "shows what git is to be told"],
+    ["lockstep setup git gitlab --to https://gitlab.example --write", "tells it"],
+    ["lockstep setup kubectl cluster --context prod --write", "the user of a context"],
+    ["lockstep setup mcp mcp:linear --client claude-code --write", "a server that the client starts"]
+  ],
+  "setup git": [
+    ["lockstep setup git gitlab --to https://gitlab.example", "shows what git is to be told"],
+    ["lockstep setup git gitlab --to https://gitlab.example --write", "tells it"]
+  ],
+  "setup kubectl": [
+    ["lockstep setup kubectl cluster --context prod --write", "the user of a context"]
+  ],
+  "setup claude-code": [
+    ["lockstep setup claude-code gateway --write", "the key of its API, from this login"]
+  ],
+  "setup codex": [
+    ["lockstep setup codex gateway --to https://gateway.example/v1 --write", "a provider, with the key from this login"]
+  ],
+  "setup mcp": [
+    ["lockstep setup mcp mcp:linear --client claude-code --write", "a server that the client starts"]
   ],
   "git-credential": [
     ["lockstep git-credential gitlab get", "what git runs; it asks on standard input"]
@@ -163,6 +205,12 @@ const EXAMPLES: Readonly<Record<keyof typeof Cli.commands | "", Items>> = {
   ]
 }
 
+const EXEC_PROXY: Section = ["with --proxy", [
+  ["the address", "http, on this machine, with a secret in its path: treat it like a token"],
+  ["the login", "always the stored one; renewed before it ends, and once after a 401"],
+  ["the end", "of the command is that of the proxy"]
+]]
+
 const SECRET_SOURCES: Section = ["where it comes from", [
   ["VENDOR's own program", "its client secret is public by design and the vendor's to publish"],
   ["LOCKSTEP_VENDOR_CLIENT_SECRET", "a variable that comes before what is stored"]
@@ -198,6 +246,22 @@ const PROXY: Section = ["what to know", [
   ["in a container", "--network host, or --allow-host with the name that leads to this machine"]
 ]]
 
+const SERVE: Section = ["what to know", [
+  ["clients", "`lockstep token` and `exec` find it by themselves; others over the socket, see docs/serve.md"],
+  ["elsewhere", "LOCKSTEP_SERVE=unix:PATH or http://127.0.0.1:PORT; the key's file in LOCKSTEP_SERVE_KEY_FILE"],
+  ["who may ask", "the same user over its socket; everyone else with a key, see `lockstep agent add --help`"],
+  ["in a container", "mount the file of --agent-socket and a key's file, and nothing else"],
+  ["when it is gone", "commands do it themselves: nothing needs a keeper"]
+]]
+
+const AGENT: Section = ["what to know", [
+  [
+    "the key",
+    "is in the file of --out alone; here its digest is kept. Give the file to the agent, never the key as an argument"
+  ],
+  ["what it opens", "access tokens of these logins, through a keeper. Never a refresh token"]
+]]
+
 const MCP: Section = ["what to know", [
   ["in a client", `{"command": "lockstep", "args": ["mcp", "mcp:linear"]}`],
   ["the login", "always the stored one; `lockstep login URL` makes it, and nothing here opens a browser"],
@@ -212,25 +276,54 @@ const GIT: Section = ["what to know", [
   ["store", "nothing: what git was given is stored already"]
 ]]
 
+const SETUP_RULES: Section = ["what to know", [
+  ["without --write", "nothing is changed; the text goes to standard output"],
+  ["what is there", "of another's making stays without --replace, and so does every other byte of a file"],
+  ["--home, --store", "go into the setting where this call names them, or LOCKSTEP_HOME and LOCKSTEP_STORE do"],
+  ["a refused token", "is replaced for git; the others need `lockstep exec --proxy` or `lockstep proxy`"]
+]]
+
 const MORE: Readonly<Record<string, ReadonlyArray<Section>>> = {
   token: [SOURCES],
   login: [LOGIN_ELSEWHERE],
   import: [IMPORT_MEMBERS, IMPORT_TOOLS],
   "vendors secret": [SECRET_SOURCES],
   proxy: [PROXY],
+  serve: [SERVE],
+  "agent add": [AGENT],
   mcp: [MCP],
   "git-credential": [GIT],
+  setup: [SETUP_RULES],
+  "setup git": [SETUP_RULES],
+  "setup kubectl": [SETUP_RULES],
+  "setup claude-code": [SETUP_RULES],
+  "setup codex": [SETUP_RULES],
+  "setup mcp": [SETUP_RULES],
   store: [STORES],
   "store move": [MOVE],
-  exec: [["exit codes", [["the command's own", "once it started; 128 and the number of the signal that ended it"]]]]
+  exec: [EXEC_PROXY, ["exit codes", [[
+    "the command's own",
+    "once it started; 128 and the number of the signal that ended it"
+  ]]]]
 }
 
 const USAGE: Readonly<Record<keyof typeof Cli.commands, string>> = {
   token: "lockstep token TENANT [options]",
-  exec: "lockstep exec TENANT [--env NAME] [--min-ttl DURATION] -- CMD…",
+  exec: "lockstep exec TENANT [--env NAME] [--min-ttl DURATION | --proxy URL] -- CMD…",
   proxy: "lockstep proxy TENANT --to URL [options]",
+  serve: "lockstep serve [options]",
+  agent: "lockstep agent add|list|remove",
+  "agent add": "lockstep agent add NAME --tenant PATTERN --out FILE|- [options]",
+  "agent list": "lockstep agent list [--json]",
+  "agent remove": "lockstep agent remove NAME|KEY [--json]",
   mcp: "lockstep mcp TENANT|URL [options]",
   "git-credential": "lockstep git-credential TENANT get|store|erase [options]",
+  setup: "lockstep setup git|kubectl|claude-code|codex|mcp TENANT [options]",
+  "setup git": "lockstep setup git TENANT --to URL [--write] [options]",
+  "setup kubectl": "lockstep setup kubectl TENANT [--context NAME] [--write] [options]",
+  "setup claude-code": "lockstep setup claude-code TENANT [--to URL] [--write] [options]",
+  "setup codex": "lockstep setup codex TENANT --to URL [--default] [--write] [options]",
+  "setup mcp": "lockstep setup mcp TENANT --client CLIENT|--file FILE [--write] [options]",
   login: "lockstep login VENDOR|URL|TENANT [options]",
   status: "lockstep status [TENANT] [options]",
   refresh: "lockstep refresh TENANT [options]",

@@ -7,6 +7,7 @@ import type { LockHolder } from "@lockstep/core/Errors"
 import type { Pending } from "@lockstep/core/PendingLogins"
 import type { Outcome } from "@lockstep/core/RefreshJournal"
 import * as ShellWord from "@lockstep/core/ShellWord"
+import type { KeeperNote } from "@lockstep/serve/KeeperNote"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Advice from "./Advice.js"
@@ -188,12 +189,31 @@ const damagedJson = ({ error, tenant }: Survey.Damaged) => ({
 export const json = (
   tenants: Tenants,
   pending: ReadonlyArray<Pending>,
-  options: { readonly store: string; readonly kind: string; readonly now: number }
+  options: {
+    readonly store: string
+    readonly kind: string
+    readonly now: number
+    readonly keeper: KeeperNote | undefined
+  }
 ): unknown => ({
   store: options.store,
+  ...(options.keeper === undefined
+    ? {}
+    : { keeper: { pid: options.keeper.pid, socket: options.keeper.socket ?? null, url: options.keeper.url ?? null } }),
   tenants: tenants.map(Either.match({ onLeft: damagedJson, onRight: (tenant) => tenantJson(tenant, options) })),
   pending: PendingView.json(pending, options.now)
 })
+
+/**
+ * Says which keeper hands out these logins.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const keeper = (note: KeeperNote): string =>
+  `kept by process ${note.pid}, at ${
+    Style.printable([note.socket, note.shared, note.url].filter((one) => one !== undefined).join(", "))
+  }\n`
 
 /**
  * Renders every tenant's lineage, newest first.

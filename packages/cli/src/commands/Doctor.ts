@@ -11,6 +11,7 @@ import * as Files from "../doctor/Files.js"
 import type * as Finding from "../doctor/Finding.js"
 import * as Fleet from "../doctor/Fleet.js"
 import * as Journals from "../doctor/Journals.js"
+import * as Keepers from "../doctor/Keepers.js"
 import * as Keyrings from "../doctor/Keyrings.js"
 import * as Locks from "../doctor/Locks.js"
 import * as Logins from "../doctor/Logins.js"
@@ -61,6 +62,7 @@ const ofHome = (options: Options, pin: Finding.Checked) =>
     Journals.lineage,
     Logins.pending,
     Logins.sources,
+    Keepers.check,
     Surroundings.clock,
     Surroundings.network,
     ...(options.offline ? [] : [Clocks.servers])

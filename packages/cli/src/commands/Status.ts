@@ -5,7 +5,9 @@ import { CredentialStore } from "@lockstep/core/CredentialStore"
 import type { Pending } from "@lockstep/core/PendingLogins"
 import * as Printable from "@lockstep/core/Printable"
 import type { TenantId } from "@lockstep/core/TenantId"
+import { NativeHome } from "@lockstep/node/stores/ResolvedHome"
 import { StoreChoice } from "@lockstep/node/stores/StoreChoice"
+import * as KeeperNote from "@lockstep/serve/KeeperNote"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -56,16 +58,17 @@ const overviewOf = (tenants: StatusView.Tenants, pending: ReadonlyArray<Pending>
     const { name: kind } = yield* StoreChoice
     const now = yield* Clock.currentTimeMillis
     const style = output.dataStyle
+    const keeper = KeeperNote.living((yield* NativeHome).home.directory)
     const columns = Output.fitting(output.screen)
     return {
       text: json
-        ? `${Printable.json(StatusView.json(tenants, pending, { store, kind, now }))}\n`
+        ? `${Printable.json(StatusView.json(tenants, pending, { store, kind, now, keeper }))}\n`
         : [
           StatusView.table(tenants, { style, kind, now, columns }),
-          PendingView.table(pending, { style, now, columns })
-        ]
-          .filter((table) => table !== "").join("\n"),
-      facts: JSON.stringify(StatusView.json(tenants, pending, { store, kind, now: 0 }))
+          PendingView.table(pending, { style, now, columns }),
+          keeper === undefined ? "" : style.dim(StatusView.keeper(keeper))
+        ].filter((table) => table !== "").join("\n"),
+      facts: JSON.stringify(StatusView.json(tenants, pending, { store, kind, now: 0, keeper }))
     } satisfies View
   })
 
