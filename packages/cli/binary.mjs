@@ -19,6 +19,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync
 } from "node:fs"
 import { createRequire } from "node:module"
@@ -26,6 +27,7 @@ import { tmpdir } from "node:os"
 import { dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { inject } from "postject"
+import { external } from "./build.mjs"
 
 const here = fileURLToPath(new URL(".", import.meta.url))
 const NATIVE = "lockstep-native"
@@ -33,18 +35,18 @@ const NATIVE = "lockstep-native"
 /** Node's documentation gives this word: what is put into the executable is found by it. */
 const FUSE = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2"
 
-/** What the start of the command loads, chunks and the help, by name. */
-const filesOf = (dist) =>
-  [
-    ...["program", "refresh", "look"].flatMap((name) =>
-      readdirSync(join(dist, name), { encoding: "utf8" })
-        .filter((file) => file.endsWith(".js"))
-        .map((file) => `${name}/${file}`)
-        .concat(`${name}.js`)
-    ),
-    "help.js",
-    "help.json"
-  ].map((name) => [name, readFileSync(join(dist, name), "utf8")])
+/** Everything that the start loads, by name: programs with their chunks, and what lies beside it. */
+const filesOf = (dist) => {
+  const alone = readdirSync(dist).filter((name) =>
+    /\.js$|^help\.json$/.test(name) && !["main.js", "probe.js"].includes(name)
+  )
+  const chunks = alone.map((name) => name.replace(/\.js$/, ""))
+    .filter((name) => statSync(join(dist, name), { throwIfNoEntry: false })?.isDirectory() === true)
+    .flatMap((name) =>
+      readdirSync(join(dist, name)).filter((file) => file.endsWith(".js")).map((file) => `${name}/${file}`)
+    )
+  return [...alone, ...chunks].map((name) => [name, readFileSync(join(dist, name), "utf8")])
+}
 
 /** The start, which takes the chunks from the executable. */
 const start = async () => {
@@ -55,7 +57,7 @@ const start = async () => {
     platform: "node",
     target: "node20.19",
     conditions: ["@lockstep/source"],
-    external: ["koffi", "./help.js", "./help.json"],
+    external,
     define: { "import.meta.url": "__url", BUNDLE: "\"executable\"" },
     banner: { js: "const __url=require(\"node:url\").pathToFileURL(__filename).href;" },
     minify: true,
@@ -94,10 +96,10 @@ if (args[0] !== undefined && path.isAbsolute(args[0]) && path.dirname(path.dirna
   const run = (name, text) => {
     const module = { exports: {} }
     const filename = path.join(native, "dist", name)
-    const own = (wanted) =>
-      wanted === "./help.json" ? JSON.parse(files.get("help.json"))
-        : wanted === "./help.js" ? run("help.js", files.get("help.js"))
-        : beside(wanted)
+    const own = (wanted) => {
+      const text = wanted.startsWith("./") ? files.get(wanted.slice(2)) : undefined
+      return text === undefined ? beside(wanted) : wanted.endsWith(".json") ? JSON.parse(text) : run(wanted.slice(2), text)
+    }
     new Function("module", "exports", "require", "__filename", "__dirname", text)(
       module, module.exports, own, filename, path.dirname(filename)
     )
