@@ -19,6 +19,17 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 /** What a module says of its own place. */
 const URL_OF_CHUNK = "__url"
 
+/** What a bundle finds where it lies: native code, and the files beside the start. */
+export const external = [
+  "koffi",
+  "@parcel/watcher",
+  "pg-native",
+  "./help.js",
+  "./help.json",
+  "./keeper.js",
+  "./exec.js"
+]
+
 const options = {
   absWorkingDir: here("."),
   bundle: true,
@@ -26,7 +37,7 @@ const options = {
   platform: "node",
   target: "node20.19",
   conditions: ["@lockstep/source"],
-  external: ["koffi", "@parcel/watcher", "pg-native", "./help.js", "./help.json", "./keeper.js", "./exec.js"],
+  external,
   define: { "import.meta.url": URL_OF_CHUNK },
   minify: true,
   keepNames: false,

@@ -21,8 +21,13 @@ const LOG_LEVEL = "--log-level"
 /** Global options that take a value. */
 const GLOBAL = [...PLACES, LOG_LEVEL, "--completions"]
 
-/** Options whose value may be left out, and what it is then. */
-const IMPLIED: Readonly<Record<string, string>> = { "--code": "-", "--install": "auto" }
+/**
+ * Options whose value may be left out, and what it is then.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const IMPLIED: Readonly<Record<string, string>> = { "--code": "-", "--install": "auto" }
 
 /**
  * What has to be known of the commands to take a line apart.

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Printable from "@lockstep/core/Printable"
+import { styleText } from "node:util"
 import * as Locale from "./Locale.js"
 
 /**
@@ -42,7 +43,9 @@ export interface Style {
 
 const same = (text: string): string => text
 
-const escape = (open: number, close: number) => (text: string): string => `\u001b[${open}m${text}\u001b[${close}m`
+/** Whether a stream is decorated is decided here, for both streams, and not by what Node finds out about one. */
+const styled = (format: Parameters<typeof styleText>[0]) => (text: string): string =>
+  styleText(format, text, { validateStream: false })
 
 /**
  * No decoration.
@@ -70,12 +73,12 @@ export const plain: Style = {
 export const coloured: Style = {
   isPlain: false,
   glyphs: GLYPHS,
-  bold: escape(1, 22),
-  dim: escape(2, 22),
-  red: escape(31, 39),
-  green: escape(32, 39),
-  yellow: escape(33, 39),
-  cyan: escape(36, 39)
+  bold: styled("bold"),
+  dim: styled("dim"),
+  red: styled("red"),
+  green: styled("green"),
+  yellow: styled("yellow"),
+  cyan: styled("cyan")
 }
 
 const isOn = (value: string | undefined): boolean => value !== undefined && value !== "" && value !== "0"

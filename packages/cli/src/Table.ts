@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { eastAsianWidth } from "get-east-asian-width"
 import * as Style from "./Style.js"
 
 /** Made for the first text that needs one: Node loads ICU's rules for it, a third of what it takes to start. */
@@ -11,9 +12,19 @@ let segmenter: Intl.Segmenter | undefined
 /** Each of these takes one column. */
 const ASCII = /^[\x20-\x7e]*$/
 
-// East Asian wide and emoji, near enough for a table.
-const WIDE =
-  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u
+// Not `string-width`, which makes its segmenter as it is loaded: every status would pay for it.
+/** A digit or a sign becomes an emoji by what follows it. */
+const EMOJI_VARIANT = "\ufe0f"
+
+/** Takes no column of its own. */
+const INVISIBLE = /^[\p{Default_Ignorable_Code_Point}\p{Control}\p{Mark}]+$/u
+
+const columnsOf = (segment: string): number =>
+  INVISIBLE.test(segment)
+    ? 0
+    : segment.includes(EMOJI_VARIANT)
+    ? 2
+    : eastAsianWidth(segment.codePointAt(0)!)
 
 /**
  * The number of terminal columns that a text takes.
@@ -26,7 +37,7 @@ export const width = (text: string): number => {
   if (ASCII.test(bare)) return bare.length
   segmenter ??= new Intl.Segmenter()
   let columns = 0
-  for (const { segment } of segmenter.segment(bare)) columns += WIDE.test(segment) ? 2 : 1
+  for (const { segment } of segmenter.segment(bare)) columns += columnsOf(segment)
   return columns
 }
 

@@ -84,6 +84,23 @@ describe("Table", () => {
     }
   })
 
+  it("counts the columns of a terminal: wide, emoji, combined and invisible characters", () => {
+    const cases: ReadonlyArray<readonly [string, number]> = [
+      ["abc", 3],
+      ["日本", 4],
+      ["e\u0301", 1],
+      ["𠀀", 2],
+      ["〿", 1],
+      ["👩‍💻", 2],
+      ["1️⃣", 2],
+      ["a\u200bb", 2],
+      ["é", 1]
+    ]
+    for (const [text, columns] of cases) {
+      assert.strictEqual(Table.width(text), columns, text)
+    }
+  })
+
   it("does not count colour as width", () => {
     assert.strictEqual(Table.width(Style.coloured.red("abc")), 3)
   })

@@ -140,6 +140,7 @@ describe("lockstep token --max-wait", () => {
       assert.isTrue(stage.server.isLive(stdout.trim()), stderr)
       assert.lengthOf(stage.server.redemptions, 1)
       assert.lengthOf(stage.server.reuses, 0)
+      yield* stage.settled()
     }))
 
   it.scopedLive("answers with an unexpired token, and says that the refresh goes on", () =>
@@ -153,6 +154,8 @@ describe("lockstep token --max-wait", () => {
       assert.match(ran.stderr, /^lockstep: warning: .*goes on in the background.*\n$/)
       yield* Queue.take(stage.server.arrivals)
       yield* Deferred.succeed(gate, undefined)
+      yield* stage.settled()
+      assert.strictEqual((yield* stage.stored())!["generation"], 2)
     }))
 
   it.scopedLive("prints the new token of a refresh that is quick enough", () =>

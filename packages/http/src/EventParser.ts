@@ -1,6 +1,9 @@
 /**
  * Reads the event stream format (HTML, 9.2.6), one chunk of bytes after the other.
  *
+ * By hand and not with `eventsource-parser`, which tells of events with data only: the id of an event without data, from which
+ * the next connection has to go on, is lost there.
+ *
  * @since 0.1.0
  */
 

@@ -46,7 +46,7 @@ export const tokenEndpoint = (
  * @category combinators
  */
 export const prepare = (wire: Wire, attempt: Attempt, grant: {
-  /** As {@link AuthorizationResponse} validated them. */
+  /** As `AuthorizationResponse` validated them. */
   readonly parameters: URLSearchParams
   readonly redirectUri: string
   readonly codeVerifier: Redacted.Redacted

@@ -134,6 +134,13 @@ export const make = (options: ScriptedServer.ScriptedServerOptions = {}) =>
           (JSON.parse(readFileSync(file, "utf8")) as { tenants: Record<string, Record<string, unknown>> })
             .tenants[tenant]
         ),
+      /** Waits until no process holds the tenant: a detached one is the child of none that a test knows. */
+      settled: (tenant = "codex"): Effect.Effect<void, never, Scope.Scope> =>
+        Effect.gen(function*() {
+          const lock = join(harness.home, `auth.json.refresh.${tenant}.lock`)
+          const child = yield* harness.spawn({ program: "flock", args: [lock, "true"] })
+          yield* child.exit
+        }),
       names: Effect.sync(() => readdirSync(harness.home).sort())
     }
   })

@@ -1,9 +1,9 @@
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import * as DueTimes from "@lockstep/core/DueTimes"
 import * as IssuerBudget from "@lockstep/core/IssuerBudget"
+import * as MemoryMachine from "@lockstep/testing/MemoryMachine"
 import { dueTimesContract } from "@lockstep/testkit/contract/DueTimesContract"
 import { issuerBudgetContract } from "@lockstep/testkit/contract/IssuerBudgetContract"
-import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
 import * as Effect from "effect/Effect"
 
 dueTimesContract(

@@ -1,18 +1,36 @@
 import * as Os from "node:os"
 import { type LockFailure, lockFailure } from "./lockFailure.js"
 
+/**
+ * What a single try came to.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export type Attempt =
   /** The lock belongs to this descriptor and ends when it is closed. It may be another one than was passed in. */
   | { readonly _tag: "Acquired"; readonly fd: number }
   | { readonly _tag: "Busy" }
   | { readonly _tag: "Failed"; readonly failure: LockFailure }
 
+/**
+ * A way to lock an open file.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface KernelLock {
   readonly name: string
   /** Tries once to lock a file that is open for reading and writing. Never waits, never throws. */
   readonly tryLock: (fd: number, path: string) => Attempt
 }
 
+/**
+ * Finds out whether a way to lock works on this machine.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface Provider {
   readonly name: string
   /** Answers with the way to lock, or says why it does not work here. Never rejects. */

@@ -19,29 +19,7 @@ import * as Effect from "effect/Effect"
 import type { KernelLock, Provider } from "../internal/kernelLock.js"
 import { providers as known } from "../internal/providers.js"
 
-export type {
-  /**
-   * What a single try came to.
-   *
-   * @since 0.1.0
-   * @category models
-   */
-  Attempt,
-  /**
-   * A way to lock an open file.
-   *
-   * @since 0.1.0
-   * @category models
-   */
-  KernelLock,
-  /**
-   * Finds out whether a way to lock works on this machine.
-   *
-   * @since 0.1.0
-   * @category models
-   */
-  Provider
-} from "../internal/kernelLock.js"
+export type { Attempt, KernelLock, Provider } from "../internal/kernelLock.js"
 
 /**
  * The ways to reach the system call, best first.

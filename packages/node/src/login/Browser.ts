@@ -1,6 +1,9 @@
 /**
  * The browser of the person at this machine.
  *
+ * By hand and not with `open`, which knows no `BROWSER`, and answers before it is known whether a browser opened: a person
+ * would wait for a page that no program shows.
+ *
  * The address goes to the platform's opener as one argument, never through a shell. It holds `state` and the PKCE
  * challenge, which OAuth puts there, and nothing secret besides.
  *

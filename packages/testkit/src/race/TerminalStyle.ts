@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 
+import { styleText } from "node:util"
+
 /**
  * Paints text. Without colour each function answers with the text as it is.
  *
@@ -25,9 +27,9 @@ export interface TerminalStyle {
  * @category constructors
  */
 export const make = (colour: boolean): TerminalStyle => {
-  const paint = (open: number, close: number) => (text: string) =>
-    colour && text !== "" ? `\u001b[${open}m${text}\u001b[${close}m` : text
-  return { bold: paint(1, 22), dim: paint(2, 22), good: paint(32, 39), bad: paint(31, 39), accent: paint(36, 39) }
+  const paint = (format: Parameters<typeof styleText>[0]) => (text: string) =>
+    colour && text !== "" ? styleText(format, text, { validateStream: false }) : text
+  return { bold: paint("bold"), dim: paint("dim"), good: paint("green"), bad: paint("red"), accent: paint("cyan") }
 }
 
 /**

@@ -1,0 +1,1 @@
+export declare const make: (out: string, dist?: string) => Promise<void>
