@@ -357,3 +357,98 @@ export const drifted = (tenant: TenantId, from: string, to: string): Effect.Effe
  * @category recording
  */
 export const unsafeFlights = (change: 1 | -1): void => flights.unsafeModify(change, [])
+
+/**
+ * Tenants that a sweep claimed, by what became of them.
+ *
+ * @since 0.1.0
+ * @category metrics
+ */
+export const sweepClaims = counter("lockstep.sweep.claims", "tenants that a sweep claimed, by what became of them")
+
+/**
+ * How long the tenant that is due first has been due. Milliseconds.
+ *
+ * @since 0.1.0
+ * @category metrics
+ */
+export const sweepLagMetric = Metric.tagged(
+  Metric.gauge("lockstep.sweep.lag", { description: "time for which the first of the due tenants has been due" }),
+  "unit",
+  "ms"
+)
+
+/**
+ * Refreshes of a sweep that run.
+ *
+ * @since 0.1.0
+ * @category metrics
+ */
+export const sweepRunningMetric = Metric.gauge("lockstep.sweep.running", {
+  description: "refreshes of this sweep that run"
+})
+
+/**
+ * Refreshes that an issuer may be asked for at this moment.
+ *
+ * @since 0.1.0
+ * @category metrics
+ */
+export const sweepAllowanceMetric = Metric.gauge("lockstep.sweep.allowance", {
+  description: "refreshes that an issuer may be asked for now"
+})
+
+/**
+ * The breaker of an issuer: 0 closed, 1 probing, 2 open.
+ *
+ * @since 0.1.0
+ * @category metrics
+ */
+export const sweepBreakerMetric = Metric.gauge("lockstep.sweep.breaker", {
+  description: "breaker of an issuer: 0 closed, 1 probing, 2 open"
+})
+
+/**
+ * Notes what became of so many tenants that a sweep claimed.
+ *
+ * @since 0.1.0
+ * @category recording
+ */
+export const swept = (
+  outcome: "Waiting" | "Postponed" | "Refreshed" | "Failed",
+  count: number
+): Effect.Effect<void> => count > 0 ? record(sweepClaims, count, { outcome }) : Effect.void
+
+/**
+ * Notes how long the first of the due tenants has been due.
+ *
+ * @since 0.1.0
+ * @category recording
+ */
+export const sweepLag = (millis: number): Effect.Effect<void> => Metric.set(sweepLagMetric, millis)
+
+/**
+ * Notes how many refreshes of a sweep run.
+ *
+ * @since 0.1.0
+ * @category recording
+ */
+export const sweepRunning = (count: number): Effect.Effect<void> => Metric.set(sweepRunningMetric, count)
+
+/**
+ * Notes what is left of an issuer's budget.
+ *
+ * @since 0.1.0
+ * @category recording
+ */
+export const sweepAllowance = (issuer: string, left: number): Effect.Effect<void> =>
+  record(sweepAllowanceMetric, left, { issuer })
+
+/**
+ * Notes the state of an issuer's breaker.
+ *
+ * @since 0.1.0
+ * @category recording
+ */
+export const sweepBreaker = (issuer: string, breaker: "closed" | "probing" | "open"): Effect.Effect<void> =>
+  record(sweepBreakerMetric, ["closed", "probing", "open"].indexOf(breaker), { issuer })

@@ -234,6 +234,11 @@ describe("an answer that left its refresh token as it was", () => {
     assert.strictEqual(told(judge({ stored, journal, kept: keeping(at, Option.some("attempt-2")) })), "Store")
   })
 
+  it("is stored over the record that it was given for, also where a clock that was set back makes that one seem newer", () => {
+    const stored = storedOf(credential({ last_redeem: "attempt-0" }))
+    assert.strictEqual(told(judge({ stored, kept: keeping(at - 75, Option.some("attempt-0")) })), "Store")
+  })
+
   it("is told from another attempt's record of the same second", () => {
     const stored = storedOf(credential({ last_redeem: "attempt-2" }))
     assert.strictEqual(told(judge({ stored, kept: keeping(at) })), "Redeem")

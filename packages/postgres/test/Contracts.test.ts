@@ -1,7 +1,14 @@
+import { Change } from "@lockstep/core/WritableStore"
+import * as PostgresDueTimes from "@lockstep/postgres/PostgresDueTimes"
+import * as PostgresIssuerBudget from "@lockstep/postgres/PostgresIssuerBudget"
+import { PostgresSession } from "@lockstep/postgres/PostgresSession"
 import { clientRegistrationsContract } from "@lockstep/testkit/contract/ClientRegistrationsContract"
 import { credentialStoreContract } from "@lockstep/testkit/contract/CredentialStoreContract"
 import { custodyContract } from "@lockstep/testkit/contract/CustodyContract"
+import { dueTimesContract } from "@lockstep/testkit/contract/DueTimesContract"
+import { issuerBudgetContract } from "@lockstep/testkit/contract/IssuerBudgetContract"
 import { pendingLoginsContract } from "@lockstep/testkit/contract/PendingLoginsContract"
+import * as ScriptedTokenEndpoint from "@lockstep/testkit/memory/ScriptedTokenEndpoint"
 import * as Effect from "effect/Effect"
 import * as Fleets from "./support/fleets.js"
 
@@ -24,5 +31,31 @@ Fleets.onEach((server, name) => {
       overtaken: "lost" as const,
       damageJournal: (tenant) => sql("update lockstep.tenant set journal = '{' where name = $1", [tenant])
     }))
+  )
+  dueTimesContract(
+    name,
+    Effect.gen(function*() {
+      const [, one, other] = yield* views
+      const server = yield* ScriptedTokenEndpoint.make
+      const of = (session: PostgresSession["Type"]) =>
+        Effect.provideService(PostgresDueTimes.make, PostgresSession, session)
+      return {
+        one: yield* of(one.session),
+        other: yield* of(other.session),
+        put: (tenant) =>
+          Effect.orDie(
+            one.store.modify(tenant, () => Change.Put({ credential: server.issue(), value: () => undefined }))
+          ),
+        remove: (tenant) => Effect.orDie(one.store.modify(tenant, () => Change.Remove({ value: undefined })))
+      }
+    })
+  )
+  issuerBudgetContract(
+    name,
+    Effect.flatMap(views, ([, one, other]) =>
+      Effect.all([
+        Effect.provideService(PostgresIssuerBudget.make(), PostgresSession, one.session),
+        Effect.provideService(PostgresIssuerBudget.make(), PostgresSession, other.session)
+      ]))
   )
 })

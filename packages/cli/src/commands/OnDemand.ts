@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+export * as Agent from "./Agent.js"
 export * as Doctor from "./Doctor.js"
 export * as ExecProxy from "./ExecProxy.js"
 export * as Login from "./Login.js"
