@@ -26,6 +26,7 @@ import * as Output from "./Output.js"
 import * as Parameters from "./Parameters.js"
 import { CONSUMERS } from "./setup/Consumers.js"
 import * as SetupLine from "./SetupLine.js"
+import * as Times from "./Times.js"
 import * as TokenFormat from "./TokenFormat.js"
 import { UsageError } from "./UsageError.js"
 import * as Wiring from "./Wiring.js"
@@ -220,9 +221,22 @@ const status = Command.make(
     watch: flag("watch", "show again at every change"),
     history: flag("history", "show what happened to each login"),
     check: flag("check", "answer with the exit code alone: 0 no person is needed, 3 login needed, 6 damaged"),
+    fleet: flag("fleet", "show the shared database instead: sessions, leases, lag of the sweep, spool of this host"),
     json
   },
-  (options) => wired(Status.run(options))
+  ({ fleet, ...options }) =>
+    Effect.gen(function*() {
+      if (!fleet) return yield* wired(Status.run(options))
+      if (Option.isSome(options.tenant) || options.watch || options.history || options.check) {
+        return yield* new UsageError({
+          reason: "Arguments",
+          message: "--fleet shows the database, and no login",
+          advice: "did you mean `lockstep status --fleet`?"
+        })
+      }
+      const { Fleet } = yield* onDemand
+      yield* wired(Fleet.show(options))
+    })
 ).pipe(Command.withDescription("Shows how the logins stand. Never a token, never a request, never a lock."))
 
 const importCommand = Command.make(
@@ -421,6 +435,36 @@ const migrate = Command.make(
   (options) => Effect.flatMap(onDemand, ({ Migrate }) => Effect.zipRight(lockstep, Migrate.run(options)))
 ).pipe(Command.withDescription("Sets up the database that hosts share, or brings it to this version."))
 
+const evict = Command.make(
+  "evict",
+  {
+    session: Args.text({ name: "SESSION" }).pipe(
+      Args.withDescription("the id of a session, or how it begins, as `lockstep status --fleet` shows it")
+    ),
+    force: flag("force", "although it has sent a request whose answer may still come"),
+    json
+  },
+  (options) => Effect.flatMap(onDemand, ({ Fleet }) => wired(Fleet.evict(options)))
+).pipe(Command.withDescription("Ends a session of the shared database, so that others may take what it holds."))
+
+const restored = Command.make(
+  "restored",
+  {
+    before: Options.text("before").pipe(
+      Options.withPseudoName("TIME"),
+      Options.withDescription("when the database that was lost took its last write: 2026-11-30T18:00:00Z"),
+      Options.filterMap(Times.parse, "--before: a time such as 2026-11-30T18:00:00Z is expected")
+    ),
+    json
+  },
+  (options) => Effect.flatMap(onDemand, ({ Fleet }) => wired(Fleet.restored(options)))
+).pipe(
+  Command.withDescription(
+    "After a backup was restored: lets no process refresh logins that are older than a time, because their tokens may have been "
+      + "exchanged since."
+  )
+)
+
 const secrets = Command.make("secrets", {}, () => nothingAsked("secrets rotate-key")).pipe(
   Command.withDescription("Looks after the key of the encrypted store."),
   Command.withSubcommands([rotateKey])
@@ -488,6 +532,8 @@ export const commands = {
   secrets,
   "secrets rotate-key": rotateKey,
   migrate,
+  evict,
+  restored,
   doctor
 }
 
@@ -550,6 +596,8 @@ export const root = lockstep.pipe(
     store,
     secrets,
     migrate,
+    evict,
+    restored,
     doctor,
     logins
   ])

@@ -199,6 +199,22 @@ const EXAMPLES: Readonly<Record<keyof typeof Cli.commands | "", Items>> = {
     ["lockstep migrate --check", "whether the database has what this version needs"],
     ["lockstep migrate", "bring it there"]
   ],
+  evict: [
+    ["lockstep status --fleet", "shows sessions, and what each holds"],
+    ["lockstep evict 3f9a", "ends the session whose id begins so; a living process begins another one at once"],
+    [
+      "lockstep evict 3f9a --force",
+      "although it has sent a request: the next process may have to send the token again, which can end the login"
+    ]
+  ],
+  restored: [
+    [
+      "lockstep restored --before 2026-11-30T18:00:00Z",
+      "with every other process stopped; without a zone it is local time"
+    ],
+    ["lockstep login TENANT", "then, for each of them; its access token is served while it is good"],
+    ["lockstep refresh TENANT --accept-risk", "or, where its token was surely not exchanged since the backup was made"]
+  ],
   doctor: [
     ["lockstep doctor", "everything that can be checked from here"],
     ["lockstep doctor --offline", "without asking a server what time it is"]
@@ -336,6 +352,8 @@ const USAGE: Readonly<Record<keyof typeof Cli.commands, string>> = {
   secrets: "lockstep secrets rotate-key [--json]",
   "secrets rotate-key": "lockstep secrets rotate-key [--json]",
   migrate: "lockstep migrate [--check|--sql] [--json]",
+  evict: "lockstep evict SESSION [--force] [--json]",
+  restored: "lockstep restored --before TIME [--json]",
   doctor: "lockstep doctor [--offline] [--repair] [--json]"
 }
 

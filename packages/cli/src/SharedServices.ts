@@ -39,11 +39,23 @@ export const make = (
   Effect.gen(function*() {
     const known = yield* LookWiring.make(globals)
     const services = known.pipe(
-      Context.add(RefreshCoordinator.RefreshCoordinator, yield* Effect.provide(RefreshCoordinator.make, known)),
+      Context.add(RefreshCoordinator.RefreshCoordinator, yield* noting(known)),
       Context.add(CredentialWriter.CredentialWriter, yield* Effect.provide(CredentialWriter.make, known))
     )
     yield* delivered(services)
     return services
+  })
+
+/** Hosts that sweep keep fresh what processes of other hosts use: these say so. */
+const noting = (known: Context.Context<LookWiring.Services>) =>
+  Effect.gen(function*() {
+    const coordinator = yield* Effect.provide(RefreshCoordinator.make, known)
+    if (Context.get(known, StoreChoice).name !== FleetStore.store.name) return coordinator
+    const { PostgresDueTimes, PostgresSession, Sweep } = yield* Effect.promise(() => import("./Fleet.js"))
+    const session = Context.getOption(known, PostgresSession.PostgresSession)
+    if (Option.isNone(session)) return coordinator
+    const due = yield* Effect.provideService(PostgresDueTimes.make, PostgresSession.PostgresSession, session.value)
+    return Sweep.noting(coordinator, due)
   })
 
 /** Answers that wait in the spool of this host are brought to the shared database while these services live. */

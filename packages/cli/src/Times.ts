@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Option from "effect/Option"
 
 const UNITS = [["d", 86_400], ["h", 3_600], ["m", 60], ["s", 1]] as const
 
@@ -47,4 +48,19 @@ export const local = (at: number): string => {
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${
     two(date.getMinutes())
   }:${two(date.getSeconds())}`
+}
+
+/** Date and time of day, with seconds or without; without a zone, in local time. */
+const MOMENT = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?$/
+
+/**
+ * Reads a moment, in milliseconds since the epoch.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const parse = (text: string): Option.Option<number> => {
+  const trimmed = text.trim()
+  const millis = MOMENT.test(trimmed) ? Date.parse(trimmed.replace(" ", "T")) : Number.NaN
+  return Number.isNaN(millis) ? Option.none() : Option.some(millis)
 }

@@ -1,37 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FakeToken from "@lockstep/testkit/FakeToken"
-import * as PostgresServer from "@lockstep/testkit/servers/PostgresServer"
 import * as Effect from "effect/Effect"
 import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
 import { join } from "node:path"
+import * as FleetHosts from "./support/FleetHosts.js"
 import * as Stage from "./support/Stage.js"
 
-const [installation] = PostgresServer.installations()
-
-const ok = (ran: Stage.Ran): string => {
-  assert.strictEqual(ran.code, 0, ran.stderr + ran.stdout)
-  return ran.stdout
-}
-
-/** An empty database, and two hosts that have its address and its key in files of their own. */
-const hosts = Effect.gen(function*() {
-  const postgres = yield* PostgresServer.start(installation!)
-  const stage = yield* Stage.make()
-  const directory = join(stage.harness.home, "..", "secrets")
-  fs.mkdirSync(directory, { mode: 0o700 })
-  const write = (name: string, text: string): string => {
-    const path = join(directory, name)
-    fs.writeFileSync(path, `${text}\n`, { mode: 0o600 })
-    return path
-  }
-  const env = {
-    LOCKSTEP_POSTGRES_URL_FILE: write("url", postgres.url("postgres")),
-    LOCKSTEP_SECRETS_KEY_FILE: write("key", randomBytes(32).toString("base64"))
-  }
-  const other = { ...env, LOCKSTEP_HOME: join(stage.harness.home, "..", "other"), LOCKSTEP_STORE: "postgres" }
-  return { postgres, stage, write, env, other }
-})
+const { installation, make: hosts, ok } = FleetHosts
 
 describe.skipIf(installation === undefined)("lockstep with PostgreSQL", () => {
   it.scopedLive(
@@ -47,7 +23,7 @@ describe.skipIf(installation === undefined)("lockstep with PostgreSQL", () => {
         const unset = yield* run(["migrate", "--check"], env)
         assert.strictEqual(unset.code, 1)
         assert.include(unset.stdout, "nothing is set up")
-        assert.include(ok(yield* run(["migrate"], env)), "version 1")
+        assert.include(ok(yield* run(["migrate"], env)), "version 2")
         assert.include(ok(yield* run(["migrate", "--check"], env)), "is set up")
         yield* stage.seed({})
         const moved = JSON.parse(ok(yield* run(["store", "move", "--to", "postgres", "--json"], env)))

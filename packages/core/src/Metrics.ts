@@ -2,8 +2,8 @@
  * What happened to logins, counted and timed on Effect's own metrics. `docs/observability.md` documents each name, and a
  * test compares the two.
  *
- * A tenant is a label, and everything else that is one has few values: tags and reasons. No label names an account, an
- * address, a scope or a fingerprint, and none can hold a secret.
+ * A tenant is a label, and everything else that is one has few values: tags, reasons, and the hosts of issuers. No label names
+ * an account, a whole address, a scope or a fingerprint, and none can hold a secret.
  *
  * @since 0.1.0
  */
@@ -452,3 +452,39 @@ export const sweepAllowance = (issuer: string, left: number): Effect.Effect<void
  */
 export const sweepBreaker = (issuer: string, breaker: "closed" | "probing" | "open"): Effect.Effect<void> =>
   record(sweepBreakerMetric, ["closed", "probing", "open"].indexOf(breaker), { issuer })
+
+/**
+ * How long the oldest answer in the spool of this host has waited for the database. Milliseconds.
+ *
+ * @since 0.1.0
+ * @category metrics
+ */
+export const spoolAgeMetric = Metric.tagged(
+  Metric.gauge("lockstep.spool.age", { description: "time for which the oldest answer waits for the database" }),
+  "unit",
+  "ms"
+)
+
+/**
+ * Sessions with the database that this process lost.
+ *
+ * @since 0.1.0
+ * @category metrics
+ */
+export const sessionsLost = counter("lockstep.sessions.lost", "sessions with the database that were lost")
+
+/**
+ * Notes how long the oldest answer has waited.
+ *
+ * @since 0.1.0
+ * @category recording
+ */
+export const spoolAge = (millis: number): Effect.Effect<void> => Metric.set(spoolAgeMetric, millis)
+
+/**
+ * Notes that a session was lost.
+ *
+ * @since 0.1.0
+ * @category recording
+ */
+export const unsafeSessionLost = (): void => sessionsLost.unsafeUpdate(1, [])

@@ -112,6 +112,9 @@ export const usedWithin = (time: Duration.DurationInput) => ({ now, usedAt }: Ca
  */
 export const everything = (): DueTimes.Keep => "fresh"
 
+/** What was given to `noting`, by what came of it. */
+const plain = new WeakMap<RefreshCoordinator["Type"], RefreshCoordinator["Type"]>()
+
 /** How often new tenants are looked for, in milliseconds. */
 const ENROL = 60_000
 /** Between two rounds that find nothing to do lies at least so much, in milliseconds. */
@@ -141,7 +144,8 @@ export const start = (
     const store = yield* CredentialStore
     const due = yield* DueTimes.DueTimes
     const budget = yield* IssuerBudget.IssuerBudget
-    const coordinator = yield* RefreshCoordinator
+    const given = yield* RefreshCoordinator
+    const coordinator = plain.get(given) ?? given
     const scope = yield* Effect.scope
     const { idleExpiry = () => Option.none(), keep = usedWithin("1 day"), slots = 64 } = options
     const poll = Duration.toMillis(options.poll ?? "1 second")
@@ -190,8 +194,11 @@ export const start = (
           )
         ),
         // The policy is another program's: one tenant that it fails for keeps no other from being looked at.
-        Effect.catchAllDefect((defect) =>
-          Effect.as(Effect.logWarning(`${claim.tenant} could not be judged`, defect), Option.none())
+        Effect.catchAllDefect(() =>
+          Effect.as(
+            Effect.logError(`the policy of the sweep fails for ${claim.tenant}, which is left alone`),
+            Option.none()
+          )
         )
       )
 
@@ -227,7 +234,7 @@ export const start = (
       }).pipe(
         // The claim runs out by itself, and a defect of one tenant ends no other.
         Effect.catchAllCause((cause) =>
-          Cause.isInterruptedOnly(cause) ? Effect.void : Effect.logWarning("a tenant could not be swept", cause)
+          Cause.isInterruptedOnly(cause) ? Effect.void : Effect.logError(`${one.claim.tenant} could not be swept`)
         ),
         Effect.ensuring(Effect.sync(() => {
           if (running === slots || running === 1) Queue.unsafeOffer(freed, undefined)
@@ -357,8 +364,8 @@ export const layer = (
 > => Layer.scopedDiscard(start(options))
 
 /**
- * A coordinator that notes which tenants tokens are asked for. The sweep itself uses the one that was given: what it
- * refreshes is no use.
+ * A coordinator that notes which tenants tokens are asked for. A sweep that is given it notes nothing: what it refreshes is no
+ * use.
  *
  * @since 0.1.0
  * @category combinators
@@ -366,10 +373,14 @@ export const layer = (
 export const noting = (
   coordinator: RefreshCoordinator["Type"],
   due: Pick<DueTimes.DueTimes["Type"], "used">
-): RefreshCoordinator["Type"] => ({
-  ...coordinator,
-  accessToken: (tenant, demand) => Effect.zipLeft(coordinator.accessToken(tenant, demand), due.used(tenant)),
-  recover: (tenant, rejected, demand) =>
-    Effect.zipLeft(coordinator.recover(tenant, rejected, demand), due.used(tenant)),
-  keepFresh: (tenant, demand) => Effect.zipLeft(coordinator.keepFresh(tenant, demand), due.used(tenant))
-})
+): RefreshCoordinator["Type"] => {
+  const noted: RefreshCoordinator["Type"] = {
+    ...coordinator,
+    accessToken: (tenant, demand) => Effect.zipLeft(coordinator.accessToken(tenant, demand), due.used(tenant)),
+    recover: (tenant, rejected, demand) =>
+      Effect.zipLeft(coordinator.recover(tenant, rejected, demand), due.used(tenant)),
+    keepFresh: (tenant, demand) => Effect.zipLeft(coordinator.keepFresh(tenant, demand), due.used(tenant))
+  }
+  plain.set(noted, coordinator)
+  return noted
+}

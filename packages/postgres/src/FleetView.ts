@@ -5,6 +5,8 @@
  */
 import type { CredentialStoreError } from "@lockstep/core/Errors"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as PostgresDueTimes from "./PostgresDueTimes.js"
 import { toStoreError } from "./PostgresFailure.js"
 import { PostgresSession } from "./PostgresSession.js"
 
@@ -16,6 +18,8 @@ import { PostgresSession } from "./PostgresSession.js"
  */
 export interface HeldTenant {
   readonly tenant: string
+  /** The id of the session that holds it, as `Session` has it. */
+  readonly session: string
   /** The host and pid of the holder; empty and zero where nothing is known of its session any more. */
   readonly host: string
   readonly pid: number
@@ -29,6 +33,39 @@ export interface HeldTenant {
 }
 
 /**
+ * A session of a process, by the number of its presence as sixteen hexadecimal digits.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Session {
+  readonly id: string
+  readonly host: string
+  readonly pid: number
+  readonly command: string
+  /** Seconds since it began. */
+  readonly age: number
+  /** The version of the tables that its process was made for. */
+  readonly schema: number
+  /** Tenants that it holds, of all namespaces that this role sees. */
+  readonly holds: number
+  readonly isOwn: boolean
+}
+
+/**
+ * The budget of an issuer, as those that sweep see it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Budget {
+  readonly issuer: string
+  /** Seconds for which it is not asked; zero where it may be. */
+  readonly closedFor: number
+  readonly failures: number
+}
+
+/**
  * The fleet as it is now.
  *
  * @since 0.1.0
@@ -39,31 +76,48 @@ export interface FleetView {
   readonly fleet: string
   readonly version: string
   readonly isEncrypted: boolean
-  /** Sessions that live. */
+  /** Sessions that live, the oldest first, 1,000 at most, and how many there are. */
+  readonly present: ReadonlyArray<Session>
   readonly sessions: number
   readonly tenants: number
   readonly held: ReadonlyArray<HeldTenant>
-  /** Standbys that stream, and how many of them are waited for by every commit. */
+  /** Standbys that stream, and whether every commit waits for one. */
   readonly standbys: number
-  readonly synchronous: number
+  readonly isSynchronous: boolean
+  /** Seconds for which the login that is due first for those that sweep has been due; negative before it is. */
+  readonly lag: Option.Option<number>
+  readonly budgets: ReadonlyArray<Budget>
   /** Milliseconds by which the clock of this machine is ahead of the server's. */
   readonly ahead: number
   /** Ids of the keys that rows are sealed with. */
   readonly keys: ReadonlyArray<string>
 }
 
+// Who may not read statistics sees that a standby streams, and not how: the setting tells that, too.
 const FACTS = `
 select current_setting('server_version') as version,
   coalesce((select ssl from pg_stat_ssl where pid = pg_backend_pid()), false) as encrypted,
-  (select count(*)::int from lockstep.session s where not pg_try_advisory_xact_lock_shared(s.presence)
-    or s.presence = $1) as sessions,
   (select count(*)::int from lockstep.credential) as tenants,
   (select count(*)::int from pg_stat_replication) as standbys,
-  (select count(*)::int from pg_stat_replication where sync_state in ('sync', 'quorum')) as synchronous,
+  current_setting('synchronous_standby_names') <> '' as synchronous,
   extract(epoch from clock_timestamp()) * 1000 as now`
 
+const SESSIONS = `
+select lpad(to_hex(s.presence), 16, '0') as id, s.host, s.pid, s.command, s.schema, s.presence = $1 as own,
+  extract(epoch from clock_timestamp() - s.since)::float8 as age,
+  (select count(*)::int from lockstep.tenant t where t.holder = s.presence) as holds
+from lockstep.session s
+where s.presence = $1 or not pg_try_advisory_xact_lock_shared(s.presence)
+order by s.since, s.presence`
+
+const SHOWN = 1_000
+
+const BUDGETS = `
+select issuer, failures, greatest(0, open_until / 1000 - extract(epoch from clock_timestamp()))::float8 as closed_for
+from lockstep.issuer order by closed_for desc, issuer limit ${SHOWN}`
+
 const HELD = `
-select t.name, s.host, s.pid, t.intent = 'sending' as sending,
+select t.name, lpad(to_hex(t.holder), 16, '0') as session, s.host, s.pid, t.intent = 'sending' as sending,
   extract(epoch from clock_timestamp() - t.acquired_at)::float8 as held_for,
   extract(epoch from clock_timestamp() - t.until)::float8 as overdue_for,
   t.holder = $2 or not pg_try_advisory_xact_lock_shared(t.holder) as present
@@ -86,19 +140,33 @@ export const read: Effect.Effect<FleetView, CredentialStoreError, PostgresSessio
   const session = yield* PostgresSession
   const present = yield* session.presence
   const before = Date.now()
-  const { rows: [facts = {}] } = yield* present.query(FACTS, [present.id])
+  const { rows: [facts = {}] } = yield* present.query(FACTS)
   const between = (before + Date.now()) / 2
   const { rows: held } = yield* present.query(HELD, [session.namespace, present.id])
   const { rows: keys } = yield* present.query(KEYS)
+  const { rows: sessions } = yield* present.query(SESSIONS, [present.id])
+  const { rows: budgets } = yield* present.query(BUDGETS)
+  const { rows: [next = {}] } = yield* present.query(PostgresDueTimes.NEXT, [session.namespace, []])
   return {
     location: session.location,
     fleet: present.fleet,
     version: String(facts["version"]),
     isEncrypted: facts["encrypted"] === true,
-    sessions: Number(facts["sessions"]),
+    present: sessions.slice(0, SHOWN).map((row) => ({
+      id: String(row["id"]),
+      host: String(row["host"]),
+      pid: Number(row["pid"]),
+      command: String(row["command"]),
+      age: Number(row["age"]),
+      schema: Number(row["schema"]),
+      holds: Number(row["holds"]),
+      isOwn: row["own"] === true
+    })),
+    sessions: sessions.length,
     tenants: Number(facts["tenants"]),
     held: held.map((row) => ({
       tenant: String(row["name"]),
+      session: String(row["session"]),
       host: String(row["host"] ?? ""),
       pid: Number(row["pid"] ?? 0),
       heldFor: Number(row["held_for"]),
@@ -107,7 +175,15 @@ export const read: Effect.Effect<FleetView, CredentialStoreError, PostgresSessio
       isPresent: row["present"] === true
     })),
     standbys: Number(facts["standbys"]),
-    synchronous: Number(facts["synchronous"]),
+    isSynchronous: facts["synchronous"] === true,
+    lag: typeof next["next"] === "number"
+      ? Option.some((Number(next["now"]) - next["next"]) / 1_000)
+      : Option.none(),
+    budgets: budgets.map((row) => ({
+      issuer: String(row["issuer"]),
+      closedFor: Number(row["closed_for"]),
+      failures: Number(row["failures"])
+    })),
     ahead: between - Number(facts["now"]),
     keys: keys.map(({ key_id }) => String(key_id))
   }

@@ -12,6 +12,7 @@
  */
 import type { CredentialStoreError } from "@lockstep/core/Errors"
 import { Host } from "@lockstep/core/Host"
+import * as Metrics from "@lockstep/core/Metrics"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -268,6 +269,7 @@ export const make = (
 
     const lose = (lost: Live): void => {
       if (live === lost) live = undefined
+      if (!closed) Metrics.unsafeSessionLost()
       signals.missed()
       reconnectLater()
     }

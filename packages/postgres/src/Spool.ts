@@ -72,7 +72,12 @@ export class Spool extends Context.Tag("@lockstep/postgres/Spool")<Spool, {
   readonly stored: (tenant: TenantId) => Effect.Effect<void, CredentialStoreError>
   /** Names the tenants that have an answer here which no store has taken, and those that had one a moment ago. */
   readonly tenants: Effect.Effect<
-    { readonly unstored: ReadonlyArray<TenantId>; readonly stored: ReadonlyArray<TenantId> },
+    {
+      readonly unstored: ReadonlyArray<TenantId>
+      readonly stored: ReadonlyArray<TenantId>
+      /** Milliseconds for which the oldest answer has lain here that no store has taken; zero where there is none. */
+      readonly age: number
+    },
     CredentialStoreError
   >
 }>() {}
@@ -248,7 +253,15 @@ export const make = (
       const of = (isStored: boolean) => [
         ...new Set(found.filter((one) => one.isStored === isStored).map(({ tenant }) => tenant))
       ]
-      return { unstored: of(false), stored: of(true) }
+      const written = found.flatMap(({ isStored, path }) => {
+        const stat = isStored ? undefined : Fs.statSync(path, { throwIfNoEntry: false })
+        return stat === undefined ? [] : [stat.mtimeMs]
+      })
+      return {
+        unstored: of(false),
+        stored: of(true),
+        age: written.length === 0 ? 0 : Math.max(0, Date.now() - Math.min(...written))
+      }
     })
   })
 }
@@ -269,5 +282,5 @@ export const none: Spool["Type"] = Spool.of({
   keep: () => new CredentialStoreError({ reason: "Write", location: "no spool", detail: "LOCKSTEP_SPOOL is none" }),
   read: () => Effect.succeed([]),
   stored: () => Effect.void,
-  tenants: Effect.succeed({ unstored: [], stored: [] })
+  tenants: Effect.succeed({ unstored: [], stored: [], age: 0 })
 })

@@ -7,6 +7,7 @@
  *
  * @since 0.1.0
  */
+import * as Metrics from "@lockstep/core/Metrics"
 import { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as Duration from "effect/Duration"
@@ -38,8 +39,11 @@ export const layer: Layer.Layer<never, never, RefreshCoordinator | PostgresSessi
         (error) => Effect.logDebug(`an answer of ${tenant} is still in the spool: ${error.message}`)
       )
 
-    const nothing = { unstored: [], stored: [] }
-    const look = Effect.orElseSucceed(spool.tenants, () => nothing)
+    const nothing = { unstored: [], stored: [], age: 0 }
+    const look = Effect.tap(
+      Effect.orElseSucceed(spool.tenants, () => nothing),
+      ({ age }) => Metrics.spoolAge(age)
+    )
 
     /** Whether something is left. */
     const round = Effect.gen(function*() {

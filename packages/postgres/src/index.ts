@@ -1,7 +1,9 @@
 /**
  * @since 0.1.0
  */
+export * as FleetEviction from "./FleetEviction.js"
 export * as FleetPin from "./FleetPin.js"
+export * as FleetRestore from "./FleetRestore.js"
 export * as FleetView from "./FleetView.js"
 export * as Migrations from "./Migrations.js"
 export * as PostgresAddress from "./PostgresAddress.js"

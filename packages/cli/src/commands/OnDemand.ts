@@ -7,6 +7,7 @@
 export * as Agent from "./Agent.js"
 export * as Doctor from "./Doctor.js"
 export * as ExecProxy from "./ExecProxy.js"
+export * as Fleet from "./Fleet.js"
 export * as Login from "./Login.js"
 export * as Mcp from "./Mcp.js"
 export * as Migrate from "./Migrate.js"

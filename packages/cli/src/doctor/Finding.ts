@@ -40,6 +40,8 @@ export const CODES = {
   fleet_clock: "this machine's clock and the database's are apart",
   fleet_durability: "what a failover of the database can lose",
   fleet_plain: "the connection to the database is not encrypted",
+  fleet_pooler: "a pooler answers in the place of the database",
+  fleet_version: "the database was set up by another version",
   holder: "a process holds a lock",
   holder_late: "a process holds a lock for longer than a refresh may take",
   holder_stopped: "a process that is stopped holds a lock",

@@ -28,7 +28,7 @@ const ofView = (view: FleetView): ReadonlyArray<Finding.Finding> => [
       "on another host than this, say sslmode=verify-full in the address; tokens are sealed all the same"
     )
   ],
-  ...view.standbys > 0 && view.synchronous === 0
+  ...view.standbys > 0 && !view.isSynchronous
     ? [
       Finding.problem(
         "fleet_durability",
@@ -57,7 +57,7 @@ const ofHeld = (one: HeldTenant): ReadonlyArray<Finding.Finding> => {
   const by = one.pid === 0 ? "a process that is gone" : `process ${one.pid} on ${one.host}`
   if (one.overdueFor <= 0) return []
   const advice = one.isPresent
-    ? `see what became of ${by}; once it ends, the next process goes on`
+    ? `see what became of ${by}; once it ends, the next process goes on. Where it cannot be ended: \`lockstep evict ${one.session}\``
     : "nothing: the next process that needs it takes it over"
   return [
     one.isPresent && one.isSending
@@ -89,17 +89,26 @@ const missingKeys = (view: FleetView) =>
     )
   })
 
+/** What of a refused session has a name of its own. */
+const REFUSED: Readonly<Record<string, Finding.Code>> = {
+  pooler: "fleet_pooler",
+  synchronous_commit: "fleet_durability",
+  older: "fleet_version",
+  newer: "fleet_version"
+}
+
 const spooled = Effect.gen(function*() {
   const { Spool } = yield* Effect.promise(() => import("../Fleet.js"))
   const spool = yield* Effect.serviceOption(Spool.Spool)
   if (Option.isNone(spool)) return []
   return yield* Effect.match(spool.value.tenants, {
     onFailure: (error) => [Finding.fromError(error)],
-    onSuccess: ({ unstored }) =>
+    onSuccess: ({ age, unstored }) =>
       unstored.map((tenant) =>
         Finding.problem(
           "answer_waiting",
-          `new tokens of ${tenant} wait in ${spool.value.location} for the database`,
+          `new tokens of ${tenant} wait in ${spool.value.location} for the database; the oldest ones there have waited for `
+            + Times.span(age),
           `bring them home with \`lockstep token ${tenant}\``,
           tenant
         )
@@ -116,10 +125,16 @@ const spooled = Effect.gen(function*() {
 export const check = Effect.gen(function*() {
   const { name } = yield* StoreChoice
   if (name !== FleetStore.store.name) return []
-  const { FleetView, PostgresSession } = yield* Effect.promise(() => import("../Fleet.js"))
+  const { FleetView, PostgresFailure, PostgresSession } = yield* Effect.promise(() => import("../Fleet.js"))
   const session = yield* Effect.serviceOption(PostgresSession.PostgresSession)
   if (Option.isNone(session)) return []
   const waiting = yield* spooled
+  const present = yield* Effect.either(session.value.presence)
+  if (present._tag === "Left") {
+    const error = PostgresFailure.toStoreError(session.value.location, "Read")(present.left)
+    const finding = Finding.fromError(error, REFUSED[present.left.code])
+    return [{ check: "fleet", findings: [finding, ...waiting] } satisfies Finding.Checked]
+  }
   const findings = yield* Effect.matchEffect(
     Effect.provideService(FleetView.read, PostgresSession.PostgresSession, session.value),
     {

@@ -54,7 +54,8 @@ const sweepOn = (
         IssuerBudget.IssuerBudget,
         IssuerBudget.makeMemory(() => options.terms ?? IssuerBudget.defaults)
       ),
-      Effect.provideService(RefreshCoordinator, coordinator)
+      // As a process has it that serves callers, too: what the sweep itself asks for must not count as a use.
+      Effect.provideService(RefreshCoordinator, Sweep.noting(coordinator, due))
     )
     return { coordinator, due, state }
   })
