@@ -1,4 +1,5 @@
 import * as ClaudeCode from "./claudeCode.js"
+import * as McpClients from "./mcpClients.js"
 import { sharedTests } from "./shared.js"
 
 const TOKENS = /("(?:accessToken|refreshToken)":)"[^"]*"/g
@@ -14,5 +15,5 @@ sharedTests({
   stable: (text) => text.replace(TOKENS, "$1\"\"").replace(/("expiresAt":)\d+/g, "$10"),
   expired: ClaudeCode.expired,
   token: ClaudeCode.token,
-  use: ClaudeCode.use
+  use: (stage) => McpClients.claude(stage)
 })

@@ -1,31 +1,13 @@
 /** Claude Code at a gateway whose key Lockstep keeps, set up by `lockstep setup claude-code` and by the page. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Anthropic from "./anthropic.js"
 import * as Recipe from "./recipe.js"
 import * as Stage from "./stage.js"
 import * as Table from "./table.js"
 
 const ROW = "Claude Code, gateway key"
 const seen = Table.observe(ROW, "claude")
-
-const MESSAGE = {
-  id: "m",
-  type: "message",
-  role: "assistant",
-  model: "claude-opus-4-1",
-  content: [],
-  stop_reason: null
-}
-
-/** The stream of one short answer of a model. */
-const ANSWER = [
-  { type: "message_start", message: { ...MESSAGE, usage: { input_tokens: 1, output_tokens: 1 } } },
-  { type: "content_block_start", index: 0, content_block: { type: "text", text: "" } },
-  { type: "content_block_delta", index: 0, delta: { type: "text_delta", text: "hello there" } },
-  { type: "content_block_stop", index: 0 },
-  { type: "message_delta", delta: { stop_reason: "end_turn" }, usage: { output_tokens: 2 } },
-  { type: "message_stop" }
-].map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`).join("")
 
 const gateway = (isGood: (token: string) => Effect.Effect<boolean>) => {
   const answered: Array<string> = []
@@ -43,7 +25,7 @@ const gateway = (isGood: (token: string) => Effect.Effect<boolean>) => {
             return response.writeHead(404, json).end("{}")
           }
           answered.push(token)
-          return response.writeHead(200, { "content-type": "text/event-stream" }).end(ANSWER)
+          return response.writeHead(200, { "content-type": "text/event-stream" }).end(Anthropic.ANSWER)
         })
       })
     }),
@@ -69,7 +51,7 @@ describe.skipIf(!Stage.isInstalled("claude"))(`${ROW}, the real program`, () => 
           const { code, stderr, stdout } of yield* Effect.all([ask(recipe), ask(recipe)], { concurrency: "unbounded" })
         ) {
           assert.strictEqual(code, 0, stdout + stderr)
-          assert.include(stdout, "hello there")
+          assert.include(stdout, Anthropic.WORDS)
         }
         assert.deepStrictEqual([...new Set(answered)], [recipe.token()])
         yield* recipe.assertCounts(1)

@@ -1,6 +1,5 @@
-import { assert } from "@effect/vitest"
-import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
+import * as McpClients from "./mcpClients.js"
 import { sharedTests } from "./shared.js"
 import type * as Stage from "./stage.js"
 
@@ -11,12 +10,6 @@ const keyOf = ({ resource }: Stage.Stage): string => {
 
 interface Entry {
   readonly access_token: string
-}
-
-interface Status {
-  readonly name: string
-  readonly authStatus: string
-  readonly tools: Readonly<Record<string, unknown>>
 }
 
 sharedTests({
@@ -63,17 +56,5 @@ sharedTests({
   token: (text) =>
     Object.entries(JSON.parse(text) as Readonly<Record<string, Entry>>)
       .find(([key]) => key.startsWith("files|"))?.[1].access_token ?? "",
-  // What an editor does that shows the MCP servers of codex: it is asked for their tools, and no model is.
-  use: (stage) =>
-    Effect.gen(function*() {
-      const child = yield* stage.start("codex", ["app-server"])
-      yield* child.send({ id: 0, method: "initialize", params: { clientInfo: { name: "test", version: "1" } } })
-      yield* child.message((message) => message["id"] === 0)
-      yield* child.send({ method: "initialized" })
-      yield* child.send({ id: 1, method: "mcpServerStatus/list", params: {} })
-      const answer = yield* child.message((message) => message["id"] === 1)
-      const { data } = answer["result"] as { readonly data: ReadonlyArray<Status> }
-      const files = data.find(({ name }) => name === "files")
-      assert.property(files?.tools, "echo", JSON.stringify(answer))
-    }).pipe(Effect.scoped, Effect.orDie)
+  use: (stage) => McpClients.codex(stage)
 })

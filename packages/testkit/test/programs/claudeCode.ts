@@ -1,6 +1,4 @@
 /** A login at an MCP server in Claude Code's file, among others, and what its program does with it. */
-import { assert } from "@effect/vitest"
-import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
 import type * as Stage from "./stage.js"
 
@@ -43,10 +41,3 @@ export const expired = (source: string): string => source.replace(/("expiresAt":
 
 export const token = (source: string): string =>
   /"serverName":"files".*?"accessToken":"([^"]*)"/.exec(source)?.[1] ?? ""
-
-/** Asks every server, and waits for the answers. */
-export const use = (stage: Stage.Stage) =>
-  Effect.gen(function*() {
-    const { stderr, stdout } = yield* Effect.flatMap(stage.start("claude", ["mcp", "list"]), stage.ended)
-    assert.include(stdout, "Connected", stderr)
-  }).pipe(Effect.scoped)

@@ -5,6 +5,7 @@
 import { assert } from "@effect/vitest"
 import type * as Programs from "@lockstep/testkit/processes/Programs"
 import * as SeededHome from "@lockstep/testkit/processes/SeededHome"
+import type * as AuthorizationServer from "@lockstep/testkit/servers/AuthorizationServer"
 import * as Effect from "effect/Effect"
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { createServer, type RequestListener, type Server } from "node:http"
@@ -41,12 +42,15 @@ export const serve = (listener: RequestListener, tls?: { readonly key: string; r
     (server) => (server.address() as AddressInfo).port
   )
 
-export const make = (tenant: string) =>
+export const make = (
+  tenant: string,
+  options: (stage: Stage.Stage) => AuthorizationServer.IssueOptions = () => ({})
+) =>
   Effect.gen(function*() {
     const stage = yield* Stage.make
     const { harness, server } = stage
     const revoked = new Set<string>()
-    const home = yield* SeededHome.write(harness.home, [yield* SeededHome.issue(server, tenant)])
+    const home = yield* SeededHome.write(harness.home, [yield* SeededHome.issue(server, tenant, options(stage))])
     const entry = yield* Command.entry
     const bin = stage.path("bin")
     mkdirSync(bin)

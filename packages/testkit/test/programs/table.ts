@@ -25,6 +25,14 @@ export const observe = (row: string, program: Programs.Name): (seen: Seen) => vo
 
 const cells = (line: string): ReadonlyArray<string> => line.split("|").slice(1, -1).map((cell) => cell.trim())
 
+/** The rows of the table. */
+export const rows = (): ReadonlyArray<string> => {
+  const lines = readFileSync(DOCUMENT, "utf8").split("\n")
+  const head = lines.findIndex((line) => cells(line)[0] === "tool" && cells(line)[1] === "version")
+  const end = lines.findIndex((line, index) => index > head && !line.startsWith("|"))
+  return lines.slice(head + 2, end).map((line) => cells(line)[0] ?? "")
+}
+
 /** Compares the row with what was seen. A cell that no test can see for itself keeps what a person wrote. */
 export const compare = (row: string, program: Programs.Name): void => {
   const { isPinned, version } = Option.getOrThrow(Programs.find(program))
