@@ -59,6 +59,8 @@ play hold "a restored record" N=2 CALLS=2 F_RESTORE=1 EXPIRE=1
 play hold "a restored record, failing calls" N=1 CALLS=2 F_RESTORE=1 EXPIRE=1 FAIL=2
 play hold "5xx, then another login, then the first record again" N=1 CALLS=2 GATEWAY=1 F_LOGIN=1 F_RESTORE=1 EXPIRE=1 IGNORE=16384
 play hold "a record that is away for a moment" N=1 CALLS=2 F_AWAY=1 FAIL=2
+play hold "a logout while the record is away" N=1 CALLS=2 F_AWAY=1 LOGOUT=1 FAIL=2
+play hold "a logout while the record is away, two processes" N=2 F_AWAY=1 LOGOUT=1 FAIL=1
 play hold "a login, crashes" N=2 LOGIN=1 CRASHES=1 FAIL=1
 play hold "a login of another account, a logout" N=2 LOGIN=2 LOGOUT=1
 play hold "an import of the stored token" N=2 IMPORT=1 CRASHES=1 FAIL=1
@@ -88,6 +90,7 @@ play fail "a restored token stays where an answer comes" N=1 CALLS=2 F_RESTORE=1
 play fail "a kept answer does not belong to a restored token" N=1 CALLS=3 F_RESTORE=1 EXPIRE=1 FAIL=1 M_SNAPSHOT_KEPT=1
 play fail "ours is revoked, theirs is of its family" N=1 GRACE=1 F_REFRESH=1 M_REVOKE=1
 play fail "an absent record costs the kept answer" N=1 CALLS=2 F_AWAY=1 FAIL=2 M_ABSENT=1
+play fail "a logout of an absent record is silent" N=1 CALLS=2 F_AWAY=1 LOGOUT=1 FAIL=2 M_LOGOUT_SILENT=1
 play fail "the tenant is released with the answer in memory alone" N=2 ALL_DOWN=1 CALLS=2 M_RELEASE=1
 play fail "an exchanged token is imported" N=1 IMPORT=2 M_IMPORT=1
 play fail "an exchanged token is imported before the journal is settled" N=1 IMPORT=2 EXPIRE=1 FAIL=2 M_UNABSORBED=1

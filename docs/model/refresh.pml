@@ -156,6 +156,9 @@
 #ifndef M_SERVE_STORAGE
 #define M_SERVE_STORAGE 0      /* a refresh that only stores serves what it finds */
 #endif
+#ifndef M_LOGOUT_SILENT
+#define M_LOGOUT_SILENT 0      /* a logout of an absent record removes the kept answer without a word in the journal */
+#endif
 #ifndef M_DISCARD_UNSETTLED
 #define M_DISCARD_UNSETTLED 0  /* the kept answer is removed although the journal was not written */
 #endif
@@ -816,7 +819,10 @@ proctype Logout(byte p) {
   { atomic { lock == NONE -> lock = p; mayLive = 0; readJournal(); t = s_tok; a = s_acc;
       newest = (f_kind[AT(p)] == 2 && f_fp[AT(p)] == t -> f_tok[AT(p)] : t) };
     if
-    :: atomic { t == 0 -> discard() }
+    :: atomic { t == 0 && M_LOGOUT_SILENT -> loggedOut = 1; discard() }
+    :: t == 0 && !M_LOGOUT_SILENT ->         /* the record may come back: what the kept answer proves stays known */
+         atomic { loggedOut = 1; if :: f_kind[AT(p)] == 2 -> r_ret = r_ret | BIT(f_fp[AT(p)]) :: else fi; settle(0) };
+         if :: ok -> atomic { discard() } :: else fi
     :: t != 0 ->
          if
          :: atomic { true -> revoked[fam[newest]] = 1; loggedOut = 1 }

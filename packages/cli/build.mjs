@@ -26,7 +26,7 @@ const options = {
   platform: "node",
   target: "node20.19",
   conditions: ["@lockstep/source"],
-  external: ["koffi", "@parcel/watcher", "pg-native", "./help.js", "./help.json"],
+  external: ["koffi", "@parcel/watcher", "pg-native", "./help.js", "./help.json", "./keeper.js", "./exec.js"],
   define: { "import.meta.url": URL_OF_CHUNK },
   minify: true,
   keepNames: false,
@@ -130,7 +130,12 @@ const helpBook = async (outdir) => {
  * What the start loads. Each is built for itself: of what they have in common, Effect above all, each then has in few files
  * the part that it uses. Together, each of them would load what any of them uses, from many.
  */
-const PROGRAMS = { program: "src/Program.ts", refresh: "src/RefreshProgram.ts", look: "src/LookProgram.ts" }
+const PROGRAMS = {
+  program: "src/Program.ts",
+  serve: "src/ServeProgram.ts",
+  refresh: "src/RefreshProgram.ts",
+  look: "src/LookProgram.ts"
+}
 
 /** Writes the bundle into a folder below this package, where koffi can be found. */
 export const bundle = async (outdir) => {
@@ -141,6 +146,7 @@ export const bundle = async (outdir) => {
         outdir,
         metafile: true,
         entryPoints: { [name]: entry },
+        define: { ...options.define, WITH_KEEPER: String(name === "serve") },
         plugins: [namedUndici, ownAssert],
         splitting: true,
         chunkNames: `${name}/[name]-[hash]`
@@ -170,6 +176,8 @@ export const bundle = async (outdir) => {
     await alone("src/main.ts", "main", { BUNDLE: JSON.stringify(id) }),
     await alone("src/probe.ts", "probe"),
     await alone("src/HelpProgram.ts", "help"),
+    await alone("src/FastKeeper.ts", "keeper"),
+    await alone("src/FastExec.ts", "exec"),
     { path: join(outdir, "help.json"), text: `${JSON.stringify(await helpBook(outdir))}\n` },
     { path: join(outdir, "package.json"), text: "{\"type\":\"commonjs\"}\n" }
   ]

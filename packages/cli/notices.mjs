@@ -17,9 +17,12 @@ const FULFILLED = new Set(["MIT", "ISC", "BSD-2-Clause", "BSD-3-Clause", "Apache
 export const ENTRIES = [
   "src/main.ts",
   "src/Program.ts",
+  "src/ServeProgram.ts",
   "src/RefreshProgram.ts",
   "src/LookProgram.ts",
   "src/HelpProgram.ts",
+  "src/FastKeeper.ts",
+  "src/FastExec.ts",
   "src/Manual.ts",
   "src/probe.ts",
   "src/index.ts"
@@ -36,7 +39,7 @@ const inputs = async () => {
     format: "esm",
     platform: "node",
     conditions: ["@lockstep/source"],
-    external: ["koffi", "@parcel/watcher", "./help.js", "./help.json"],
+    external: ["koffi", "@parcel/watcher", "./help.js", "./help.json", "./keeper.js", "./exec.js"],
     define: { BUNDLE: "\"\"" },
     logLevel: "error",
     metafile: true,

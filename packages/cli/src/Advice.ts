@@ -133,13 +133,18 @@ const userOf = (beginning: Words): Words => {
 }
 
 /**
- * Says what to do about an error. `beginning` is the command that begins the login that it is about.
+ * Says what to do about an error. `beginning` is the command that begins the login that it is about, and `isLogin` whether
+ * that is the command that failed.
  *
  * @since 0.1.0
  * @category getters
  */
-export const of = (error: Error, beginning: Words): string => {
+export const of = (error: Error, beginning: Words, isLogin = false): string => {
   const tenant = error.tenant ?? "TENANT"
+  // Nothing is kept that waiting would help: the address may be mistyped.
+  if (isLogin && error._tag === "ProviderUnavailable" && error.reason === "Transport") {
+    return `check the address and the network, then try ${command(...beginning)} again; nothing was changed`
+  }
   if (error.remedy !== undefined) return error.remedy
   switch (error._tag) {
     case "ReauthorizationRequired":

@@ -71,7 +71,8 @@ export const worded =
         const tenant = error.tenant ?? ""
         const advice = Advice.of(
           error,
-          Option.isSome(beginning) ? beginning.value : yield* beginningOf(tenant)
+          Option.isSome(beginning) ? beginning.value : yield* beginningOf(tenant),
+          Option.isSome(beginning)
         )
         const isNotFound = error instanceof ReauthorizationRequired && error.reason === "NotFound"
         const nearest = isNotFound ? yield* nearestTo(tenant) : []

@@ -6,6 +6,7 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
+import { CredentialStore } from "@lockstep/core/CredentialStore"
 import { LOCAL_USER } from "@lockstep/core/PendingLogins"
 import * as StoreDrift from "@lockstep/node/stores/StoreDrift"
 import * as Effect from "effect/Effect"
@@ -21,7 +22,10 @@ import * as Status from "./commands/Status.js"
 import * as Token from "./commands/Token.js"
 import * as FleetStore from "./FleetStore.js"
 import * as LookWiring from "./LookWiring.js"
+import * as Output from "./Output.js"
 import * as Parameters from "./Parameters.js"
+import { CONSUMERS } from "./setup/Consumers.js"
+import * as SetupLine from "./SetupLine.js"
 import * as Times from "./Times.js"
 import * as TokenFormat from "./TokenFormat.js"
 import { UsageError } from "./UsageError.js"
@@ -52,6 +56,8 @@ const nothingAsked = (command: string) =>
   })
 
 const onDemand = Effect.promise(() => import("./commands/OnDemand.js"))
+
+const MANAGERS = ["systemd", "launchd"] as const
 
 const minTtl = duration("min-ttl", "validity that the token must have left")
 
@@ -264,20 +270,23 @@ const exec = Command.make(
   {
     tenant,
     command: Args.repeated(Args.text({ name: "CMD" })).pipe(Args.withDescription("the command, behind --")),
-    variable: Options.text("env").pipe(
-      Options.withPseudoName("NAME"),
-      Options.withDescription(`the variable that holds the token (default ${Exec.DEFAULT_VARIABLE})`),
-      Options.withDefault(Exec.DEFAULT_VARIABLE)
+    variable: text(
+      "env",
+      "NAME",
+      `the variable that holds the token (default ${Exec.VARIABLES.token}), or the address of the proxy (${Exec.VARIABLES.proxy})`
     ),
+    proxy: text("proxy", "URL", "start a proxy to there, for a command that runs longer than a token lasts"),
     minTtl,
     source
   },
-  ({ command, variable, ...options }) =>
+  (options) =>
     Effect.gen(function*() {
-      const checked = yield* Exec.check({ variable, command: command.flatMap(Argv.unshield) })
-      yield* Exec.run(checked, yield* wired(Token.fromAnySource(options)))
+      const checked = yield* Exec.check({ ...options, command: options.command.flatMap(Argv.unshield) })
+      if (checked.proxy === undefined) return yield* Exec.run(checked, yield* wired(Token.fromAnySource(options)))
+      const { ExecProxy } = yield* onDemand
+      yield* wired(ExecProxy.run({ ...checked, tenant: options.tenant, to: checked.proxy }))
     })
-).pipe(Command.withDescription("Runs a command with a fresh token in its environment."))
+).pipe(Command.withDescription("Runs a command with a fresh token in its environment, or behind a proxy of its own."))
 
 const proxy = Command.make(
   "proxy",
@@ -296,6 +305,79 @@ const proxy = Command.make(
   (options) => Effect.flatMap(onDemand, ({ Proxy }) => wired(Proxy.run(options)))
 ).pipe(
   Command.withDescription("Passes requests on with a fresh token, for clients in any language, until it is ended.")
+)
+
+/** Whether this build has the keeper; set when it is built. */
+declare const WITH_KEEPER: boolean | undefined
+
+// In a build of its own: no other command shall load what a server of HTTP shares with it.
+const keeper = typeof WITH_KEEPER === "undefined" || WITH_KEEPER
+  ? Effect.promise(() => import("./commands/Serve.js"))
+  : Effect.dieMessage("the keeper is in another build")
+
+const serve = Command.make(
+  "serve",
+  {
+    socket: text("socket", "PATH", "the keeper's socket, in place of the one in the home"),
+    agentSocket: text("agent-socket", "PATH", "a further socket, which every user reaches who has an agent's key"),
+    port: port("a port of this machine, for clients with an agent's key; 0 is any that is free"),
+    audit: text("audit", "FILE", "where each answer is noted, or - for standard error (default: in the home)"),
+    grace: duration("grace", "how long what is under way may take when the keeper ends (default 5s)"),
+    lazy: flag("lazy", "refresh nothing ahead of expiry; else what was used in the last day is kept fresh"),
+    sweep: flag("sweep", "keep every login alive, used or not, and fresh what is used"),
+    install: Options.choice("install", ["auto", ...MANAGERS]).pipe(
+      Options.withDescription("print what makes it a service of this user (systemd or launchd), and end"),
+      Options.optional
+    ),
+    json
+  },
+  ({ install, ...options }) =>
+    Effect.flatMap(lockstep, (root) => {
+      const globals = LookWiring.toArguments(root)
+      return Effect.flatMap(keeper, (Serve) =>
+        Option.match(install, {
+          onSome: (manager) => wired(Serve.install(manager, globals)),
+          onNone: () => wired(Serve.run({ ...options, globals }))
+        }))
+    })
+).pipe(
+  Command.withDescription("Keeps the logins of this home: hands tokens to agents that hold nothing, until it is ended.")
+)
+
+const agentAdd = Command.make(
+  "add",
+  {
+    name: Args.text({ name: "NAME" }).pipe(Args.withDescription("what the agent is called in the audit")),
+    tenants: texts("tenant", "PATTERN", "a login that it may ask for; * stands for any text; may be repeated"),
+    expires: duration("expires", "how long the key is good for; else until it is removed"),
+    allowLogin: flag("allow-login", "let it begin logins of these tenants, too"),
+    out: Options.text("out").pipe(
+      Options.withPseudoName("FILE"),
+      Options.withDescription("where the key is written, a file that is not there yet, or - for standard output")
+    ),
+    json
+  },
+  (options) => Effect.flatMap(onDemand, ({ Agent }) => wired(Agent.add(options)))
+).pipe(Command.withDescription("Makes a key by which an agent asks the keeper for some of the logins."))
+
+const agentList = Command.make(
+  "list",
+  { json },
+  (options) => Effect.flatMap(onDemand, ({ Agent }) => wired(Agent.list(options)))
+).pipe(Command.withDescription("Shows which agents have keys and what these open. Never a key."))
+
+const agentRemove = Command.make(
+  "remove",
+  {
+    name: Args.text({ name: "NAME" }).pipe(Args.withDescription("an agent, or the id of one of its keys")),
+    json
+  },
+  (options) => Effect.flatMap(onDemand, ({ Agent }) => wired(Agent.remove(options)))
+).pipe(Command.withDescription("Removes an agent's keys. A keeper that runs refuses them at once."))
+
+const agent = Command.make("agent", {}, () => nothingAsked("agent list")).pipe(
+  Command.withDescription("Looks after the keys of agents."),
+  Command.withSubcommands([agentAdd, agentList, agentRemove])
 )
 
 const mcp = Command.make(
@@ -322,14 +404,7 @@ const mcp = Command.make(
 const storeMove = Command.make(
   "move",
   {
-    to: Options.text("to").pipe(
-      Options.withPseudoName("KIND"),
-      Options.withDescription("file, keyring, secrets or postgres"),
-      Options.filterMap(
-        (text) => Option.fromNullable(FleetStore.names.find((name) => name === text)),
-        "--to: file, keyring, secrets or postgres is expected"
-      )
-    ),
+    to: Options.choice("to", FleetStore.names).pipe(Options.withDescription("file, keyring, secrets or postgres")),
     json
   },
   (options) => Effect.flatMap(onDemand, ({ Store }) => wired(Store.move(options)))
@@ -395,6 +470,15 @@ const secrets = Command.make("secrets", {}, () => nothingAsked("secrets rotate-k
   Command.withSubcommands([rotateKey])
 )
 
+const setups = SetupLine.make((asked) =>
+  Effect.flatMap(lockstep, (root) => Effect.flatMap(onDemand, ({ Setup }) => wired(Setup.run(asked, root))))
+)
+
+const setup = Command.make("setup", {}, () => nothingAsked("setup git")).pipe(
+  Command.withDescription("Has another program ask Lockstep for its tokens, or shows how it is told."),
+  Command.withSubcommands([setups.git, setups.kubectl, setups["claude-code"], setups.codex, setups.mcp])
+)
+
 const doctor = Command.make(
   "doctor",
   {
@@ -423,8 +507,19 @@ export const commands = {
   token,
   exec,
   proxy,
+  serve,
+  agent,
+  "agent add": agentAdd,
+  "agent list": agentList,
+  "agent remove": agentRemove,
   mcp,
   "git-credential": gitCredential,
+  setup,
+  "setup git": setups.git,
+  "setup kubectl": setups.kubectl,
+  "setup claude-code": setups["claude-code"],
+  "setup codex": setups.codex,
+  "setup mcp": setups.mcp,
   login,
   status,
   refresh,
@@ -448,7 +543,33 @@ export const commands = {
  * @since 0.1.0
  * @category commands
  */
-export const subcommands = { vendors: ["secret"], store: ["move"], secrets: ["rotate-key"] }
+export const subcommands = {
+  agent: ["add", "list", "remove"],
+  setup: CONSUMERS,
+  vendors: ["secret"],
+  store: ["move"],
+  secrets: ["rotate-key"]
+}
+
+/**
+ * What the scripts of `lockstep completions` ask for; it is in no help.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const LOGINS = "completion-logins"
+
+/** The names of the logins, one on a line. */
+const logins = Command.make(
+  LOGINS,
+  {},
+  () =>
+    wired(Effect.gen(function*() {
+      const store = yield* CredentialStore
+      const names = yield* Effect.orElseSucceed(store.list, () => [])
+      yield* Effect.forEach([...names].sort(), Output.line, { discard: true })
+    }))
+)
 
 /**
  * The whole tree.
@@ -461,8 +582,11 @@ export const root = lockstep.pipe(
     token,
     exec,
     proxy,
+    serve,
+    agent,
     mcp,
     gitCredential,
+    setup,
     login,
     status,
     refresh,
@@ -474,6 +598,7 @@ export const root = lockstep.pipe(
     migrate,
     evict,
     restored,
-    doctor
+    doctor,
+    logins
   ])
 )

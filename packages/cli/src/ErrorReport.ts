@@ -187,7 +187,9 @@ export const toJson = (report: ErrorReport): unknown => ({
  */
 export const toText = (report: ErrorReport, style: Style.Style): string => {
   const { line } = Printable
-  return `${style.red("lockstep:")} ${line(report.message)}\n${style.dim("→")} ${line(report.advice)}\n`
+  return `${style.red("lockstep:")} ${line(report.message)}\n${style.dim(style.glyphs.arrow)} ${
+    Style.spell(line(report.advice), style)
+  }\n`
 }
 
 /**

@@ -26,6 +26,7 @@ const BY_TAG: Readonly<Record<string, number>> = {
   McpAddressRefused: Usage,
   McpServerRejected: Provider,
   McpServerUnavailable: Provider,
+  KeeperUnavailable: Usage,
   ProxyPortTaken: Usage,
   ProxyTargetRefused: Usage,
   LoginFailed: LoginNeeded,

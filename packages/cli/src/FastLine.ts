@@ -17,6 +17,8 @@ import * as TokenText from "./TokenText.js"
 export interface FastLine {
   readonly tenant: string
   readonly home: string | undefined
+  /** The kind of store, where it was named: the plain file. */
+  readonly store: "file" | undefined
   readonly minTtl: number | undefined
   readonly maxWait: number | undefined
   readonly rejectedStdin: boolean
@@ -80,6 +82,7 @@ export const parse = (args: ReadonlyArray<string>): FastLine | undefined => {
   return {
     tenant,
     home: options.get("--home") as string | undefined,
+    store: options.get("--store") as "file" | undefined,
     minTtl: options.get("--min-ttl") as number | undefined,
     maxWait: options.get("--max-wait") as number | undefined,
     rejectedStdin: options.has("--rejected-stdin"),

@@ -15,9 +15,15 @@ import type { FastLine } from "./FastLine.js"
  * @category models
  */
 export interface FastSettings {
-  /** The home, absolute, as it was named. */
-  readonly home: string
+  /** The home, absolute, as it was named; nothing where none is and the user has no directory. */
+  readonly home: string | undefined
+  /** Whether a home was named. */
+  readonly isHomeNamed: boolean
+  /** The store that was named. */
+  readonly store: string | undefined
   readonly margin: number
+  /** Whether the margin is one that was asked for. */
+  readonly isMarginSet: boolean
   readonly staleWait: number
   readonly lockTimeout: number
   /** Where lock files lie; beside the store where nothing is said. */
@@ -77,22 +83,25 @@ const nonEmpty = (text: string | undefined): string | undefined => text?.trim() 
  * @since 0.1.0
  * @category constructors
  */
-export const read = (line: FastLine, env: Environment): FastSettings | undefined => {
+export const read = (line: Pick<FastLine, "home" | "store">, env: Environment): FastSettings | undefined => {
   const store = nonEmpty(env["LOCKSTEP_STORE"])
   const trustLocks = switched(env["LOCKSTEP_TRUST_LOCKS"])
   const serveUnpersisted = switched(env["LOCKSTEP_SERVE_UNPERSISTED"])
   const policy = bounds(env)
   const user = nonEmpty(env["HOME"])
-  const home = line.home ?? nonEmpty(env["LOCKSTEP_HOME"]) ??
-    (user === undefined ? undefined : Path.join(user, ".lockstep"))
+  const named = line.home ?? nonEmpty(env["LOCKSTEP_HOME"])
+  const home = named ?? (user === undefined ? undefined : Path.join(user, ".lockstep"))
   if (
     store !== undefined && store !== "file" || trustLocks === undefined || serveUnpersisted === undefined ||
-    policy === undefined || home === undefined
+    policy === undefined
   ) return undefined
   const lockDirectory = nonEmpty(env["LOCKSTEP_LOCK_DIR"])
   return {
-    home: Path.resolve(home),
+    home: home === undefined ? undefined : Path.resolve(home),
+    isHomeNamed: named !== undefined,
+    store: line.store ?? store,
     margin: policy.MARGIN,
+    isMarginSet: env["LOCKSTEP_MARGIN"] !== undefined,
     staleWait: policy.STALE_WAIT,
     lockTimeout: policy.LOCK_TIMEOUT,
     lockDirectory: lockDirectory === undefined ? undefined : Path.resolve(lockDirectory),

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { Inherited } from "@lockstep/node/locks/FileLock"
+import type { Problem } from "@lockstep/serve/KeeperWire"
 import type { FastLine } from "./FastLine.js"
 
 /**
@@ -16,6 +17,18 @@ export type Refusal =
   | { readonly _tag: "Removed" }
   | { readonly _tag: "OtherAccount"; readonly from: string; readonly to: string }
   | { readonly _tag: "LockTimeout"; readonly waited: number }
+  | Told
+
+/**
+ * An error that is told as it is.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Told {
+  readonly _tag: "Told"
+  readonly error: Problem
+}
 
 /**
  * A command that is half done.
@@ -23,11 +36,20 @@ export type Refusal =
  * @since 0.1.0
  * @category models
  */
-export interface HandOver {
-  readonly line: FastLine
+export type HandOver =
+  & Rest
+  & (
+    | { readonly command: "token"; readonly line: FastLine; readonly refusal: Refusal | undefined }
+    | {
+      readonly command: "exec"
+      readonly line: Pick<FastLine, "format" | "home">
+      readonly refusal: Told
+    }
+  )
+
+interface Rest {
   /** The tenant's lock, which this process holds: its descriptor is the lock. */
   readonly lock: Inherited | undefined
   /** The token that was rejected, already read from standard input. */
   readonly rejected: string | undefined
-  readonly refusal: Refusal | undefined
 }

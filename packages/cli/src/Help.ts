@@ -17,6 +17,13 @@ interface Block {
   readonly items: Array<readonly [string, string]>
 }
 
+/** The words of a choice, behind what the option means; nothing where that names them all. */
+const withChoices = (description: string, names: string): string => {
+  const [, list] = /^\S+ (\S+(?: \| \S+)+)$/.exec(names) ?? []
+  const choices = list?.split(" | ") ?? []
+  return choices.every((choice) => description.includes(choice)) ? description : `${description}: ${choices.join(", ")}`
+}
+
 const words = (doc: HelpDoc.HelpDoc): string => Style.strip(HelpDoc.toAnsiText(doc)).replace(/\s+/g, " ").trim()
 
 const sentences = (doc: HelpDoc.HelpDoc): ReadonlyArray<string> => {
@@ -51,7 +58,10 @@ const collect = (doc: HelpDoc.HelpDoc, blocks: Array<Block>): void => {
       return
     case "DescriptionList":
       for (const [name, description] of doc.definitions) {
-        block().items.push([spanText(name).replace(/ \S+( \| \S+)+$/, " CHOICE"), sentences(description).join(" ")])
+        block().items.push([
+          spanText(name).replace(/ \S+( \| \S+)+$/, " CHOICE"),
+          withChoices(sentences(description).join(" "), spanText(name))
+        ])
       }
       return
     case "Enumeration":

@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import type * as Style from "./Style.js"
+import * as Style from "./Style.js"
 import * as Table from "./Table.js"
 
 /**
@@ -28,21 +28,16 @@ export interface HelpPage {
 export interface HelpBook {
   readonly commands: ReadonlyArray<string>
   readonly subcommands: Readonly<Record<string, ReadonlyArray<string>>>
+  /** The options that take a value. */
+  readonly valued: ReadonlyArray<string>
   readonly pages: Readonly<Record<string, HelpPage>>
 }
 
-const wrap = (text: string, columns: number): ReadonlyArray<string> => {
-  const lines: Array<string> = [""]
-  for (const word of text.split(" ")) {
-    const last = lines[lines.length - 1]!
-    if (last !== "" && Table.width(last) + 1 + Table.width(word) > columns) lines.push(word)
-    else lines[lines.length - 1] = last === "" ? word : `${last} ${word}`
-  }
-  return lines
-}
+/** What is narrower than this beside its name goes beneath it. */
+const NARROW = 30
 
 /**
- * Renders items as two columns, the second one wrapped.
+ * Renders items as two columns, the second one wrapped; in a narrow window, each with its text beneath.
  *
  * @since 0.1.0
  * @category rendering
@@ -53,12 +48,17 @@ export const columns = (
   width: number
 ): string => {
   const left = Math.min(26, Math.max(...items.map(([name]) => Table.width(name))))
+  const room = Math.min(width, 100) - left - 4
+  const indent = room < NARROW ? 4 : left + 4
   return items.map(([name, text]) => {
-    const lines = [...wrap(text, Math.max(30, Math.min(width, 100) - left - 4))]
-    const first = Table.width(name) <= left
-      ? `  ${style.cyan(name)}${" ".repeat(left - Table.width(name))}  ${lines.shift() ?? ""}`.trimEnd()
-      : `  ${style.cyan(name)}`
-    return [first, ...lines.map((line) => " ".repeat(left + 4) + line)].join("\n") + "\n"
+    const lines = [...Table.wrap(Style.spell(text, style), room < NARROW ? Math.min(width, 100) - indent : room)]
+    const names = Table.wrap(name, Math.max(20, Math.min(width, 100) - 4)).map((line, at) =>
+      `${at === 0 ? "  " : "    "}${style.cyan(line)}`
+    )
+    const first = indent > 4 && Table.width(name) <= left
+      ? [`${names[0]}${" ".repeat(left - Table.width(name))}  ${lines.shift() ?? ""}`.trimEnd()]
+      : names
+    return [...first, ...lines.map((line) => " ".repeat(indent) + line)].join("\n") + "\n"
   }).join("")
 }
 
@@ -75,9 +75,13 @@ export const render = ({ about, lists, usage }: HelpPage, options: {
   const { style } = options
   const width = Math.min(options.columns, 100)
   return [
-    ...about.flatMap((text) => wrap(text, width)).map((line) => `${line}\n`),
+    ...about.flatMap((text) => Table.wrap(text, width)).map((line) => `${line}\n`),
     about.length > 0 ? "\n" : "",
-    `${style.bold("Usage")}\n  ${usage}\n`,
+    `${style.bold("Usage")}\n${
+      Table.wrap(Style.spell(usage, style), width - 4).map((line, at) => `${at === 0 ? "  " : "    "}${line}\n`).join(
+        ""
+      )
+    }`,
     ...lists.map(([title, items]) =>
       `\n${style.bold(title.slice(0, 1).toUpperCase() + title.slice(1).toLowerCase())}\n${
         columns(items, style, options.columns)

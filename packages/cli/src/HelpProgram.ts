@@ -17,12 +17,17 @@ const COLUMNS = 80
  * @category getters
  */
 export const answer = (
-  { commands, pages, subcommands }: HelpPage.HelpBook,
+  { commands, pages, subcommands, valued }: HelpPage.HelpBook,
   args: ReadonlyArray<string>,
   options: { readonly style: Style.Style; readonly columns: number }
 ): string | undefined => {
-  const { command = "", wantsHelp } = Argv.make(args, commands, subcommands)
-  const page = pages[command]
+  const { command, wantsHelp, words } = Argv.make(args, {
+    commands,
+    subcommands,
+    takesValue: (name) => valued.includes(name)
+  })
+  // A word that is no command is for the program to say what is wrong with.
+  const page = command === undefined && words.length > 0 ? undefined : pages[command ?? ""]
   return wantsHelp && page !== undefined ? HelpPage.render(page, options) : undefined
 }
 

@@ -7,6 +7,7 @@ import * as CliConfig from "@effect/cli/CliConfig"
 import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Cli from "./Cli.js"
+import * as Grammar from "./Grammar.js"
 import * as Help from "./Help.js"
 import * as Page from "./HelpPage.js"
 import type { HelpBook, HelpPage } from "./HelpPage.js"
@@ -61,16 +62,6 @@ const IMPORT_TOOLS: Section = ["from another tool", [
   ]
 ]]
 
-const LOGIN_EXAMPLES: Section = ["examples", [
-  ["lockstep login codex", "in a browser of this machine"],
-  ["lockstep login codex --profile work", "a second account, as the tenant codex@work"],
-  ["lockstep login codex --device --qr", "on a phone, where the vendor offers it"],
-  ["lockstep login https://mcp.linear.app/mcp", "an MCP server, by its address: the tenant mcp:linear"],
-  ["lockstep login mcp:linear --scope files:write", "the same login, allowed more"],
-  ["lockstep login TENANT", "once more, as it was made before"],
-  ["lockstep login --issuer https://id.example --client-id ID --tenant acme", "any OAuth or OpenID Connect server"]
-]]
-
 const LOGIN_ELSEWHERE: Section = ["without a browser", [
   ["over SSH", "the address is shown; open it where your browser is, and paste the address of its last page"],
   [
@@ -86,6 +77,151 @@ const LOGIN_ELSEWHERE: Section = ["without a browser", [
   ["for programs", "--json prints one object per line: waiting, then stored or an error"]
 ]]
 
+/** A line that can be typed, and what it does. */
+const EXAMPLES: Readonly<Record<keyof typeof Cli.commands | "", Items>> = {
+  "": [
+    ["lockstep login codex", "log in, in a browser"],
+    ["lockstep token codex", "print an access token that works, refreshed where it must be"],
+    ["lockstep status", "see every login and what it needs"]
+  ],
+  token: [
+    ["lockstep token codex", "an access token, and nothing else"],
+    ["lockstep token codex --format header", "a line for curl: Authorization: Bearer"],
+    ["lockstep token codex --min-ttl 10m", "one that is good for ten minutes at least"],
+    ["lockstep token codex --rejected-stdin", "another one than that on standard input, which got a 401"]
+  ],
+  exec: [
+    ["lockstep exec codex -- env", "a command that finds the token in LOCKSTEP_TOKEN"],
+    [
+      "lockstep exec gateway --proxy https://gateway.example --env ANTHROPIC_BASE_URL -- claude",
+      "the address of a proxy, for as long as the command runs"
+    ],
+    ["lockstep exec codex --env OPENAI_API_KEY -- sh -c 'echo $OPENAI_API_KEY'", "in another variable"]
+  ],
+  proxy: [
+    ["lockstep proxy codex --to https://api.example/v1", "an address on this machine that needs no token"],
+    ["lockstep proxy codex --to https://api.example --port 8080", "at a port that stays"]
+  ],
+  serve: [
+    ["lockstep serve", "a keeper of this home's logins, at a socket of its own"],
+    ["lockstep serve --install systemd", "the unit that starts it with the session"]
+  ],
+  agent: [
+    ["lockstep agent list", "which keys there are, and when they end"]
+  ],
+  "agent add": [
+    ["lockstep agent add ci --tenant 'mcp:*' --out ci.key", "a key for some logins, in a file"]
+  ],
+  "agent list": [
+    ["lockstep agent list", "which keys there are, and when they end"]
+  ],
+  "agent remove": [
+    ["lockstep agent remove ci", "no key of that name opens anything any more"]
+  ],
+  mcp: [
+    ["lockstep mcp mcp:linear", "what an MCP client runs, in place of the server"],
+    ["lockstep mcp https://mcp.linear.app/mcp --transport http", "by address, over Streamable HTTP alone"]
+  ],
+  setup: [
+    ["lockstep setup git gitlab --to https://gitlab.example", "shows what git is to be told"],
+    ["lockstep setup git gitlab --to https://gitlab.example --write", "tells it"],
+    ["lockstep setup kubectl cluster --context prod --write", "the user of a context"],
+    ["lockstep setup mcp mcp:linear --client claude-code --write", "a server that the client starts"]
+  ],
+  "setup git": [
+    ["lockstep setup git gitlab --to https://gitlab.example", "shows what git is to be told"],
+    ["lockstep setup git gitlab --to https://gitlab.example --write", "tells it"]
+  ],
+  "setup kubectl": [
+    ["lockstep setup kubectl cluster --context prod --write", "the user of a context"]
+  ],
+  "setup claude-code": [
+    ["lockstep setup claude-code gateway --write", "the key of its API, from this login"]
+  ],
+  "setup codex": [
+    ["lockstep setup codex gateway --to https://gateway.example/v1 --write", "a provider, with the key from this login"]
+  ],
+  "setup mcp": [
+    ["lockstep setup mcp mcp:linear --client claude-code --write", "a server that the client starts"]
+  ],
+  "git-credential": [
+    ["lockstep git-credential gitlab get", "what git runs; it asks on standard input"]
+  ],
+  login: [
+    ["lockstep login codex", "in a browser of this machine"],
+    ["lockstep login codex --profile work", "a second account, as the tenant codex@work"],
+    ["lockstep login codex --device --qr", "on a phone, where the vendor offers it"],
+    ["lockstep login https://mcp.linear.app/mcp", "an MCP server, by its address: the tenant mcp:linear"],
+    ["lockstep login mcp:linear --scope files:write", "the same login, allowed more"],
+    ["lockstep login TENANT", "once more, as it was made before"],
+    ["lockstep login --issuer https://id.example --client-id ID --tenant acme", "any OAuth or OpenID Connect server"]
+  ],
+  status: [
+    ["lockstep status --fleet", "the shared database: sessions, leases, lag, spool"],
+    ["lockstep status", "every login: what it is worth, and who refreshes it"],
+    ["lockstep status codex --history", "what happened to one of them"],
+    ["lockstep status --watch", "again at every change"],
+    ["lockstep status --check", "for scripts: ends with 0 while no person is needed"]
+  ],
+  refresh: [
+    ["lockstep refresh codex", "another access token now, whatever the stored one is worth"]
+  ],
+  logout: [
+    ["lockstep logout codex", "revoked at the server, then removed"],
+    ["lockstep logout --all --local", "every login, without a word to a server"]
+  ],
+  import: [
+    ["lockstep import codex --from login.json", "out of a file of JSON"],
+    ["lockstep import gh --from -", "a token on standard input: gh auth token | …"],
+    ["lockstep import codex --from-tool codex --access-token-only", "what another tool has, but for its refresh token"]
+  ],
+  vendors: [
+    ["lockstep vendors", "every vendor, and what to know of it"],
+    ["lockstep vendors --json", "the same for a program"]
+  ],
+  "vendors secret": [
+    ["lockstep vendors secret gemini --from secret.txt", "out of a file"],
+    ["lockstep vendors secret gemini --from -", "out of standard input"]
+  ],
+  store: [
+    ["lockstep store", "which store this home has, and why"]
+  ],
+  "store move": [
+    ["lockstep store move --to keyring", "into the keyring of the operating system"],
+    ["lockstep store move --to file", "and back"]
+  ],
+  secrets: [
+    ["lockstep secrets rotate-key", "make a new key and encrypt everything again"]
+  ],
+  "secrets rotate-key": [
+    ["lockstep secrets rotate-key", "whenever the old key may be known"]
+  ],
+  migrate: [
+    ["lockstep migrate --check", "whether the database has what this version needs"],
+    ["lockstep migrate", "bring it there"]
+  ],
+  evict: [
+    ["lockstep evict 3f9a", "end the session whose id begins so; a living process begins another one at once"],
+    ["lockstep evict 3f9a --force", "although it has sent a request, and the login may end by that"]
+  ],
+  restored: [
+    [
+      "lockstep restored --before 2026-11-30T18:00:00Z",
+      "with every other process stopped; without a zone it is local time"
+    ]
+  ],
+  doctor: [
+    ["lockstep doctor", "everything that can be checked from here"],
+    ["lockstep doctor --offline", "without asking a server what time it is"]
+  ]
+}
+
+const EXEC_PROXY: Section = ["with --proxy", [
+  ["the address", "http, on this machine, with a secret in its path: treat it like a token"],
+  ["the login", "always the stored one; renewed before it ends, and once after a 401"],
+  ["the end", "of the command is that of the proxy"]
+]]
+
 const SECRET_SOURCES: Section = ["where it comes from", [
   ["VENDOR's own program", "its client secret is public by design and the vendor's to publish"],
   ["LOCKSTEP_VENDOR_CLIENT_SECRET", "a variable that comes before what is stored"]
@@ -97,24 +233,6 @@ const STORES: Section = ["stores", [
   ["secrets", "an encrypted file; its key is in the keyring, or where LOCKSTEP_SECRETS_KEY_FILE says"],
   ["auto", "the home's own; in a new home the keyring, and the file only where there is no keyring"],
   ["TOOL[:PATH]", "the file of another tool, with that tool's locks; named for one call and never remembered"]
-]]
-
-const EVICTION: Section = ["examples", [
-  ["lockstep status --fleet", "shows sessions, and what each holds"],
-  ["lockstep evict 3f9a", "ends the session whose id begins so; a living process begins another one at once"],
-  [
-    "lockstep evict 3f9a --force",
-    "although it has sent a request: the next process may have to send the token again, which can end the login"
-  ]
-]]
-
-const RESTORE: Section = ["examples", [
-  [
-    "lockstep restored --before 2026-11-30T18:00:00Z",
-    "with every other process stopped; without a zone it is local time"
-  ],
-  ["lockstep login TENANT", "then, for each of them; its access token is served while it is good"],
-  ["lockstep refresh TENANT --accept-risk", "or, where its token was surely not exchanged since the backup was made"]
 ]]
 
 const MOVE: Section = ["what happens", [
@@ -139,6 +257,22 @@ const PROXY: Section = ["what to know", [
   ["in a container", "--network host, or --allow-host with the name that leads to this machine"]
 ]]
 
+const SERVE: Section = ["what to know", [
+  ["clients", "`lockstep token` and `exec` find it by themselves; others over the socket, see docs/serve.md"],
+  ["elsewhere", "LOCKSTEP_SERVE=unix:PATH or http://127.0.0.1:PORT; the key's file in LOCKSTEP_SERVE_KEY_FILE"],
+  ["who may ask", "the same user over its socket; everyone else with a key, see `lockstep agent add --help`"],
+  ["in a container", "mount the file of --agent-socket and a key's file, and nothing else"],
+  ["when it is gone", "commands do it themselves: nothing needs a keeper"]
+]]
+
+const AGENT: Section = ["what to know", [
+  [
+    "the key",
+    "is in the file of --out alone; here its digest is kept. Give the file to the agent, never the key as an argument"
+  ],
+  ["what it opens", "access tokens of these logins, through a keeper. Never a refresh token"]
+]]
+
 const MCP: Section = ["what to know", [
   ["in a client", `{"command": "lockstep", "args": ["mcp", "mcp:linear"]}`],
   ["the login", "always the stored one; `lockstep login URL` makes it, and nothing here opens a browser"],
@@ -153,27 +287,54 @@ const GIT: Section = ["what to know", [
   ["store", "nothing: what git was given is stored already"]
 ]]
 
+const SETUP_RULES: Section = ["what to know", [
+  ["without --write", "nothing is changed; the text goes to standard output"],
+  ["what is there", "of another's making stays without --replace, and so does every other byte of a file"],
+  ["--home, --store", "go into the setting where this call names them, or LOCKSTEP_HOME and LOCKSTEP_STORE do"],
+  ["a refused token", "is replaced for git; the others need `lockstep exec --proxy` or `lockstep proxy`"]
+]]
+
 const MORE: Readonly<Record<string, ReadonlyArray<Section>>> = {
   token: [SOURCES],
-  login: [LOGIN_EXAMPLES, LOGIN_ELSEWHERE],
+  login: [LOGIN_ELSEWHERE],
   import: [IMPORT_MEMBERS, IMPORT_TOOLS],
   "vendors secret": [SECRET_SOURCES],
   proxy: [PROXY],
+  serve: [SERVE],
+  "agent add": [AGENT],
   mcp: [MCP],
   "git-credential": [GIT],
+  setup: [SETUP_RULES],
+  "setup git": [SETUP_RULES],
+  "setup kubectl": [SETUP_RULES],
+  "setup claude-code": [SETUP_RULES],
+  "setup codex": [SETUP_RULES],
+  "setup mcp": [SETUP_RULES],
   store: [STORES],
   "store move": [MOVE],
-  evict: [EVICTION],
-  restored: [RESTORE],
-  exec: [["exit codes", [["the command's own", "once it started; 128 and the number of the signal that ended it"]]]]
+  exec: [EXEC_PROXY, ["exit codes", [[
+    "the command's own",
+    "once it started; 128 and the number of the signal that ended it"
+  ]]]]
 }
 
 const USAGE: Readonly<Record<keyof typeof Cli.commands, string>> = {
   token: "lockstep token TENANT [options]",
-  exec: "lockstep exec TENANT [--env NAME] [--min-ttl DURATION] -- CMD…",
+  exec: "lockstep exec TENANT [--env NAME] [--min-ttl DURATION | --proxy URL] -- CMD…",
   proxy: "lockstep proxy TENANT --to URL [options]",
+  serve: "lockstep serve [options]",
+  agent: "lockstep agent add|list|remove",
+  "agent add": "lockstep agent add NAME --tenant PATTERN --out FILE|- [options]",
+  "agent list": "lockstep agent list [--json]",
+  "agent remove": "lockstep agent remove NAME|KEY [--json]",
   mcp: "lockstep mcp TENANT|URL [options]",
   "git-credential": "lockstep git-credential TENANT get|store|erase [options]",
+  setup: "lockstep setup git|kubectl|claude-code|codex|mcp TENANT [options]",
+  "setup git": "lockstep setup git TENANT --to URL [--write] [options]",
+  "setup kubectl": "lockstep setup kubectl TENANT [--context NAME] [--write] [options]",
+  "setup claude-code": "lockstep setup claude-code TENANT [--to URL] [--write] [options]",
+  "setup codex": "lockstep setup codex TENANT --to URL [--default] [--write] [options]",
+  "setup mcp": "lockstep setup mcp TENANT --client CLIENT|--file FILE [--write] [options]",
   login: "lockstep login VENDOR|URL|TENANT [options]",
   status: "lockstep status [TENANT] [options]",
   refresh: "lockstep refresh TENANT [options]",
@@ -198,7 +359,7 @@ const pageOf = (command: string | undefined): HelpPage => {
   if (isCommand(command)) {
     return Help.page(
       Command.getHelp(Cli.commands[command] as Command.Command<string, never, never, unknown>, config),
-      { usage: USAGE[command], more: MORE[command] ?? [] }
+      { usage: USAGE[command], more: [["examples", EXAMPLES[command]], ...MORE[command] ?? []] }
     )
   }
   const summaries = Object.entries(Cli.commands).map(([name, one]) =>
@@ -207,7 +368,7 @@ const pageOf = (command: string | undefined): HelpPage => {
   return Help.page(HelpDoc.empty, {
     about: Help.summary(Command.getHelp(Cli.root, config)),
     usage: "lockstep [COMMAND] [options]",
-    more: [["commands", summaries], GLOBAL, EXIT_CODES]
+    more: [["commands", summaries], ["examples", EXAMPLES[""]], GLOBAL, EXIT_CODES]
   })
 }
 
@@ -220,6 +381,7 @@ const pageOf = (command: string | undefined): HelpPage => {
 export const book = (): HelpBook => ({
   commands: Object.keys(Cli.commands),
   subcommands: Cli.subcommands,
+  valued: [...Grammar.valued()],
   pages: Object.fromEntries(["", ...Object.keys(Cli.commands)].map((name) => [name, pageOf(name)]))
 })
 

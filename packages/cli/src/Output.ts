@@ -75,6 +75,14 @@ const screenOf = (stream: NodeJS.WriteStream): Output["Type"]["screen"] => ({
 })
 
 /**
+ * The columns that a table may take: those of the window, and any number where no person looks.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const fitting = ({ columns, isTerminal }: Output["Type"]["screen"]): number => isTerminal ? columns : Infinity
+
+/**
  * Makes the output of this process.
  *
  * @since 0.1.0
@@ -156,7 +164,7 @@ const console = (output: Output["Type"]): Console.Console => {
 export const provide = (unguarded: Output["Type"]) => {
   const output = writing(unguarded, {
     data: (text) => unguarded.data(Style.harmless(text)),
-    note: (text) => unguarded.note(Style.harmless(text))
+    note: (text) => unguarded.note(Style.spell(Style.harmless(text), unguarded.noteStyle))
   })
   const logger = Logger.make((entry) => Effect.runSync(output.note(LogLine.render(entry, output.noteStyle))))
   return <A, E, R>(command: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Output>> =>

@@ -31,6 +31,7 @@ export const endOf = ({ createdAt, expiresAt }: PendingLogins.PendingLogin): num
 export const table = (pending: ReadonlyArray<PendingLogins.Pending>, options: {
   readonly style: Style.Style
   readonly now: number
+  readonly columns: number
 }): string => {
   if (pending.length === 0) return ""
   const { now, style } = options
@@ -43,7 +44,8 @@ export const table = (pending: ReadonlyArray<PendingLogins.Pending>, options: {
       Times.relative(login.createdAt * 1000, now),
       Times.relative(endOf(login) * 1000, now)
     ]),
-    style
+    style,
+    options.columns
   )
 }
 

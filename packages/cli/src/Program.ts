@@ -15,6 +15,8 @@ import * as Argv from "./Argv.js"
 import * as Cli from "./Cli.js"
 import * as Completions from "./Completions.js"
 import * as ExitCode from "./ExitCode.js"
+import * as Grammar from "./Grammar.js"
+import * as LineFault from "./LineFault.js"
 import * as Manual from "./Manual.js"
 import * as Output from "./Output.js"
 import * as ParserEnvironment from "./ParserEnvironment.js"
@@ -26,17 +28,10 @@ import { VERSION } from "./Version.js"
 
 const execute = Command.run(Cli.root, { name: "lockstep", version: VERSION, executable: "lockstep" })
 
-/** Checks what the parser would take for something else, and answers with the level of the log. */
-const checked = ({ args, logLevel }: Argv.Argv): Effect.Effect<LogLevel.LogLevel, UsageError> => {
-  if (args.includes("--wizard")) {
-    // The parser's own, which asks its questions without a terminal, too.
-    return new UsageError({
-      reason: "Arguments",
-      message: "there is no option --wizard",
-      advice: "see `lockstep --help`"
-    })
-  }
-  const fault = Completions.faultOf(args)
+/** Judges the line before the parser reads it, and answers with the level of the log. */
+const checked = (argv: Argv.Argv): Effect.Effect<LogLevel.LogLevel, UsageError> => {
+  const { logLevel } = argv
+  const fault = LineFault.of(argv)
   if (Option.isSome(fault)) return fault.value
   const level = logLevel === undefined
     ? LogLevel.Warning
@@ -57,8 +52,8 @@ const checked = ({ args, logLevel }: Argv.Argv): Effect.Effect<LogLevel.LogLevel
  * @category execution
  */
 export const run = (line: ReadonlyArray<string>): Effect.Effect<number, never, Output.Output | Signals> => {
-  const argv = Argv.make(Completions.lineOf(line), Object.keys(Cli.commands), Cli.subcommands)
-  if (argv.wantsHelp) {
+  const argv = Argv.make(Completions.lineOf(line), Grammar.lexicon)
+  if (argv.wantsHelp && (argv.command !== undefined || argv.words.length === 0)) {
     return Effect.gen(function*() {
       const output = yield* Output.Output
       yield* output.data(
@@ -67,11 +62,20 @@ export const run = (line: ReadonlyArray<string>): Effect.Effect<number, never, O
       return ExitCode.Done
     })
   }
-  const attempt = execute(["node", "lockstep", ...argv.args]).pipe(
+  const asked = Completions.of(argv.options)
+  const attempt = Option.match(asked, {
+    onNone: () => execute(["node", "lockstep", ...argv.args]),
+    onSome: (one) =>
+      one instanceof UsageError
+        ? one
+        : "shell" in one
+        ? Effect.flatMap(Output.Output, ({ data }) => data(Completions.script(one.shell)))
+        : execute(["node", "lockstep", ...argv.globals, Cli.LOGINS])
+  }).pipe(
     Effect.as(ExitCode.Done),
     Effect.catchAllCause((cause) => Telling.tell(cause, argv))
   )
-  return checked(argv).pipe(
+  return (Option.isSome(asked) ? Effect.succeed(LogLevel.Warning) : checked(argv)).pipe(
     Effect.flatMap((level) => Logger.withMinimumLogLevel(attempt, level)),
     Effect.catchAllCause((cause) => Telling.tell(cause, argv)),
     Effect.tap((code) => Effect.annotateCurrentSpan("exit_code", code)),

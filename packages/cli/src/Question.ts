@@ -3,6 +3,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as readline from "node:readline"
 import * as Output from "./Output.js"
 import * as Style from "./Style.js"
@@ -15,19 +16,20 @@ import * as Style from "./Style.js"
  */
 export class Question extends Context.Tag("@lockstep/cli/Question")<Question, {
   readonly canAsk: boolean
-  /** Reads one line. */
-  readonly ask: (prompt: string) => Effect.Effect<string>
+  /** Reads one line; nothing where the input ends first. Ctrl-C ends the command, as it does everywhere. */
+  readonly ask: (prompt: string) => Effect.Effect<Option.Option<string>>
 }>() {}
 
-const ask = (prompt: string): Effect.Effect<string> =>
+const ask = (prompt: string): Effect.Effect<Option.Option<string>> =>
   Effect.async((resume) => {
     const lines = readline.createInterface({ input: process.stdin, output: process.stderr })
     lines.question(prompt, (answer) => {
-      resume(Effect.succeed(answer))
+      resume(Effect.succeed(Option.some(answer)))
       lines.close()
     })
-    // Readline takes Ctrl-C and Ctrl-D from the terminal; both mean no.
-    lines.once("SIGINT", () => lines.close()).once("close", () => resume(Effect.succeed("")))
+    // Readline reads the keys itself, so the terminal sends no signal for Ctrl-C; Ctrl-D is the end of input.
+    lines.on("SIGINT", () => process.kill(process.pid, "SIGINT"))
+    lines.once("close", () => resume(Effect.succeedNone))
     return Effect.sync(() => lines.close())
   })
 
@@ -64,5 +66,5 @@ export const confirm = (
     const output = yield* Output.Output
     yield* output.note(`${told}\n`)
     const answer = yield* service.ask(`${output.noteStyle.bold(Style.printable(question))} [y/N] `)
-    return /^y(es)?$/i.test(answer.trim())
+    return Option.exists(answer, (text) => /^y(es)?$/i.test(text.trim()))
   })

@@ -27,7 +27,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as ExitCode from "./ExitCode.js"
-import type { HandOver, Refusal } from "./HandOver.js"
+import type { HandOver, Refusal, Told } from "./HandOver.js"
 import * as Obtain from "./Obtain.js"
 import * as Output from "./Output.js"
 import * as PlainName from "./PlainName.js"
@@ -35,8 +35,10 @@ import * as Run from "./Run.js"
 import { Signals } from "./Signals.js"
 import * as TokenFormat from "./TokenFormat.js"
 
+type TokenWork = Extract<HandOver, { readonly command: "token" }>
+
 /** By hand: layers cost a command that runs once more than what they make. */
-const services = ({ line, lock }: HandOver) =>
+const services = ({ line, lock }: TokenWork) =>
   Effect.gen(function*() {
     const policy = yield* RefreshPolicy.makeFromEnv()
     const ports = Context.add(
@@ -62,7 +64,7 @@ const services = ({ line, lock }: HandOver) =>
   })
 
 /** The error of a wait that ended without a token, as the wait of the program would have ended. */
-const refused = ({ line }: HandOver, refusal: Refusal): Effect.Effect<never, RefreshError, Custody> =>
+const refused = ({ line }: TokenWork, refusal: Exclude<Refusal, Told>): Effect.Effect<never, RefreshError, Custody> =>
   Effect.gen(function*() {
     const custody = yield* Custody
     const tenant = PlainName.tenantId(line.tenant)
@@ -76,9 +78,9 @@ const refused = ({ line }: HandOver, refusal: Refusal): Effect.Effect<never, Ref
     }
   })
 
-const answer = (work: HandOver) =>
+const answer = (work: TokenWork, refusal: Exclude<Refusal, Told> | undefined) =>
   Effect.gen(function*() {
-    const { line, refusal, rejected } = work
+    const { line, rejected } = work
     if (refusal !== undefined) return yield* refused(work, refusal)
     const token = yield* Obtain.get({
       tenant: PlainName.tenantId(line.tenant),
@@ -102,16 +104,28 @@ const worded = <A, E, R>(self: Effect.Effect<A, E, R>) =>
       (Advised) => Advised.worded()(Effect.fail(error))
     ))
 
-const tell = (cause: Cause.Cause<unknown>, { line }: HandOver) =>
-  Effect.flatMap(
-    Effect.promise(() => import("./Telling.js")),
-    (Telling) =>
-      Telling.tell(cause, {
-        command: "token",
-        globals: line.home === undefined ? [] : ["--home", line.home],
-        wantsJson: line.format === "json"
-      })
+const linesOf = ({ command, line }: HandOver) => ({
+  command,
+  globals: line.home === undefined ? [] : ["--home", line.home],
+  wantsJson: line.format === "json"
+})
+
+const telling = Effect.promise(() => import("./Telling.js"))
+
+const tell = (cause: Cause.Cause<unknown>, half: HandOver) =>
+  Effect.flatMap(telling, (Telling) => Telling.tell(cause, linesOf(half)))
+
+const work = (half: HandOver): Effect.Effect<number, unknown, Output.Output | Signals> => {
+  const { refusal } = half
+  // What was told elsewhere in the words of the command needs no home, and no words of ours.
+  if (refusal?._tag === "Told") {
+    return Effect.flatMap(telling, (Telling) => Telling.relay(refusal.error, linesOf(half)))
+  }
+  return half.command === "exec" ? Effect.never : answer(half, refusal).pipe(
+    worded,
+    (program) => Effect.scoped(Effect.flatMap(services(half), (context) => Effect.provide(program, context)))
   )
+}
 
 /**
  * Goes on with what the start of the command began, and ends the process.
@@ -119,15 +133,13 @@ const tell = (cause: Cause.Cause<unknown>, { line }: HandOver) =>
  * @since 0.1.0
  * @category execution
  */
-export const main = (work: HandOver): void =>
+export const main = (half: HandOver): void =>
   Run.main(
-    answer(work).pipe(
-      worded,
-      (program) => Effect.scoped(Effect.flatMap(services(work), (context) => Effect.provide(program, context))),
-      Effect.catchAllCause((cause) => tell(cause, work)),
+    work(half).pipe(
+      Effect.catchAllCause((cause) => tell(cause, half)),
       Logger.withMinimumLogLevel(LogLevel.Warning),
       Effect.tap((code) => Effect.annotateCurrentSpan("exit_code", code)),
-      Effect.withSpan("lockstep.command", { attributes: { command: "token" } }),
+      Effect.withSpan("lockstep.command", { attributes: { command: half.command } }),
       Output.provide(Output.makeProcess())
     )
   )

@@ -34,15 +34,24 @@ const decode = (text: string): unknown => {
 }
 
 /**
- * Reads the document that a run with `--json` printed for its error.
+ * Reads the document that a run with `--json` printed for its error, and that a keeper answers with.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const parse = (text: string): ErrorReport => {
-  const { _tag, advice, exit_code, message, reason, ...details } = object(object(decode(text))["error"])
+export const fromJson = (document: unknown): ErrorReport => {
+  const { source: _, ...error } = object(object(document)["error"])
+  const { _tag, advice, exit_code, message, reason, ...details } = error
   return typeof _tag === "string" && typeof message === "string" && typeof advice === "string" &&
       typeof exit_code === "number"
     ? { tag: _tag, reason: typeof reason === "string" ? reason : null, message, advice, exitCode: exit_code, details }
     : unknown
 }
+
+/**
+ * Reads it out of its text.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const parse = (text: string): ErrorReport => fromJson(decode(text))

@@ -49,6 +49,9 @@ export class Signals extends Context.Tag("@lockstep/cli/Signals")<Signals, {
    * its token is still under way.
    */
   readonly watch: (underWay: UnderWay.UnderWay) => Effect.Effect<void>
+
+  /** Stops the process, as Ctrl-Z does, once it holds no tenant; not any more if it was told to go on by then. */
+  readonly stop: () => void
 }>() {}
 
 /**
@@ -65,6 +68,11 @@ export const listen = (options: {
   const underWay = UnderWay.all(watched)
   let redirected: ((signal: NodeJS.Signals) => void) | undefined
   let received = 0
+  let mayStop = false
+  const stop = () => {
+    mayStop = true
+    underWay.whenIdle(() => mayStop && process.kill(process.pid, "SIGSTOP"))
+  }
   for (const signal of ENDING) {
     process.on(
       signal,
@@ -72,12 +80,13 @@ export const listen = (options: {
     )
   }
   if (process.platform !== "win32") {
-    process.on("SIGTSTP", () =>
-      redirected === undefined
-        ? underWay.whenIdle(() => process.kill(process.pid, "SIGSTOP"))
-        : redirected("SIGTSTP"))
+    process.on("SIGTSTP", () => redirected === undefined ? stop() : redirected("SIGTSTP"))
+    process.on("SIGCONT", () => {
+      mayStop = false
+    })
   }
   return Signals.of({
+    stop,
     watch: (one) => Effect.sync(() => void watched.push(one)),
     redirect: (to) =>
       Effect.acquireRelease(

@@ -7,6 +7,7 @@ import type { LockHolder } from "@lockstep/core/Errors"
 import type { Pending } from "@lockstep/core/PendingLogins"
 import type { Outcome } from "@lockstep/core/RefreshJournal"
 import * as ShellWord from "@lockstep/core/ShellWord"
+import type { KeeperNote } from "@lockstep/serve/KeeperNote"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Advice from "./Advice.js"
@@ -37,7 +38,8 @@ export type Lineages = ReadonlyArray<Either.Either<Survey.Lineage, Survey.Damage
 const WORDS: Record<State.State, string> = {
   fresh: "fresh",
   expiring: "expiring",
-  expired: "expired",
+  // Of its access token alone: the login lives, and the next use of it refreshes.
+  expired: "refreshes at next use",
   refreshing: "refreshing",
   cooldown: "cooldown",
   needs_login: "needs login"
@@ -99,6 +101,8 @@ export const table = (tenants: Tenants, options: {
   /** What the store is called. */
   readonly kind: string
   readonly now: number
+  /** How wide the window is. */
+  readonly columns: number
 }): string => {
   const { now, style } = options
   if (tenants.length === 0) return ""
@@ -124,7 +128,8 @@ export const table = (tenants: Tenants, options: {
         Style.printable(Option.getOrElse(credential.resource, () => ""))
       ]
     }),
-    style
+    style,
+    options.columns
   )
 }
 
@@ -184,12 +189,31 @@ const damagedJson = ({ error, tenant }: Survey.Damaged) => ({
 export const json = (
   tenants: Tenants,
   pending: ReadonlyArray<Pending>,
-  options: { readonly store: string; readonly kind: string; readonly now: number }
+  options: {
+    readonly store: string
+    readonly kind: string
+    readonly now: number
+    readonly keeper: KeeperNote | undefined
+  }
 ): unknown => ({
   store: options.store,
+  ...(options.keeper === undefined
+    ? {}
+    : { keeper: { pid: options.keeper.pid, socket: options.keeper.socket ?? null, url: options.keeper.url ?? null } }),
   tenants: tenants.map(Either.match({ onLeft: damagedJson, onRight: (tenant) => tenantJson(tenant, options) })),
   pending: PendingView.json(pending, options.now)
 })
+
+/**
+ * Says which keeper hands out these logins.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const keeper = (note: KeeperNote): string =>
+  `kept by process ${note.pid}, at ${
+    Style.printable([note.socket, note.shared, note.url].filter((one) => one !== undefined).join(", "))
+  }\n`
 
 /**
  * Renders every tenant's lineage, newest first.
@@ -197,7 +221,7 @@ export const json = (
  * @since 0.1.0
  * @category rendering
  */
-export const history = (tenants: Lineages, style: Style.Style): string =>
+export const history = (tenants: Lineages, style: Style.Style, columns: number): string =>
   tenants.map((found) => {
     if (Either.isLeft(found)) {
       const { error, tenant } = found.left
@@ -210,13 +234,13 @@ export const history = (tenants: Lineages, style: Style.Style): string =>
         Times.local(outcome.at),
         outcome.outcome + Option.match(outcome.detail, { onNone: () => "", onSome: (detail) => ` (${detail})` }),
         String(outcome.generation),
-        [...Option.toArray(outcome.from), ...Option.toArray(outcome.to)].join(" → "),
+        [...Option.toArray(outcome.from), ...Option.toArray(outcome.to)].join(` ${style.glyphs.arrow} `),
         Option.match(outcome.took, { onNone: () => "", onSome: (took) => `${Math.round(took)} ms` }),
         `${outcome.command} ${outcome.pid}`
       ].map(Style.printable)
     )
     return `${style.bold(Style.printable(tenant))}\n${
-      Table.render(["WHEN", "OUTCOME", "GENERATION", "REFRESH TOKEN", "TOOK", "BY"], rows, style)
+      Table.render(["WHEN", "OUTCOME", "GENERATION", "REFRESH TOKEN", "TOOK", "BY"], rows, style, columns)
     }`
   }).join("\n")
 

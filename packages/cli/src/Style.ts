@@ -4,6 +4,24 @@
  * @since 0.1.0
  */
 import * as Printable from "@lockstep/core/Printable"
+import * as Locale from "./Locale.js"
+
+/**
+ * Our own characters beyond ASCII, or what stands for them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Glyphs {
+  readonly arrow: string
+  readonly tick: string
+  readonly cross: string
+  readonly dots: string
+}
+
+const GLYPHS: Glyphs = { arrow: "→", tick: "✓", cross: "✗", dots: "…" }
+
+const ASCII: Glyphs = { arrow: "->", tick: "ok", cross: "!!", dots: "..." }
 
 /**
  * Decorates text for one stream, or leaves it alone.
@@ -13,6 +31,7 @@ import * as Printable from "@lockstep/core/Printable"
  */
 export interface Style {
   readonly isPlain: boolean
+  readonly glyphs: Glyphs
   readonly bold: (text: string) => string
   readonly dim: (text: string) => string
   readonly red: (text: string) => string
@@ -33,6 +52,7 @@ const escape = (open: number, close: number) => (text: string): string => `\u001
  */
 export const plain: Style = {
   isPlain: true,
+  glyphs: GLYPHS,
   bold: same,
   dim: same,
   red: same,
@@ -49,6 +69,7 @@ export const plain: Style = {
  */
 export const coloured: Style = {
   isPlain: false,
+  glyphs: GLYPHS,
   bold: escape(1, 22),
   dim: escape(2, 22),
   red: escape(31, 39),
@@ -60,13 +81,49 @@ export const coloured: Style = {
 const isOn = (value: string | undefined): boolean => value !== undefined && value !== "" && value !== "0"
 
 /**
+ * The same style with nothing beyond ASCII of our own. What users and servers chose stays as it is.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const inAscii = (style: Style): Style => ({ ...style, glyphs: ASCII })
+
+/**
+ * Whether a style has nothing beyond ASCII.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isAscii = ({ glyphs }: Pick<Style, "glyphs">): boolean => glyphs === ASCII
+
+/**
+ * Writes a text of our own with the characters that a style has.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const spell = (text: string, { glyphs }: Pick<Style, "glyphs">): string =>
+  glyphs === GLYPHS
+    ? text
+    : text.replaceAll(GLYPHS.arrow, glyphs.arrow).replaceAll(GLYPHS.dots, glyphs.dots)
+      .replaceAll(GLYPHS.tick, glyphs.tick).replaceAll(GLYPHS.cross, glyphs.cross)
+
+/**
  * Whether a stream is decorated: `NO_COLOR` and `FORCE_COLOR` decide, then `CLICOLOR_FORCE`, then `CLICOLOR=0` and
- * `TERM=dumb`, then whether it is a terminal.
+ * `TERM=dumb`, then whether it is a terminal. The locale decides whether it has more than ASCII.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const forStream = (
+  stream: { readonly isTTY?: boolean | undefined },
+  env: Readonly<Record<string, string | undefined>>
+): Style => {
+  const style = colourOf(stream, env)
+  return Locale.isAscii(env) ? inAscii(style) : style
+}
+
+const colourOf = (
   stream: { readonly isTTY?: boolean | undefined },
   env: Readonly<Record<string, string | undefined>>
 ): Style => {

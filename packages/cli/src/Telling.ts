@@ -11,6 +11,7 @@ import type * as Argv from "./Argv.js"
 import { Ended } from "./Ended.js"
 import * as ErrorReport from "./ErrorReport.js"
 import type * as Output from "./Output.js"
+import * as Relayed from "./Relayed.js"
 
 /**
  * Tells a failure and answers with its exit code; an interruption is passed on.
@@ -34,3 +35,15 @@ export const tell = (
     yield* ErrorReport.print({ ...report.value, advice }, { json: argv.wantsJson })
     return report.value.exitCode
   })
+
+/**
+ * Tells again what was told elsewhere in the words of the command, and answers with its exit code.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const relay = (
+  error: unknown,
+  argv: Pick<Argv.Argv, "command" | "globals" | "wantsJson">
+): Effect.Effect<number, never, Output.Output> =>
+  tell(Cause.fail(new Relayed.Relayed({ report: Relayed.fromJson({ error }) })), argv)

@@ -55,7 +55,8 @@ export const text = (rows: ReadonlyArray<VendorRow>, options: {
     Table.render(
       ["VENDOR", "LOGIN", "REFRESH", "NEEDS"],
       offered.map((row) => [style.bold(row.id), row.methods.join(", "), refresh(row), needs(row)]),
-      style
+      style,
+      columns
     ),
     `\n${style.bold("What to know")}\n`,
     HelpPage.columns(offered.map((row) => [row.id, details(row)] as const), style, columns),

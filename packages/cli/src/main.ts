@@ -10,13 +10,17 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import type * as Stream from "node:stream"
 import * as CodeCache from "./CodeCache.js"
+import type * as FastExec from "./FastExec.js"
 import * as FastHome from "./FastHome.js"
+import type * as FastKeeper from "./FastKeeper.js"
 import * as FastLine from "./FastLine.js"
 import * as FastSettings from "./FastSettings.js"
 import * as FastWait from "./FastWait.js"
 import type { HandOver } from "./HandOver.js"
 import type { HelpBook } from "./HelpPage.js"
 import type * as HelpProgram from "./HelpProgram.js"
+import * as KeeperTurn from "./KeeperTurn.js"
+import * as Locale from "./Locale.js"
 import * as LookLine from "./LookLine.js"
 import type * as LookProgram from "./LookProgram.js"
 import * as PlainName from "./PlainName.js"
@@ -28,7 +32,7 @@ import * as TokenText from "./TokenText.js"
 declare const BUNDLE: string
 
 /** What `lockstep` does behind these words is worth code of its own. */
-const KINDS = ["status", "doctor", "token"]
+const KINDS = ["status", "doctor", "token", "serve"]
 
 const kindOf = (args: ReadonlyArray<string>): string =>
   args.length === 0 ? "status" : KINDS.find((one) => args.includes(one)) ?? "other"
@@ -58,8 +62,9 @@ const program = (args: ReadonlyArray<string>): void => {
   const look = LookLine.parse(args)
   if (look !== undefined) {
     return (load(look.command === "doctor" ? "doctor" : "status", "look.js") as typeof LookProgram).main(look)
-  }
-  ;(load(kindOf(args), "program.js") as typeof Program).main()
+  } // A superset: a login may be called like the command.
+
+  ;(load(kindOf(args), args.includes("serve") ? "serve.js" : "program.js") as typeof Program).main()
 }
 
 const handOver = (work: HandOver): void => (load("refresh", "refresh.js") as typeof RefreshProgram).main(work)
@@ -116,19 +121,77 @@ const listen = (): () => void => {
   return () => listeners.forEach((stop) => stop())
 }
 
+const print = (found: TokenText.TokenText, { format }: FastLine.FastLine, store: string | null): void =>
+  write(`${TokenText.render(found, { format, source: "stored", store, now: Date.now() })}\n`)
+
+/** Asks the keeper; what it takes is loaded then. */
+const keeper = (
+  line: FastLine.FastLine,
+  settings: FastSettings.FastSettings,
+  rejected: string | undefined
+): Promise<FastKeeper.Outcome> =>
+  (require("./keeper.js") as typeof FastKeeper).ask(KeeperTurn.question(settings, {
+    tenant: line.tenant,
+    minTtl: line.minTtl,
+    rejected,
+    leaveAfter: line.maxWait === undefined ? undefined : Math.max(0, line.maxWait - performance.now() - START)
+  }, process.env))
+
 /** What the program keeps back of `--max-wait` for its own start. */
 const START = 500
 
 const token = async (line: FastLine.FastLine, settings: FastSettings.FastSettings): Promise<void> => {
   const args = process.argv.slice(2)
-  let home: FastHome.FastHome
+  const isKeeperNamed = KeeperTurn.named(process.env) !== undefined
+  let home: FastHome.FastHome | undefined
   try {
-    home = FastHome.make(settings.home)
+    home = settings.home === undefined ? undefined : FastHome.make(settings.home)
   } catch {
-    return program(args)
+    if (!isKeeperNamed) return program(args)
   }
+  if (home === undefined && !isKeeperNamed) return program(args)
   const rejected = line.rejectedStdin ? await readRejected() : undefined
   if (line.rejectedStdin && rejected === undefined) return program(args)
+
+  const refuse = (refusal: HandOver["refusal"]): void =>
+    handOver({ command: "token", line, rejected, refusal, lock: undefined })
+  /** Whether the keeper had the last word. */
+  const isLeftToKeeper = async (account?: string): Promise<boolean> => {
+    const outcome = await keeper(line, settings, rejected)
+    switch (outcome._tag) {
+      case "None":
+        return false
+      case "Late":
+        program(args)
+        return true
+      case "Told":
+        refuse(outcome)
+        return true
+      case "Token": {
+        const { store, token: found } = outcome
+        const other = found.account?.id ?? undefined
+        if (account !== undefined && other !== undefined && other !== account) {
+          refuse({ _tag: "OtherAccount", from: account, to: other })
+        } else print(found, line, store)
+        return true
+      }
+    }
+  }
+  if (isKeeperNamed && await isLeftToKeeper()) return
+  if (home === undefined) return program(args)
+  await ofHome(line, settings, { home, rejected, refuse, isLeftToKeeper: isKeeperNamed ? undefined : isLeftToKeeper })
+}
+
+/** The start's own way to a token, out of the files of the home. */
+const ofHome = async (line: FastLine.FastLine, settings: FastSettings.FastSettings, start: {
+  readonly home: FastHome.FastHome
+  readonly rejected: string | undefined
+  readonly refuse: (refusal: HandOver["refusal"]) => void
+  /** Asks the keeper, where it was not asked yet. */
+  readonly isLeftToKeeper: ((account?: string) => Promise<boolean>) | undefined
+}): Promise<void> => {
+  const args = process.argv.slice(2)
+  const { home, isLeftToKeeper, refuse, rejected } = start
 
   const demand = {
     tenant: line.tenant,
@@ -137,13 +200,17 @@ const token = async (line: FastLine.FastLine, settings: FastSettings.FastSetting
     margin: settings.margin,
     account: undefined
   }
-  const print = (found: TokenText.TokenText): void =>
-    write(`${TokenText.render(found, { format: line.format, source: "stored", store: home.store, now: Date.now() })}\n`)
   const leave = (): void => program(args)
 
   const first = home.judge(demand)
-  if (first._tag === "Serve") return print(first.token)
-  if (first._tag !== "Refresh" || !agreesOnLocks(home.lockDirectory(), settings.lockDirectory)) return leave()
+  if (first._tag === "Serve") return print(first.token, line, home.store)
+  if (first._tag === "Gone" || first._tag === "OtherAccount") return leave()
+  if (!agreesOnLocks(home.lockDirectory(), settings.lockDirectory)) return leave()
+  if (
+    isLeftToKeeper !== undefined && settings.home !== undefined && KeeperTurn.isBeside(settings.home) &&
+    await isLeftToKeeper(first._tag === "Refresh" ? first.account : undefined)
+  ) return
+  if (first._tag === "Doubt") return leave()
   const lock = EarlyLock.make({
     store: home.store,
     tenant: PlainName.tenantId(line.tenant),
@@ -163,7 +230,6 @@ const token = async (line: FastLine.FastLine, settings: FastSettings.FastSetting
     timeout: settings.lockTimeout,
     leaveAfter: line.maxWait === undefined ? undefined : Math.max(0, line.maxWait - performance.now() - START)
   })
-  const refuse = (refusal: HandOver["refusal"]): void => handOver({ line, rejected, refusal, lock: undefined })
   const onOtherAccount = (account: string): void =>
     refuse({ _tag: "OtherAccount", from: first.account ?? "?", to: account })
 
@@ -172,7 +238,7 @@ const token = async (line: FastLine.FastLine, settings: FastSettings.FastSetting
     switch (ending._tag) {
       case "Served":
       case "Settled":
-        return print(ending.token)
+        return print(ending.token, line, home.store)
       case "Gone":
         return refuse({ _tag: "Removed" })
       case "OtherAccount":
@@ -187,7 +253,7 @@ const token = async (line: FastLine.FastLine, settings: FastSettings.FastSetting
         const found = home.judge(expected)
         if (found._tag === "Serve") {
           lock.unlock(fd)
-          return print(found.token)
+          return print(found.token, line, home.store)
         }
         if (found._tag === "Gone" || found._tag === "OtherAccount") {
           lock.unlock(fd)
@@ -198,7 +264,7 @@ const token = async (line: FastLine.FastLine, settings: FastSettings.FastSetting
           lock.unlock(fd)
           return leave()
         }
-        return handOver({ line, rejected, refusal: undefined, lock: { path: lock.path, fd } })
+        return handOver({ command: "token", line, rejected, refusal: undefined, lock: { path: lock.path, fd } })
       }
     }
   } finally {
@@ -206,8 +272,13 @@ const token = async (line: FastLine.FastLine, settings: FastSettings.FastSetting
   }
 }
 
+/** Where `exec` begins by itself: there is a home to look into, or a keeper to ask. */
+const isExec = (args: ReadonlyArray<string>): boolean =>
+  process.platform !== "win32" && args.includes("exec") && !args.some((arg) => HELP.has(arg))
+
 const main = async (): Promise<void> => {
   const args = process.argv.slice(2)
+  if (isExec(args) && await (require("./exec.js") as typeof FastExec).main(args, handOver)) return
   const line = process.platform === "win32" ? undefined : FastLine.parse(args)
   const settings = line === undefined ? undefined : FastSettings.read(line, process.env)
   return line === undefined || settings === undefined || !line.storedOnly && isFromEnvironment(line.tenant)
@@ -228,7 +299,7 @@ const giveUp = (error: unknown): never => {
   )
   const [stream, text] = wantsJson
     ? [1, JSON.stringify({ error: { _tag: "Unexpected", message, advice, exit_code: 1 } })]
-    : [2, `lockstep: ${message}\n→ ${advice}`]
+    : [2, `lockstep: ${message}\n${Locale.isAscii(process.env) ? "->" : "→"} ${advice}`]
   try {
     Fs.writeSync(stream, `${text}\n`)
   } catch {

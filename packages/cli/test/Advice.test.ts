@@ -18,6 +18,8 @@ import * as Advice from "../src/Advice.js"
 import * as Argv from "../src/Argv.js"
 import * as Cli from "../src/Cli.js"
 import * as Completions from "../src/Completions.js"
+import * as Grammar from "../src/Grammar.js"
+import * as LineFault from "../src/LineFault.js"
 import * as Beginning from "../src/login/Beginning.js"
 import * as ParserEnvironment from "../src/ParserEnvironment.js"
 import * as LoginStage from "./support/LoginStage.js"
@@ -37,16 +39,20 @@ const commandsIn = (text: string): ReadonlyArray<string> =>
 
 /** What the command line says to a command; nothing where it accepts it. */
 const refusal = (command: string) => {
-  const argv = Argv.make(Completions.lineOf(words(command).slice(1)), Object.keys(Cli.commands), Cli.subcommands)
-  if (argv.wantsHelp) {
-    return Effect.succeed(argv.command === undefined && argv.args.length > 1 ? "no such command" : undefined)
+  const argv = Argv.make(Completions.lineOf(words(command).slice(1)), Grammar.lexicon)
+  const completions = Completions.of(argv.options)
+  if (Option.isSome(completions)) {
+    return Effect.succeed("message" in completions.value ? completions.value.message : undefined)
   }
+  const fault = LineFault.of(argv)
+  if (argv.wantsHelp) {
+    return Effect.succeed(argv.command === undefined && argv.words.length > 0 ? "no such command" : undefined)
+  }
+  if (Option.isSome(fault)) return Effect.succeed(fault.value.message)
   return CommandDescriptor.parse(Cli.root.descriptor, ["lockstep", ...argv.args], config).pipe(
     Effect.map((directive) =>
       directive._tag === "BuiltIn"
-        ? directive.option._tag === "ShowCompletions" && Option.isNone(Completions.faultOf(argv.args))
-          ? undefined
-          : "built in"
+        ? "built in"
         : directive.leftover.length > 0
         ? directive.leftover.join(" ")
         : undefined
@@ -161,7 +167,10 @@ describe("the advice of an error", () => {
       let commands = 0
       for (const error of errors) {
         for (const beginning of beginnings) {
-          const advice = Advice.withGlobals(Advice.of(error, beginning), GLOBALS)
+          const advice = Advice.withGlobals(
+            `${Advice.of(error, beginning)} ${Advice.of(error, beginning, true)}`,
+            GLOBALS
+          )
           assert.notMatch(advice, /call again|undefined|\n/, error._tag)
           const named = commandsIn(advice)
           commands += named.length
@@ -204,7 +213,8 @@ describe("the advice of an error", () => {
 
 /** What stands for a value in the source of a text. */
 const VALUES: Readonly<Record<string, string>> = {
-  shell: "bash",
+  one: "bash",
+  "argv.command": "token",
   from: "file",
   to: "file",
   told: "file",
@@ -245,9 +255,10 @@ const spelledOut = (command: string): string =>
 describe("every command that a text of the product names", () => {
   it.effect("is accepted by the command line", () =>
     Effect.gen(function*() {
-      const commands = ["cli", "core", "mcp", "node", "oauth", "postgres"].flatMap(sources).flatMap(commandsOf).map(
-        spelledOut
-      )
+      const commands = ["cli", "core", "http", "mcp", "node", "oauth", "postgres", "proxy", "tools"].flatMap(sources)
+        .flatMap(commandsOf).map(
+          spelledOut
+        )
       assert.isAbove(commands.length, 40)
       const refused = yield* Effect.forEach(commands, (command) =>
         Effect.map(refusal(command), (told) => told === undefined ? [] : [`${command}: ${told}`]))
@@ -269,6 +280,18 @@ const commandOf = (told: string, what: RegExp): ReadonlyArray<string> => {
 }
 
 describe("after a login that came to nothing", () => {
+  it.scopedLive("because its server cannot be reached, the advice speaks of no login that is kept", () =>
+    Effect.gen(function*() {
+      const stage = yield* LoginStage.make
+      const home = ["--home", stage.harness.home]
+      const line = ["login", "--issuer", "http://127.0.0.1:9", "--client-id", "x", "--tenant", "acme", "--no-browser"]
+      const ran = yield* stage.run([...line, ...home])
+      Stage.assertTold(ran, 5, /cannot be reached/)
+      assert.include(ran.stderr, "nothing was changed")
+      assert.notMatch(ran.stderr, /token endpoint|kept|stored/)
+      Stage.assertTold(yield* stage.run(commandOf(ran.stderr, /login/)), 5, /cannot be reached/)
+    }))
+
   it.scopedLive("the advice begins the very login again, for the same person and in the same home", () =>
     Effect.gen(function*() {
       const stage = yield* LoginStage.make

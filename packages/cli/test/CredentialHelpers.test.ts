@@ -124,7 +124,7 @@ describe("docs/credential-helpers.md", () => {
         }),
         ({ close }) => Effect.sync(close)
       )
-      yield* run(only("sh", "git config").replace("https://gitlab.example", origin.url))
+      yield* run(only("sh", "git config").replaceAll("https://gitlab.example", origin.url))
       const read = `git ls-remote ${origin.url}/group/project.git`
       assert.include(yield* run(read), "refs/heads/main")
       assert.deepStrictEqual([...new Set(seen)], [`oauth2:${yield* token("gitlab")}`])

@@ -28,7 +28,7 @@ describe("lockstep doctor", () => {
       assert.match(
         ran.stdout,
         new RegExp(
-          "^✓ pin\n✓ files\n✓ store\n✓ move\n✓ drift\n✓ keyring\n✓ locks\n✓ holders\n✓ sidecars\n✓ journals\n✓ lineage\n" +
+          "^✓ pin\n✓ files\n✓ room\n✓ store\n✓ move\n✓ drift\n✓ keyring\n✓ locks\n✓ holders\n✓ sidecars\n✓ journals\n✓ lineage\n" +
             " +codex: refreshed once, last granted (?:now|.* ago) by process \\d+ \\(lockstep\\.js\\) \\(generation 2\\)\n" +
             " +→ `lockstep status codex --history` tells all of it\n" +
             "✓ logins\n✓ sources\n✓ clock\n✓ network\n✓ servers\n$"
@@ -36,6 +36,23 @@ describe("lockstep doctor", () => {
       )
       assert.deepStrictEqual(readdirSync(stage.harness.home), before)
       assert.deepStrictEqual((yield* examine(stage)).problems, [])
+    }))
+
+  it.scopedLive("writes what a refresh would write before it calls a home healthy", () =>
+    Effect.gen(function*() {
+      const stage = yield* Stage.make()
+      yield* stage.seed({ left: 3600 })
+      // Blocks of 1 KiB: the record is far smaller, and the room for an answer is not.
+      const full = yield* stage.shell("ulimit -f 12; exec $LOCKSTEP doctor --offline --json")
+      assert.strictEqual(full.code, 1, full.stderr)
+      const { checks } = JSON.parse(full.stdout) as {
+        readonly checks: ReadonlyArray<{ readonly check: string; readonly findings: ReadonlyArray<{ code: string }> }>
+      }
+      assert.deepStrictEqual(checks.find(({ check }) => check === "room")!.findings.map(({ code }) => code), [
+        "no_room"
+      ])
+      const names = yield* stage.names
+      assert.isFalse(names.some((name) => name.endsWith(".tmp")), names.join(" "))
     }))
 
   it.scopedLive("creates nothing where there is nothing", () =>

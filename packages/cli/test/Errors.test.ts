@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as ServerBehaviour from "@lockstep/testkit/servers/ServerBehaviour"
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Stage from "./support/Stage.js"
@@ -321,6 +322,33 @@ const cases: ReadonlyArray<Case> = [
   }
 ]
 
+/** Words that only the person knows. */
+const UNKNOWN = /\b(URL|ID|VENDOR|FILE|TENANT|COMMAND|CMD…)/
+
+/** The commands that a text names, in backticks, as they are printed. */
+const advised = (text: string): ReadonlyArray<string> =>
+  [...text.matchAll(/`lockstep ([^`]*)`/g)].map(([, line]) => line!).filter((line) => !UNKNOWN.test(line))
+
+/** What is right to say to a command that was advised, although it is no success. */
+const HONEST = /no terminal shows the address|is logged in already|the code or address is empty|LOCKSTEP_|--store: /
+
+/** Types every command that an error advises, in a shell, and the ones that those advise. */
+const follow = (
+  stage: Stage.Stage,
+  { stderr }: Stage.Ran,
+  env: Readonly<Record<string, string>>,
+  depth = 3
+): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.forEach(depth === 0 ? [] : advised(stderr), (line) =>
+    Effect.gen(function*() {
+      const ran = yield* stage.shell(`$LOCKSTEP ${line}`, { env: { BROWSER: "none", ...env }, prints: true })
+      const what = `\`lockstep ${line}\`: ${ran.stderr}`
+      assert.isNotNull(ran.code, what)
+      if (ran.code === 2) assert.match(ran.stderr, HONEST, what)
+      assert.notMatch(ran.stderr, /something unexpected/, what)
+      yield* follow(stage, ran, env, depth - 1)
+    }), { discard: true })
+
 describe("an error is told in two lines, or as the only line of JSON", () => {
   for (const { args, arrange, circumstances, code, name, reason, says, tag } of cases) {
     it.scopedLive(`${name}: exit code ${code}`, () =>
@@ -330,7 +358,9 @@ describe("an error is told in two lines, or as the only line of JSON", () => {
           Effect.gen(function*() {
             const stage = yield* Stage.make()
             if (arrange !== undefined) yield* arrange(stage)
-            return yield* stage.run([...args, ...more], circumstances)
+            const ran = yield* stage.run([...args, ...more], circumstances)
+            if (more.length === 0) yield* follow(stage, ran, circumstances?.env ?? {})
+            return ran
           })
         const [plain, json] = yield* Effect.all([run([]), run(["--json"])], { concurrency: 2 })
         Stage.assertTold(plain, code, says)

@@ -86,7 +86,7 @@ describe("lockstep exec", () => {
       assert.strictEqual(ran.code, 0)
       assert.match(
         ran.stderr,
-        /^lockstep: warning: the token of codex expires in (5m|4m \d+s), and a running command keeps it\n$/
+        /^lockstep: warning: the token of codex expires in (5m|4m \d+s), and a running command keeps it; behind --proxy it is renewed\n$/
       )
     }))
 

@@ -4,7 +4,7 @@ import * as TenantId from "@lockstep/core/TenantId"
 import { TokenGrant } from "@lockstep/core/TokenGrant"
 import * as Keys from "@lockstep/node/secrets/SealingKeys"
 import * as Spool from "@lockstep/postgres/Spool"
-import * as PoolerDouble from "@lockstep/testkit/servers/PoolerDouble"
+import * as PgBouncer from "@lockstep/testkit/servers/PgBouncer"
 import * as PostgresServer from "@lockstep/testkit/servers/PostgresServer"
 import * as ServerBehaviour from "@lockstep/testkit/servers/ServerBehaviour"
 import * as Deferred from "effect/Deferred"
@@ -172,10 +172,10 @@ describe.skipIf(installation === undefined)("the operators of a fleet", () => {
   )
 
   it.scopedLive(
-    "are told by the doctor of a clock, a lease, a key, the age of the spool and a pooler",
+    "are told by the doctor of a clock, a lease, a key and the age of the spool",
     () =>
       Effect.gen(function*() {
-        const { doctor, key, otherHome, postgres, sql, write } = yield* fleet
+        const { doctor, key, otherHome, sql, write } = yield* fleet
         const codes = (found: ReadonlyArray<{ readonly code: string }>) => found.map(({ code }) => code)
         const problems = [
           "fleet_clock",
@@ -247,16 +247,27 @@ describe.skipIf(installation === undefined)("the operators of a fleet", () => {
         }
         const waiting = (yield* doctor()).find(({ code }) => code === "answer_waiting")
         assert.match(waiting?.message ?? "", /tokens of codex wait .* waited for 1h/)
-
-        const pooled = write(
-          "pooled",
-          postgres.url("postgres").replace(`:${postgres.port}/`, `:${yield* PoolerDouble.start(postgres.port)}/`)
-        )
-        const pooler = (yield* doctor({ LOCKSTEP_POSTGRES_URL_FILE: pooled })).find(({ code }) =>
-          code === "fleet_pooler"
-        )
-        assert.include(pooler?.advice, "direct address")
       }),
+    180_000
+  )
+
+  const pgbouncer = PgBouncer.installation()
+  it.runIf(Option.isSome(pgbouncer))(
+    "are told by the doctor of a pooler that hands sessions on",
+    () =>
+      Effect.runPromise(Effect.scoped(Effect.gen(function*() {
+        const { doctor, postgres, write } = yield* fleet
+        const pooler = yield* PgBouncer.start(Option.getOrThrow(pgbouncer), {
+          server: postgres.port,
+          user: "lockstep",
+          password: postgres.password,
+          mode: "transaction"
+        })
+        const pooled = write("pooled", postgres.url("postgres").replace(`:${postgres.port}/`, `:${pooler.port}/`))
+        const [finding] = yield* doctor({ LOCKSTEP_POSTGRES_URL_FILE: pooled })
+        assert.strictEqual(finding?.code, "fleet_pooler")
+        assert.include(finding?.advice, "direct address")
+      }))),
     180_000
   )
 

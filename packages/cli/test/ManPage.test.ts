@@ -24,6 +24,7 @@ describe("the man page", () => {
     const text = page({
       commands: [],
       subcommands: {},
+      valued: [],
       pages: { "": { about: [".so /etc/passwd"], usage: "'x", lists: [] } }
     }, "1")
     assert.include(text, "\n\\&.so /etc/passwd")

@@ -29,6 +29,18 @@ describe("Style", () => {
     assert.isFalse(colours({ TERM: "dumb" }, true))
   })
 
+  it("has nothing beyond ASCII of its own where the locale has not", () => {
+    const of = (env: Record<string, string>) => Style.isAscii(Style.forStream({ isTTY: true }, env))
+    assert.isTrue(of({ LANG: "C" }))
+    assert.isTrue(of({ LC_ALL: "POSIX", LANG: "en_US.UTF-8" }))
+    assert.isTrue(of({ LC_CTYPE: "en_US.ISO-8859-1" }))
+    assert.isFalse(of({ LC_ALL: "", LANG: "C.UTF-8" }))
+    assert.isFalse(of({ LANG: "de_DE.utf8" }))
+    assert.isFalse(of({}))
+    assert.strictEqual(Style.spell("a → b…", Style.inAscii(Style.coloured)), "a -> b...")
+    assert.strictEqual(Style.spell("a → b…", Style.plain), "a → b…")
+  })
+
   it("lets no text steer the terminal", () => {
     assert.strictEqual(Style.printable("a\u001b[2Jb\u202ec\rd\ne\u2028f"), "a\ufffd[2Jb\ufffdc\ufffdd\ufffde\ufffdf")
   })
@@ -51,6 +63,25 @@ describe("Table", () => {
   it("aligns by the columns that a text takes, and drops what is empty everywhere", () => {
     const text = Table.render(["A", "B", "C"], [["x", "", "1"], ["日本", "", "2"], ["e\u0301e", "", "3"]], Style.plain)
     assert.strictEqual(text, "A     C\nx     1\n日本  2\ne\u0301e    3\n")
+  })
+
+  it("is a list for each row where the window is too narrow", () => {
+    const rows = [["codex", "refreshes at next use", "in 1h"], ["mcp:linear", "fresh", ""]]
+    const header = ["TENANT", "STATE", "EXPIRY"]
+    assert.strictEqual(
+      Table.render(header, rows, Style.plain, 32),
+      "codex\n  STATE   refreshes at next use\n  EXPIRY  in 1h\nmcp:linear\n  STATE   fresh\n"
+    )
+    assert.match(Table.render(header, rows, Style.plain, 60), /^TENANT {6}STATE/)
+    for (const columns of [40, 45, 60]) {
+      const text = Table.render(
+        header,
+        [["codex@work", "expiring (asks again in 59m 59s)", "in 1m"]],
+        Style.plain,
+        columns
+      )
+      for (const line of text.split("\n")) assert.isAtMost(Table.width(line), columns)
+    }
   })
 
   it("does not count colour as width", () => {

@@ -32,7 +32,7 @@ describe("lockstep status", () => {
       assert.strictEqual(stderr, "")
       assert.match(
         stdout,
-        /^TENANT +STATE +EXPIRY +STORE\na +fresh +in 59m \d+s +file\nb +expiring +in \d+s +file\nc +expired +1h ago +file\n$/
+        /^TENANT +STATE +EXPIRY +STORE\na +fresh +in 59m \d+s +file\nb +expiring +in \d+s +file\nc +refreshes at next use +1h ago +file\n$/
       )
       assert.deepStrictEqual(yield* stage.names, before)
       assert.lengthOf(stage.server.requests, 0)
@@ -153,7 +153,7 @@ describe("lockstep status", () => {
       const child = yield* stage.start(["status", "--watch", "--json"])
       const seen = (state: string) =>
         child.message((message) => (message["tenants"] as ReadonlyArray<Row> | undefined)?.[0]?.state === state)
-      yield* seen("expired")
+      yield* seen("refreshes at next use")
       yield* stage.run(["token", "codex"], { prints: true })
       yield* seen("fresh")
       yield* child.signal("SIGINT")

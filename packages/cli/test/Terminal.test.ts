@@ -34,12 +34,41 @@ describe("at a terminal", () => {
       const stage = yield* Stage.make()
       yield* stage.seed({})
       const child = yield* stage.onTerminal(["status", "--watch"], { NO_COLOR: "1" })
-      yield* shows(child, /expired/)
+      yield* shows(child, /refreshes at next use[\s\S]*q ends this/)
       yield* stage.run(["refresh", "codex"])
       // Up by the two lines that were there.
       yield* shows(child, new RegExp(`${ESCAPE}\\[2A\r${ESCAPE}\\[JTENANT[^${ESCAPE}]*fresh`))
       yield* child.write("\u0003")
       assert.strictEqual((yield* child.exit).code, 130)
+    }))
+
+  it.scopedLive("status --watch ends with q, and leaves the terminal as it was", () =>
+    Effect.gen(function*() {
+      const stage = yield* Stage.make()
+      yield* stage.seed({ left: 3600 })
+      const child = yield* stage.onTerminal(["status", "--watch"], { NO_COLOR: "1" })
+      yield* shows(child, /q ends this/)
+      yield* child.write("xq")
+      assert.strictEqual((yield* child.exit).code, 0)
+      assert.match(yield* child.stdout, /q ends this\r\n$/)
+    }))
+
+  it.scopedLive("Ctrl-C at a question ends the command as it does everywhere, and Ctrl-D is a no", () =>
+    Effect.gen(function*() {
+      const stage = yield* Stage.make()
+      yield* stage.seed({ left: 3600 })
+      const asked = Effect.gen(function*() {
+        const child = yield* stage.onTerminal(["login", "codex", "--no-browser"], { NO_COLOR: "1" })
+        yield* shows(child, /Replace this login\? \[y\/N\]/)
+        return child
+      })
+      const ended = yield* asked
+      yield* ended.write("\u0003")
+      assert.strictEqual((yield* ended.exit).code, 130)
+      const refused = yield* asked
+      yield* refused.write("\u0004")
+      assert.strictEqual((yield* refused.exit).code, 2)
+      assert.include(yield* refused.stdout, "is logged in already")
     }))
 
   it.scopedLive("Ctrl-C during a refresh says what is waited for, a second one changes nothing", () =>
@@ -118,5 +147,36 @@ describe("a closed pipe", () => {
       const ran = yield* stage.shell("exec 3> >(exec 0<&-); wait $!; $LOCKSTEP token codex >&3; echo \"code $?\"")
       assert.deepStrictEqual(ran, { code: 0, stdout: "code 0\n", stderr: "" })
       assert.strictEqual((yield* stage.stored())!["generation"], 2)
+    }))
+})
+
+describe("a narrow terminal, and one without UTF-8", () => {
+  it.scopedLive("gets tables that fit it, and ASCII", () =>
+    Effect.gen(function*() {
+      const stage = yield* Stage.make()
+      yield* stage.seed({ left: 3600 }, { tenant: "mcp:a-server-with-a-long-name" })
+      yield* stage.run(["refresh", "codex"])
+      const on = (line: string) =>
+        stage.harness.spawn({
+          program: "script",
+          args: ["-qefc", `stty cols 40; ${process.execPath} ${stage.bin} ${line}`, "/dev/null"],
+          env: { TERM: "xterm", SHELL: "/bin/sh", NO_COLOR: "1", LANG: "C" }
+        })
+      for (
+        const line of ["status", "status --history", "--help", "login --help", "vendors 2>/dev/null", "token nothing"]
+      ) {
+        const child = yield* on(line)
+        yield* child.exit
+        const text = yield* child.stdout
+        assert.match(text, /^[\r\n\x20-\x7e]+$/, line)
+        // An error is two lines, which the terminal breaks; a word cannot be broken.
+        if (line === "token nothing") continue
+        for (const one of text.split("\r\n")) {
+          assert.isTrue(one.length <= 40 || !one.trim().includes(" "), `${line}: ${one}`)
+        }
+      }
+      const doctor = yield* stage.run(["doctor", "--offline"], { env: { LC_ALL: "C" } })
+      assert.match(doctor.stdout, /^ok .*files$/m)
+      assert.match(doctor.stdout + doctor.stderr, /^[\n\x20-\x7e]+$/)
     }))
 })

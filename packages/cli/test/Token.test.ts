@@ -26,6 +26,17 @@ describe("lockstep token", () => {
       assert.lengthOf(stage.server.requests, 0)
     }))
 
+  it.scopedLive("answers --no-refresh with no token that was rejected", () =>
+    Effect.gen(function*() {
+      const stage = yield* Stage.make()
+      const { accessToken } = yield* stage.seed({ left: 3600 })
+      const line = ["token", "codex", "--no-refresh", "--rejected-stdin"]
+      Stage.assertTold(yield* stage.run(line, { input: accessToken }), 5, /a refresh was not allowed/)
+      const other = yield* stage.run(line, { input: "lockstep-at-another-one", prints: true })
+      assert.strictEqual(other.stdout.trim(), accessToken)
+      assert.lengthOf(stage.server.requests, 0)
+    }))
+
   it.scopedLive("refreshes an expired token once and prints the new one", () =>
     Effect.gen(function*() {
       const stage = yield* Stage.make()

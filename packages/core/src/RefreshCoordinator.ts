@@ -110,7 +110,11 @@ export class RefreshCoordinator extends Context.Tag("@lockstep/core/RefreshCoord
    * Reads what is stored and never refreshes. Fails like `accessToken` where that would fail, and with
    * `ProviderUnavailable(Offline)` where it would redeem.
    */
-  readonly peek: (tenant: TenantId, demand?: Demand) => Effect.Effect<AccessToken.AccessToken, RefreshError>
+  readonly peek: (
+    tenant: TenantId,
+    demand?: Demand,
+    rejected?: Redacted.Redacted
+  ) => Effect.Effect<AccessToken.AccessToken, RefreshError>
 
   /** Answers with another access token than the one that a resource server rejected. */
   readonly recover: (
@@ -471,9 +475,9 @@ export const make: Effect.Effect<
       } satisfies Refreshed
     })
 
-  const peek = (tenant: TenantId, asked?: Demand) =>
+  const peek = (tenant: TenantId, asked?: Demand, rejected?: Redacted.Redacted) =>
     Effect.gen(function*() {
-      const demand = Demands.make(asked)
+      const demand: Demands.Demand = { ...Demands.make(asked), otherThan: Option.fromNullable(rejected) }
       const { credential } = yield* read(tenant, demand)
       const clock = yield* Effect.clock
       if (Demands.maySettleFor(demand, credential, clock.unsafeCurrentTimeMillis())) {

@@ -145,16 +145,18 @@ const accessOf = (
     : "Ended"
 
 /**
- * The latest moment at which an unanswered request can have been alive. Its process noted the end, or no request
- * outlives `redeemLimit`. Where a lock dies with its holder, the lock tells, too: the process released it, or died,
- * before it was taken. An intent from the future tells nothing, because the clock went back.
+ * The latest moment at which an unanswered request can have been alive. Where a lock dies with its holder, that is when
+ * the lock was taken: the process released it, or died, before. Only an end that the process itself noted is earlier for
+ * certain, and not the age of an intent: a machine that slept, or a clock that was set, makes a request look old that
+ * ended just now. Where a sender may live, no request outlives `redeemLimit` on the store's clock. A time in the future
+ * tells nothing, because the clock went back.
  */
 const requestEnd = (intent: Intent, { evidence, policy, since }: Question): number => {
   const limit = Duration.toMillis(policy.redeemLimit)
-  const noted = Option.getOrElse(intent.endedAt, () => intent.at + limit)
   // Taken in the past, whatever a clock says that was set back since.
   const held = Math.min(since ?? evidence.now, evidence.now)
-  return evidence.senderMayLive ? Math.min(held + limit, noted) : Math.min(held, noted)
+  const latest = evidence.senderMayLive ? Math.min(held, intent.at) + limit : held
+  return Math.min(latest, Option.getOrElse(intent.endedAt, () => latest))
 }
 
 /** Until when a process that was cut off from the store may bring its answer; zero where none can come. */

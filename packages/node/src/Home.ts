@@ -15,45 +15,14 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as AtomicFile from "./AtomicFile.js"
+import * as HomePin from "./HomePin.js"
 import { codeOf, lockUnavailable } from "./internal/errno.js"
 import { hostId } from "./internal/hostId.js"
 import * as Ownership from "./Ownership.js"
 import * as Refuge from "./Refuge.js"
-import * as WholeFile from "./WholeFile.js"
-
-const STORE_KIND = /^[a-z][a-z0-9-]{0,31}$/
-
-/**
- * The kind of store that a home has: the name of one in `stores/Stores`.
- *
- * @since 0.1.0
- * @category models
- */
-export type StoreKind = typeof StoreKind.Type
-
-/**
- * The name of a kind of store. A home may have been pinned by a version that knows more of them than this one.
- *
- * @since 0.1.0
- * @category schemas
- */
-export const StoreKind = Schema.String.pipe(Schema.pattern(STORE_KIND))
-
-/**
- * What the first write of a home records.
- *
- * @since 0.1.0
- * @category models
- */
-export class Pin extends Schema.Class<Pin>("@lockstep/node/Pin")({
-  store: StoreKind,
-  lockDirectory: Schema.optionalWith(Schema.String, { as: "Option", nullable: true }).pipe(Schema.fromKey("lock_dir")),
-  host: Schema.String
-}) {}
 
 /**
  * What a caller may say about the home. What it leaves out comes from the environment.
@@ -69,7 +38,7 @@ export interface Options {
   /** Whether locks count across hosts: `LOCKSTEP_TRUST_LOCKS`. Off. */
   readonly trustLocks?: boolean | undefined
   /** The kind of store that is used. What the home is pinned to, else `file`. */
-  readonly store?: StoreKind | undefined
+  readonly store?: HomePin.StoreKind | undefined
   /** Where the answer of a rotation is kept that the disk of the store refuses. `Refuge.config`. */
   readonly refuges?: ReadonlyArray<Refuge.Refuge> | undefined
 }
@@ -85,7 +54,7 @@ export class Home extends Context.Tag("@lockstep/node/Home")<Home, {
   readonly directory: string
 
   /** The kind of store that this process uses, for as long as it has the home open (I10). */
-  readonly store: StoreKind
+  readonly store: HomePin.StoreKind
 
   /**
    * The store file `auth.json`, links resolved. Everything else lies in the same directory, and locks and journals are
@@ -100,13 +69,13 @@ export class Home extends Context.Tag("@lockstep/node/Home")<Home, {
   readonly refuges: ReadonlyArray<Refuge.Refuge>
 
   /** What the first write recorded; `None` before it. Creates nothing. */
-  readonly pin: Effect.Effect<Option.Option<Pin>, CredentialStoreError>
+  readonly pin: Effect.Effect<Option.Option<HomePin.Pin>, CredentialStoreError>
 
   /**
    * Pins the home to another kind of store. This home then is `Superseded`, like those of all other processes that have
    * it open as it was.
    */
-  readonly repin: (store: StoreKind) => Effect.Effect<void, CredentialStoreError | LockUnavailable>
+  readonly repin: (store: HomePin.StoreKind) => Effect.Effect<void, CredentialStoreError | LockUnavailable>
 
   /** Finds out that the home has another store by now, or is open to others or of another user. Creates nothing. */
   readonly check: Effect.Effect<void, CredentialStoreError>
@@ -127,14 +96,6 @@ export class Home extends Context.Tag("@lockstep/node/Home")<Home, {
 
 const FILE = "auth.json"
 
-/**
- * The name of the file in which the first write of a home pins it.
- *
- * @since 0.1.0
- * @category constants
- */
-export const PIN_FILE = "store.json"
-
 const nonEmpty = (name: string) =>
   Config.option(Config.string(name)).pipe(Config.map(Option.filter((text) => text.trim() !== "")))
 
@@ -146,73 +107,6 @@ const environment = Config.all({
   lockDirectory: nonEmpty("LOCKSTEP_LOCK_DIR"),
   trustLocks: Config.withDefault(Config.boolean("LOCKSTEP_TRUST_LOCKS"), false)
 })
-
-/**
- * The error of a process that was told to use another store than the home has. Names both.
- *
- * @since 0.1.0
- * @category errors
- */
-export const otherStore = (directory: string, its: StoreKind, told: StoreKind): CredentialStoreError =>
-  new CredentialStoreError({
-    reason: "Superseded",
-    location: directory,
-    detail: `its store is ${its}, and this process was told ${told}`,
-    remedy: `use \`--store ${its}\`, or take its logins along with \`lockstep store move --to ${told}\``
-  })
-
-const moved = (directory: string, to: StoreKind): CredentialStoreError =>
-  new CredentialStoreError({
-    reason: "Superseded",
-    location: directory,
-    detail: `moved to ${to}: open it again`,
-    remedy: "start this process again: it opens the store that the logins moved to"
-  })
-
-/** A pin as this version writes it, without the schema: the first change of a new home is read by many at once. */
-const pinOf = (text: string): Option.Option<Effect.Effect<Pin>> => {
-  try {
-    const { host, lock_dir, store }: { readonly [Name in "host" | "lock_dir" | "store"]?: unknown } = JSON.parse(text)
-    return typeof store === "string" && STORE_KIND.test(store) && typeof host === "string" && lock_dir === null
-      ? Option.some(Effect.succeed(new Pin({ store, lockDirectory: Option.none(), host }, true)))
-      : Option.none()
-  } catch {
-    return Option.none()
-  }
-}
-
-const decodePin = (text: string) => Schema.decode(Schema.parseJson(Pin))(text)
-
-/**
- * The text of a pin's file.
- *
- * @since 0.1.0
- * @category rendering
- */
-export const textOfPin = (pin: Pin): string =>
-  `${JSON.stringify({ lock_dir: null, ...Schema.encodeSync(Pin)(pin) }, null, 2)}\n`
-
-/**
- * What keeps every process of this user from having its locks in a directory that was named for them: it belongs to
- * another user, others may write it, or it is no directory. One that is missing is made by the first that locks there.
- *
- * @since 0.1.0
- * @category predicates
- */
-export const faultOfLocks = (directory: string): Ownership.Exposure | undefined => {
-  const elsewhere = "set LOCKSTEP_LOCK_DIR to a directory of your own on a local disk"
-  try {
-    const stat = Fs.statSync(directory, { throwIfNoEntry: false })
-    if (stat === undefined) return undefined
-    if (!stat.isDirectory()) return { detail: "it is not a directory", remedy: elsewhere }
-    const { uid } = stat
-    return Ownership.mayWrite(stat)
-      ? Ownership.exposureOf(directory, "writable")
-      : { detail: `it belongs to user ${uid}, and this process does not run as that user`, remedy: elsewhere }
-  } catch (cause) {
-    return { detail: `it cannot be looked at (${codeOf(cause)})`, remedy: elsewhere }
-  }
-}
 
 /**
  * Makes the home of some options and the environment. Fails with a `ConfigError` when neither names a directory.
@@ -236,52 +130,27 @@ export const make = (
     const directory = Path.resolve(named)
     const link = Path.join(directory, FILE)
     const file = yield* AtomicFile.resolve(link)
-    const pinFile = yield* AtomicFile.resolve(Path.join(directory, PIN_FILE))
+    const pinFile = yield* AtomicFile.resolve(Path.join(directory, HomePin.PIN_FILE))
     const movedLocks = Option.map(
       Option.orElse(Option.fromNullable(options.lockDirectory), () => env.lockDirectory),
       (path) => Path.resolve(path)
     )
     const trustLocks = options.trustLocks ?? env.trustLocks
     const refuges = options.refuges ?? (yield* Refuge.config)
-    const readPin = Effect.flatMap(
-      WholeFile.read(pinFile),
-      Option.match({
-        onNone: () => Effect.succeedNone,
-        onSome: ({ bytes, changedAt, identity }) =>
-          Effect.flatMap(WholeFile.decodeText(pinFile, bytes), (text) =>
-            Option.getOrElse(pinOf(text), () => decodePin(text))).pipe(
-              // Dropped, because it quotes the file.
-              Effect.mapError(() =>
-                new CredentialStoreError({ reason: "Decode", location: pinFile })
-              ),
-              Effect.map((decoded) => {
-                const known = Option.some(decoded)
-                if (Date.now() - changedAt > WholeFile.COARSE) pinned = { identity, pin: known }
-                return known
-              })
-            )
-      })
-    )
-    let pinned: { readonly identity: WholeFile.Identity; readonly pin: Option.Option<Pin> } | undefined
-    /** Asked at every change of the store, and changed by a move only: what is known is not decoded again. */
-    const pin: typeof readPin = Effect.suspend(() => {
-      if (pinned !== undefined && WholeFile.look(pinFile) === pinned.identity) return Effect.succeed(pinned.pin)
-      pinned = undefined
-      return WholeFile.isAbsent(pinFile) ? Effect.succeedNone : readPin
-    })
+    const pin = HomePin.reader(pinFile)
 
     // Once, for as long as the home is open (I10). A pin that cannot be read stops every read and write after this.
-    const atFirst = yield* Effect.orElseSucceed(pin, () => Option.none<Pin>())
-    const store: StoreKind = options.store ??
+    const atFirst = yield* Effect.orElseSucceed(pin, () => Option.none<HomePin.Pin>())
+    const store: HomePin.StoreKind = options.store ??
       Option.match(atFirst, { onNone: () => "file", onSome: (one) => one.store })
     let wasOurs = Option.exists(atFirst, (pinned) => pinned.store === store)
 
-    const checkStore = (pinned: Pin): Effect.Effect<void, CredentialStoreError> =>
+    const checkStore = (pinned: HomePin.Pin): Effect.Effect<void, CredentialStoreError> =>
       Effect.suspend(() => {
         if (pinned.store !== store) {
           return wasOurs
-            ? moved(directory, pinned.store)
-            : otherStore(directory, pinned.store, store)
+            ? HomePin.moved(directory, pinned.store)
+            : HomePin.otherStore(directory, pinned.store, store)
         }
         wasOurs = true
         return Effect.void
@@ -289,12 +158,12 @@ export const make = (
 
     // Logins in `auth.json` are a decision for it, even if they were put there by hand.
     const unpinned = Effect.suspend(() =>
-      store !== "file" && Fs.existsSync(file) ? otherStore(directory, "file", store) : Effect.void
+      store !== "file" && Fs.existsSync(file) ? HomePin.otherStore(directory, "file", store) : Effect.void
     )
 
     const otherDomain = (detail: string) => new LockUnavailable({ reason: "OtherDomain", path: directory, detail })
 
-    const checkLocks = (pinned: Pin, own: Pin) => {
+    const checkLocks = (pinned: HomePin.Pin, own: HomePin.Pin) => {
       const theirs = Option.getOrElse(pinned.lockDirectory, () => "the store's directory")
       const ours = Option.getOrElse(own.lockDirectory, () => "the store's directory")
       if (theirs !== ours) {
@@ -306,7 +175,8 @@ export const make = (
         : otherDomain(`it belongs to host ${pinned.host}, and this is ${own.host}`)
     }
 
-    const agreeOn = (pinned: Pin, own: Pin) => Effect.zipRight(checkStore(pinned), checkLocks(pinned, own))
+    const agreeOn = (pinned: HomePin.Pin, own: HomePin.Pin) =>
+      Effect.zipRight(checkStore(pinned), checkLocks(pinned, own))
 
     const realpath = (path: string) =>
       Effect.try({ try: () => Fs.realpathSync(path), catch: (cause) => lockUnavailable(path, codeOf(cause)) })
@@ -356,12 +226,12 @@ export const make = (
       }
       if (Option.isSome(movedLocks)) {
         yield* Ownership.makeDirectory(movedLocks.value)
-        const fault = faultOfLocks(movedLocks.value)
+        const fault = Ownership.faultOfLocks(movedLocks.value)
         if (fault !== undefined) {
           return yield* new LockUnavailable({ reason: "Permission", path: movedLocks.value, ...fault })
         }
       }
-      const own = Pin.make({
+      const own = HomePin.Pin.make({
         store,
         lockDirectory: Option.isSome(movedLocks) ? Option.some(yield* realpath(movedLocks.value)) : Option.none(),
         host: hostId()
@@ -376,7 +246,7 @@ export const make = (
       const { isPinned, own } = yield* ready
       if (isPinned) return
       yield* Effect.catchIf(
-        AtomicFile.create(pinFile, textOfPin(own)),
+        AtomicFile.create(pinFile, HomePin.textOf(own)),
         ({ detail }) => detail === "EROFS" || detail === "EACCES" || detail === "EPERM",
         ({ detail }) => lockUnavailable(directory, detail!)
       )
@@ -401,7 +271,8 @@ export const make = (
       repin: (next) =>
         Effect.flatMap(
           Effect.zipRight(open, pin),
-          (pinned) => AtomicFile.replace(pinFile, textOfPin(Pin.make({ ...Option.getOrThrow(pinned), store: next })))
+          (pinned) =>
+            AtomicFile.replace(pinFile, HomePin.textOf(HomePin.Pin.make({ ...Option.getOrThrow(pinned), store: next })))
         ).pipe(
           Trace.withSpan("lockstep.home.repin")
         )

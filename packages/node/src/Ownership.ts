@@ -247,3 +247,25 @@ export const makeDirectory = (path: string): Effect.Effect<void, LockUnavailable
  */
 export const makeDirectoryNow = (path: string): Either.Either<void, LockUnavailable> =>
   Either.try({ try: () => make(path), catch: (cause) => lockUnavailable(path, codeOf(cause)) })
+
+/**
+ * What keeps every process of this user from having its locks in a directory that was named for them: it belongs to
+ * another user, others may write it, or it is no directory. One that is missing is made by the first that locks there.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const faultOfLocks = (directory: string): Exposure | undefined => {
+  const elsewhere = "set LOCKSTEP_LOCK_DIR to a directory of your own on a local disk"
+  try {
+    const stat = Fs.statSync(directory, { throwIfNoEntry: false })
+    if (stat === undefined) return undefined
+    if (!stat.isDirectory()) return { detail: "it is not a directory", remedy: elsewhere }
+    const { uid } = stat
+    return mayWrite(stat)
+      ? exposureOf(directory, "writable")
+      : { detail: `it belongs to user ${uid}, and this process does not run as that user`, remedy: elsewhere }
+  } catch (cause) {
+    return { detail: `it cannot be looked at (${codeOf(cause)})`, remedy: elsewhere }
+  }
+}

@@ -35,6 +35,8 @@ export interface OpenPort {
  * @category models
  */
 export interface BroughtAnswer {
+  /** Whether a person pasted it, who can paste another one. */
+  readonly isPasted: boolean
   readonly response: AuthorizationResponse.AuthorizationResponse
   readonly respond: (page: CallbackPage) => Effect.Effect<void>
 }
@@ -103,7 +105,7 @@ const fromPort = (
   Effect.gen(function*() {
     const { query, respond } = yield* listener.answer
     const response = AuthorizationResponse.fromQuery(query)
-    if (yield* isOurs(response)) return { response, respond }
+    if (yield* isOurs(response)) return { isPasted: false, response, respond }
     // The port closes with its page; the person's own answer is still on its way to it.
     yield* respond(NOT_OURS)
     return yield* fromPort(yield* port.again, port, isOurs)
@@ -123,19 +125,18 @@ const fromPerson = (
       )
     ),
     Effect.tap(check),
-    Effect.map((response) => ({ response, respond: () => Effect.void })),
-    Effect.catchAll((error) =>
-      Effect.zipRight(
-        Effect.annotateLogs(Effect.logWarning(error.message), {
-          tenant,
-          error: error._tag,
-          reason: error.reason,
-          advice: error.advice
-        }),
-        fromPerson(person, check, tenant)
-      )
-    )
+    Effect.map((response) => ({ isPasted: true, response, respond: () => Effect.void })),
+    Effect.catchAll((error) => Effect.zipRight(tellWrong(error), fromPerson(person, check, tenant)))
   )
+
+/**
+ * Tells a person that what was pasted is not the answer, while the login waits on.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const tellWrong = ({ _tag: error, advice, message, reason, tenant }: LoginFailed): Effect.Effect<void> =>
+  Effect.annotateLogs(Effect.logWarning(message), { tenant, error, reason, advice })
 
 /**
  * Invites the person and waits for the first answer. What another program sends to the port is answered with a page and

@@ -203,7 +203,7 @@ export const make: Effect.Effect<Login["Type"], never, Requirements> = Effect.ge
       const { login, url } = yield* beginAt(started, secrets, redirectUri, span)
       const attempt: Attempt = { tenant: request.tenant, vendor, login }
 
-      const brought = yield* AnswerWait.forAnswer({
+      const waiting = AnswerWait.forAnswer({
         port,
         person,
         tenant: request.tenant,
@@ -215,21 +215,32 @@ export const make: Effect.Effect<Login["Type"], never, Requirements> = Effect.ge
           started.method === "key"
             ? Effect.asVoid(SealedKey.open(response, attempt))
             : AuthorizationResponse.checkState(response, attempt)
-      }).pipe(
-        Effect.timeoutFail({
-          duration: lifetime,
-          onTimeout: () =>
-            new LoginFailed({ tenant: request.tenant, reason: "Expired" })
-        }),
-        Effect.onError(() =>
-          clients.dropUnproven(clientOf(attempt))
+      })
+      const answer = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        waiting.pipe(
+          Effect.timeoutFail({
+            duration: Math.max(0, span.expiresAt - now),
+            onTimeout: () =>
+              new LoginFailed({ tenant: request.tenant, reason: "Expired" })
+          }),
+          Effect.onError(() =>
+            clients.dropUnproven(clientOf(attempt))
+          )
+        ))
+      const finish = (brought: AnswerWait.BroughtAnswer) =>
+        forgettingOf(attempt)(prepare(started.wire, attempt, brought.response)).pipe(
+          Effect.flatMap((obtain) => store(request, started.method, attempt, obtain)),
+          // The page comes last: it says what is durable.
+          Effect.onExit((exit) => brought.respond(AnswerWait.pageOf(request.tenant, exit)))
         )
-      )
-      return yield* forgettingOf(attempt)(prepare(started.wire, attempt, brought.response)).pipe(
-        Effect.flatMap((obtain) => store(request, started.method, attempt, obtain)),
-        // The page comes last: it says what is durable.
-        Effect.onExit((exit) => brought.respond(AnswerWait.pageOf(request.tenant, exit)))
-      )
+      // A code that was mistyped is refused and ends nothing: the browser's own answer may still be on its way.
+      const untilRight: Effect.Effect<LoginResult, LoginError> = Effect.flatMap(answer, (brought) =>
+        Effect.catchIf(
+          finish(brought),
+          (error) => brought.isPasted && error instanceof LoginFailed && error.reason === "CodeRefused",
+          (error) => Effect.zipRight(AnswerWait.tellWrong(error as LoginFailed), untilRight)
+        ))
+      return yield* untilRight
     })).pipe(Effect.withSpan("lockstep.login.browser", attributes(request)))
 
   const begin: Login["Type"]["begin"] = (request) =>

@@ -46,8 +46,9 @@ const EXPLAINED: Readonly<Record<string, { readonly detail: string; readonly rem
     remedy: "name the primary, or name both: postgres://USER@HOST1,HOST2/DATABASE"
   },
   pooler: {
-    detail: "a pooler answers in its place, and holds no session for us",
-    remedy: "use the direct address of the server, not the one of PgBouncer"
+    detail: "a pooler answers in its place that hands our session on to others",
+    remedy:
+      "use the direct address of the server, or a pooler that keeps a session for each client (pool_mode = session)"
   },
   synchronous_commit: {
     detail: "it acknowledges what a crash can lose: synchronous_commit is off or local",

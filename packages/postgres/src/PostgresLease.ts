@@ -19,7 +19,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Row } from "./internal/connection.js"
-import type { PostgresFailure } from "./PostgresFailure.js"
+import { PostgresFailure } from "./PostgresFailure.js"
 import type { PostgresSession } from "./PostgresSession.js"
 
 /**
@@ -101,7 +101,7 @@ case when holder is null then 'free' when holder = $3 then null
   when until + make_interval(secs => $4) < clock_timestamp() then 'stranded' end`
 
 const LOOK = `
-select epoch, generation, ${HOW} as how, extract(epoch from clock_timestamp()) * 1000 as now
+select epoch, generation, ${HOW} as how, pg_backend_pid() as backend, extract(epoch from clock_timestamp()) * 1000 as now
 from lockstep.tenant where namespace = $1 and name = $2`
 
 const TAKE = `
@@ -111,7 +111,7 @@ with prior as materialized (
 update lockstep.tenant t set epoch = t.epoch + 1, holder = $3, acquired_at = clock_timestamp(),
   until = clock_timestamp() + make_interval(secs => $5)
 from took left join lockstep.session s on s.presence = took.holder
-where t.id = took.id and took.how is not null
+where t.id = took.id and took.how is not null and pg_backend_pid() = $6
 returning t.id, t.epoch, t.generation, took.how, extract(epoch from clock_timestamp()) * 1000 as now,
   s.machine, s.pid, s.pid_ns, s.start_time, s.boot_id, s.command`
 
@@ -163,16 +163,20 @@ export const make = (
 ): Leases => ({
   look: (name) =>
     Effect.flatMap(session.presence, (present) =>
-      Effect.map(
+      Effect.flatMap(
         present.query(LOOK, [namespace, name, present.id, Duration.toSeconds(limits.stranded)]),
         ({ rows: [row] }) => {
+          // A pooler that hands sessions on after all: what is asked here is not asked where the presence is.
+          if (row !== undefined && row["backend"] !== present.backend) {
+            return new PostgresFailure({ kind: "Refused", code: "pooler" })
+          }
           if (row !== undefined) session.heardTime(Number(row["now"]))
-          return {
+          return Effect.succeed({
             isKnown: row !== undefined,
             mayBeTaken: row === undefined || row["how"] !== null,
             epoch: String(row?.["epoch"] ?? 0),
             generation: Number(row?.["generation"] ?? 0)
-          }
+          })
         }
       )),
   take: (name) =>
@@ -183,7 +187,8 @@ export const make = (
         name,
         present.id,
         Duration.toSeconds(limits.stranded),
-        Duration.toSeconds(limits.lease)
+        Duration.toSeconds(limits.lease),
+        present.backend
       ])
       if (row === undefined) return Option.none()
       session.heardTime(Number(row["now"]))

@@ -39,6 +39,8 @@ export interface Presence {
   readonly id: string
   /** The id of the fleet that the database belongs to. */
   readonly fleet: string
+  /** The process of the server that keeps it. A pooler may answer through another one. */
+  readonly backend: number
   readonly isLive: () => boolean
   readonly query: Connection["query"]
 }
@@ -103,6 +105,9 @@ const FRESH_DEAF = 2_000
 const GATHER = 5
 const PAYLOAD_LIMIT = 7_900
 
+/** How many further clients a pooler is asked to serve before it is believed to keep a session for each. */
+const PROBES = 3
+
 const RECONNECT_FIRST = 100
 const RECONNECT_LAST = 2_000
 
@@ -150,6 +155,11 @@ returning generation, extract(epoch from clock_timestamp()) * 1000 as now`
 
 const newPresence = (): string => BigInt.asIntN(64, Crypto.randomBytes(8).readBigInt64BE()).toString()
 
+interface Found {
+  readonly fleet: string
+  readonly backend: number
+}
+
 interface Live extends Presence {
   readonly connection: Connection
 }
@@ -184,12 +194,10 @@ export const make = (
       clock = { server: millis, at: performance.now() }
     }
 
-    const judge = ({ rows: [row] }: Answer, connection: Connection): Effect.Effect<string, PostgresFailure> =>
+    const judge = ({ rows: [row] }: Answer): Effect.Effect<Found, PostgresFailure> =>
       Effect.flatMap(expected, (pinned) => {
         const refuse = (code: string) => new PostgresFailure({ kind: "Refused", code })
         if (row === undefined) return refuse("42P01")
-        // A pooler makes up the process that it announces.
-        if (row["pid"] !== connection.announcedPid()) return refuse("pooler")
         if (row["synchronous"] === "off" || row["synchronous"] === "local") return refuse("synchronous_commit")
         if (Number(row["readers_from"]) > Migrations.VERSION) return refuse("newer")
         if (Number(row["schema"]) < Migrations.VERSION) return refuse("older")
@@ -199,13 +207,32 @@ export const make = (
         if (own !== undefined && own !== found) return refuse("other_fleet")
         fleet = found
         heardTime(Number(row["now"]))
-        return Effect.succeed(found)
+        return Effect.succeed({ fleet: found, backend: Number(row["pid"]) })
       })
+
+    /**
+     * A pooler makes up the process that it announces. One that keeps a session for each client is as good as none; one
+     * that hands it on gives the process which was ours a moment ago to the next that asks.
+     */
+    const unshared = (connection: Connection, backend: number): Effect.Effect<void, PostgresFailure> =>
+      connection.announcedPid() === backend
+        ? Effect.void
+        : Effect.scoped(Effect.gen(function*() {
+          for (let probe = 0; probe < PROBES; probe++) {
+            const other = yield* Effect.acquireRelease(Connect.toPrimary(address), ({ close }) => close)
+            const { rows: [theirs] } = yield* other.query("select pg_backend_pid() as pid")
+            const { rows: [ours] } = yield* connection.query("select pg_backend_pid() as pid")
+            if (theirs?.["pid"] === backend || ours?.["pid"] !== backend) {
+              return yield* new PostgresFailure({ kind: "Refused", code: "pooler" })
+            }
+          }
+        }))
 
     const enter = (connection: Connection): Effect.Effect<Live, PostgresFailure> =>
       Effect.gen(function*() {
         yield* connection.query(SETTINGS)
-        const found = yield* Effect.flatMap(connection.query(LOOK), (answer) => judge(answer, connection))
+        const { backend, fleet: found } = yield* Effect.flatMap(connection.query(LOOK), judge)
+        yield* unshared(connection, backend)
         const id = newPresence()
         yield* connection.query("select pg_advisory_lock($1)", [id])
         yield* connection.query(ENTER, [
@@ -226,6 +253,7 @@ export const make = (
         return {
           id,
           fleet: found,
+          backend,
           connection,
           isLive: connection.isOpen,
           query: connection.query

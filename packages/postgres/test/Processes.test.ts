@@ -141,7 +141,7 @@ Fleets.onEach((server, name) => {
     it.scopedLive("of 100 workers on 12 expired logins redeems each of them once", () =>
       Effect.gen(function*() {
         const tenants = Array.from({ length: 12 }, (_, i) => TenantId.make(`agent-${i}`))
-        const stage = yield* FleetStage.make(server, tenants)
+        const stage = yield* FleetStage.make(server, { tenants })
         const bundle = yield* Bundle.make(new URL("fixtures/fleetWorkers.ts", import.meta.url))
         const hosts = yield* Effect.forEach(Array.from({ length: 5 }, (_, i) => `host-${i}`), (host) =>
           stage.harness.spawn({

@@ -7,7 +7,6 @@ import { PostgresSession } from "@lockstep/postgres/PostgresSession"
 import * as SealingRotation from "@lockstep/postgres/SealingRotation"
 import * as Credentials from "@lockstep/testkit/contract/credentials"
 import * as Custodies from "@lockstep/testkit/contract/custodies"
-import * as PoolerDouble from "@lockstep/testkit/servers/PoolerDouble"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
@@ -29,14 +28,6 @@ Fleets.onEach((server, name) => {
         assert.notInclude(`${error.message} ${error.advice}`, server.password)
         return error
       })
-
-    it.scopedLive("refuses a pooler, which would hold its presence for another one", () =>
-      Effect.gen(function*() {
-        const database = yield* Fleets.database(server)
-        const port = yield* PoolerDouble.start(server.port)
-        const address = { ...database.address, servers: [{ host: "127.0.0.1", port }] as const }
-        assert.include((yield* refusal(database, address)).message, "pooler")
-      }))
 
     it.scopedLive("refuses a database that acknowledges what a crash can lose", () =>
       Effect.gen(function*() {

@@ -3,14 +3,14 @@
  *
  * @since 0.1.0
  */
-import type * as LoopbackServers from "@lockstep/node/network/LoopbackServers"
+import type * as BoundedServer from "@lockstep/node/network/BoundedServer"
+import type * as Workload from "@lockstep/node/network/Workload"
 import * as Option from "effect/Option"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import * as ProxyExchange from "./ProxyExchange.js"
 import type * as ProxyGuard from "./ProxyGuard.js"
 import * as ProxyHeaders from "./ProxyHeaders.js"
 import * as ProxyProblem from "./ProxyProblem.js"
-import type * as ProxyWorkload from "./ProxyWorkload.js"
 
 const answer = (response: ServerResponse, problem: ProxyProblem.ProxyProblem, more: ReadonlyArray<string>): void => {
   const body = Buffer.from(`${JSON.stringify(ProxyProblem.toJson(problem))}\n`)
@@ -47,7 +47,7 @@ const ENDING = new ProxyProblem.ProxyProblem({
  * @category models
  */
 export interface ProxyDesk {
-  readonly handle: LoopbackServers.Handler
+  readonly handle: BoundedServer.Handler
 }
 
 /**
@@ -58,7 +58,7 @@ export interface ProxyDesk {
  */
 export const make = (options: {
   readonly guard: (request: IncomingMessage) => ProxyGuard.Verdict
-  readonly workload: ProxyWorkload.ProxyWorkload
+  readonly workload: Workload.Workload
   readonly begin: (
     exchange: ProxyExchange.ProxiedRequest,
     done: (problem: Option.Option<ProxyProblem.ProxyProblem>) => void
@@ -114,7 +114,7 @@ export const make = (options: {
     })
   }
 
-  const handle: LoopbackServers.Handler = (request, response, admit) => {
+  const handle: BoundedServer.Handler = (request, response, admit) => {
     // A client that leaves is told of by `close`.
     response.on("error", () => {})
     const verdict = guard(request)

@@ -7,6 +7,7 @@
  *
  * @since 0.1.0
  */
+import * as LocalRequest from "@lockstep/node/network/LocalRequest"
 import * as Data from "effect/Data"
 import * as Redacted from "effect/Redacted"
 import * as Crypto from "node:crypto"
@@ -117,14 +118,6 @@ const UPGRADE = refused(
   "use the HTTP transport of the service, or `lockstep token TENANT`"
 )
 
-/** A name without port, in lower case, and the port; a port that is left out is that of http. */
-const splitHost = (host: string): readonly [name: string, port: string] | undefined => {
-  const match = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(\d{1,5}))?$/.exec(host.toLowerCase())
-  return match === null ? undefined : [match[1]!, match[2] ?? "80"]
-}
-
-const LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
-
 /**
  * Makes a guard.
  *
@@ -140,13 +133,9 @@ export const make = (options: Options): (request: IncomingMessage) => Verdict =>
   const isSecret = (text: string): boolean =>
     text.length === secret.length && Crypto.timingSafeEqual(Buffer.from(text, "latin1"), secret)
 
-  const isOwnHost = (request: IncomingMessage): boolean => {
-    // Node keeps the first of several; the upstream's own parser might not.
-    const [host, ...more] = ProxyHeaders.named(request.rawHeaders, "host")
-    const split = host === undefined || more.length > 0 ? undefined : splitHost(host)
-    if (split === undefined) return false
-    const [name, port] = split
-    return hosts.has(name) || (LOOPBACK.includes(name) && port === String(request.socket.localPort))
+  const isOwnHost = ({ rawHeaders, socket }: IncomingMessage): boolean => {
+    const named = LocalRequest.named(rawHeaders, "host")
+    return named.length === 1 && LocalRequest.isLoopback(named[0]!, socket.localPort, hosts)
   }
 
   return (request) => {
@@ -156,14 +145,11 @@ export const make = (options: Options): (request: IncomingMessage) => Verdict =>
     if (!isSecret(segment)) return Verdict.Unknown()
     if (!isOwnHost(request)) return request.headers.host === undefined ? FORM : HOST
     const { headers, method } = request
-    // The parser finds out only where the body begins, after we are asked: by then the head would have gone on.
-    if (headers["transfer-encoding"] !== undefined && !/^chunked$/i.test(headers["transfer-encoding"])) return FRAMING
+    if (!LocalRequest.isFramedOnce(request)) return FRAMING
     if (method === "TRACE" || method === "TRACK") return TRACED
     const origin = headers.origin
     if (origin !== undefined && !origins.has(origin)) return ORIGIN
-    // Some of what a page sends across sites has no Origin: images, links, plain navigation.
-    const site = headers["sec-fetch-site"]
-    if (origin === undefined && site !== undefined && /(?:cross|same)-site/i.test(String(site))) return ORIGIN
+    if (origin === undefined && LocalRequest.isAcrossSites(headers)) return ORIGIN
     if (ProxyPath.leadsOut(path) || ProxyHeaders.namesPath(request.rawHeaders)) return TRAVERSAL
     if (origin !== undefined && method === "OPTIONS" && headers["access-control-request-method"] !== undefined) {
       return Verdict.Preflight({ origin })

@@ -10,6 +10,7 @@
  *
  * @since 0.1.0
  */
+import * as LocalRequest from "@lockstep/node/network/LocalRequest"
 
 /**
  * Names and values in turns.
@@ -106,20 +107,6 @@ const PATHS = new Set([
 const canonical = (name: string): string => {
   const lower = name.toLowerCase()
   return lower.includes("_") ? lower.replaceAll("_", "-") : lower
-}
-
-/**
- * The values of a field, each as it came.
- *
- * @since 0.1.0
- * @category getters
- */
-export const named = (headers: RawHeaders, name: string): ReadonlyArray<string> => {
-  const values: Array<string> = []
-  for (let at = 0; at + 1 < headers.length; at += 2) {
-    if (headers[at]!.toLowerCase() === name) values.push(headers[at + 1]!)
-  }
-  return values
 }
 
 /**
@@ -253,15 +240,15 @@ export const cors = (origin: string): ReadonlyArray<string> => [
  * @category getters
  */
 export const preflight = (headers: RawHeaders, origin: string): ReadonlyArray<string> => {
-  const [method] = named(headers, "access-control-request-method")
-  const asked = named(headers, "access-control-request-headers").join(", ")
+  const [method] = LocalRequest.named(headers, "access-control-request-method")
+  const asked = LocalRequest.named(headers, "access-control-request-headers").join(", ")
   return [
     "Access-Control-Allow-Origin",
     origin,
     "Access-Control-Allow-Methods",
     method ?? "GET",
     ...(asked === "" ? [] : ["Access-Control-Allow-Headers", asked]),
-    ...(named(headers, "access-control-request-private-network").includes("true")
+    ...(LocalRequest.named(headers, "access-control-request-private-network").includes("true")
       ? ["Access-Control-Allow-Private-Network", "true"]
       : []),
     "Access-Control-Max-Age",
@@ -289,6 +276,6 @@ export const trailers = (headers: RawHeaders): Array<[string, string]> => {
  * @category getters
  */
 export const challenge = (headers: RawHeaders): string | undefined => {
-  const values = named(headers, CHALLENGE)
+  const values = LocalRequest.named(headers, CHALLENGE)
   return values.length === 0 ? undefined : values.join(", ")
 }

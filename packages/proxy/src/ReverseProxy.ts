@@ -13,6 +13,7 @@ import type { RefreshError } from "@lockstep/core/Errors"
 import { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as LoopbackServers from "@lockstep/node/network/LoopbackServers"
+import * as Workload from "@lockstep/node/network/Workload"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -27,7 +28,6 @@ import type * as ProxyTarget from "./ProxyTarget.js"
 import * as ProxyTokens from "./ProxyTokens.js"
 import type * as ProxyTunnel from "./ProxyTunnel.js"
 import * as ProxyUpstream from "./ProxyUpstream.js"
-import * as ProxyWorkload from "./ProxyWorkload.js"
 
 /**
  * The port that was asked for is taken.
@@ -151,7 +151,7 @@ export const listen = (
     const fork = Runtime.runFork(yield* Effect.runtime<never>())
     const secret = ProxyGuard.makeSecret()
     const base = `/${Redacted.value(secret)}/`
-    const workload = yield* ProxyWorkload.make({ limit: limits.streams, idle: limits.idle })
+    const workload = yield* Workload.make({ limit: limits.streams, idle: limits.idle })
     const upstream = yield* ProxyUpstream.make(target.origin, limits)
     const context: ProxyExchange.Context = {
       tenant,

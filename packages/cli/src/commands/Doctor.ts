@@ -11,9 +11,11 @@ import * as Files from "../doctor/Files.js"
 import type * as Finding from "../doctor/Finding.js"
 import * as Fleet from "../doctor/Fleet.js"
 import * as Journals from "../doctor/Journals.js"
+import * as Keepers from "../doctor/Keepers.js"
 import * as Keyrings from "../doctor/Keyrings.js"
 import * as Locks from "../doctor/Locks.js"
 import * as Logins from "../doctor/Logins.js"
+import * as Room from "../doctor/Room.js"
 import * as Sidecars from "../doctor/Sidecars.js"
 import * as Stores from "../doctor/Stores.js"
 import * as Subject from "../doctor/Subject.js"
@@ -48,6 +50,7 @@ const ofHome = (options: Options, pin: Finding.Checked) =>
   Effect.all([
     Effect.succeed(pin),
     Files.files,
+    Room.check,
     Stores.store,
     Stores.move,
     Stores.drift,
@@ -59,6 +62,7 @@ const ofHome = (options: Options, pin: Finding.Checked) =>
     Journals.lineage,
     Logins.pending,
     Logins.sources,
+    Keepers.check,
     Surroundings.clock,
     Surroundings.network,
     ...(options.offline ? [] : [Clocks.servers])
@@ -69,12 +73,12 @@ const isProblem = (finding: Finding.Finding): boolean => finding.kind === "probl
 const line = ({ advice, kind, message }: Finding.Finding, style: Style.Style): string => {
   const text = Style.printable(message)
   const told = kind === "problem" ? text : style.dim(text)
-  return `    ${told}\n    ${style.dim("→")} ${Style.printable(advice)}\n`
+  return `    ${told}\n    ${style.dim(style.glyphs.arrow)} ${Style.printable(advice)}\n`
 }
 
 const render = (checked: ReadonlyArray<Finding.Checked>, style: Style.Style): string =>
   checked.map(({ check, findings }) => {
-    const mark = findings.some(isProblem) ? style.red("✗") : style.green("✓")
+    const mark = findings.some(isProblem) ? style.red(style.glyphs.cross) : style.green(style.glyphs.tick)
     return `${mark} ${style.bold(check)}\n${findings.map((finding) => line(finding, style)).join("")}`
   }).join("")
 

@@ -10,6 +10,7 @@ import type { LoginMethod, OAuthVendor } from "@lockstep/oauth/OAuthVendor"
 import { VendorRegistry } from "@lockstep/oauth/VendorRegistry"
 import { VendorSettings } from "@lockstep/oauth/VendorSettings"
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -24,6 +25,7 @@ import * as Progress from "../login/Progress.js"
 import * as ResultView from "../login/ResultView.js"
 import * as ServerWishes from "../login/ServerWishes.js"
 import * as Target from "../login/Target.js"
+import * as Unseen from "../login/Unseen.js"
 import * as LoginWiring from "../LoginWiring.js"
 import * as Output from "../Output.js"
 import * as SecretInput from "../SecretInput.js"
@@ -175,6 +177,8 @@ const start = (options: Options) =>
       yield* Effect.map(ClientGrant.key(options), (key) => () => key)
     )
     const { found, target } = yield* resolve({ ...options, clientSecret })
+    const method = methodOf(target.vendor, options)
+    if (Option.isNone(options.grant)) yield* Unseen.refuse(method, options)
     const { port, timeout, user } = options
     const request: LoginRequest = {
       ...yield* ServerWishes.complete(target, options, options.clientId),
@@ -186,23 +190,34 @@ const start = (options: Options) =>
     }
     if (request.clientGrant !== undefined) return yield* report(yield* login.client(request), options)
     yield* terms(request, options)
-    const method = methodOf(target.vendor, options)
     const server = Option.flatMap(found, () => Option.all({ issuer: target.issuer, resource: target.resource }))
     const subject = { tenant: target.tenant, user, method, server }
     if (options.noBrowser) {
       const begin = method === "device" ? login.beginDevice(request) : login.begin(request)
       return yield* announce(yield* begin, subject, options)
     }
-    const result = yield* Effect.scoped(Effect.gen(function*() {
+    const unseen = yield* Deferred.make<never, UsageError>()
+    const opens = (yield* Unseen.isLikely(method, options))
+      ? (url: string) =>
+        Effect.tap(
+          browser.open(url),
+          (isOpen) => isOpen ? Effect.void : Effect.zipRight(Deferred.fail(unseen, Unseen.error(options)), Effect.never)
+        )
+      : browser.open
+    const seen = Effect.scoped(Effect.gen(function*() {
       const person = yield* Progress.person({
         ...subject,
         qr: options.qr,
         json: options.json,
         // A person who asks for a device grant means another device.
-        open: options.device ? () => Effect.succeed(false) : browser.open
+        open: options.device ? () => Effect.succeed(false) : opens
       })
       return yield* method === "device" ? login.device(request, person) : login.browser(request, person)
     }))
+    // Masked: interrupted between making its two fibers and starting them, a race waits for ever.
+    const result = yield* Effect.uninterruptibleMask((restore) =>
+      Effect.raceFirst(restore(seen), restore(Deferred.await(unseen)))
+    )
     yield* report(result, options)
   }).pipe(Advised.worded(Option.some(Beginning.ofOptions(options))))
 
@@ -228,7 +243,7 @@ const resume = (options: Options) =>
     const replace = options.replace ? { replace: true } : {}
     const finish = Effect.gen(function*() {
       const result = Option.isSome(options.code)
-        ? yield* login.complete(key, yield* Attempt.readAnswer(options.code.value), replace)
+        ? yield* Attempt.answer(options.code.value, (answer) => login.complete(key, answer, replace))
         : yield* login.poll(key, replace)
       yield* report(result, options)
     })

@@ -55,14 +55,46 @@ const checked = (options: Options): Effect.Effect<void, UsageError> =>
     })
     : Effect.void
 
-/** The login must be there, and be one for this target: a person who starts a proxy does not want to read of it in its answers. */
-const bound = (tenant: TenantId, target: ProxyTarget.ProxyTarget) =>
+/**
+ * Finds where requests go. The login must be there, and be one for this target: a person who starts a proxy does not want
+ * to read of it in its answers.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const targetFor = (tenant: TenantId, to: string) =>
   Effect.gen(function*() {
+    const target = yield* ProxyTarget.fromText(to)
     const store = yield* CredentialStore
     const stored = yield* store.get(tenant)
     if (Option.isNone(stored)) return yield* new ReauthorizationRequired({ tenant, reason: "NotFound" })
     yield* ProxyTarget.check(target, { tenant, resource: stored.value.credential.resource })
+    return target
   })
+
+/**
+ * Listens, with the advice of its answers in the words of the command.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const listen = (options: Omit<ReverseProxy.Options, "advise">) =>
+  Effect.gen(function*() {
+    const beginning = yield* Advised.beginningOf(options.tenant)
+    return yield* ReverseProxy.listen({ ...options, advise: (error) => Advice.of(error, beginning) }).pipe(
+      Effect.catchTag("ProxyAddressInvalid", ({ advice, message }) =>
+        new UsageError({ reason: "Configuration", message, advice }))
+    )
+  })
+
+/**
+ * The address without the slash at its end, as programs have it that append a path.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const bare = ({ url }: ReverseProxy.ReverseProxy): Redacted.Redacted =>
+  Redacted.make(Redacted.value(url).replace(/\/$/, ""))
 
 /** What a person at a terminal is told beside the address. */
 const tell = (text: string) =>
@@ -82,16 +114,13 @@ export const run = (options: Options) =>
   Effect.gen(function*() {
     const { json, port, tenant, to } = options
     yield* checked(options)
-    const target = yield* ProxyTarget.fromText(to)
-    yield* bound(tenant, target)
+    const target = yield* targetFor(tenant, to)
     yield* Sources.warnWhereShadowed(tenant)
     const signals = yield* Signals.Signals
     const output = yield* Output.Output
-    const beginning = yield* Advised.beginningOf(tenant)
-    const proxy = yield* ReverseProxy.listen({
+    const proxy = yield* listen({
       tenant,
       target,
-      advise: (error) => Advice.of(error, beginning),
       port: Option.getOrElse(port, () => 0),
       hosts: options.allowHost,
       origins: options.allowOrigin,
@@ -105,10 +134,7 @@ export const run = (options: Options) =>
           Effect.zipRight(signals.redirect((signal) => Signals.isEnding(signal) ? hurry() : undefined)),
           Effect.provideService(Output.Output, output)
         )
-    }).pipe(
-      Effect.catchTag("ProxyAddressInvalid", ({ advice, message }) =>
-        new UsageError({ reason: "Configuration", message, advice }))
-    )
+    })
     const url = Redacted.value(proxy.url)
     yield* json ? Output.json({ url }) : Output.line(url)
     yield* tell(`lockstep: passes requests on to ${target.origin}${target.path} as ${tenant}; Ctrl-C ends it`)

@@ -57,7 +57,7 @@ const print = (refreshed: Refreshed, options: Options) =>
     const { dataStyle } = yield* Output.Output
     const now = yield* Clock.currentTimeMillis
     const parts = [
-      `generation ${refreshed.previousGeneration} → ${token.generation}`,
+      `generation ${refreshed.previousGeneration} ${dataStyle.glyphs.arrow} ${token.generation}`,
       ...Option.toArray(Option.map(token.expiresAt, (at) => `expires ${Times.relative(at * 1000, now)}`)),
       ...Option.toArray(Option.fromNullable(name(token.account))),
       refreshed.rotated ? "refresh token rotated" : "refresh token kept"

@@ -5,7 +5,9 @@ import { CredentialStore } from "@lockstep/core/CredentialStore"
 import type { Pending } from "@lockstep/core/PendingLogins"
 import * as Printable from "@lockstep/core/Printable"
 import type { TenantId } from "@lockstep/core/TenantId"
+import { NativeHome } from "@lockstep/node/stores/ResolvedHome"
 import { StoreChoice } from "@lockstep/node/stores/StoreChoice"
+import * as KeeperNote from "@lockstep/serve/KeeperNote"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -13,6 +15,7 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import { Ended } from "../Ended.js"
 import * as ExitCode from "../ExitCode.js"
+import * as Keys from "../Keys.js"
 import * as Output from "../Output.js"
 import * as PendingView from "../PendingView.js"
 import * as StatusView from "../StatusView.js"
@@ -55,12 +58,17 @@ const overviewOf = (tenants: StatusView.Tenants, pending: ReadonlyArray<Pending>
     const { name: kind } = yield* StoreChoice
     const now = yield* Clock.currentTimeMillis
     const style = output.dataStyle
+    const keeper = KeeperNote.living((yield* NativeHome).home.directory)
+    const columns = Output.fitting(output.screen)
     return {
       text: json
-        ? `${Printable.json(StatusView.json(tenants, pending, { store, kind, now }))}\n`
-        : [StatusView.table(tenants, { style, kind, now }), PendingView.table(pending, { style, now })]
-          .filter((table) => table !== "").join("\n"),
-      facts: JSON.stringify(StatusView.json(tenants, pending, { store, kind, now: 0 }))
+        ? `${Printable.json(StatusView.json(tenants, pending, { store, kind, now, keeper }))}\n`
+        : [
+          StatusView.table(tenants, { style, kind, now, columns }),
+          PendingView.table(pending, { style, now, columns }),
+          keeper === undefined ? "" : style.dim(StatusView.keeper(keeper))
+        ].filter((table) => table !== "").join("\n"),
+      facts: JSON.stringify(StatusView.json(tenants, pending, { store, kind, now: 0, keeper }))
     } satisfies View
   })
 
@@ -82,7 +90,7 @@ const history = (options: Options) =>
     const lineages = yield* Survey.each(options.tenant, Survey.lineage)
     const facts = Printable.json(StatusView.historyJson(lineages))
     return {
-      text: options.json ? `${facts}\n` : StatusView.history(lineages, output.dataStyle),
+      text: options.json ? `${facts}\n` : StatusView.history(lineages, output.dataStyle, Output.fitting(output.screen)),
       facts
     } satisfies View
   })
@@ -94,6 +102,10 @@ const view = (options: Options) =>
 
 /** How often a person's screen is redrawn while nothing happens, so that the times on it are true. */
 const REDRAW = "1 second"
+
+/** The last line, which stays without its end: what is drawn next begins on it. */
+const BY_KEY = "q ends this"
+const BY_SIGNAL = "Ctrl-C ends this"
 
 /** The rows that a text takes on a screen: long lines are wrapped by the terminal. */
 const rows = (text: string, columns: number): number =>
@@ -118,19 +130,18 @@ const listen = Effect.gen(function*() {
  * Shows, and shows again at every change. On a terminal the screen is redrawn in place; elsewhere each change is
  * appended once, and times that merely pass are no change.
  */
-const watch = (options: Options) =>
+const draw = (options: Options, lastLine: Option.Option<string>) =>
   Effect.scoped(Effect.gen(function*() {
     const output = yield* Output.Output
     const changes = yield* listen
-    const isLive = output.screen.isTerminal && !options.json
     let shown: View = { text: "", facts: "" }
     while (true) {
       // Listened to before they are read: a change in between is heard.
       yield* Effect.forEach(Option.isSome(options.tenant) ? [options.tenant.value] : yield* changes.list, changes.to)
       const next = yield* view(options)
-      if (isLive) {
+      if (Option.isSome(lastLine)) {
         const above = rows(shown.text, output.screen.columns)
-        yield* output.data(`${Style.redraw("rest", above)}${next.text}`)
+        yield* output.data(`${Style.redraw("rest", above)}${next.text}${output.dataStyle.dim(lastLine.value)}`)
       } else if (next.facts !== shown.facts) {
         yield* output.data(next.text)
       }
@@ -138,6 +149,19 @@ const watch = (options: Options) =>
       yield* Effect.raceFirst(Queue.take(changes.heard), Effect.sleep(REDRAW))
     }
   }))
+
+/** On a terminal a key ends it, too. Ctrl-C does everywhere. */
+const watch = (options: Options) =>
+  Effect.gen(function*() {
+    const output = yield* Output.Output
+    const isLive = output.screen.isTerminal && !options.json
+    const hasKeys = isLive && output.isInteractive
+    const drawn = draw(options, isLive ? Option.some(hasKeys ? BY_KEY : BY_SIGNAL) : Option.none())
+    yield* (hasKeys ? Effect.scoped(Effect.raceFirst(Keys.pressed(["q", "Q"]), drawn)) : drawn).pipe(
+      // What comes next on the terminal has a line of its own.
+      Effect.ensuring(isLive ? output.data("\n") : Effect.void)
+    )
+  })
 
 const show = (options: Options) =>
   Effect.gen(function*() {

@@ -2,8 +2,9 @@
  * @since 0.1.0
  */
 import { CredentialStore } from "@lockstep/core/CredentialStore"
-import type { StoreKind } from "@lockstep/node/Home"
+import type { StoreKind } from "@lockstep/node/HomePin"
 import * as NativeKeyring from "@lockstep/node/keyring/NativeKeyring"
+import * as MoveNote from "@lockstep/node/stores/MoveNote"
 import { NativeHome } from "@lockstep/node/stores/ResolvedHome"
 import { Chosen, type ChosenBy, StoreChoice } from "@lockstep/node/stores/StoreChoice"
 import * as StoreDrift from "@lockstep/node/stores/StoreDrift"
@@ -52,7 +53,7 @@ const facts = Effect.gen(function*() {
     home: home.directory,
     pinned: Option.map(pin, ({ store }) => store),
     drift: drifted(yield* StoreDrift.read(home)),
-    move: chosen._tag === "Native" ? yield* StoreMove.unfinished(home) : Option.none<StoreMove.Note>()
+    move: chosen._tag === "Native" ? yield* MoveNote.unfinished(home) : Option.none<MoveNote.Note>()
   }
 })
 

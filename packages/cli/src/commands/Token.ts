@@ -8,6 +8,7 @@ import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
 import * as Deadline from "../Deadline.js"
 import * as HandedOut from "../HandedOut.js"
 import * as Obtain from "../Obtain.js"
@@ -35,8 +36,11 @@ export interface Options {
   readonly globals: ReadonlyArray<string>
 }
 
-const peek = (options: Options) =>
-  Effect.flatMap(RefreshCoordinator, (coordinator) => coordinator.peek(options.tenant, Obtain.demandOf(options)))
+const peek = (options: Options, rejected: Option.Option<Redacted.Redacted>) =>
+  Effect.flatMap(
+    RefreshCoordinator,
+    (coordinator) => coordinator.peek(options.tenant, Obtain.demandOf(options), Option.getOrUndefined(rejected))
+  )
 
 /**
  * Gets a usable access token, for the environment of a program, from the variable that stands in for the tenant, else
@@ -68,7 +72,7 @@ export const run = (options: Options) =>
     const token = Option.isSome(variable)
       ? yield* Sources.token(options.tenant, variable.value, rejected)
       : options.noRefresh
-      ? yield* peek(options)
+      ? yield* peek(options, rejected)
       : Option.isSome(options.maxWait)
       ? yield* Deadline.get({ ...options, rejected, maxWait: options.maxWait.value })
       : yield* Obtain.get(options, rejected)

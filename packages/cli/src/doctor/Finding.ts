@@ -27,6 +27,7 @@
  * @category constants
  */
 export const CODES = {
+  agent_keys: "the keys of agents cannot be read",
   answer_left: "an answer file of a login that is gone",
   answer_waiting: "new tokens that are not stored yet",
   clock_differs: "this machine's clock and a server's are apart",
@@ -46,6 +47,9 @@ export const CODES = {
   holder_stopped: "a process that is stopped holds a lock",
   intent_open: "a refresh token was sent and no new one came back",
   irreplaceable: "a file whose place no other one can take",
+  keeper: "a keeper hands out the logins of this home",
+  keeper_gone: "a keeper left its socket",
+  keeper_silent: "a keeper does not answer",
   key_missing: "the key of an encrypted store is missing or unreadable",
   keyring_leftovers: "entries of the keyring that nothing refers to",
   keyring_slow: "the keyring takes long to answer",
@@ -62,6 +66,7 @@ export const CODES = {
   moved: "a store whose logins were moved away",
   network_setting: "a variable that leads requests elsewhere",
   network_setting_wrong: "a variable that leads requests nowhere",
+  no_room: "what a refresh writes cannot be written",
   not_a_directory: "something else is in the place of a directory",
   open_to_others: "others may read or write it",
   owner: "it belongs to another user",

@@ -6,13 +6,14 @@
 import { CredentialStore } from "@lockstep/core/CredentialStore"
 import { PendingLogins } from "@lockstep/core/PendingLogins"
 import * as AuthJson from "@lockstep/node/AuthJson"
-import { Home, PIN_FILE } from "@lockstep/node/Home"
+import { Home } from "@lockstep/node/Home"
+import { PIN_FILE } from "@lockstep/node/HomePin"
 import * as Ownership from "@lockstep/node/Ownership"
+import * as MoveNote from "@lockstep/node/stores/MoveNote"
 import * as PinRepair from "@lockstep/node/stores/PinRepair"
 import { NativeHome } from "@lockstep/node/stores/ResolvedHome"
 import { StoreChoice } from "@lockstep/node/stores/StoreChoice"
 import * as StoreDrift from "@lockstep/node/stores/StoreDrift"
-import * as StoreMove from "@lockstep/node/stores/StoreMove"
 import * as WholeFile from "@lockstep/node/WholeFile"
 import { VendorRegistry } from "@lockstep/oauth/VendorRegistry"
 import * as Clock from "effect/Clock"
@@ -145,7 +146,7 @@ export const store = Effect.gen(function*() {
  */
 export const move = Effect.gen(function*() {
   const { home } = yield* NativeHome
-  const findings = yield* Effect.match(StoreMove.unfinished(home), {
+  const findings = yield* Effect.match(MoveNote.unfinished(home), {
     onFailure: (error) => [Finding.fromError(error)],
     onSuccess: Option.match({
       onNone: () => [],

@@ -77,7 +77,7 @@ const expiry = ({ credential }: Candidate, now: number): string => {
  */
 export const table = (
   { candidates, damaged, others }: Findings,
-  options: { readonly style: Style.Style; readonly now: number }
+  options: { readonly style: Style.Style; readonly now: number; readonly columns: number }
 ): string =>
   Table.render(
     ["ENTRY", "ACCOUNT", "EXPIRY", "WHAT", "FILE"],
@@ -98,5 +98,6 @@ export const table = (
       ]),
       ...damaged.map(({ damage, path }) => ["", "", "", `damaged (${damage})`, path])
     ].map((row) => row.map(Style.printable)),
-    options.style
+    options.style,
+    options.columns
   )

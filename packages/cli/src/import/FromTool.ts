@@ -121,7 +121,7 @@ const choose = (
   if (only !== undefined && more.length === 0) return Either.right(only)
   if (candidates.length === 0) return Either.left(nothing(tool, findings, looked))
   const names = [...new Set(candidates.map(({ name }) => name))]
-  const list = `${names.slice(0, LISTED).join(", ")}${names.length > LISTED ? ", …" : ""}`
+  const list = `${names.slice(0, LISTED).join(", ")}${names.length > LISTED ? ", and more" : ""}`
   if (only === undefined) return Either.left(input(`--entry: there is no login of that name`, `choose one of ${list}`))
   return Either.left(
     Option.isNone(entry)
@@ -208,7 +208,9 @@ export const find = (options: Options) =>
     const output = yield* Output.Output
     if (!options.json && findings.candidates.length + findings.others.length + findings.damaged.length > 0) {
       const now = yield* Clock.currentTimeMillis
-      yield* output.note(Findings.table(findings, { style: output.noteStyle, now }))
+      yield* output.note(
+        Findings.table(findings, { style: output.noteStyle, now, columns: Output.fitting(output.noteScreen) })
+      )
     }
     const looked = Option.match(path, { onNone: () => ToolImports.places(tool, machine), onSome: (one) => [one] })
     const candidate = yield* choose(tool, findings, options.entry, looked)

@@ -7,6 +7,7 @@ import { LOCAL_USER, type PendingKey } from "@lockstep/core/PendingLogins"
 import * as ShellWord from "@lockstep/core/ShellWord"
 import { Login } from "@lockstep/oauth/Login"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Output from "../Output.js"
 import * as Question from "../Question.js"
@@ -28,29 +29,51 @@ export const command = (
   ["lockstep", "login", tenant, ...(user === LOCAL_USER ? [] : ["--user", user]), ...step, ...globals]
     .map(ShellWord.quote).join(" ")
 
+/** What another paste can mend; the attempt waits on. */
+const isWrongPaste = (error: { readonly _tag: string; readonly reason?: string }): boolean =>
+  error._tag === "LoginFailed" &&
+  ["CodeUnreadable", "CodeRefused", "StateMismatch", "IssuerMismatch"].includes(error.reason ?? "")
+
+const NO_CODE = new UsageError({
+  reason: "Input",
+  message: "no code was given",
+  advice: "paste the code or the address that the browser shows"
+})
+
+const QUESTION = "Paste the code, or the address that the browser ended at: "
+
 /**
- * Reads what a person brings back: from the command line, or through standard input where it is `-`. At a terminal it is
- * asked for.
+ * Hands on what a person brings back: from the command line, or through standard input where it is `-`. At a terminal it is
+ * asked for, and asked for again where it was not the answer.
  *
  * @since 0.1.0
  * @category combinators
  */
-export const readAnswer = (
-  code: string
-): Effect.Effect<Redacted.Redacted, UsageError, Stdin.Stdin | Question.Question> =>
+export const answer = <A, E extends { readonly _tag: string; readonly reason?: string; readonly message: string }, R>(
+  code: string,
+  complete: (answer: Redacted.Redacted) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | UsageError, R | Stdin.Stdin | Question.Question | Output.Output> =>
   Effect.gen(function*() {
-    if (code !== "-") return Redacted.make(code)
+    if (code !== "-") return yield* complete(Redacted.make(code))
     const question = yield* Question.Question
     const stdin = yield* Stdin.Stdin
-    if (!stdin.isTerminal || !question.canAsk) return yield* Stdin.readSecret("the code or address")
-    const answer = (yield* question.ask("Paste the code, or the address that the browser ended at: ")).trim()
-    return answer === ""
-      ? yield* new UsageError({
-        reason: "Input",
-        message: "no code was given",
-        advice: "paste the code or the address that the browser shows"
-      })
-      : Redacted.make(answer)
+    if (!stdin.isTerminal || !question.canAsk) {
+      return yield* complete(yield* Stdin.readSecret("the code or address"))
+    }
+    const asked: Effect.Effect<A, E | UsageError, R | Output.Output> = Effect.flatMap(
+      question.ask(QUESTION),
+      (line) => {
+        if (Option.isNone(line)) return NO_CODE
+        if (line.value.trim() === "") return asked
+        return Effect.catchIf(
+          complete(Redacted.make(line.value.trim())),
+          isWrongPaste,
+          (error) =>
+            Effect.zipRight(Output.warn(`${error.message}; the login waits on, and Ctrl-C leaves it for later`), asked)
+        )
+      }
+    )
+    return yield* asked
   })
 
 /**

@@ -17,32 +17,11 @@ import * as Command from "../commands/Login.js"
 import * as Beginning from "../login/Beginning.js"
 import * as ServerWishes from "../login/ServerWishes.js"
 import * as LoginWiring from "../LoginWiring.js"
-import { Output } from "../Output.js"
-import { Question } from "../Question.js"
-import * as Style from "../Style.js"
+import * as Quiet from "../Quiet.js"
 import type { Invitation, LoggedIn, LoginOptions } from "./Lockstep.js"
 import { LockstepError } from "./LockstepError.js"
 import { accountOf, dateOf } from "./tokens.js"
 import { called, Passed, translated } from "./translate.js"
-
-const screen = { isTerminal: false, columns: 80 }
-
-/** A program's streams are its own: nothing is printed there, and nothing asked. */
-const quiet = Layer.merge(
-  Layer.succeed(
-    Output,
-    Output.of({
-      data: () => Effect.void,
-      note: () => Effect.void,
-      dataStyle: Style.plain,
-      noteStyle: Style.plain,
-      screen,
-      noteScreen: screen,
-      isInteractive: false
-    })
-  ),
-  Layer.succeed(Question, Question.of({ canAsk: false, ask: () => Effect.succeed("") }))
-)
 
 const invitationOf = (invitation: Logins.Invitation): Invitation =>
   invitation._tag === "Device"
@@ -164,7 +143,7 @@ export const run = (
     }
     return logged
   }).pipe(
-    Effect.provide(Layer.merge(LoginWiring.layer, quiet)),
+    Effect.provide(Layer.merge(LoginWiring.layer, Quiet.layer)),
     translated(globals, Option.some(Beginning.ofOptions(typed)))
   )
 }

@@ -34,7 +34,7 @@ describe("a login in a browser of this machine", () => {
   it.scopedLive("keeps stdout for the result and tells a person the rest", () =>
     Effect.gen(function*() {
       const stage = yield* LoginStage.make
-      const child = yield* stage.start(stage.at("acme"))
+      const child = yield* stage.start(stage.at("acme"), { env: { BROWSER: "true" } })
       const text = yield* LoginStage.shows({ stdout: child.stderr }, /Waiting, .* left/)
       const [url = ""] = /http:\S+/.exec(text) ?? []
       yield* Person.visit(yield* stage.authorize(url, "alice"))
@@ -87,6 +87,51 @@ describe("a login in a browser of this machine", () => {
       const ran = yield* stage.run([...stage.at("acme"), "--timeout", "100ms"])
       assert.strictEqual(ran.code, 3, ran.stderr)
       assert.match(ran.stderr, /the login of acme was not finished in time/)
+    }))
+
+  it.scopedLive("waits for no person where no terminal, no program and no browser leads to one", () =>
+    Effect.gen(function*() {
+      const stage = yield* LoginStage.make
+      const home = ["--home", stage.harness.home]
+      // Nothing to open it with; then something that fails.
+      for (const BROWSER of ["none", "false"]) {
+        const ran = yield* stage.run([...stage.at("acme"), ...home, "--user", "discord 42"], { env: { BROWSER } })
+        Stage.assertTold(ran, 2, /no terminal shows the address of this login, and no browser can be opened/)
+        const [, line = ""] = /`lockstep ([^`]*)`/.exec(ran.stderr) ?? []
+        for (const word of ["--issuer", "--user 'discord 42'", "--no-browser", "--home"]) assert.include(line, word)
+        const begun = yield* stage.shell(`$LOCKSTEP ${line}`)
+        assert.strictEqual(begun.code, 0, begun.stderr)
+        const [, second = ""] = /`lockstep ([^`]*)`/.exec(begun.stderr) ?? []
+        const answer = yield* stage.authorize(begun.stdout.trim(), "alice")
+        const ended = yield* stage.shell(`$LOCKSTEP ${second}`, answer.href)
+        assert.strictEqual(ended.code, 0, ended.stderr)
+        yield* stage.run(["logout", "acme", ...home])
+      }
+    }))
+
+  it.scopedLive("asks again for what was pasted wrong, and still takes what the browser brings", () =>
+    Effect.gen(function*() {
+      const stage = yield* LoginStage.make
+      const child = yield* stage.onTerminal(stage.at("acme"), { BROWSER: "none" })
+      const text = yield* LoginStage.shows(child, /Paste the address here/)
+      const url = text.split(/\s+/).find((word) => word.startsWith("http://127.0.0.1"))!
+      const answer = yield* stage.authorize(url, "alice")
+      const other = new URL(answer)
+      other.searchParams.set("state", "0".repeat(43))
+      const wrong = new URL(answer)
+      wrong.searchParams.set("code", "mistyped")
+      yield* child.write("https://elsewhere.example/page\r")
+      yield* LoginStage.shows(child, /holds no code/)
+      yield* child.write(`${other.href}\r`)
+      yield* LoginStage.shows(child, /answered for another attempt/)
+      yield* child.write("mistyped\r")
+      yield* LoginStage.shows(child, /a code that the server refuses/)
+      yield* child.write(`${wrong.href}\r`)
+      yield* LoginStage.shows(child, /refuses[\s\S]*refuses/)
+      assert.strictEqual((yield* Person.visit(answer)).status, 200)
+      const ran = yield* stage.finish(child)
+      assert.strictEqual(ran.code, 0, ran.stdout)
+      assert.include(ran.stdout, "acme logged in as alice")
     }))
 
   it.scopedLive("says what it cannot do before a person is sent to a browser", () =>

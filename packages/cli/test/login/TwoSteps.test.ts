@@ -154,6 +154,31 @@ describe("a login in two steps", () => {
       assert.lengthOf(stage.server.ledger.events, 0)
     }))
 
+  it.scopedLive("asks at a terminal until what is pasted is the answer", () =>
+    Effect.gen(function*() {
+      const stage = yield* LoginStage.make
+      const begun = yield* stage.run([...stage.at("acme"), "--no-browser"])
+      const answer = yield* stage.authorize(begun.stdout.trim(), "alice")
+      const child = yield* stage.onTerminal(["login", "acme", "--code", "-"])
+      yield* LoginStage.shows(child, /Paste the code/)
+      yield* child.write("\r")
+      yield* LoginStage.shows(child, /Paste the code[\s\S]*Paste the code/)
+      yield* child.write("?nothing=here\r")
+      yield* LoginStage.shows(child, /waits on, and Ctrl-C leaves it for later[\s\S]*Paste the code/)
+      yield* child.write(`${answer.href}\r`)
+      const ran = yield* stage.finish(child)
+      assert.strictEqual(ran.code, 0, ran.stdout)
+      assert.include(ran.stdout, "acme logged in as alice")
+
+      const again = yield* stage.run([...stage.at("acme"), "--no-browser", "--replace"])
+      assert.strictEqual(again.code, 0, again.stderr)
+      const left = yield* stage.onTerminal(["login", "acme", "--code", "-"])
+      yield* LoginStage.shows(left, /Paste the code/)
+      yield* left.write("\u0003")
+      assert.strictEqual((yield* stage.finish(left)).code, 130)
+      assert.property(yield* stage.pending, "acme:local")
+    }))
+
   it.scopedLive("says that an attempt has expired", () =>
     Effect.gen(function*() {
       const stage = yield* LoginStage.make

@@ -11,7 +11,11 @@ export interface Ran {
   readonly stderr: string
 }
 
-export const signals: Signals["Type"] = { redirect: () => Effect.void, watch: () => Effect.void }
+export const signals: Signals["Type"] = {
+  redirect: () => Effect.void,
+  watch: () => Effect.void,
+  stop: () => {}
+}
 
 export const run = (home: string, ...line: ReadonlyArray<string>): Effect.Effect<Ran> =>
   runLine(["--home", home, ...line])

@@ -105,6 +105,18 @@ export const makeWith = (options: AuthorizationServer.Options) =>
       run,
       at,
       authorize,
+      /** Runs a line of bash, in which `$LOCKSTEP` is the command. */
+      shell: (line: string, input = ""): Effect.Effect<Ran, never, Scope.Scope> =>
+        Effect.gen(function*() {
+          const child = yield* harness.spawn({
+            program: "bash",
+            args: ["-c", line],
+            env: { LOCKSTEP: `${process.execPath} ${bin}` }
+          })
+          yield* child.write(input)
+          yield* child.closeStdin
+          return yield* finish(child)
+        }),
       /** Logs an account in, in two steps. */
       login: (tenant: string, account: string, more: ReadonlyArray<string> = []) =>
         Effect.gen(function*() {
@@ -118,7 +130,9 @@ export const makeWith = (options: AuthorizationServer.Options) =>
         harness.spawn({
           program: "script",
           args: ["-qefc", [process.execPath, bin, ...args].map((arg) => `'${arg}'`).join(" "), "/dev/null"],
-          env: { TERM: "xterm", SHELL: "/bin/sh", NO_COLOR: "1", ...env }
+          env: { TERM: "xterm", SHELL: "/bin/sh", NO_COLOR: "1", ...env },
+          // A terminal shows what a person types.
+          prints: ["code"]
         }),
       stored: (tenant: string) => Effect.sync(() => read().tenants[tenant]),
       pending: Effect.sync(() => read().pending ?? {}),

@@ -24,6 +24,7 @@ export const judged = (
     line === undefined || settings === undefined ||
     !line.storedOnly && SourceVariables.of(line.tenant).some(({ name }) => env[name] !== undefined)
   ) return { judgement: { _tag: "Doubt" }, text: undefined }
+  if (settings.home === undefined) return { judgement: { _tag: "Doubt" }, text: undefined }
   const home = FastHome.make(settings.home, () => now)
   const judgement = home.judge({
     tenant: line.tenant,

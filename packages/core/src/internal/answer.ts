@@ -52,11 +52,14 @@ export const isOutdated = (
   const leavesToken = Option.isNone(answer.grant.refreshToken) ||
     Credential.isSameSecret(answer.grant.refreshToken, credential.refreshToken)
   if (!leavesToken || wrote(answer, credential)) return false
+  const by = writer(credential, journal)
+  // The very record that it was given for, also where a clock that was set back makes that record seem newer.
+  if (Option.isSome(by) && Option.contains(answer.over, by.value)) return false
   const obtainedAt = Option.getOrElse(credential.obtainedAt, () => answer.obtainedAt)
   if (obtainedAt !== answer.obtainedAt) return obtainedAt > answer.obtainedAt
   // Seconds are coarse, and another tool's file may hold none. Another attempt wrote it since the answer's request.
   return Option.exists(
-    writer(credential, journal),
+    by,
     (attempt) => attempt !== answer.attempt && attempt !== Option.getOrNull(answer.over)
   )
 }

@@ -214,6 +214,25 @@ describe("a record that is absent for a moment", () => {
     }))
 })
 
+describe("a record from the future, at a server that keeps the refresh token", () => {
+  it.scoped("is replaced by the answer that was just given for it: a clock that was set back costs one redemption", () =>
+    Effect.gen(function*() {
+      const machine = yield* Scenario.expiredLogin()
+      const record = yield* machine.read(tenant)
+      yield* machine.write(
+        tenant,
+        Credential.Credential.make({ ...record, obtainedAt: Option.some(36_000), expiresAt: Option.some(1) })
+      )
+      machine.server.next({ _tag: "KeepRefreshToken" })
+      const a = yield* processOn(machine)
+      const caller = yield* Effect.fork(outcome(a.accessToken(tenant)))
+      yield* TestClock.adjust("3 seconds")
+      assert.strictEqual(yield* Fiber.join(caller), "lockstep-at-1")
+      assert.strictEqual(yield* accessOf(machine), "lockstep-at-1")
+      assert.strictEqual(machine.server.redemptions.length, 1)
+    }))
+})
+
 describe("a logout of a record that is absent", () => {
   it.scoped("does not forget what the kept answer proves: the snapshot that comes back is not redeemed", () =>
     Effect.gen(function*() {

@@ -22,10 +22,12 @@ import * as Envelope from "../Envelope.js"
 import * as FileClientRegistrations from "../FileClientRegistrations.js"
 import * as FileCredentialStore from "../FileCredentialStore.js"
 import * as FilePendingLogins from "../FilePendingLogins.js"
-import { Home, type StoreKind } from "../Home.js"
+import { Home } from "../Home.js"
+import type { StoreKind } from "../HomePin.js"
 import * as Keyring from "../keyring/Keyring.js"
 import * as KeyringCredentialStore from "../keyring/KeyringCredentialStore.js"
 import * as KeyringIndex from "../keyring/KeyringIndex.js"
+import * as KeyringIndexChange from "../keyring/KeyringIndexChange.js"
 import * as KeyringKeys from "../keyring/KeyringKeys.js"
 import * as KeyringTimeout from "../keyring/KeyringTimeout.js"
 import * as Replaceable from "../Replaceable.js"
@@ -182,7 +184,7 @@ const ofKeyringIn = (home: Pick<Home["Type"], "file">, lease: Lease) =>
     const isLeft = Effect.map(index.read, (document) => Option.isSome(document.movedTo))
     const noteInIndex = (to: Option.Option<string>) =>
       index.modify((document) =>
-        Either.right({ text: Option.some(KeyringIndex.setMovedTo(document, to)), value: undefined })
+        Either.right({ text: Option.some(KeyringIndexChange.setMovedTo(document, to)), value: undefined })
       )
     // Entries that a killed writer left: no index names them.
     const clear = keyring.find(`${Keyring.homeName(home)}|`).pipe(

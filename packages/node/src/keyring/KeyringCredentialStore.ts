@@ -19,7 +19,7 @@
  *
  * @since 0.1.0
  */
-import * as Credential from "@lockstep/core/Credential"
+import type * as Credential from "@lockstep/core/Credential"
 import { CredentialStoreError } from "@lockstep/core/Errors"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import type { TenantId } from "@lockstep/core/TenantId"
@@ -27,7 +27,6 @@ import * as Trace from "@lockstep/core/Trace"
 import { type Change, WritableStore, type WriteOptions } from "@lockstep/core/WritableStore"
 import * as Clock from "effect/Clock"
 import type * as ConfigError from "effect/ConfigError"
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
@@ -41,6 +40,7 @@ import * as Envelope from "../Envelope.js"
 import { Home } from "../Home.js"
 import type { ExclusiveError } from "../internal/aggregate.js"
 import * as KeyringEntries from "../internal/keyringEntries.js"
+import * as KeyringRecords from "../internal/keyringRecords.js"
 import { FileLock } from "../locks/FileLock.js"
 import { proveLock } from "../locks/LockProof.js"
 import * as RecordSignals from "../RecordSignals.js"
@@ -48,6 +48,7 @@ import { regression, storedOf } from "../RecordVersion.js"
 import * as SharedFile from "../SharedFile.js"
 import { Keyring } from "./Keyring.js"
 import * as KeyringIndex from "./KeyringIndex.js"
+import * as KeyringIndexChange from "./KeyringIndexChange.js"
 import * as KeyringTimeout from "./KeyringTimeout.js"
 
 /** What one record may add to its entry. Bytes. */
@@ -59,23 +60,10 @@ const INDEX_ROOM = 4_096
 /** Others have written so many times in a row between our look and our write. */
 const ATTEMPTS = 64
 
-const CredentialJson = Schema.parseJson(Credential.Credential)
-const decodeCredential = Schema.decodeEither(CredentialJson)
-const encodeCredential = Schema.encodeSync(CredentialJson)
+const encodeCredential = Schema.encodeSync(KeyringRecords.CredentialJson)
 
 const hasEmptyToken = ({ accessToken, idToken, refreshToken }: Credential.Credential): boolean =>
   [accessToken, refreshToken, idToken].some((token) => Option.isSome(token) && Redacted.value(token.value) === "")
-
-const sha256 = (text: string): string => Crypto.createHash("sha256").update(text).digest("hex")
-
-/** A record and the write that made it. */
-interface Found {
-  readonly writeId: string
-  readonly stored: Credential.Stored
-}
-
-/** The index names an entry that the keyring does not have: it may have been replaced since the index was read. */
-class Vanished extends Data.TaggedError("Vanished")<{ readonly writeId: string }> {}
 
 /** What became of a change; `None` where another process's write came between. */
 type Outcome<A> = Option.Option<A>
@@ -112,81 +100,15 @@ export const make: Effect.Effect<
         onRight: Option.match({ onNone: () => "", onSome: ({ writeId }) => writeId })
       })
   })
-  const known = new Map<TenantId, Found>()
+  const { currentOf, find, known } = KeyringRecords.make(index, entries)
   const turns = new Map<TenantId, Effect.Semaphore>()
   let gone: ReadonlySet<string> = new Set()
 
-  const missing = (tenant: TenantId) =>
-    new CredentialStoreError({
-      reason: "Read",
-      location: entries.name,
-      detail: `it does not hold the entry that ${index.path} names for ${tenant}`,
-      remedy:
-        `bring the entry back; if this home was moved or copied, use it where it was; else take ${tenant} out of ` +
-        `${index.path} and log in again`
-    })
-
-  const damaged = (reason: "Decode" | "Superseded", tenant: TenantId, detail: string) =>
-    new CredentialStoreError({ reason, location: entries.name, detail: `the entry of ${tenant} ${detail}` })
-
-  const currentOf = (document: KeyringIndex.Document, tenant: TenantId) =>
-    Either.mapLeft(KeyringIndex.get(document, tenant), (damage) => index.failure("Decode", damage))
-
-  const verify = (tenant: TenantId, current: KeyringIndex.Current, secret: Redacted.Redacted) => {
-    const text = Redacted.value(secret)
-    const credential = decodeCredential(text)
-    if (sha256(text) === current.sha256) {
-      // The parse error is dropped: it quotes the entry.
-      return Either.mapLeft(credential, () => damaged("Decode", tenant, "is no credential"))
-    }
-    return Either.left(
-      Either.isRight(credential)
-        ? damaged("Superseded", tenant, "is another one than was written")
-        : damaged("Decode", tenant, "is not what was written")
-    )
-  }
-
-  const load = (
+  const isUnchanged = (
     document: KeyringIndex.Document,
-    tenant: TenantId
-  ): Effect.Effect<Option.Option<Found>, CredentialStoreError | Vanished> =>
-    Effect.flatMap(
-      currentOf(document, tenant),
-      Option.match({
-        onNone: () => {
-          known.delete(tenant)
-          return Effect.succeedNone
-        },
-        onSome: (current) => {
-          const loaded = known.get(tenant)
-          if (loaded?.writeId === current.writeId) return Effect.succeedSome(loaded)
-          return entries.read({ tenant, writeId: current.writeId, parts: current.parts }).pipe(
-            Effect.flatMap(Effect.mapError(() => new Vanished({ writeId: current.writeId }))),
-            Effect.flatMap((secret) => verify(tenant, current, secret)),
-            Effect.map((credential) => {
-              const found = { writeId: current.writeId, stored: storedOf(credential) }
-              known.set(tenant, found)
-              return Option.some(found)
-            })
-          )
-        }
-      })
-    )
-
-  /** Reads index and entry as one: an entry that is gone is looked for again where the index names another by now. */
-  const find = (
-    read: typeof index.read,
     tenant: TenantId,
-    before?: string
-  ): Effect.Effect<Option.Option<Found>, CredentialStoreError> =>
-    Effect.flatMap(read, (document) => load(document, tenant)).pipe(
-      Effect.catchTag(
-        "Vanished",
-        ({ writeId }) => writeId === before ? missing(tenant) : find(index.readToWrite, tenant, writeId)
-      )
-    )
-
-  const isUnchanged = (document: KeyringIndex.Document, tenant: TenantId, found: Option.Option<Found>): boolean =>
+    found: Option.Option<KeyringRecords.Found>
+  ): boolean =>
     Option.getOrUndefined(Option.flatten(Either.getRight(KeyringIndex.get(document, tenant))))?.writeId ===
       Option.getOrUndefined(found)?.writeId
 
@@ -229,7 +151,7 @@ export const make: Effect.Effect<
 
   const put = (
     tenant: TenantId,
-    found: Option.Option<Found>,
+    found: Option.Option<KeyringRecords.Found>,
     credential: Credential.Credential,
     options: WriteOptions | undefined
   ) =>
@@ -247,14 +169,14 @@ export const make: Effect.Effect<
         writeId: Crypto.randomBytes(8).toString("hex"),
         parts: parts.length,
         bytes: Buffer.byteLength(text),
-        sha256: sha256(text)
+        sha256: KeyringRecords.sha256(text)
       })
       const { writeId } = current
       const place = { tenant, writeId, parts: parts.length }
       const begun = yield* Trace.withSpan(
         rewrite(
           (document) => isUnchanged(document, tenant, found),
-          (document, now) => KeyringIndex.begin(document, place, gone, now),
+          (document, now) => KeyringIndexChange.begin(document, place, gone, now),
           options
         ),
         "lockstep.store.begin"
@@ -275,7 +197,7 @@ export const make: Effect.Effect<
             ? Trace.withSpan(
               rewrite(
                 (document) => KeyringIndex.isWriting(document, writeId) && isUnchanged(document, tenant, found),
-                (document, now) => KeyringIndex.commit(document, tenant, current, gone, now),
+                (document, now) => KeyringIndexChange.commit(document, tenant, current, gone, now),
                 options
               ),
               "lockstep.store.commit"
@@ -285,7 +207,7 @@ export const make: Effect.Effect<
         Effect.onError(() =>
           Effect.ignore(rewrite(
             (document) => KeyringIndex.isWriting(document, writeId),
-            (document) => KeyringIndex.abandon(document, writeId, gone),
+            (document) => KeyringIndexChange.abandon(document, writeId, gone),
             options
           ))
         )
@@ -305,7 +227,7 @@ export const make: Effect.Effect<
 
   const carryOut = <A>(
     tenant: TenantId,
-    found: Option.Option<Found>,
+    found: Option.Option<KeyringRecords.Found>,
     change: Change<A>,
     options: WriteOptions | undefined
   ): Effect.Effect<Outcome<A>, ExclusiveError> => {
@@ -323,7 +245,7 @@ export const make: Effect.Effect<
         return Effect.flatMap(
           rewrite(
             (document) => isUnchanged(document, tenant, found),
-            (document, now) => KeyringIndex.remove(document, tenant, gone, now),
+            (document, now) => KeyringIndexChange.remove(document, tenant, gone, now),
             options
           ),
           (removed) => removed ? Effect.as(collect, Option.some(change.value)) : Effect.succeedNone

@@ -24,7 +24,6 @@ import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as Frame from "../internal/frame.js"
-import { type Edits, type ListEdits, rewrite as rewriteLists } from "../internal/keyringText.js"
 import * as JsonRecord from "../JsonRecord.js"
 import type * as JsonTree from "../JsonTree.js"
 import type { Format } from "../SharedFile.js"
@@ -104,11 +103,23 @@ const FRAME = { known: new Set<string>(["version", "moved_to", ...LISTS]), lists
 /** Seconds after which no process is still at a write: every one of its steps has a bound. */
 const ABANDONED = 900
 
-const CURRENT_MEMBERS = JsonRecord.membersOf(Current)
-const NOTE_MEMBERS = JsonRecord.membersOf(NoteMembers)
+/**
+ * The members of a current record that are known.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const CURRENT_MEMBERS = JsonRecord.membersOf(Current)
+
+/**
+ * The members of a note that are known.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const NOTE_MEMBERS = JsonRecord.membersOf(NoteMembers)
 
 const decodeCurrent = Schema.decodeUnknownEither(Current)
-const encodeCurrent = Schema.encodeSync(Current)
 const decodeNote = Schema.decodeUnknownEither(NoteMembers)
 const isWriteId = Schema.is(WriteId)
 
@@ -142,7 +153,13 @@ const decodeMember = <A>(
 const currentOf = ({ text }: Document, member: JsonTree.Member) =>
   decodeMember(text, ["tenants", member.name], member, CURRENT_MEMBERS, decodeCurrent)
 
-const notesOf = (
+/**
+ * Decodes the notes of a list.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const notes = (
   { root, text }: Document,
   list: "writing" | "stale"
 ): ReadonlyArray<Either.Either<Note, Damage>> =>
@@ -187,7 +204,7 @@ export const list = (document: Document): ReadonlyArray<TenantId.TenantId> =>
  * @category getters
  */
 export const stale = (document: Document): ReadonlyArray<Note> =>
-  notesOf(document, "stale").flatMap((note) => Option.toArray(Either.getRight(note)))
+  notes(document, "stale").flatMap((note) => Option.toArray(Either.getRight(note)))
 
 /**
  * Whether what was noted cannot arrive any more. `now` is milliseconds since the epoch.
@@ -216,136 +233,12 @@ const findDamage = (document: Document): Option.Option<Damage> => {
   for (const list of ["writing", "stale"] as const) {
     const twice = JsonRecord.duplicate({ ...document.root, members: listOf(document.root, list) }, () => true)
     if (Option.isSome(twice)) return Option.some(damage([list, twice.value], "there twice"))
-    for (const note of notesOf(document, list)) {
+    for (const note of notes(document, list)) {
       if (Either.isLeft(note)) return Option.some(note.left)
     }
   }
   return Option.none()
 }
-
-const EDITED = { tenants: CURRENT_MEMBERS, writing: NOTE_MEMBERS, stale: NOTE_MEMBERS }
-
-const rewrite = ({ root, text }: Document, edits: ListEdits<keyof typeof EDITED>): string =>
-  rewriteLists(text, root, EDITED, edits)
-
-const noteText = ({ at, parts, settled, tenant }: Omit<Note, "writeId">) => ({
-  tenant,
-  parts,
-  at,
-  ...(settled ? { settled } : {})
-})
-
-const seconds = (now: number): number => Math.floor(now / 1_000)
-
-const forgetting = (gone: ReadonlySet<string>): Edits => ({ drop: (name) => gone.has(name), put: [] })
-
-/**
- * Notes that entries are about to be written, and forgets those stale ones that are gone. `now` is milliseconds since
- * the epoch.
- *
- * @since 0.1.0
- * @category combinators
- */
-export const begin = (
-  document: Document,
-  write: { readonly tenant: TenantId.TenantId; readonly writeId: string; readonly parts: number },
-  gone: ReadonlySet<string>,
-  now: number
-): string =>
-  rewrite(document, {
-    writing: { drop: () => false, put: [[write.writeId, noteText({ ...write, at: seconds(now), settled: false })]] },
-    stale: forgetting(gone)
-  })
-
-/**
- * The notes that end with a change of a tenant: the tenant's other writes, which were decided on a record that does not
- * count any more, and those of any tenant that were abandoned long ago. All of them become stale. That a write is ended
- * here while its writer still lives is harmless: the writer finds out when it wants to make it count.
- */
-const ended = (document: Document, tenant: TenantId.TenantId, now: number): ReadonlyArray<Note> =>
-  notesOf(document, "writing").flatMap((note) =>
-    Either.isRight(note) && (note.right.tenant === tenant || hasEnded(note.right, now))
-      ? [note.right]
-      : []
-  )
-
-const replaced = (document: Document, tenant: TenantId.TenantId, now: number): ReadonlyArray<Note> =>
-  Option.match(Option.flatten(Either.getRight(get(document, tenant))), {
-    onNone: () => [],
-    onSome: ({ parts, writeId }) => [{ tenant, parts, writeId, at: seconds(now), settled: true }]
-  })
-
-const retire = (notes: ReadonlyArray<Note>, gone: ReadonlySet<string>): Edits => ({
-  ...forgetting(gone),
-  put: [...new Map(notes.map((note) => [note.writeId, noteText(note)]))]
-})
-
-/**
- * Makes a write count: it becomes the tenant's current record, and what counted before becomes stale.
- *
- * @since 0.1.0
- * @category combinators
- */
-export const commit = (
-  document: Document,
-  tenant: TenantId.TenantId,
-  current: Current,
-  gone: ReadonlySet<string>,
-  now: number
-): string => {
-  const over = ended(document, tenant, now)
-  const names = new Set([current.writeId, ...over.map(({ writeId }) => writeId)])
-  return rewrite(document, {
-    tenants: { drop: () => false, put: [[tenant, { ...encodeCurrent(current) }]] },
-    writing: forgetting(names),
-    stale: retire(
-      [...over.filter(({ writeId }) => writeId !== current.writeId), ...replaced(document, tenant, now)],
-      gone
-    )
-  })
-}
-
-/**
- * Takes a tenant out; what counted becomes stale.
- *
- * @since 0.1.0
- * @category combinators
- */
-export const remove = (
-  document: Document,
-  tenant: TenantId.TenantId,
-  gone: ReadonlySet<string>,
-  now: number
-): string => {
-  const over = ended(document, tenant, now)
-  return rewrite(document, {
-    tenants: { drop: (name) => name.normalize("NFC") === tenant, put: [] },
-    writing: forgetting(new Set(over.map(({ writeId }) => writeId))),
-    stale: retire([...over, ...replaced(document, tenant, now)], gone)
-  })
-}
-
-/**
- * Gives a write up: what may have been written, or may still arrive, becomes stale.
- *
- * @since 0.1.0
- * @category combinators
- */
-export const abandon = (document: Document, writeId: string, gone: ReadonlySet<string>): string => {
-  const over = notesOf(document, "writing").flatMap((note) =>
-    Either.isRight(note) && note.right.writeId === writeId ? [note.right] : []
-  )
-  return rewrite(document, { writing: forgetting(new Set([writeId])), stale: retire(over, gone) })
-}
-
-/**
- * Says where the records went, or that they are here again.
- *
- * @since 0.1.0
- * @category combinators
- */
-export const setMovedTo = (document: Document, target: Option.Option<string>): string =>
-  Frame.noteMove(document, target)
 
 /**
  * The form of `auth.json.keyring`.

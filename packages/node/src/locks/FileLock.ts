@@ -16,7 +16,6 @@
  * @since 0.1.0
  */
 import { CredentialLock, type Lease } from "@lockstep/core/CredentialLock"
-import { LockUnavailable } from "@lockstep/core/Errors"
 import type { WaitableLock } from "@lockstep/core/LockWait"
 import * as Trace from "@lockstep/core/Trace"
 import * as Config from "effect/Config"
@@ -26,20 +25,21 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Runtime from "effect/Runtime"
+import type * as Runtime from "effect/Runtime"
 import * as Path from "node:path"
-import * as DirectoryWatch from "../DirectoryWatch.js"
+import * as DiskLocks from "../internal/diskLocks.js"
+import { type Entry, giveBack, type Held, noteLoss, wasLost } from "../internal/heldLocks.js"
 import * as LockHolder from "../internal/lockHolder.js"
-import * as LockProbe from "../internal/lockProbe.js"
+import * as LockListening from "../internal/lockListening.js"
 import * as Sidecar from "../internal/sidecar.js"
 import * as Ownership from "../Ownership.js"
 import * as SidecarNames from "../SidecarNames.js"
 import * as ForeignLock from "./ForeignLock.js"
-import * as KernelLock from "./KernelLock.js"
+import type * as KernelLock from "./KernelLock.js"
 import type { LockFile } from "./LockFile.js"
 import * as LockPaths from "./LockPaths.js"
 import type { LockTarget } from "./LockTarget.js"
-import * as RemoteFileSystem from "./RemoteFileSystem.js"
+import type * as RemoteFileSystem from "./RemoteFileSystem.js"
 
 /**
  * A lock that was taken before this service was made. Its descriptor is the lock: an integer, which no garbage collector
@@ -84,41 +84,6 @@ export class FileLock extends Context.Tag("@lockstep/node/locks/FileLock")<
   }
 >() {}
 
-/** What was taken on disk. */
-interface Grip {
-  readonly isHeld: () => boolean
-  readonly release: (options: { readonly touch: boolean }) => void
-}
-
-/** What one lease has of one lock. */
-interface Entry {
-  readonly held: Held
-  /** Whether another process had the lock since this lease entered it. */
-  lost: boolean
-}
-
-interface Held {
-  grip: Grip
-  readonly path: string
-  /** The innermost lease comes last; the path is given back when none is left. */
-  readonly entries: Array<Entry>
-}
-
-const noteLoss = (held: Held): void => {
-  for (const entry of held.entries) entry.lost = true
-}
-
-const wasLost = (entry: Entry): boolean => {
-  if (!entry.lost && !entry.held.grip.isHeld()) noteLoss(entry.held)
-  return entry.lost
-}
-
-// A release touches its sidecar, a write renames the file that it replaces. What else happens here, temporary files,
-// journals and answers, the locks of others and the line, frees no lock of ours and would only make every waiter ask in
-// vain.
-const mayPrecedeARelease = (file: string): boolean =>
-  !(file.endsWith(".lock") || SidecarNames.isLine(file) || file.includes(".lockstep-") || file.includes(".refresh."))
-
 /** What cannot be looked at is tried, and the try says what is wrong. */
 const seemsFreeForeign = (one: ForeignLock.ForeignLock): boolean => {
   try {
@@ -127,18 +92,6 @@ const seemsFreeForeign = (one: ForeignLock.ForeignLock): boolean => {
     return true
   }
 }
-
-const warnLost = (path: string): Effect.Effect<void> =>
-  Effect.annotateLogs(
-    Effect.logWarning(`${path} was taken away: this process did not run for longer than a holder may be silent`),
-    { path }
-  )
-
-/** The kernel never takes a lock away from its holder. */
-const ofSidecar = (fd: number, path: string): Grip => ({
-  isHeld: () => true,
-  release: (options) => Sidecar.unlock(fd, path, options)
-})
 
 /**
  * Makes a lock over the locks that `LockPaths` names.
@@ -151,73 +104,15 @@ export const make = (options: Options = {}): Effect.Effect<FileLock["Type"], nev
     const held = new Map<string, Held>()
     /** What each lease of this lock has; another lock's lease has nothing here. */
     const entered = new WeakMap<Lease, ReadonlyArray<Entry>>()
-    let kernel: KernelLock.KernelLock | undefined
 
     const plan = (
       target: LockTarget
     ): ReadonlyArray<LockFile> => [...new Map(paths.plan(target).map((one) => [one.path, one])).values()]
 
-    // A remote file system is refused before anything is asked of its locks, and a foreign directory before anything
-    // is left in it.
-    const enter = (directory: string): Either.Either<Ownership.Owner, LockUnavailable> => {
-      const made = Ownership.makeDirectoryNow(directory)
-      const isLocal = Either.isLeft(made) || options.trustRemote === true
-        ? made
-        : RemoteFileSystem.refuseNow(directory, options.fileSystemType)
-      return Either.isLeft(isLocal) ? Either.left(isLocal.left) : Ownership.claimNow(directory)
-    }
+    const { kernel, load, lockOne } = DiskLocks.make(options, (path) => held.has(path))
+    const busy: DiskLocks.Taken<never> = Either.right(Option.none())
 
-    let inherited = options.inherited
-
-    /** Loads the way to lock, where it is not loaded and will be asked. */
-    const load = (wanted: ReadonlyArray<LockFile>): Effect.Effect<unknown, LockUnavailable> => {
-      const first = wanted.find(({ path, _tag }) => _tag === "Kernel" && !held.has(path) && inherited?.path !== path)
-      return kernel !== undefined || first === undefined ? Effect.void : Effect.zipRight(
-        Effect.suspend(() => enter(Path.dirname(first.path))),
-        Effect.map(KernelLock.load(first.path, options.providers), (loaded) => {
-          kernel = loaded
-        })
-      )
-    }
-
-    type Taken<A> = Either.Either<Option.Option<A>, LockUnavailable>
-    const busy: Taken<never> = Either.right(Option.none())
-
-    const lockSidecar = (path: string): Taken<Grip> => {
-      if (inherited?.path === path) {
-        const { fd } = inherited
-        inherited = undefined
-        return Either.right(Option.some(ofSidecar(fd, path)))
-      }
-      const owner = enter(Path.dirname(path))
-      if (Either.isLeft(owner)) return Either.left(owner.left)
-      const attempt = Sidecar.tryLock(path, owner.right, kernel!)
-      switch (attempt._tag) {
-        case "Acquired":
-          return Either.right(Option.some(ofSidecar(attempt.fd, path)))
-        case "Busy":
-          return busy
-        case "Failed":
-          return Either.left(new LockUnavailable(attempt.failure))
-      }
-    }
-
-    const lockForeign = (one: ForeignLock.ForeignLock, runtime: Runtime.Runtime<never>): Taken<Grip> => {
-      const attempt = ForeignLock.tryLock(one, () => void Runtime.runFork(runtime)(warnLost(one.path)))
-      switch (attempt._tag) {
-        case "Acquired":
-          return Either.right(Option.some(attempt.lock))
-        case "Busy":
-          return busy
-        case "Failed":
-          return Either.left(attempt.error)
-      }
-    }
-
-    const lockOne = (one: LockFile, runtime: Runtime.Runtime<never>): Taken<Grip> =>
-      one._tag === "Kernel" ? lockSidecar(one.path) : lockForeign(one, runtime)
-
-    const enterWithin = (present: Held, one: LockFile, runtime: Runtime.Runtime<never>): Taken<Entry> => {
+    const enterWithin = (present: Held, one: LockFile, runtime: Runtime.Runtime<never>): DiskLocks.Taken<Entry> => {
       const push = (): Entry => {
         const entry: Entry = { held: present, lost: false }
         present.entries.push(entry)
@@ -236,7 +131,11 @@ export const make = (options: Options = {}): Effect.Effect<FileLock["Type"], nev
       )
     }
 
-    const take = (one: LockFile, within: ReadonlyArray<Entry>, runtime: Runtime.Runtime<never>): Taken<Entry> => {
+    const take = (
+      one: LockFile,
+      within: ReadonlyArray<Entry>,
+      runtime: Runtime.Runtime<never>
+    ): DiskLocks.Taken<Entry> => {
       const { path } = one
       const present = held.get(path)
       if (present === undefined) {
@@ -259,17 +158,6 @@ export const make = (options: Options = {}): Effect.Effect<FileLock["Type"], nev
     const seemsFree = (plan: ReadonlyArray<LockFile>): boolean =>
       plan.every((one) => one._tag === "Kernel" || held.has(one.path) || seemsFreeForeign(one))
 
-    const giveBack = (taken: ReadonlyArray<Entry>, touch: boolean): void => {
-      // Backwards: a process that waits for all of them begins at the first.
-      for (const entry of taken.toReversed()) {
-        const { entries, grip, path } = entry.held
-        entries.splice(entries.indexOf(entry), 1)
-        if (entries.length > 0) continue
-        held.delete(path)
-        grip.release({ touch })
-      }
-    }
-
     const leaseOf = (taken: ReadonlyArray<Entry>): Lease => {
       let released = false
       const lease: Lease = {
@@ -282,7 +170,7 @@ export const make = (options: Options = {}): Effect.Effect<FileLock["Type"], nev
           Effect.sync(() => {
             if (released) return
             released = true
-            giveBack(taken, !changed)
+            giveBack(held, taken, !changed)
           }).pipe(Trace.withSpan("lockstep.lock.release"))
       }
       entered.set(lease, taken)
@@ -294,7 +182,7 @@ export const make = (options: Options = {}): Effect.Effect<FileLock["Type"], nev
       wanted: ReadonlyArray<LockFile>,
       within: ReadonlyArray<Entry>,
       runtime: Runtime.Runtime<never>
-    ): Taken<Lease> => {
+    ): DiskLocks.Taken<Lease> => {
       const taken: Array<Entry> = []
       let isWhole = false
       try {
@@ -309,17 +197,18 @@ export const make = (options: Options = {}): Effect.Effect<FileLock["Type"], nev
       } finally {
         // A try that fails halfway frees what it took without a touch: no process was kept waiting, and two that wake
         // each other would try for ever.
-        if (!isWhole) giveBack(taken, false)
+        if (!isWhole) giveBack(held, taken, false)
       }
     }
 
     /** Becomes the first in line; `undefined` where another process is, or where there is no line. */
     const lead = (wanted: ReadonlyArray<LockFile>): number | undefined => {
       const path = wanted.find(({ _tag }) => _tag === "Kernel")?.path
-      if (path === undefined || kernel === undefined) return undefined
+      const loaded = kernel()
+      if (path === undefined || loaded === undefined) return undefined
       const owner = Ownership.claimNow(Path.dirname(path))
       if (Either.isLeft(owner)) return undefined
-      const attempt = Sidecar.tryLock(SidecarNames.line(path), owner.right, kernel)
+      const attempt = Sidecar.tryLock(SidecarNames.line(path), owner.right, loaded)
       return attempt._tag === "Acquired" ? attempt.fd : undefined
     }
 
@@ -335,27 +224,8 @@ export const make = (options: Options = {}): Effect.Effect<FileLock["Type"], nev
       plan: (target) => plan(target).map(({ path }) => path),
       tryAcquire,
       holder: (target) => Effect.sync(() => Option.firstSomeOf(plan(target).map(LockHolder.of))),
-      // Opened by the first who waits: an uncontended process watches nothing.
-      listen: (target, hint) => {
-        const wanted = plan(target)
-        const { close, watch } = DirectoryWatch.attach(paths.directory)
-        const probe = LockProbe.start({
-          paths: wanted.flatMap((one) => one._tag === "Kernel" ? [one.path] : []),
-          foreign: wanted.flatMap((one) => one._tag === "Kernel" ? [] : [one]),
-          directory: paths.directory,
-          kernel: () => kernel,
-          isWatched: watch.isProven,
-          lead: () => lead(wanted),
-          hint
-        })
-        const names = new Set(wanted.map(({ path }) => Path.basename(path)))
-        const end = watch.listen((file) => names.has(file) || mayPrecedeARelease(file), probe.soon)
-        return () => {
-          end()
-          probe.end()
-          close()
-        }
-      },
+      listen: (target, hint) =>
+        LockListening.listen({ wanted: plan(target), directory: paths.directory, kernel, lead, hint }),
       // The probe hints within 25 ms; this is for what it cannot see, such as a sidecar that was replaced.
       backoff: { min: 1_000, max: 1_000 }
     })

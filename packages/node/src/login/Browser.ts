@@ -28,6 +28,8 @@ export class Browser extends Context.Tag("@lockstep/node/login/Browser")<Browser
    * screen to show it: another way must be found.
    */
   readonly open: (url: string) => Effect.Effect<boolean>
+  /** Whether there is something to open an address with. */
+  readonly isThere: boolean
 }>() {}
 
 /**
@@ -142,6 +144,7 @@ const start = ([program, ...args]: Opener, url: string): Effect.Effect<boolean> 
  */
 export const make = (surroundings: Surroundings): Browser["Type"] =>
   Browser.of({
+    isThere: openers(surroundings).length > 0,
     open: (url) =>
       Option.match(addressOf(url), {
         onNone: () => Effect.succeed(false),

@@ -19,6 +19,7 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Crypto from "node:crypto"
 import type { IncomingMessage, ServerResponse } from "node:http"
+import type * as BoundedServer from "../network/BoundedServer.js"
 import * as LoopbackServers from "../network/LoopbackServers.js"
 import * as CallbackPage from "./CallbackPage.js"
 
@@ -191,7 +192,7 @@ const makeDesk = (path: string, accepts: (query: URLSearchParams) => boolean, on
     return undefined
   }
 
-  const handle: LoopbackServers.Handler = (request, response, admit) => {
+  const handle: BoundedServer.Handler = (request, response, admit) => {
     const port = request.socket.localPort ?? 0
     const [target = "", ...rest] = (request.url ?? "").split("?")
     if (!isOwnHost(request.headers.host, port)) return void send(response, 421, FOREIGN_HOST)

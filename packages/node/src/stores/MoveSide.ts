@@ -11,7 +11,7 @@ import type { Pending } from "@lockstep/core/PendingLogins"
 import type { JournalRecord } from "@lockstep/core/RefreshJournal"
 import type { TenantId } from "@lockstep/core/TenantId"
 import type * as Effect from "effect/Effect"
-import type { StoreKind } from "../Home.js"
+import type { StoreKind } from "../HomePin.js"
 
 /**
  * What a store holds that moves with it.

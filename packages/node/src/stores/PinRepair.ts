@@ -12,7 +12,8 @@ import * as Option from "effect/Option"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as AtomicFile from "../AtomicFile.js"
-import * as Home from "../Home.js"
+import type * as Home from "../Home.js"
+import * as HomePin from "../HomePin.js"
 import { hostId } from "../internal/hostId.js"
 import * as Ownership from "../Ownership.js"
 
@@ -24,18 +25,18 @@ import * as Ownership from "../Ownership.js"
  */
 export interface Fault {
   readonly detail: string
-  readonly store: Option.Option<Home.StoreKind>
+  readonly store: Option.Option<HomePin.StoreKind>
 }
 
 /** The file that each kind of store begins with. */
-const FILES: ReadonlyArray<readonly [Home.StoreKind, string]> = [
+const FILES: ReadonlyArray<readonly [HomePin.StoreKind, string]> = [
   ["file", ""],
   ["keyring", ".keyring"],
   ["secrets", ".sealed"]
 ]
 
 /** Told by its files, where they leave no doubt. */
-const storeOf = ({ file }: Pick<Home.Home["Type"], "file">): Option.Option<Home.StoreKind> => {
+const storeOf = ({ file }: Pick<Home.Home["Type"], "file">): Option.Option<HomePin.StoreKind> => {
   const found = FILES.flatMap(([kind, suffix]) => Fs.existsSync(`${file}${suffix}`) ? [kind] : [])
   return found.length === 1 ? Option.some(found[0]!) : Option.none()
 }
@@ -51,7 +52,7 @@ export const find = (home: Home.Home["Type"]): Effect.Effect<Option.Option<Fault
     Effect.map(Option.flatMap(({ lockDirectory, store }) =>
       Option.flatMap(lockDirectory, (directory) =>
         Option.map(
-          Option.fromNullable(Home.faultOfLocks(directory)),
+          Option.fromNullable(Ownership.faultOfLocks(directory)),
           ({ detail }): Fault => ({
             detail: `it has the locks in ${directory}, and ${detail}`,
             store: Option.some(store)
@@ -80,7 +81,7 @@ export const repair = (
   Effect.gen(function*() {
     const fault = yield* find(home)
     if (Option.isNone(fault)) return Option.none()
-    const path = yield* AtomicFile.resolve(Path.join(home.directory, Home.PIN_FILE))
+    const path = yield* AtomicFile.resolve(Path.join(home.directory, HomePin.PIN_FILE))
     if (Option.isNone(fault.value.store)) {
       return yield* new CredentialStoreError({
         reason: "Decode",
@@ -93,7 +94,7 @@ export const repair = (
     const isMoved = home.lockDirectory !== Path.dirname(home.file)
     if (isMoved) {
       yield* Ownership.makeDirectory(home.lockDirectory)
-      const own = Home.faultOfLocks(home.lockDirectory)
+      const own = Ownership.faultOfLocks(home.lockDirectory)
       if (own !== undefined) {
         return yield* new LockUnavailable({
           reason: "Permission",
@@ -103,11 +104,11 @@ export const repair = (
         })
       }
     }
-    const pin = Home.Pin.make({
+    const pin = HomePin.Pin.make({
       store: fault.value.store.value,
       lockDirectory: isMoved ? Option.some(Fs.realpathSync(home.lockDirectory)) : Option.none(),
       host: hostId()
     })
-    yield* AtomicFile.replaceResolved(path, Home.textOfPin(pin))
+    yield* AtomicFile.replaceResolved(path, HomePin.textOf(pin))
     return fault
   }).pipe(Effect.withSpan("lockstep.home.repair"))

@@ -20,6 +20,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
 import * as Home from "../Home.js"
+import * as HomePin from "../HomePin.js"
 import { others } from "../internal/others.js"
 import * as Keyring from "../keyring/Keyring.js"
 import * as FileStore from "./FileStore.js"
@@ -170,7 +171,7 @@ export const make = (
     }
     const pin = read.value
     if (Option.isSome(pin) && Option.isSome(named) && pin.value.store !== named.value.name) {
-      return yield* Home.otherStore(home.directory, pin.value.store, named.value.name)
+      return yield* HomePin.otherStore(home.directory, pin.value.store, named.value.name)
     }
     // A home with logins in `auth.json` has that store, even if they were put there by hand.
     const own = Option.isSome(pin)
@@ -180,7 +181,7 @@ export const make = (
       : Option.none<StoreDescriptor>()
     if (Option.isSome(named)) {
       return Option.isSome(own) && own.value !== named.value
-        ? yield* Home.otherStore(home.directory, own.value.name, named.value.name)
+        ? yield* HomePin.otherStore(home.directory, own.value.name, named.value.name)
         : yield* native(named.value, saidBy)
     }
     if (Option.isNone(said)) {

@@ -19,7 +19,8 @@ import * as Schema from "effect/Schema"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as AtomicFile from "../AtomicFile.js"
-import { type Home, StoreKind } from "../Home.js"
+import { type Home } from "../Home.js"
+import { StoreKind } from "../HomePin.js"
 import * as WholeFile from "../WholeFile.js"
 
 /**

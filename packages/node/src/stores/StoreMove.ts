@@ -19,53 +19,32 @@
  */
 import type { Lease } from "@lockstep/core/CredentialLock"
 import { CredentialStore } from "@lockstep/core/CredentialStore"
-import { Custody, type Evidence, type Held } from "@lockstep/core/Custody"
+import { Custody, type Held } from "@lockstep/core/Custody"
 import { CredentialStoreError, type LockTimeout, type LockUnavailable } from "@lockstep/core/Errors"
-import * as Fingerprint from "@lockstep/core/Fingerprint"
 import { Host } from "@lockstep/core/Host"
 import * as LockWait from "@lockstep/core/LockWait"
-import * as LogFields from "@lockstep/core/LogFields"
-import { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
+import type { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
 import type { JournalRecord } from "@lockstep/core/RefreshJournal"
 import { RefreshPolicy } from "@lockstep/core/RefreshPolicy"
 import type { TenantId } from "@lockstep/core/TenantId"
-import * as Verdict from "@lockstep/core/Verdict"
-import * as Clock from "effect/Clock"
 import type { ConfigError } from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import * as Path from "node:path"
-import * as AnswerFile from "../AnswerFile.js"
-import * as AtomicFile from "../AtomicFile.js"
 import * as Envelope from "../Envelope.js"
 import * as FileRefreshJournal from "../FileRefreshJournal.js"
-import { Home, StoreKind } from "../Home.js"
+import { Home } from "../Home.js"
+import type { StoreKind } from "../HomePin.js"
+import * as MoveAnswers from "../internal/moveAnswers.js"
 import * as Sidecars from "../internal/sidecars.js"
 import type { Keyring } from "../keyring/Keyring.js"
 import { FileLock } from "../locks/FileLock.js"
 import { LockTarget } from "../locks/LockTarget.js"
-import * as WholeFile from "../WholeFile.js"
+import * as MoveNote from "./MoveNote.js"
 import type { Content } from "./MoveSide.js"
 import * as StoreDrift from "./StoreDrift.js"
 import * as Stores from "./Stores.js"
-
-/**
- * A move that was begun and not finished.
- *
- * @since 0.1.0
- * @category models
- */
-export class Note extends Schema.Class<Note>("@lockstep/node/StoreMove/Note")({
-  version: Schema.Literal(1),
-  from: StoreKind,
-  to: StoreKind,
-  /** Seconds since the epoch. */
-  at: Schema.Number,
-  /** Command and pid. */
-  by: Schema.String
-}) {}
 
 /**
  * What a move did.
@@ -93,35 +72,6 @@ export interface Moved {
  * @category errors
  */
 export type MoveError = CredentialStoreError | LockTimeout | LockUnavailable | ConfigError
-
-const NoteJson = Schema.parseJson(Note, { space: 2 })
-const decodeNote = Schema.decode(NoteJson)
-const encodeNote = Schema.encodeSync(NoteJson)
-
-const noteOf = (home: Pick<Home["Type"], "directory">): string => Path.join(home.directory, "move.json")
-
-/**
- * Reads what a move has left unfinished in a home.
- *
- * @since 0.1.0
- * @category combinators
- */
-export const unfinished = (
-  home: Pick<Home["Type"], "directory">
-): Effect.Effect<Option.Option<Note>, CredentialStoreError> =>
-  Effect.flatMap(
-    WholeFile.read(noteOf(home)),
-    Option.match({
-      onNone: () => Effect.succeedNone,
-      onSome: ({ bytes }) =>
-        WholeFile.decodeText(noteOf(home), bytes).pipe(
-          Effect.flatMap(decodeNote),
-          // Dropped, because it quotes the file.
-          Effect.mapError(() => new CredentialStoreError({ reason: "Decode", location: noteOf(home) })),
-          Effect.asSome
-        )
-    })
-  )
 
 /** What a move has in hand. */
 interface InHand {
@@ -152,25 +102,6 @@ const takeAll = (tenants: ReadonlyArray<TenantId>) =>
     })
     return { held, lease } satisfies InHand
   }).pipe(Effect.withSpan("lockstep.move.lock"))
-
-/** A login that was answered and not stored belongs to the store that it was kept for. */
-const refuseKept = (tenant: TenantId, location: string) =>
-  new CredentialStoreError({
-    reason: "Write",
-    location,
-    detail: `${tenant} has new tokens that are not stored yet`,
-    remedy: `run \`lockstep token ${tenant}\` first: it stores them`
-  })
-
-/** Another process may still have the answer, and would store it where the logins are no more. */
-const refuseLost = (tenant: TenantId, location: string) =>
-  new CredentialStoreError({
-    reason: "Write",
-    location,
-    detail: `${tenant} was refreshed, and its new tokens are in no file`,
-    remedy:
-      `end the other processes that use it, then run \`lockstep login ${tenant}\` or \`lockstep logout ${tenant}\``
-  })
 
 const refuseOther = (tenant: TenantId, location: string) =>
   new CredentialStoreError({
@@ -220,7 +151,7 @@ const copy = (content: Content, from: StoreKind, to: StoreKind, inHand: InHand) 
       if (same === undefined || !Equal.equals(same, credential)) return yield* refuseOther(tenant, target.location)
     }
     yield* target.prepare
-    yield* writeNote(from, to)
+    yield* MoveNote.write(from, to)
     yield* takeJournals(content, to)
     yield* target.take(content)
   }).pipe(Effect.scoped, Effect.withSpan("lockstep.move.copy"))
@@ -245,84 +176,15 @@ const empty = (kind: StoreKind, now: StoreKind, content: Content, inHand: InHand
     Effect.withSpan("lockstep.move.empty")
   )
 
-const writeNote = (from: StoreKind, to: StoreKind) =>
-  Effect.gen(function*() {
-    const home = yield* Home
-    const { self } = yield* Host
-    const now = yield* Clock.currentTimeMillis
-    const note = Note.make({ version: 1, from, to, at: Math.floor(now / 1_000), by: `${self.command} ${self.pid}` })
-    yield* AtomicFile.replace(noteOf(home), `${encodeNote(note)}\n`)
-  }).pipe(Effect.withSpan("lockstep.move.note"))
-
-const removeNote = Effect.flatMap(Home, (home) => AtomicFile.remove(noteOf(home))).pipe(
-  Effect.withSpan("lockstep.move.end")
-)
-
-/** The store that an unfinished move leaves behind. */
-const loserOf = (note: Note, now: StoreKind): StoreKind => note.from === now ? note.to : note.from
-
-/** What a refresh of each login would do. Whether a vendor rotates is not known here: it is taken for one that does. */
-const nextOf = Effect.gen(function*() {
-  const host = yield* Host
-  const policy = yield* RefreshPolicy
-  return (evidence: Evidence) =>
-    Verdict.ofRefresh({
-      evidence,
-      policy,
-      traits: () => ({ rotates: true, margin: Option.none(), rotationGroup: Option.none() }),
-      fingerprint: (credential) => Fingerprint.ofCredential(host, credential)
-    })
-})
-
-/**
- * Stores what was answered and not stored, by the transaction that knows how, which may redeem where the answer has run
- * out meanwhile. What it fails with does not matter here: what is still unstored is found while everything is held.
- */
-const storeKept = (tenants: ReadonlyArray<TenantId>) =>
-  Effect.gen(function*() {
-    const coordinator = yield* RefreshCoordinator
-    const custody = yield* Custody
-    const next = yield* nextOf
-    for (const tenant of tenants) {
-      const evidence = yield* Effect.option(custody.read(tenant))
-      if (Option.exists(evidence, (one) => next(one)._tag === "Store")) {
-        yield* Effect.catchAll(
-          coordinator.refresh(tenant, { acceptRisk: false }),
-          (error) => Effect.annotateLogs(Effect.logDebug(error.message), LogFields.ofError(tenant, error))
-        )
-      }
-    }
-  }).pipe(Effect.withSpan("lockstep.move.store"))
-
-/** Refuses while an answer is kept that belongs to a stored login, or is said to be and is not found. */
-const refuseUnstored = ({ held }: InHand) =>
-  Effect.gen(function*() {
-    const custody = yield* Custody
-    const next = yield* nextOf
-    for (const [tenant, one] of held) {
-      const verdict = next(yield* one.read())
-      const location = custody.journalOf(tenant)
-      if (verdict._tag === "Store") return yield* refuseKept(tenant, location)
-      if (verdict._tag === "Login" && verdict.reason === "RotationLost") return yield* refuseLost(tenant, location)
-    }
-  })
-
-/** Removes answers that belong to no record, reservations among them. */
-const dropAnswers = (answers: ReadonlyArray<Sidecars.AnswerAt>) =>
-  Effect.withSpan(
-    Effect.forEach(answers, ({ path }) => AnswerFile.drop(path), { discard: true }),
-    "lockstep.move.answers"
-  )
-
 /** Finishes what another move has left, with everything in hand. */
 const settle = (inHand: InHand) =>
   Effect.gen(function*() {
     const home = yield* Home
-    const note = yield* unfinished(home)
+    const note = yield* MoveNote.unfinished(home)
     if (Option.isNone(note)) return false
     const content = yield* Effect.scoped(Effect.flatMap(sideOf(home.store, inHand), (side) => side.content))
-    yield* empty(loserOf(note.value, home.store), home.store, content, inHand)
-    yield* removeNote
+    yield* empty(MoveNote.loserOf(note.value, home.store), home.store, content, inHand)
+    yield* MoveNote.remove
     return true
   })
 
@@ -336,13 +198,13 @@ const transfer = (to: StoreKind, known: Known, inHand: InHand) =>
       const { location } = yield* CredentialStore
       return { from: Option.none(), to, location, tenants: [], pending: 0, finished } satisfies Moved
     }
-    yield* refuseUnstored(inHand)
-    yield* dropAnswers(known.answers)
+    yield* MoveAnswers.refuseUnstored(inHand.held)
+    yield* MoveAnswers.drop(known.answers)
     yield* copy(content, home.store, to, inHand)
     const location = yield* verify(content, to, inHand)
     yield* home.repin(to)
     yield* empty(home.store, to, content, inHand)
-    yield* removeNote
+    yield* MoveNote.remove
     yield* StoreDrift.accept(home, to, () => true, self)
     return {
       from: Option.some(home.store),
@@ -414,6 +276,6 @@ export type Services =
 export const move = (to: StoreKind): Effect.Effect<Moved, MoveError, Services> =>
   Effect.gen(function*() {
     const { tenants } = yield* look
-    yield* storeKept(Sidecars.inByteOrder(tenants))
+    yield* MoveAnswers.storeKept(Sidecars.inByteOrder(tenants))
     return yield* holdingAll(to, tenants)
   }).pipe(Effect.withSpan("lockstep.move", { attributes: { to } }))

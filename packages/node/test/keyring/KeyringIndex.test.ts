@@ -3,6 +3,7 @@ import { assertEquals, deepStrictEqual } from "@effect/vitest/utils"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as JsonTree from "@lockstep/node/JsonTree"
 import * as KeyringIndex from "@lockstep/node/keyring/KeyringIndex"
+import * as KeyringIndexChange from "@lockstep/node/keyring/KeyringIndexChange"
 import * as FakeToken from "@lockstep/testkit/FakeToken"
 import { anyValue, mutated, space, unknownMember } from "@lockstep/testkit/homes/JsonTexts"
 import * as Either from "effect/Either"
@@ -33,10 +34,10 @@ const currentText = (n: number) =>
 const empty = KeyringIndex.format.empty.text
 
 const begin = (text: string, n: number, tenant = CODEX, now = NOW) =>
-  KeyringIndex.begin(parse(text), { tenant, writeId: id(n), parts: 1 }, NOTHING, now)
+  KeyringIndexChange.begin(parse(text), { tenant, writeId: id(n), parts: 1 }, NOTHING, now)
 
 const commit = (text: string, n: number, tenant = CODEX, now = NOW) =>
-  KeyringIndex.commit(parse(text), tenant, current(n), NOTHING, now)
+  KeyringIndexChange.commit(parse(text), tenant, current(n), NOTHING, now)
 
 const staleOf = (text: string) => KeyringIndex.stale(parse(text)).map(({ writeId }) => writeId).sort()
 
@@ -54,7 +55,7 @@ describe("the index of a keyring", () => {
     const replaced = commit(begin(written, 2), 2)
     assertEquals(get(replaced, CODEX), Option.some(current(2)))
     deepStrictEqual(staleOf(replaced), [id(1)])
-    const removed = KeyringIndex.remove(parse(replaced), CODEX, new Set([id(1)]), NOW)
+    const removed = KeyringIndexChange.remove(parse(replaced), CODEX, new Set([id(1)]), NOW)
     assertEquals(get(removed, CODEX), Option.none())
     deepStrictEqual(staleOf(removed), [id(2)])
   })
@@ -64,7 +65,7 @@ describe("the index of a keyring", () => {
     text = commit(text, 1)
     deepStrictEqual(writing(text, 1, 2, 3), [3])
     deepStrictEqual(staleOf(text), [id(2)])
-    text = KeyringIndex.remove(parse(begin(text, 4)), CODEX, NOTHING, NOW)
+    text = KeyringIndexChange.remove(parse(begin(text, 4)), CODEX, NOTHING, NOW)
     deepStrictEqual(writing(text, 3, 4), [3])
     deepStrictEqual(staleOf(text), [id(1), id(2), id(4)])
   })
@@ -81,7 +82,7 @@ describe("the index of a keyring", () => {
   it("tells what may still arrive from what is over", () => {
     const replaced = KeyringIndex.stale(parse(commit(commit(empty, 1), 2)))
     const ended = KeyringIndex.stale(parse(commit(begin(empty, 1), 2)))
-    const abandoned = KeyringIndex.stale(parse(KeyringIndex.abandon(parse(begin(empty, 1)), id(1), NOTHING)))
+    const abandoned = KeyringIndex.stale(parse(KeyringIndexChange.abandon(parse(begin(empty, 1)), id(1), NOTHING)))
     const hasEnded = (notes: ReadonlyArray<KeyringIndex.Note>, now = NOW) =>
       notes.map((note) => KeyringIndex.hasEnded(note, now))
     deepStrictEqual([hasEnded(replaced), hasEnded(ended), hasEnded(abandoned)], [[true], [false], [false]])
@@ -90,7 +91,7 @@ describe("the index of a keyring", () => {
 
   it("forgets what is gone from the keyring, and nothing else", () => {
     const text = commit(commit(commit(empty, 1), 2), 3)
-    const forgotten = KeyringIndex.begin(
+    const forgotten = KeyringIndexChange.begin(
       parse(text),
       { tenant: CODEX, writeId: id(4), parts: 1 },
       new Set([id(1), id(3)]),
@@ -102,13 +103,13 @@ describe("the index of a keyring", () => {
 
   it("says where the records went, and that they are here again", () => {
     const text = commit(empty, 1)
-    const moved = KeyringIndex.setMovedTo(parse(text), Option.some("file"))
+    const moved = KeyringIndexChange.setMovedTo(parse(text), Option.some("file"))
     assertEquals(KeyringIndex.format.movedTo(parse(moved)), Option.some("file"))
     assertEquals(
-      KeyringIndex.format.movedTo(parse(KeyringIndex.setMovedTo(parse(moved), Option.some("secrets")))),
+      KeyringIndex.format.movedTo(parse(KeyringIndexChange.setMovedTo(parse(moved), Option.some("secrets")))),
       Option.some("secrets")
     )
-    assert.strictEqual(KeyringIndex.setMovedTo(parse(moved), Option.none()), text)
+    assert.strictEqual(KeyringIndexChange.setMovedTo(parse(moved), Option.none()), text)
   })
 
   it("holds tenants of any name as own properties", () => {
@@ -117,7 +118,7 @@ describe("the index of a keyring", () => {
       const text = commit(commit(empty, 1), 2, tenant)
       assertEquals(get(text, tenant), Option.some(current(2)))
       deepStrictEqual([...KeyringIndex.list(parse(text))].sort(), [CODEX, tenant].sort())
-      assertEquals(get(KeyringIndex.remove(parse(text), tenant, NOTHING, NOW), tenant), Option.none())
+      assertEquals(get(KeyringIndexChange.remove(parse(text), tenant, NOTHING, NOW), tenant), Option.none())
     }
     assertEquals(get(empty, TenantId.make("constructor")), Option.none())
   })
@@ -218,11 +219,11 @@ describe("any index", () => {
       case "commit":
         return commit(text, n, tenant)
       case "remove":
-        return KeyringIndex.remove(parse(text), tenant, new Set([id(n)]), NOW)
+        return KeyringIndexChange.remove(parse(text), tenant, new Set([id(n)]), NOW)
       case "abandon":
-        return KeyringIndex.abandon(parse(text), id(n), NOTHING)
+        return KeyringIndexChange.abandon(parse(text), id(n), NOTHING)
       default:
-        return KeyringIndex.setMovedTo(parse(text), n % 2 === 0 ? Option.some("file") : Option.none())
+        return KeyringIndexChange.setMovedTo(parse(text), n % 2 === 0 ? Option.some("file") : Option.none())
     }
   }
 

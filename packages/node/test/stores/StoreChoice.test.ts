@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual } from "@effect/vitest/utils"
 import { CredentialStoreError } from "@lockstep/core/Errors"
-import type * as Home from "@lockstep/node/Home"
+import type * as HomePin from "@lockstep/node/HomePin"
 import * as Keyring from "@lockstep/node/keyring/Keyring"
 import * as StoreChoice from "@lockstep/node/stores/StoreChoice"
 import * as Homes from "@lockstep/testkit/homes/FileHomes"
@@ -35,7 +35,7 @@ const choose = ({ environment, home, keyring, option }: Circumstances) =>
     ))
   )
 
-const pin = (home: string, store: Home.StoreKind): void => {
+const pin = (home: string, store: HomePin.StoreKind): void => {
   Fs.mkdirSync(home, { recursive: true, mode: 0o700 })
   Fs.writeFileSync(Path.join(home, "store.json"), JSON.stringify({ store, lock_dir: null, host: "here" }))
 }

@@ -13,9 +13,10 @@ import * as RefreshCoordinator from "@lockstep/core/RefreshCoordinator"
 import { Intent, JournalRecord } from "@lockstep/core/RefreshJournal"
 import * as TenantId from "@lockstep/core/TenantId"
 import { Change } from "@lockstep/core/WritableStore"
-import type { StoreKind } from "@lockstep/node/Home"
+import type { StoreKind } from "@lockstep/node/HomePin"
 import * as Keyring from "@lockstep/node/keyring/Keyring"
 import { LockTarget } from "@lockstep/node/locks/LockTarget"
+import * as MoveNote from "@lockstep/node/stores/MoveNote"
 import * as StoreMove from "@lockstep/node/stores/StoreMove"
 import { credential } from "@lockstep/testkit/contract/credentials"
 import { answer, fullRecord } from "@lockstep/testkit/contract/journals"
@@ -110,7 +111,7 @@ describe("a move", () => {
         deepStrictEqual(Sealed.leaks(place.home), to === "file" ? ["auth.json"] : [])
         const entries = [...place.entries.keys()].filter((name) => name.includes("|"))
         assert.lengthOf(entries, to === "keyring" ? 2 : 0)
-        deepStrictEqual(yield* StoreMove.unfinished(after.home), Option.none())
+        deepStrictEqual(yield* MoveNote.unfinished(after.home), Option.none())
 
         // A process that still has the old store open.
         const read = yield* Effect.flip(before.store.get(CODEX))
@@ -197,7 +198,7 @@ describe("a move", () => {
       assert.strictEqual(Fs.readFileSync(file, "utf8"), theirs)
       assert.strictEqual(Stores.pinOf(place.home), "keyring")
       assert.isTrue(yield* holds(opened, content))
-      deepStrictEqual(yield* StoreMove.unfinished(opened.home), Option.none())
+      deepStrictEqual(yield* MoveNote.unfinished(opened.home), Option.none())
     }))
 
   it.scopedLive("into a keyring that is locked changes nothing", () =>
@@ -209,7 +210,7 @@ describe("a move", () => {
       const other = yield* Stores.open(locked)
       const error = yield* Effect.flip(other.move("keyring"))
       deepStrictEqual([error._tag, (error as CredentialStoreError).reason], ["CredentialStoreError", "Locked"])
-      deepStrictEqual(yield* StoreMove.unfinished(opened.home), Option.none())
+      deepStrictEqual(yield* MoveNote.unfinished(opened.home), Option.none())
       assert.isTrue(yield* holds(opened, content))
     }))
 

@@ -4,8 +4,8 @@ import type { Credential } from "@lockstep/core/Credential"
 import type { PendingLogin } from "@lockstep/core/PendingLogins"
 import * as TenantId from "@lockstep/core/TenantId"
 import { Change } from "@lockstep/core/WritableStore"
-import type { StoreKind } from "@lockstep/node/Home"
-import * as StoreMove from "@lockstep/node/stores/StoreMove"
+import type { StoreKind } from "@lockstep/node/HomePin"
+import * as MoveNote from "@lockstep/node/stores/MoveNote"
 import { credential } from "@lockstep/testkit/contract/credentials"
 import { attempt } from "@lockstep/testkit/contract/pendingLogins"
 import * as Homes from "@lockstep/testkit/homes/FileHomes"
@@ -110,7 +110,7 @@ describe("a move that is killed", () => {
               deepStrictEqual(Sealed.leaks(place.home), to === "file" ? ["auth.json"] : [], where)
               const entries = [...place.entries.keys()].filter((name) => name.includes("|"))
               assert.lengthOf(entries, to === "keyring" ? TENANTS.length : 0, where)
-              deepStrictEqual(yield* StoreMove.unfinished(opened.home), Option.none(), where)
+              deepStrictEqual(yield* MoveNote.unfinished(opened.home), Option.none(), where)
             })), { concurrency: 2 })
         }),
       240_000

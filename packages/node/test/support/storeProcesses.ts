@@ -1,4 +1,4 @@
-import type { StoreKind } from "@lockstep/node/Home"
+import type { StoreKind } from "@lockstep/node/HomePin"
 import * as Workers from "@lockstep/testkit/processes/AskedWorker"
 import * as Bundle from "@lockstep/testkit/processes/Bundle"
 import type { Point } from "@lockstep/testkit/processes/StepTracer"

@@ -8,6 +8,7 @@ import type { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
 import { WritableStore } from "@lockstep/core/WritableStore"
 import * as FileHome from "@lockstep/node/FileHome"
 import * as Home from "@lockstep/node/Home"
+import type * as HomePin from "@lockstep/node/HomePin"
 import * as Keyring from "@lockstep/node/keyring/Keyring"
 import * as KeyringHome from "@lockstep/node/keyring/KeyringHome"
 import { FileLock } from "@lockstep/node/locks/FileLock"
@@ -85,7 +86,7 @@ const policy = RefreshPolicy.layer({
   lockTimeout: Duration.minutes(5)
 })
 
-const layerOf = (kind: Home.StoreKind, options: Omit<Home.Options, "store">) => {
+const layerOf = (kind: HomePin.StoreKind, options: Omit<Home.Options, "store">) => {
   switch (kind) {
     case "file":
       return FileHome.layer(options)
@@ -100,7 +101,7 @@ const layerOf = (kind: Home.StoreKind, options: Omit<Home.Options, "store">) => 
 
 /** One more process with a home: over the store that it is pinned to, where no other is named. */
 export const open = ({ home: directory, keyring }: Pick<Place, "home" | "keyring">, options: {
-  readonly kind?: Home.StoreKind
+  readonly kind?: HomePin.StoreKind
   readonly endpoint?: Layer.Layer<TokenEndpoint>
 } = {}) =>
   Effect.gen(function*() {
@@ -126,7 +127,7 @@ export const open = ({ home: directory, keyring }: Pick<Place, "home" | "keyring
       custody: Context.get(context, Custody),
       coordinator: Context.get(context, RefreshCoordinator.RefreshCoordinator),
       context,
-      move: (to: Home.StoreKind) => Effect.provide(StoreMove.move(to), context)
+      move: (to: HomePin.StoreKind) => Effect.provide(StoreMove.move(to), context)
     }
   }).pipe(Effect.withConfigProvider(ConfigProvider.fromMap(new Map())))
 

@@ -21,7 +21,17 @@ export const ONCE = { redemptions: 1, reuses: 0, revocations: 0 }
 
 const KEY = Buffer.alloc(32, 7).toString("base64")
 
-export const make = (server: Server, tenants: ReadonlyArray<TenantId.TenantId> = [TENANT]) =>
+export interface Options {
+  readonly tenants?: ReadonlyArray<TenantId.TenantId>
+  /** Ports of further servers that the address names, or of one in place of the server's own. */
+  readonly servers?: ReadonlyArray<number>
+}
+
+/** The address of a database at these ports of loopback. */
+const at = (url: string, server: Server, ports: ReadonlyArray<number>): string =>
+  url.replace(`127.0.0.1:${server.port}`, ports.map((port) => `127.0.0.1:${port}`).join(","))
+
+export const make = (server: Server, { servers = [server.port], tenants = [TENANT] }: Options = {}) =>
   Effect.gen(function*() {
     const authorization = yield* AuthorizationServer.make()
     const database = yield* Fleets.database(server)
@@ -33,7 +43,8 @@ export const make = (server: Server, tenants: ReadonlyArray<TenantId.TenantId> =
       ]
     })
     const directory = yield* Fleets.temporary
-    const observer = yield* Fleets.open(database, join(directory, "observer"))
+    const url = at(database.url, server, servers)
+    const observer = yield* Fleets.open({ address: Fleets.addressOf(url) }, join(directory, "observer"))
     for (const tenant of tenants) {
       const issued = yield* SeededHome.issue(authorization, tenant)
       const now = Math.floor(Date.now() / 1_000)
@@ -58,7 +69,7 @@ export const make = (server: Server, tenants: ReadonlyArray<TenantId.TenantId> =
       return path
     }
     const env = {
-      LOCKSTEP_POSTGRES_URL_FILE: secret("url", database.url),
+      LOCKSTEP_POSTGRES_URL_FILE: secret("url", url),
       LOCKSTEP_SECRETS_KEY_FILE: secret("key", KEY),
       LOCKSTEP_QUIET_TIME: "1ms"
     }
@@ -78,6 +89,7 @@ export const make = (server: Server, tenants: ReadonlyArray<TenantId.TenantId> =
       /** One more process of a host. */
       spawn: (host: string, stop?: Setup["stop"], more: Readonly<Record<string, string>> = {}) =>
         RemoteWorker.spawn(harness, {
+          host,
           setup: { store: "postgres", ...(stop === undefined ? {} : { stop }) },
           env: { ...env, LOCKSTEP_HOME: homeOf(host), ...more }
         }),

@@ -53,7 +53,8 @@ export interface Database {
   readonly sql: (text: string, values?: ReadonlyArray<unknown>) => Effect.Effect<ReadonlyArray<Record<string, unknown>>>
 }
 
-const connect = (url: string) =>
+/** Asks a database beside every session under test. */
+export const connect = (url: string): Effect.Effect<Pg.Client, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.promise(async () => {
       const client = new Pg.Client({ connectionString: url })
@@ -87,7 +88,8 @@ export const database = (server: Server): Effect.Effect<Database, never, Scope.S
     const name = `fleet_${process.pid}_${++count}`
     yield* Effect.acquireRelease(
       Effect.promise(() => admin.query(`create database ${name} template template_${process.pid}`)),
-      () => Effect.promise(() => admin.query(`drop database ${name} with (force)`))
+      // It goes with its server, where a test has crashed that.
+      () => Effect.promise(() => admin.query(`drop database ${name} with (force)`).catch(() => {}))
     )
     // Each its own fleet: a copy of a template would pass for the template.
     const own = yield* connect(urlOf(server, name))

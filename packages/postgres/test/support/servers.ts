@@ -21,7 +21,7 @@ declare module "vitest" {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const scope = Effect.runSync(Scope.make())
   const started = await Effect.runPromise(
-    Effect.forEach(PostgresServer.installations(), PostgresServer.start).pipe(Scope.extend(scope))
+    Effect.forEach(PostgresServer.installations(), (one) => PostgresServer.start(one)).pipe(Scope.extend(scope))
   )
   project.provide(
     "postgres",

@@ -9,6 +9,8 @@ export interface Lines {
   readonly text: () => string
   /** The first line, past or coming, of which `select` makes something; `None` when the stream ended without one. */
   readonly find: <A>(select: (line: string) => Option.Option<A>) => Effect.Effect<Option.Option<A>>
+  /** Hears every line, past and coming. */
+  readonly follow: (listener: (line: string) => void) => Effect.Effect<void>
   /** Waits until the stream has ended. */
   readonly ended: Effect.Effect<void>
 }
@@ -66,6 +68,15 @@ export const make = (stream: Readable, onData: () => void = () => {}): Lines => 
           }
           return ended ? Option.some(Option.none()) : Option.none()
         })
+      }),
+    follow: (listener) =>
+      Effect.sync(() => {
+        let seen = 0
+        const wake = (): void => {
+          while (seen < lines.length) listener(lines[seen++]!)
+        }
+        waiting.add(wake)
+        wake()
       }),
     ended: wait(() => ended ? Option.some(undefined) : Option.none())
   }

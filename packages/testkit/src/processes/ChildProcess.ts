@@ -93,6 +93,8 @@ export interface Child {
   readonly stderr: Effect.Effect<string>
   /** The first message on stdout, past or coming, that the predicate accepts. */
   readonly message: (accepts: (message: Message) => boolean) => Effect.Effect<Message, EndedEarly>
+  /** Hears every message on stdout, past and coming, in order. */
+  readonly listen: (listener: (message: Message) => void) => Effect.Effect<void>
   readonly signal: (signal: NodeJS.Signals) => Effect.Effect<void>
   /** Waits until a program started at the barrier has dealt with so many signals that it listens to. */
   readonly heard: (count: number) => Effect.Effect<void, EndedEarly>
@@ -187,6 +189,7 @@ export const spawn = (command: Command): Effect.Effect<Child, never, Scope.Scope
       stdout: Effect.sync(stdout.text),
       stderr: Effect.sync(stderr.text),
       message: (accepts) => message(stdout, accepts),
+      listen: (listener) => stdout.follow((line) => Option.match(parse(line), { onNone: () => {}, onSome: listener })),
       signal: (signal) =>
         Effect.sync(() => {
           look()

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Bundle from "./Bundle.js"
 import type * as ChildProcess from "./ChildProcess.js"
+import * as HostIdentity from "./HostIdentity.js"
 import type { Message } from "./LineProtocol.js"
 import type * as ProcessHarness from "./ProcessHarness.js"
 import type { Setup, WorkerCommand } from "./WorkerCommand.js"
@@ -69,12 +70,22 @@ const OUTCOMES = ["done", "failed", "cancelled"]
  */
 export const spawn = (
   harness: ProcessHarness.ProcessHarness,
-  options: { readonly setup?: Setup; readonly env?: Readonly<Record<string, string>> } = {}
+  options: {
+    readonly setup?: Setup
+    readonly env?: Readonly<Record<string, string>>
+    /** The host that it takes itself to be on; this machine, when it is not said. */
+    readonly host?: string
+  } = {}
 ): Effect.Effect<RemoteWorker, ChildProcess.EndedEarly, Scope.Scope> =>
   Effect.gen(function*() {
     const child = yield* harness.spawn({
-      args: ["--enable-source-maps", yield* Bundle.make(ENTRY), JSON.stringify(options.setup ?? {})],
-      ...(options.env === undefined ? {} : { env: options.env })
+      args: [
+        "--enable-source-maps",
+        ...options.host === undefined ? [] : HostIdentity.args,
+        yield* Bundle.make(ENTRY),
+        JSON.stringify(options.setup ?? {})
+      ],
+      env: { ...options.env, ...options.host === undefined ? {} : HostIdentity.env(options.host) }
     })
     let commands = 0
     const begin = (command: WorkerCommand) =>

@@ -22,6 +22,8 @@ export interface Step {
   readonly within: ReadonlyArray<string>
   /** What the program told about it so far, events included. */
   readonly attributes: Readonly<Record<string, unknown>>
+  /** What it is about: the tenant that it or a span around it names. */
+  readonly tenant: string | undefined
 }
 
 /**
@@ -46,6 +48,12 @@ const namesAround = (parent: Option.Option<Tracer.AnySpan>): ReadonlyArray<strin
     ? [parent.value.name, ...namesAround(parent.value.parent)]
     : []
 
+const tenantOf = (parent: Option.Option<Tracer.AnySpan>): string | undefined => {
+  if (Option.isNone(parent) || parent.value._tag !== "Span") return undefined
+  const own = parent.value.attributes.get("tenant")
+  return typeof own === "string" ? own : tenantOf(parent.value.parent)
+}
+
 const observe =
   (onStep: (step: Step) => void): Tracer.Tracer["span"] => (name, parent, context, links, startTime, kind) => {
     const spanId = String(++spans)
@@ -53,7 +61,15 @@ const observe =
     const within = namesAround(parent)
     const linked = [...links]
     let status: Tracer.SpanStatus = { _tag: "Started", startTime }
-    const report = (at: Step["at"]) => onStep({ name, at, within, attributes: Object.fromEntries(attributes) })
+    const around = tenantOf(parent)
+    const report = (at: Step["at"]) =>
+      onStep({
+        name,
+        at,
+        within,
+        attributes: Object.fromEntries(attributes),
+        tenant: typeof attributes.get("tenant") === "string" ? String(attributes.get("tenant")) : around
+      })
     report("start")
     return {
       _tag: "Span",

@@ -25,7 +25,10 @@ import * as OAuthTokenEndpoint from "@lockstep/oauth/OAuthTokenEndpoint"
 import { RoundTripper } from "@lockstep/oauth/RoundTripper"
 import * as PostgresCredentialStore from "@lockstep/postgres/PostgresCredentialStore"
 import * as PostgresHome from "@lockstep/postgres/PostgresHome"
+import { PostgresSession } from "@lockstep/postgres/PostgresSession"
 import * as PostgresStore from "@lockstep/postgres/PostgresStore"
+import { Spool } from "@lockstep/postgres/Spool"
+import * as SpoolDelivery from "@lockstep/postgres/SpoolDelivery"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -61,7 +64,19 @@ const describe = (stored: Option.Option<Credential.Stored>) =>
     })
   })
 
+/** A process that shares a database brings home what waits in the spool of its host, as the command does. */
+const delivered = Effect.gen(function*() {
+  const session = yield* Effect.serviceOption(PostgresSession)
+  const spool = yield* Effect.serviceOption(Spool)
+  if (Option.isNone(session) || Option.isNone(spool)) return
+  yield* Layer.build(SpoolDelivery.layer).pipe(
+    Effect.provideService(PostgresSession, session.value),
+    Effect.provideService(Spool, spool.value)
+  )
+})
+
 const make = Effect.gen(function*() {
+  yield* delivered
   const coordinator = yield* RefreshCoordinator.RefreshCoordinator
   const writer = yield* CredentialWriter.CredentialWriter
   const store = yield* WritableStore

@@ -83,6 +83,32 @@ export const heading = (
   ].join("\n")
 
 /**
+ * What is under way: starting the processes takes most of the time, and shows nothing.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const beginning = (how: string, { processes }: { readonly processes: number }, style: TerminalStyle): string =>
+  style.dim(`Starting ${plural(processes, "process", "processes")} of Node ${how}, which are released together …`)
+
+const LEGEND: ReadonlyArray<readonly [string, string]> = [
+  ["redeemed", "sent the refresh token to the server and got the new tokens"],
+  ["adopted", "sent nothing: took the token that another process had got"],
+  ["reuse", "a refresh token that the server had exchanged already came again: the server takes that for a theft"],
+  ["login revoked", "what the server does then: a person has to log in again"],
+  ["ms", "from the release of a process to its end; on a busy machine most of it is waiting for a processor"]
+]
+
+/**
+ * What the words and numbers of the show mean.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const legend = (style: TerminalStyle): string =>
+  [...LEGEND.map(([word, meaning]) => ` ${style.dim(word.padStart(18))}  ${meaning}`), ""].join("\n")
+
+/**
  * One race: every process, what the server counted, and which of them have a token that works.
  *
  * @since 0.1.0

@@ -168,7 +168,8 @@ const keep = (ledger: TokenLedger.TokenLedger, server: Provider): void => {
       at: TokenLedger.now(),
       accountId: ctx.oidc.account?.accountId ?? "",
       fingerprint: presented(ctx),
-      successor: TokenLedger.fingerprint(body.refresh_token ?? "")
+      successor: TokenLedger.fingerprint(body.refresh_token ?? ""),
+      accessToken: TokenLedger.fingerprint(body.access_token ?? "")
     }))
   })
   server.on("grant.error", (ctx, error) => {
@@ -205,6 +206,8 @@ export const make = (options: Options = {}): Effect.Effect<AuthorizationServer, 
     const answers = Gate.make<string>()
     const resources = new Map<string, ReadonlyArray<string>>()
     const tokenRequests: Array<TokenRequest> = []
+    /** How many requests with a refresh token are on their way now. */
+    const underWay = new Map<string, number>()
     const registrations: Array<string> = []
 
     // The issuer names the port, so the socket comes before the provider.
@@ -270,11 +273,22 @@ export const make = (options: Options = {}): Effect.Effect<AuthorizationServer, 
           }
         }
         const refreshToken = form.get("refresh_token")
-        if (form.get("grant_type") === "refresh_token" && refreshToken !== null) {
-          yield* Effect.sleep(latency)
-          yield* requests.pass(TokenLedger.fingerprint(refreshToken))
+        const answer = Effect.promise(() => callback(formRequest.withForm(request, form), response))
+        if (form.get("grant_type") !== "refresh_token" || refreshToken === null) return yield* answer
+        const fingerprint = TokenLedger.fingerprint(refreshToken)
+        if (underWay.has(fingerprint)) {
+          ledger.record(TokenLedger.LedgerEvent.Overlapped({ at: TokenLedger.now(), fingerprint }))
         }
-        yield* Effect.promise(() => callback(formRequest.withForm(request, form), response))
+        underWay.set(fingerprint, (underWay.get(fingerprint) ?? 0) + 1)
+        yield* Effect.sleep(latency).pipe(
+          Effect.zipRight(requests.pass(fingerprint)),
+          Effect.zipRight(answer),
+          Effect.ensuring(Effect.sync(() => {
+            const left = underWay.get(fingerprint)! - 1
+            if (left === 0) underWay.delete(fingerprint)
+            else underWay.set(fingerprint, left)
+          }))
+        )
       })
     http.on("request", (request, response) => {
       if (request.method === "POST" && (request.url === "/token" || request.url === "/token/revocation")) {

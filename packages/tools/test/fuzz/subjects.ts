@@ -8,6 +8,7 @@ import * as TenantId from "@lockstep/core/TenantId"
 import * as AuthJson from "@lockstep/node/AuthJson"
 import * as ClientsJson from "@lockstep/node/ClientsJson"
 import * as KeyringIndex from "@lockstep/node/keyring/KeyringIndex"
+import * as KeyringIndexChange from "@lockstep/node/keyring/KeyringIndexChange"
 import * as PendingJson from "@lockstep/node/PendingJson"
 import * as SealedText from "@lockstep/node/secrets/SealedText"
 import type { StoreCodec } from "@lockstep/node/StoreCodec"
@@ -220,7 +221,7 @@ const index = (text: string): Verdict => {
   if (Option.isSome(damage)) return { shown, broken: [] }
   const write = { tenant: newcomer, writeId: "00000000000000aa", parts: 1 }
   const after = Either.filterOrLeft(
-    KeyringIndex.format.parse(KeyringIndex.begin(document, write, new Set(), NOW)),
+    KeyringIndex.format.parse(KeyringIndexChange.begin(document, write, new Set(), NOW)),
     (next) => Option.isNone(KeyringIndex.format.findDamage(next)) && KeyringIndex.isWriting(next, write.writeId),
     () => "unsound"
   )

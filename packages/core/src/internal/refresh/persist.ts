@@ -52,35 +52,41 @@ export interface Persisting {
 export const make = (transaction: Transaction) => {
   const { custody, fingerprintOf, host, noteBestEffort, policy, revoke, unpersisted } = transaction
 
-  const decide = ({ answer, journal, redeemed }: Persisting) => (current: Option.Option<Stored>): Change<Persisted> => {
-    if (Option.isNone(current)) return Change.Keep({ value: Persisted.Gone() })
-    const { credential } = current.value
-    const fingerprint = fingerprintOf(credential)
-    const isRedeemed = Option.contains(fingerprint, answer.fingerprint)
-    // A write that was reported as failed may have arrived all the same. What it wrote is ours.
-    if (
-      Answer.wrote(answer, credential) ||
-      (!isRedeemed && Option.isSome(answer.grant.refreshToken) &&
-        Credential.isSameSecret(credential.refreshToken, answer.grant.refreshToken))
-    ) {
-      return Change.Keep({ value: Persisted.Written({ stored: current.value }) })
+  const decide =
+    ({ answer, journal, outcome, redeemed }: Persisting) => (current: Option.Option<Stored>): Change<Persisted> => {
+      if (Option.isNone(current)) return Change.Keep({ value: Persisted.Gone() })
+      const { credential } = current.value
+      const fingerprint = fingerprintOf(credential)
+      const isRedeemed = Option.contains(fingerprint, answer.fingerprint)
+      // A write that was reported as failed may have arrived all the same. What it wrote is ours.
+      if (
+        Answer.wrote(answer, credential) ||
+        (!isRedeemed && Option.isSome(answer.grant.refreshToken) &&
+          Credential.isSameSecret(credential.refreshToken, answer.grant.refreshToken))
+      ) {
+        return Change.Keep({ value: Persisted.Written({ stored: current.value }) })
+      }
+      const theirs = { stored: current.value }
+      // Whatever the clocks say, a record is no newer than the answer that was just given for it.
+      const isUnchanged = outcome === "granted" && isRedeemed &&
+        Credential.isSameSecret(credential.accessToken, redeemed.accessToken)
+      if (!isUnchanged && Answer.isOutdated(answer, credential, journal)) {
+        return Change.Keep({ value: Persisted.Theirs(theirs) })
+      }
+      // Few answers name an account: ours is the one whose token was redeemed.
+      if (!isRedeemed && Credential.isOtherAccount(Answer.merge(redeemed, answer, 0), credential)) {
+        return Change.Keep({ value: Persisted.OtherAccount(theirs) })
+      }
+      // A token that the journal knows to be exchanged came back with a snapshot, and ours is the only living one.
+      if (isRedeemed || Option.exists(fingerprint, (one) => JournalChange.isRetired(journal, one))) {
+        const generation = Math.max(credential.generation, journal.generation) + 1
+        return Change.Put({
+          credential: Answer.merge(credential, answer, generation),
+          value: (stored) => Persisted.Written({ stored })
+        })
+      }
+      return Change.Keep({ value: Persisted.Theirs(theirs) })
     }
-    const theirs = { stored: current.value }
-    if (Answer.isOutdated(answer, credential, journal)) return Change.Keep({ value: Persisted.Theirs(theirs) })
-    // Few answers name an account: ours is the one whose token was redeemed.
-    if (!isRedeemed && Credential.isOtherAccount(Answer.merge(redeemed, answer, 0), credential)) {
-      return Change.Keep({ value: Persisted.OtherAccount(theirs) })
-    }
-    // A token that the journal knows to be exchanged came back with a snapshot, and ours is the only living one.
-    if (isRedeemed || Option.exists(fingerprint, (one) => JournalChange.isRetired(journal, one))) {
-      const generation = Math.max(credential.generation, journal.generation) + 1
-      return Change.Put({
-        credential: Answer.merge(credential, answer, generation),
-        value: (stored) => Persisted.Written({ stored })
-      })
-    }
-    return Change.Keep({ value: Persisted.Theirs(theirs) })
-  }
 
   const failureOf = (
     tenant: Request["tenant"],

@@ -1,5 +1,5 @@
 /**
- * The exchanges of a proxy that are under way: how many, how long without a byte, and how they end together.
+ * The exchanges of a server that are under way: how many, how long without a byte, and how they end together.
  *
  * @since 0.1.0
  */
@@ -24,7 +24,7 @@ export interface Entry {
  * @since 0.1.0
  * @category models
  */
-export interface ProxyWorkload {
+export interface Workload {
   readonly size: () => number
   readonly isFull: () => boolean
   /** Whether nothing new is taken on. */
@@ -59,7 +59,7 @@ const MAX_INTERVAL = 5_000
 export const make = (options: {
   readonly limit: number
   readonly idle: number
-}): Effect.Effect<ProxyWorkload, never, Scope.Scope> =>
+}): Effect.Effect<Workload, never, Scope.Scope> =>
   Effect.gen(function*() {
     // No set: the tables that one grows out of hold on to what was deleted from them, and to the next table, until the old
     // generation is collected. With an entry per request that is every request.

@@ -1,0 +1,6 @@
+/**
+ * @since 0.1.0
+ */
+export * as KeeperAddress from "./KeeperAddress.js"
+export * as KeeperAsk from "./KeeperAsk.js"
+export * as KeeperWire from "./KeeperWire.js"
