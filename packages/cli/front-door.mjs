@@ -34,12 +34,32 @@ const writeTypes = async (outdir) => {
   }
 }
 
+/** The types of what asks a keeper lie beside its sources, and import nothing else. */
+const KEEPER = ["KeeperClient", "KeeperWire"]
+
+const writeKeeperTypes = async (outdir) => {
+  await mkdir(join(outdir, "keeper"), { recursive: true })
+  for (const name of KEEPER) {
+    const text = withoutMap(await readFile(here(`../serve/dist/${name}.d.ts`), "utf8"))
+    const code = text.replace(/\/\*[\s\S]*?\*\//g, "")
+    const foreign = [...code.matchAll(/(?:from|import\()\s*"([^"]+)"/g)].map(([, from]) => from)
+      .filter((from) => !KEEPER.some((one) => from === `./${one}.js`))
+    if (foreign.length > 0) throw new Error(`the published types name ${foreign.join(", ")} (${name}.d.ts)`)
+    await writeFile(join(outdir, "keeper", `${name}.d.ts`), text)
+  }
+  const text = withoutMap(await readFile(here("dist/types/keeper.d.ts"), "utf8"))
+  await writeFile(
+    join(outdir, "keeper.d.ts"),
+    text.replaceAll("@lockstep/serve/KeeperClient", "./keeper/KeeperClient.js")
+  )
+}
+
 /** Writes the bundle into a folder below this package, where koffi can be found. Answers with what it is made of. */
 export const bundleFrontDoor = async (outdir) => {
   await rm(outdir, { recursive: true, force: true })
   const { metafile } = await build({
     absWorkingDir: here("."),
-    entryPoints: { index: "src/index.ts" },
+    entryPoints: { index: "src/index.ts", keeper: "src/keeper.ts" },
     outdir,
     bundle: true,
     splitting: true,
@@ -68,5 +88,6 @@ export const copyHelper = async (outdir) => {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   await bundleFrontDoor(here("dist/api"))
   await writeTypes(here("dist/api"))
+  await writeKeeperTypes(here("dist/api"))
   await copyHelper(here("dist"))
 }

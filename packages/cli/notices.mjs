@@ -25,7 +25,8 @@ export const ENTRIES = [
   "src/FastExec.ts",
   "src/Manual.ts",
   "src/probe.ts",
-  "src/index.ts"
+  "src/index.ts",
+  "src/keeper.ts"
 ]
 
 /** What the bundles are made of, found once more with what makes no difference to that left out. */

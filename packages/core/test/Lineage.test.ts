@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Lineage from "@lockstep/core/Lineage"
-import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
+import * as MemoryMachine from "@lockstep/testing/MemoryMachine"
 import * as Scenario from "@lockstep/testkit/memory/Scenario"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
+import * as MemoryMachine from "@lockstep/testing/MemoryMachine"
 import * as Scenario from "@lockstep/testkit/memory/Scenario"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { InsufficientScope } from "@lockstep/http/BearerError"
-import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
+import * as MemoryMachine from "@lockstep/testing/MemoryMachine"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stage from "./bearerStage.js"

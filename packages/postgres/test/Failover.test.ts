@@ -12,7 +12,6 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
-import * as Fleets from "./support/fleets.js"
 import * as FleetStage from "./support/fleetStage.js"
 
 const installation = PostgresPrograms.withBaseBackup()
@@ -31,15 +30,8 @@ const untilDone = <E>(run: Effect.Effect<Outcome, E>) =>
 type Stage = Effect.Effect.Success<ReturnType<typeof FleetStage.make>>
 
 /** Waits until a query has a row that says yes. */
-const until = (url: string, sql: string) =>
-  Effect.scoped(Effect.gen(function*() {
-    const client = yield* Fleets.connect(url)
-    const says = Effect.map(
-      Effect.promise(() => client.query<{ readonly yes: boolean }>(sql)),
-      ({ rows }) => rows[0]?.yes === true
-    )
-    yield* Effect.repeat(says, { until: (yes) => yes, schedule: POLL })
-  }))
+const until = (server: PostgresServer.PostgresServer, sql: string, database?: string) =>
+  Effect.repeat(server.ask(sql, database), { until: ([row]) => row?.["yes"] === true, schedule: POLL })
 
 const cluster = (synchronous: boolean) =>
   Effect.gen(function*() {
@@ -48,23 +40,25 @@ const cluster = (synchronous: boolean) =>
     const network = yield* TcpRelay.make(primary.port)
     const standby = yield* PostgresServer.follow(programs, network.port)
     if (synchronous) {
-      const client = yield* Fleets.connect(primary.url("postgres"))
-      yield* Effect.promise(() => client.query("alter system set synchronous_standby_names = '*'"))
-      yield* Effect.promise(() => client.query("select pg_reload_conf()"))
+      yield* primary.ask("alter system set synchronous_standby_names = '*'")
+      yield* primary.ask("select pg_reload_conf()")
     }
     yield* until(
-      primary.url("postgres"),
+      primary,
       `select sync_state = '${synchronous ? "sync" : "async"}' as yes from pg_stat_replication`
     )
     const stage = yield* FleetStage.make(primary, { tenants: TENANTS, servers: [primary.port, standby.port] })
-    return { primary, network, standby, stage, url: standby.url(stage.database.name) }
+    const generations = (condition: string) =>
+      until(
+        standby,
+        `select ${condition} as yes from lockstep.tenant where namespace = ''`,
+        stage.database.name
+      )
+    return { primary, network, standby, stage, generations }
   })
 
 const allLive = (stage: Stage) =>
   Effect.forEach(TENANTS, (tenant) => Effect.map(stage.lives(tenant), (lives) => assert.isTrue(lives, tenant)))
-
-const generations = (url: string, least: number) =>
-  until(url, `select min(generation) >= ${least} as yes from lockstep.tenant where namespace = ''`)
 
 describe.skipIf(Option.isNone(installation))("a primary that is gone", () => {
   it.scopedLive("takes nothing along where every commit waits for the standby", () =>
@@ -94,13 +88,13 @@ describe.skipIf(Option.isNone(installation))("a primary that is gone", () => {
   for (const survivor of ["the process that refreshed", "only its spool"] as const) {
     it.scopedLive(`costs no login where the standby lacks the last commits and ${survivor} is left`, () =>
       Effect.gen(function*() {
-        const { network, primary, stage, standby, url } = yield* cluster(false)
+        const { generations, network, primary, stage, standby } = yield* cluster(false)
         const [one, two] = [yield* stage.spawn("one"), yield* stage.spawn("two")]
         for (const tenant of TENANTS) {
           assert.strictEqual((yield* one.run({ _tag: "AccessToken", tenant })).event, "done")
           assert.strictEqual((yield* two.run({ _tag: "AccessToken", tenant })).event, "done")
         }
-        yield* generations(url, 2)
+        yield* generations("min(generation) >= 2")
 
         yield* network.become("stalled")
         for (const tenant of TENANTS) {
@@ -118,7 +112,7 @@ describe.skipIf(Option.isNone(installation))("a primary that is gone", () => {
         yield* primary.crash
         yield* network.become("cut")
         yield* standby.promote
-        yield* until(url, "select max(generation) = 2 as yes from lockstep.tenant where namespace = ''")
+        yield* generations("max(generation) = 2")
 
         // It redeems nothing that it knows to be exchanged, and serves what is still good.
         for (const tenant of TENANTS) {
@@ -135,7 +129,7 @@ describe.skipIf(Option.isNone(installation))("a primary that is gone", () => {
           const again = yield* stage.spawn("one")
           yield* again.run({ _tag: "Read", tenant: TENANTS[0]! })
         } else yield* one.child.signal("SIGCONT")
-        yield* generations(url, 3)
+        yield* generations("min(generation) >= 3")
         for (const tenant of TENANTS) {
           yield* untilDone(two.run({ _tag: "Refresh", tenant, acceptRisk: false }))
         }

@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as TenantId from "@lockstep/core/TenantId"
-import * as Bundle from "@lockstep/testkit/processes/Bundle"
+import * as Crowd from "@lockstep/testkit/fleet/Crowd"
 import type { Outcome } from "@lockstep/testkit/processes/RemoteWorker"
 import type { Setup } from "@lockstep/testkit/processes/WorkerCommand"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Fleets from "./support/fleets.js"
 import * as FleetStage from "./support/fleetStage.js"
@@ -142,39 +143,56 @@ Fleets.onEach((server, name) => {
       Effect.gen(function*() {
         const tenants = Array.from({ length: 12 }, (_, i) => TenantId.make(`agent-${i}`))
         const stage = yield* FleetStage.make(server, { tenants })
-        const bundle = yield* Bundle.make(new URL("fixtures/fleetWorkers.ts", import.meta.url))
         const hosts = yield* Effect.forEach(Array.from({ length: 5 }, (_, i) => `host-${i}`), (host) =>
-          stage.harness.spawn({
-            args: [bundle, JSON.stringify({ tenants, workers: 20 })],
+          Crowd.start(stage.harness, {
+            tenants,
+            workers: 20,
             env: { ...stage.env, LOCKSTEP_HOME: stage.homeOf(host), ...PATIENT }
           }))
-        for (const host of hosts) {
-          yield* host.message(({ event }) =>
-            event === "ready"
-          )
-        }
         const [row] = yield* stage.database.sql(
           `select count(*)::int as present from lockstep.session
             where not pg_try_advisory_xact_lock_shared(presence)`
         )
         assert.isAtLeast(Number(row?.["present"]), 100)
-        for (const host of hosts) {
-          yield* host.send({})
+        for (const { go } of hosts) {
+          yield* go
         }
-        for (const host of hosts) {
-          const { generations } = yield* host.message(({ event }) => event === "served")
+        for (const { served } of hosts) {
+          const { generations } = yield* served
           assert.deepStrictEqual(
             generations,
-            Array.from({ length: 240 }, () => 2)
+            Array.from({ length: 240 }, () =>
+              2)
           )
         }
         assert.deepStrictEqual(yield* stage.counts, { redemptions: 12, reuses: 0, revocations: 0 })
-        const accounts = stage.authorization.ledger.redemptions.map(({ accountId }) => accountId)
+        const accounts = stage.authorization.ledger.redemptions.map(({ accountId }) =>
+          accountId
+        )
         assert.lengthOf([...new Set(accounts)], 12)
         for (const tenant of tenants) assert.isTrue(yield* stage.lives(tenant))
-        for (const host of hosts) yield* Effect.zipRight(host.closeStdin, host.exit)
+        for (const { finish } of hosts) yield* finish
         yield* end(stage)
       }), 300_000)
+  })
+
+  describe(`hosts whose clocks differ: ${name}`, () => {
+    for (const minutes of [5, -5]) {
+      it.scopedLive(`a host that is ${minutes} minutes ahead writes down the end of a token by the clock of the database`, () =>
+        Effect.gen(function*() {
+          const stage = yield* FleetStage.make(server)
+          const worker = yield* stage.spawn("one", undefined, {}, minutes * 60_000)
+          const served = yield* worker.run(command)
+          assert.strictEqual(served.event, "done", JSON.stringify(served.error))
+          const { expiresAt, obtainedAt } = yield* stage.stored()
+          assert.strictEqual(Option.getOrThrow(expiresAt) - Option.getOrThrow(obtainedAt), 3_600)
+          assert.approximately(Option.getOrThrow(obtainedAt), Date.now() / 1_000, 60)
+          // Another host sees it as it is, and redeems nothing.
+          assert.strictEqual((yield* next(stage, "two")).event, "done")
+          assert.deepStrictEqual(yield* stage.counts, FleetStage.ONCE)
+          yield* end(stage)
+        }))
+    }
   })
 
   describe(`a session that is cut: ${name}`, () => {

@@ -12,7 +12,7 @@ import {
 } from "@lockstep/core/Errors"
 import { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
 import * as ProxyProblem from "@lockstep/proxy/ProxyProblem"
-import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
+import * as MemoryMachine from "@lockstep/testing/MemoryMachine"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"

@@ -238,16 +238,15 @@ const document = HttpApiGroup.make("document").add(
  * @category api
  */
 export class KeeperApi extends HttpApi.make("keeper")
-  .add(tenants)
-  .add(events)
-  .add(logins)
-  .add(document)
+  .add(tenants.middleware(Admission))
+  .add(events.middleware(Admission))
+  .add(logins.middleware(Admission))
+  .add(document.middleware(Admission))
   .addError(PROBLEMS.unknown)
   .addError(PROBLEMS.refused)
   .addError(PROBLEMS.machine)
   .addError(PROBLEMS.later)
   .prefix("/v1")
-  .middleware(Admission)
   .annotate(OpenApi.Title, "Lockstep's keeper")
   .annotate(OpenApi.Version, "1")
   .annotate(

@@ -79,9 +79,12 @@ const pathOf = (url: string): string => url.replace(/\?.*$/s, "")
 /** Bytes of a body: the largest is a token, or the address that a browser was sent to. */
 const MAX_BODY = 65_536
 
+/** Within the application: its own answer to what it cannot decode repeats what that was. */
+const worded = HttpApiBuilder.middleware((app) => Effect.catchAllCause(app, answerTo))
+
 const live = HttpApiBuilder.api(KeeperApi).pipe(
-  Layer.provide(Exchange.layer),
-  Layer.provide([TenantHandlers.layer, EventHandlers.layer, LoginHandlers.layer, DocumentHandlers.layer])
+  Layer.provide([TenantHandlers.layer, EventHandlers.layer, LoginHandlers.layer, DocumentHandlers.layer]),
+  Layer.provide(Exchange.layer)
 )
 
 /**
@@ -118,6 +121,12 @@ export const make = (audit: AuditLog.AuditLog) =>
     }))
   }).pipe(
     Effect.provide(
-      Layer.mergeAll(live, HttpApiBuilder.Router.Live, HttpApiBuilder.Middleware.layer, NodeHttpServer.layerContext)
+      Layer.mergeAll(
+        live,
+        worded,
+        HttpApiBuilder.Router.Live,
+        HttpApiBuilder.Middleware.layer,
+        NodeHttpServer.layerContext
+      )
     )
   )

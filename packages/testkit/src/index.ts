@@ -3,7 +3,6 @@
  */
 export * as LeakCheck from "./LeakCheck.js"
 export * as HeadlessBrowser from "./mcp/HeadlessBrowser.js"
-export * as Gate from "./memory/Gate.js"
 export * as Bundle from "./processes/Bundle.js"
 export * as ChildProcess from "./processes/ChildProcess.js"
 export * as GnomeKeyring from "./processes/GnomeKeyring.js"

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import type * as Gate from "@lockstep/testkit/memory/Gate"
+import type * as Gate from "@lockstep/testing/Gate"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Stage from "./BearerStage.js"

@@ -2,7 +2,7 @@
  * What every test of requests begins with: an authorization server, a resource server that asks it, a home with a login
  * whose token is good, and no secret shown at the end.
  */
-import type * as Gate from "@lockstep/testkit/memory/Gate"
+import type * as Gate from "@lockstep/testing/Gate"
 import * as ProcessHarness from "@lockstep/testkit/processes/ProcessHarness"
 import * as RemoteWorker from "@lockstep/testkit/processes/RemoteWorker"
 import * as SeededHome from "@lockstep/testkit/processes/SeededHome"

@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { CredentialStoreError } from "@lockstep/core/Errors"
 import { WritableStore } from "@lockstep/core/WritableStore"
-import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
+import * as MemoryMachine from "@lockstep/testing/MemoryMachine"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"

@@ -1,7 +1,7 @@
 /** What the model found about holders that were overtaken, played on the engine in memory that fences. */
 import { assert, describe, it } from "@effect/vitest"
 import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
-import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
+import * as MemoryMachine from "@lockstep/testing/MemoryMachine"
 import * as Scenario from "@lockstep/testkit/memory/Scenario"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"

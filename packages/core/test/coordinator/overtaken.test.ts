@@ -1,6 +1,6 @@
 /** A holder that its engine took the tenant from: its session was cut, or its lease ran out while it did not run. */
 import { assert, describe, it } from "@effect/vitest"
-import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
+import * as MemoryMachine from "@lockstep/testing/MemoryMachine"
 import * as Scenario from "@lockstep/testkit/memory/Scenario"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { CredentialStoreError, LockTimeout } from "@lockstep/core/Errors"
-import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
+import * as MemoryMachine from "@lockstep/testing/MemoryMachine"
 import * as Scenario from "@lockstep/testkit/memory/Scenario"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"

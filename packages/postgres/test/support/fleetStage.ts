@@ -75,7 +75,8 @@ export const make = (server: Server, { servers = [server.port], tenants = [TENAN
     }
     const homeOf = (host: string): string => {
       const home = join(directory, host)
-      mkdirSync(home, { recursive: true, mode: 0o700 })
+      // Made by a process whose clock is that of the file system: one that is not would not know it for its own.
+      mkdirSync(join(home, "spool"), { recursive: true, mode: 0o700 })
       return home
     }
     return {
@@ -87,9 +88,10 @@ export const make = (server: Server, { servers = [server.port], tenants = [TENAN
       env,
       homeOf,
       /** One more process of a host. */
-      spawn: (host: string, stop?: Setup["stop"], more: Readonly<Record<string, string>> = {}) =>
+      spawn: (host: string, stop?: Setup["stop"], more: Readonly<Record<string, string>> = {}, ahead = 0) =>
         RemoteWorker.spawn(harness, {
           host,
+          ahead,
           setup: { store: "postgres", ...(stop === undefined ? {} : { stop }) },
           env: { ...env, LOCKSTEP_HOME: homeOf(host), ...more }
         }),

@@ -4,7 +4,7 @@
 import { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
 import * as ProxyTarget from "@lockstep/proxy/ProxyTarget"
 import * as ReverseProxy from "@lockstep/proxy/ReverseProxy"
-import * as MemoryMachine from "@lockstep/testkit/memory/MemoryMachine"
+import * as MemoryMachine from "@lockstep/testing/MemoryMachine"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as HashMap from "effect/HashMap"

@@ -20,7 +20,8 @@ export const PARTS = [
   "startup",
   "cold",
   "proxy",
-  "bridge"
+  "bridge",
+  "fleet"
 ] as const
 
 /**

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { Claim } from "./Claims.js"
+import * as FleetTables from "./FleetTables.js"
 import type * as Contention from "./measure/Contention.js"
 import type { Results } from "./Results.js"
 import type { Summary } from "./Statistics.js"
@@ -256,6 +257,7 @@ export const make = (results: Results, claims: ReadonlyArray<Claim>): string =>
       "# Lockstep, measured",
       surroundings(results),
       ...contention(results),
+      ...FleetTables.make(results, { range, show, table }),
       ...others(results),
       `## Claims\n\n${
         table(

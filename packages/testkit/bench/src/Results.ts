@@ -6,6 +6,8 @@
 import type * as Bridge from "./measure/Bridge.js"
 import type * as ColdCrowd from "./measure/ColdCrowd.js"
 import type * as Contention from "./measure/Contention.js"
+import type * as FleetFaults from "./measure/FleetFaults.js"
+import type * as FleetTimes from "./measure/FleetTimes.js"
 import type * as FreshRead from "./measure/FreshRead.js"
 import type * as HandOff from "./measure/HandOff.js"
 import type * as Proxy from "./measure/Proxy.js"
@@ -57,4 +59,6 @@ export interface Results {
   readonly startUp?: ReadonlyArray<StartUp.Started>
   readonly proxy?: Proxy.Measured
   readonly bridge?: Bridge.Measured
+  readonly fleet?: FleetTimes.Times
+  readonly trials?: ReadonlyArray<FleetFaults.Trial>
 }

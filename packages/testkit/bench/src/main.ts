@@ -18,6 +18,8 @@ import * as Claims from "./Claims.js"
 import * as Bridge from "./measure/Bridge.js"
 import * as ColdCrowd from "./measure/ColdCrowd.js"
 import * as Contention from "./measure/Contention.js"
+import * as FleetFaults from "./measure/FleetFaults.js"
+import * as FleetTimes from "./measure/FleetTimes.js"
 import * as FreshRead from "./measure/FreshRead.js"
 import * as HandOff from "./measure/HandOff.js"
 import * as Proxy from "./measure/Proxy.js"
@@ -70,6 +72,7 @@ const measure = (options: Options.Options) =>
         })
       ),
       ...yield* part("contention", Effect.map(Contention.measure(options), (contention) => ({ contention }))),
+      ...yield* part("fleet", Effect.all({ fleet: FleetTimes.measure(options), trials: FleetFaults.measure(options) })),
       ...yield* part("cost", Effect.map(RefreshCost.measure(options), (cost) => ({ cost })))
     } satisfies Partial<Results>
   })

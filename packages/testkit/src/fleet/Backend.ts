@@ -22,6 +22,8 @@ export interface Backend {
   readonly entry: URL
   /** What a worker is told in addition to the clean environment; `port` is that of its host's network. */
   readonly env: (home: string, port: number) => Readonly<Record<string, string>>
+  /** Milliseconds for which others wait for a process that has sent a refresh token and is not heard of. */
+  readonly wait: number
   /** What no worker may show, beside tokens. */
   readonly secrets: ReadonlyArray<Secret>
   /** Stores a login of a tenant, as a person does that logs in. */

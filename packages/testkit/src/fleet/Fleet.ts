@@ -97,6 +97,9 @@ export interface Result extends Judgement.Judgement {
 /** Seconds. Shorter than a provider's, so that a fleet refreshes all the time. */
 const TTL = 1
 
+/** Milliseconds in which a host may bring home what it has. */
+const REST = 2_000
+
 /** Milliseconds between two questions of a worker, at most. */
 const PAUSE = 40
 
@@ -118,7 +121,7 @@ const make = (contender: Contender, options: Options) =>
     const networks = yield* Effect.replicateEffect(TcpRelay.make(backend.port), options.hosts)
     const tenants = Array.from({ length: options.tenants }, (_, index) => `agent-${index + 1}`)
     const reports: Array<Judgement.Report> = []
-    const killed = new Map<number, bigint>()
+    const killed = new Set<number>()
     const suffered = new Map<number, Array<Faults.Kind>>()
     const ended = yield* Queue.unbounded<string>()
     const children: Array<Live> = []
@@ -162,7 +165,7 @@ const strike = (stage: Stage, live: Array<Live>, { kind, lasts, worker }: Faults
     stage.suffered.set(child.pid, [...stage.suffered.get(child.pid) ?? [], kind])
     switch (kind) {
       case "kill":
-        stage.killed.set(child.pid, process.hrtime.bigint())
+        stage.killed.add(child.pid)
         yield* child.signal("SIGKILL")
         yield* child.exit
         live[worker] = yield* stage.spawn(host)
@@ -186,7 +189,7 @@ const strike = (stage: Stage, live: Array<Live>, { kind, lasts, worker }: Faults
     }
   })
 
-/** Strikes until it is interrupted; one fault at a time on each host. */
+/** Strikes until it is interrupted. A host has one fault at a time, and is left alone for a while after it. */
 const trouble = (stage: Stage, live: Array<Live>, options: Options, count: (kind: Faults.Kind) => void) =>
   Effect.gen(function*() {
     const scope = yield* Effect.scope
@@ -197,7 +200,8 @@ const trouble = (stage: Stage, live: Array<Live>, options: Options, count: (kind
       const { host } = live[fault.worker]!
       if (!troubled.has(host)) {
         count(fault.kind)
-        const fiber = yield* Effect.forkIn(Scope.extend(strike(stage, live, fault), scope), scope)
+        const struck = Effect.zipRight(Scope.extend(strike(stage, live, fault), scope), Effect.sleep(REST))
+        const fiber = yield* Effect.forkIn(struck, scope)
         troubled.set(host, fiber)
         fiber.addObserver(() => troubled.delete(host))
       }
@@ -307,7 +311,7 @@ export const run = (
       name: contender.name,
       label: contender.label,
       options,
-      ...Judgement.of(ledger, stage.reports, stage.killed),
+      ...Judgement.of(ledger, stage.reports, { killed: stage.killed, wait: stage.backend.wait }),
       workers: workersOf(stage),
       faults: counts,
       lost,

@@ -36,13 +36,6 @@ const TTL = 1_000
 
 const CLOCKS = [0, 5 * MINUTE, -5 * MINUTE]
 
-/** In proportion to faults that last seconds. */
-const BOUNDS = {
-  LOCKSTEP_QUIET_TIME: "500ms",
-  LOCKSTEP_PROVIDER_TIMEOUT: "3s",
-  LOCKSTEP_REDEEM_LIMIT: "6s"
-}
-
 interface Settings {
   readonly options: Fleet.Options
   readonly json: boolean
@@ -93,7 +86,7 @@ const show = ({ json, options }: Settings, installation: Parameters<typeof Postg
 
     const lockstep = yield* Effect.scoped(Effect.gen(function*() {
       const postgres = yield* PostgresServer.start(installation)
-      return yield* Fleet.run(LockstepFleet.make(postgres.url("postgres"), BOUNDS), { ...options, clocks: CLOCKS })
+      return yield* Fleet.run(LockstepFleet.make(postgres.url("postgres")), { ...options, clocks: CLOCKS })
     }))
     yield* print(
       FleetReport.section("With lockstep: leases in PostgreSQL, an intent before each request", lockstep, style)

@@ -30,10 +30,10 @@ const sorted = (values: ReadonlyArray<number>): ReadonlyArray<number> => values.
 
 const median = (values: ReadonlyArray<number>): number => sorted(values)[values.length >> 1] ?? 0
 
-const unexplained = ({ reuses }: Result): number => reuses.filter(({ isExplained }) => !isExplained).length
+const unexplained = ({ reuses }: Result): number => reuses.filter(({ explanation }) => explanation === undefined).length
 
 /**
- * Whether no login ended but those whose worker was killed while it was answered, which nothing can prevent, and no output
+ * Whether no login ended but those whose one retry I7 allows, and no output
  * shows a secret.
  *
  * @since 0.1.0
@@ -93,7 +93,7 @@ const done = ({ faults }: Result): string =>
  * @category rendering
  */
 export const section = (title: string, result: Result, style: TerminalStyle): string => {
-  const { leaks, living, lost, options, overlaps, redemptions, reuses, revocations, workers } = result
+  const { complaints, leaks, living, lost, options, overlaps, redemptions, reuses, revocations, workers } = result
   const busy = workers.filter(({ adopted, redeemed }) => adopted + redeemed > 0)
   const longest = Math.max(...busy.map(({ adopted, redeemed }) => adopted + redeemed), 1)
   const rows = busy.map((worker) => row(worker, longest, style))
@@ -111,6 +111,10 @@ export const section = (title: string, result: Result, style: TerminalStyle): st
     ...shown,
     "",
     line("what happened", done(result)),
+    line(
+      "not answered",
+      Object.entries(complaints).map(([what, count]) => `${count} × ${what}`).join(" · ") || "none"
+    ),
     line("adopted", delays.length === 0 ? "never" : `median ${ms(median(delays))} ms after the server's answer`),
     line(
       "the server saw",
@@ -126,7 +130,7 @@ export const section = (title: string, result: Result, style: TerminalStyle): st
         "beside them",
         `${
           plural(explained, "retry", "retries")
-        } after a worker was killed while the server answered it: no client can know that answer`
+        } after a worker was killed, or not heard of, with its answer: no other can know it`
       )
     ],
     line("living logins", good(living === options.tenants, `${living} of ${options.tenants}`)),

@@ -2,8 +2,8 @@
  * What the server's ledger says of a fleet, beside what the workers said when they sent something and what was done to them.
  *
  * A refresh token that comes twice is the accident. Once only it cannot be prevented: its holder was killed after it sent
- * the token and before it had kept the answer, so that no process can know what became of it (I7). Everything else is
- * unexplained, and a fault of what guards the fleet.
+ * the token and before it had kept the answer, or was not heard of for as long as others have to wait for it, so that no
+ * process can know what became of the token (I7). Everything else is unexplained, and a fault of what guards the fleet.
  *
  * @since 0.1.0
  */
@@ -33,8 +33,8 @@ export type Report =
 export interface Reuse {
   readonly tenant: string
   readonly fingerprint: string
-  /** Whether it is the one retry that I7 allows. */
-  readonly isExplained: boolean
+  /** Why it is the one retry that I7 allows; nothing where it is not. */
+  readonly explanation: "killed" | "outlasted" | undefined
   /** How it came to it: who sent it, and what became of these. */
   readonly story: string
 }
@@ -56,6 +56,8 @@ export interface Judgement {
   readonly mixed: number
 }
 
+const NANOS = 1_000_000
+
 type Sending = Extract<Report, { readonly event: "sending" }>
 
 /**
@@ -67,8 +69,12 @@ type Sending = Extract<Report, { readonly event: "sending" }>
 export const of = (
   ledger: Pick<TokenLedger, "overlaps" | "redemptions" | "reuses" | "revocations">,
   reports: ReadonlyArray<Report>,
-  /** When each process was killed that was. */
-  killed: ReadonlyMap<number, bigint>
+  { killed, wait }: {
+    /** Processes that were killed. */
+    readonly killed: ReadonlySet<number>
+    /** Milliseconds for which others wait for a sender that they do not hear of. */
+    readonly wait: number
+  }
 ): Judgement => {
   const accounts = new Map(ledger.redemptions.map(({ accountId, fingerprint }) => [fingerprint, accountId]))
   const issued = new Map(ledger.redemptions.map(({ accessToken, accountId }) => [accessToken, accountId]))
@@ -85,20 +91,27 @@ export const of = (
       (next === undefined || report.at < next.at)
     )
   }
-  const fateOf = (sending: Sending): string => {
-    const kept = wasKept(sending)
-    return `${sending.pid} sent it, ${kept ? "kept" : "did not keep"} the answer${
-      killed.has(sending.pid) ? " and was killed" : ""
-    }`
+  const fateOf = (sending: Sending, index: number, all: ReadonlyArray<Sending>): string => {
+    const later = Math.round(Number(sending.at - all[0]!.at) / NANOS)
+    return `${sending.pid} sent it${index === 0 ? "" : ` ${later} ms later`}, ${
+      wasKept(sending) ? "kept" : "did not keep"
+    } the answer${killed.has(sending.pid) ? " and was killed" : ""}`
   }
 
   const reuses = ledger.reuses.map(({ fingerprint }): Reuse => {
     const senders = sendings.filter((one) => one.fingerprint === fingerprint)
-    const [first] = senders
+    const [first, second] = senders
+    const explanation = first === undefined || second === undefined || senders.length > 2
+      ? undefined
+      : killed.has(first.pid) && !wasKept(first)
+      ? "killed"
+      : Number(second.at - first.at) / NANOS >= wait
+      ? "outlasted"
+      : undefined
     return {
       tenant: accounts.get(fingerprint) ?? "",
       fingerprint,
-      isExplained: senders.length === 2 && first !== undefined && killed.has(first.pid) && !wasKept(first),
+      explanation,
       story: senders.map(fateOf).join("; ")
     }
   })

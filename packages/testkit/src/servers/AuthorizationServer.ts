@@ -7,6 +7,7 @@
  *
  * @since 0.1.0
  */
+import * as Gate from "@lockstep/testing/Gate"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -21,7 +22,6 @@ import * as Loopback from "../internal/loopback.js"
 import * as provider from "../internal/provider.js"
 import * as providerConfiguration from "../internal/providerConfiguration.js"
 import * as providerStorage from "../internal/providerStorage.js"
-import * as Gate from "../memory/Gate.js"
 import * as LoginPages from "./LoginPages.js"
 import * as TokenLedger from "./TokenLedger.js"
 

@@ -8,6 +8,7 @@
  *
  * @since 0.1.0
  */
+import * as Gate from "@lockstep/testing/Gate"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { createServer } from "node:http"
@@ -15,7 +16,6 @@ import type { IncomingMessage, ServerResponse } from "node:http"
 import * as formRequest from "../internal/formRequest.js"
 import * as Loopback from "../internal/loopback.js"
 import * as mcpSessions from "../internal/mcpSessions.js"
-import * as Gate from "../memory/Gate.js"
 import type * as AuthorizationServer from "./AuthorizationServer.js"
 import * as TokenLedger from "./TokenLedger.js"
 

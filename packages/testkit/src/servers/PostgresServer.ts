@@ -34,6 +34,8 @@ export interface PostgresServer {
   readonly password: string
   /** The address of a database for the owner of the server, over loopback. */
   readonly url: (database: string) => string
+  /** Asks as the owner, in a database that is there from the beginning or in another one. */
+  readonly ask: (sql: string, database?: string) => Effect.Effect<ReadonlyArray<Readonly<Record<string, unknown>>>>
   /** Ends it without a word to its clients and without a checkpoint, as a crash does. */
   readonly crash: Effect.Effect<void>
   /** Starts it again at the same port, with what it had written. */
@@ -153,14 +155,27 @@ const settingsOf = ({ directory, write }: Place, { settings = [], tls }: Options
 const ended = (child: ChildProcess): Promise<unknown> =>
   child.exitCode === null && child.signalCode === null ? once(child, "exit") : Promise.resolve()
 
+const ask = async (
+  port: number,
+  sql: string,
+  database = "postgres"
+): Promise<ReadonlyArray<Record<string, unknown>>> => {
+  const client = new Pg.Client({ host: "127.0.0.1", port, user: OWNER, password: PASSWORD, database })
+  client.on("error", () => {})
+  await client.connect()
+  try {
+    return (await client.query<Record<string, unknown>>(sql)).rows
+  } finally {
+    await client.end()
+  }
+}
+
 /** Waits until it lets its owner in: it listens before it has recovered. */
 const accepts = async (port: number): Promise<void> => {
   for (;;) {
-    const client = new Pg.Client({ host: "127.0.0.1", port, user: OWNER, password: PASSWORD, database: "postgres" })
-    client.on("error", () => {})
     try {
-      await client.connect()
-      return await client.end()
+      await ask(port, "select")
+      return
     } catch (error) {
       if ((error as { readonly code?: string }).code !== STARTING) throw error
       await setTimeout(20)
@@ -199,6 +214,7 @@ const serve = (
       directory,
       password: PASSWORD,
       url: (database) => `postgres://${OWNER}:${PASSWORD}@127.0.0.1:${port}/${database}`,
+      ask: (sql, other) => Effect.promise(() => ask(port, sql, other)),
       crash,
       restart: Effect.promise(launch)
     }

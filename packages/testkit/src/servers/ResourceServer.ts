@@ -7,6 +7,7 @@
  *
  * @since 0.1.0
  */
+import * as Gate from "@lockstep/testing/Gate"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
@@ -14,7 +15,6 @@ import { createServer } from "node:http"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import * as formRequest from "../internal/formRequest.js"
 import * as Loopback from "../internal/loopback.js"
-import * as Gate from "../memory/Gate.js"
 import type * as AuthorizationServer from "./AuthorizationServer.js"
 import * as TokenLedger from "./TokenLedger.js"
 

@@ -23,6 +23,7 @@ import * as Answer from "../answer.js"
 import { deadlineIn, remaining } from "../deadline.js"
 import { detached } from "../detached.js"
 import * as JournalChange from "../journalChange.js"
+import * as StoreClock from "../storeClock.js"
 import * as NotGranted from "./notGranted.js"
 import * as Persist from "./persist.js"
 import type { Obtained, Redemption, Request, Transaction } from "./services.js"
@@ -87,6 +88,7 @@ export const make = (transaction: Transaction) => {
       const began = yield* Clock.currentTimeNanos
       const budget = Math.max(0, yield* remaining(deadline))
       const answer = yield* prepared.redeem(Duration.millis(budget)).pipe(
+        StoreClock.told(held),
         Effect.catchAllDefect(() =>
           Effect.succeed(RedeemAnswer.Unknown({ detail: "the request failed in this process" }))
         ),

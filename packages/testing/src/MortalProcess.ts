@@ -36,7 +36,9 @@ export interface Ports {
 }
 
 /**
- * One call of a port, such as `journal.write`, before it has an effect or after it had one.
+ * One call of a port, before it has an effect or after it had one: `store.get`, `store.modify`, `store.prepare`,
+ * `lock.tryAcquire`, `journal.read`, `journal.write`, `journal.reserveAnswer`, `journal.keepAnswer`, `journal.keptAnswer`,
+ * `journal.dropAnswer`, `endpoint.prepare`, `endpoint.redeem` or `endpoint.revoke`.
  *
  * @since 0.1.0
  * @category models

@@ -18,10 +18,23 @@ import { TokenEndpoint } from "@lockstep/core/TokenEndpoint"
 import * as WritableStore from "@lockstep/core/WritableStore"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as ScriptedTokenEndpoint from "./ScriptedTokenEndpoint.js"
+
+/**
+ * What a process of the machine has.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Services =
+  | RefreshCoordinator.RefreshCoordinator
+  | CredentialStore
+  | CredentialWriter.CredentialWriter
+  | RefreshPolicy.RefreshPolicy
 
 /**
  * The shared parts, the server, and a way to start another "process" on them.
@@ -37,6 +50,8 @@ export interface MemoryMachine {
   readonly host: Host.Host["Type"]
   /** One more process: a coordinator of its own over the shared parts, closed with the scope. */
   readonly process: Effect.Effect<RefreshCoordinator.RefreshCoordinator["Type"], never, Scope.Scope>
+  /** What an agent asks for, as one more process has it. Each time that it is provided it is another process. */
+  readonly layer: Layer.Layer<Services>
   readonly writer: CredentialWriter.CredentialWriter["Type"]
   /** Puts a record into the store, past every lock, as a program without our locks would. */
   readonly write: (tenant: TenantId.TenantId, credential: Credential) => Effect.Effect<Credential>
@@ -86,17 +101,27 @@ export const make = (options: Options = {}): Effect.Effect<MemoryMachine> =>
     )
     const read = (tenant: TenantId.TenantId) =>
       Effect.map(Effect.orDie(memory.get(tenant)), (one) => Option.getOrThrow(one).credential)
+    const process = Effect.mapInputContext(
+      RefreshCoordinator.make,
+      (scope: Context.Context<Scope.Scope>) => Context.merge(context, scope)
+    )
+    const writer = yield* Effect.provide(CredentialWriter.make, context)
     return {
       server,
       store,
       lock,
       journal,
       host,
-      process: Effect.mapInputContext(
-        RefreshCoordinator.make,
-        (scope: Context.Context<Scope.Scope>) => Context.merge(context, scope)
-      ),
-      writer: yield* Effect.provide(CredentialWriter.make, context),
+      process,
+      // Fresh: two agents that are provided with one layer would otherwise be one process.
+      layer: Layer.fresh(Layer.scopedContext(Effect.map(process, (coordinator) =>
+        Context.empty().pipe(
+          Context.add(RefreshCoordinator.RefreshCoordinator, coordinator),
+          Context.add(CredentialStore, store),
+          Context.add(CredentialWriter.CredentialWriter, writer),
+          Context.add(RefreshPolicy.RefreshPolicy, Context.get(context, RefreshPolicy.RefreshPolicy))
+        )))),
+      writer,
       write: (tenant, credential) =>
         Effect.orDie(memory.modify(tenant, (current) =>
           WritableStore.Change.Put({

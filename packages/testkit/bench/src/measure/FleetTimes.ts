@@ -1,0 +1,215 @@
+/**
+ * What the fleet costs: how fast a crowd of workers has a new token, how fast a tenant is taken over from a worker that was
+ * killed, what reading and refreshing one costs among many, and how many connections it takes.
+ *
+ * @since 0.1.0
+ */
+import { CredentialStore } from "@lockstep/core/CredentialStore"
+import { Custody } from "@lockstep/core/Custody"
+import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
+import * as TenantId from "@lockstep/core/TenantId"
+import * as PostgresHome from "@lockstep/postgres/PostgresHome"
+import { PostgresSession } from "@lockstep/postgres/PostgresSession"
+import * as Credentials from "@lockstep/testkit/contract/credentials"
+import * as Custodies from "@lockstep/testkit/contract/custodies"
+import * as Crowd from "@lockstep/testkit/fleet/Crowd"
+import * as LockstepFleet from "@lockstep/testkit/fleet/LockstepFleet"
+import * as ProcessHarness from "@lockstep/testkit/processes/ProcessHarness"
+import * as RemoteWorker from "@lockstep/testkit/processes/RemoteWorker"
+import * as SeededHome from "@lockstep/testkit/processes/SeededHome"
+import * as AuthorizationServer from "@lockstep/testkit/servers/AuthorizationServer"
+import * as PostgresServer from "@lockstep/testkit/servers/PostgresServer"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { dirname, join } from "node:path"
+import { progress } from "../Bench.js"
+import type { Options } from "../Options.js"
+import * as Statistics from "../Statistics.js"
+
+/**
+ * One size of a table.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Size {
+  readonly tenants: number
+  /** Milliseconds of one read by its key. */
+  readonly read: Statistics.Summary | undefined
+  /** Milliseconds of one refresh without its provider, from the taking of the tenant to its release. */
+  readonly refresh: Statistics.Summary | undefined
+  /** Refreshes a second of one process that makes eight at one time. */
+  readonly rate: number
+}
+
+/**
+ * Everything that was measured.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Times {
+  /** Milliseconds from the answer of the server until the last of so many workers has the token. */
+  readonly crowds: ReadonlyArray<{ readonly workers: number; readonly last: Statistics.Summary | undefined }>
+  /** Milliseconds from SIGKILL until the process that waits has the tenant. */
+  readonly takeover: Statistics.Summary | undefined
+  readonly sizes: ReadonlyArray<Size>
+  /** Connections that a worker has. */
+  readonly connections: number
+}
+
+const NANOS = 1_000_000
+
+const TENANT = "agent"
+
+/** Processes that a crowd is shared out among. */
+const PROCESSES = 10
+
+const stage = Effect.gen(function*() {
+  const [installation] = PostgresServer.installations()
+  if (installation === undefined) return yield* Effect.fail(new Error("there is no PostgreSQL on this machine"))
+  // As in production: every commit reaches the disk.
+  const postgres = yield* PostgresServer.start(installation, { settings: ["fsync=on", "log_statement=none"] })
+  const backend = yield* LockstepFleet.make(postgres.url("postgres")).start
+  const server = yield* AuthorizationServer.make({ latency: 100 })
+  const harness = yield* ProcessHarness.make({ secrets: () => [] })
+  const env = (host: string) => backend.env(join(dirname(harness.home), host), postgres.port)
+  const login = Effect.flatMap(SeededHome.issue(server, TENANT), backend.login)
+  const observed = yield* Layer.build(
+    PostgresHome.layerUnpinned().pipe(
+      Layer.provide(RefreshPolicy.layerDefaults),
+      Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(
+        new Map(Object.entries(env("observer"))),
+        { pathDelim: "_" }
+      )))
+    )
+  )
+  return { server, harness, env, login, observed, session: Context.get(observed, PostgresSession) }
+})
+
+type Stage = Effect.Effect.Success<typeof stage>
+
+const crowd = ({ env, harness, login, server, session }: Stage, workers: number, rounds: number) =>
+  Effect.scoped(Effect.gen(function*() {
+    const delays: Array<number> = []
+    let connections = 0
+    for (let round = 0; round < rounds; round++) {
+      yield* login
+      const crowds = yield* Effect.forEach(
+        Array.from({ length: PROCESSES }, (_, index) => `host-${index}`),
+        (host) => Crowd.start(harness, { env: env(host), tenants: [TENANT], workers: workers / PROCESSES })
+      )
+      const { rows: [row] } = yield* session.query(
+        "select count(*)::int as count from pg_stat_activity where application_name = 'lockstep'"
+      )
+      connections = Number(row?.["count"]) - 2
+      yield* Effect.forEach(crowds, ({ go }) => go)
+      const served = yield* Effect.forEach(crowds, (one) => one.served)
+      const answered = server.ledger.redemptions.at(-1)!.at.monotonic
+      const last = served.flatMap(({ times }) => times).reduce((a, b) => a > b ? a : b)
+      delays.push(Number(last - answered) / NANOS)
+      yield* Effect.forEach(crowds, ({ finish }) => finish)
+    }
+    return { workers, last: Statistics.summarise(delays), connections: connections / workers }
+  }))
+
+/** The holder is stopped where it has the tenant and has announced nothing, and another process waits for it. */
+const takeover = ({ env, harness, login }: Stage) =>
+  Effect.scoped(Effect.gen(function*() {
+    yield* login
+    const command = { _tag: "AccessToken", tenant: TENANT } as const
+    const holder = yield* RemoteWorker.spawn(harness, {
+      host: "one",
+      env: env("one"),
+      setup: { store: "postgres", stop: { span: "lockstep.refresh.reread", at: "end", signal: "SIGSTOP" } }
+    })
+    yield* holder.begin(command)
+    yield* holder.stopping
+    const waiter = yield* RemoteWorker.spawn(harness, { host: "two", env: env("two"), setup: { store: "postgres" } })
+    const waiting = yield* waiter.begin(command)
+    yield* waiter.step("lockstep.refresh.lock", "start")
+    yield* Effect.sleep(500)
+    const killed = process.hrtime.bigint()
+    yield* holder.child.signal("SIGKILL")
+    const { at } = yield* waiter.step("lockstep.refresh.lock", "end")
+    yield* waiting.outcome
+    return Number(BigInt((at as { readonly monotonic: string }).monotonic) - killed) / NANOS
+  }))
+
+/** Rows of other tenants, as large as those of the ones that are measured. */
+const FILL = `
+with made as (
+  insert into lockstep.tenant (namespace, name, generation, journal, history)
+  select '', 'filler-' || n, 1, t.journal, t.history
+  from generate_series($1::int + 1, $2::int) n, (select journal, history from lockstep.tenant where name = 'size-0') t
+  returning id
+)
+insert into lockstep.credential (tenant_id, version, fingerprint, sealed, key_id)
+select made.id, 1, c.fingerprint, c.sealed, c.key_id
+from made, (select * from lockstep.credential c join lockstep.tenant t on t.id = c.tenant_id where t.name = 'size-0') c`
+
+const REAL = Array.from({ length: 32 }, (_, index) => TenantId.make(`size-${index}`))
+
+const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.suspend(() => {
+    const began = performance.now()
+    return Effect.map(effect, () => performance.now() - began)
+  })
+
+const sizes = ({ observed, session }: Stage, counts: ReadonlyArray<number>, rounds: number) =>
+  Effect.gen(function*() {
+    const custody = Context.get(observed, Custody)
+    const store = Context.get(observed, CredentialStore)
+    const all: Array<Size> = []
+    let generation = 1
+    const refresh = (tenant: TenantId.TenantId) =>
+      Effect.suspend(() => Custodies.redeem(custody, tenant, Credentials.credential(++generation)))
+    for (const tenant of REAL) yield* Custodies.login(custody, tenant, Credentials.credential(1))
+    let filled = 0
+    for (const tenants of counts) {
+      yield* progress(`the fleet: ${tenants} tenants`)
+      const present = yield* session.presence
+      yield* present.query(FILL, [filled, tenants], 600_000)
+      yield* present.query("analyze", [], 600_000)
+      filled = tenants
+      yield* Effect.forEach(REAL, refresh)
+      const some = Array.from({ length: rounds }, (_, index) => REAL[index % REAL.length]!)
+      const read = yield* Effect.forEach(some, (tenant) => timed(store.get(tenant)))
+      const refreshed = yield* Effect.forEach(some, (tenant) => timed(refresh(tenant)))
+      const took = yield* timed(Effect.forEach(REAL, refresh, { concurrency: 8 }))
+      all.push({
+        tenants,
+        read: Statistics.summarise(read),
+        refresh: Statistics.summarise(refreshed),
+        rate: REAL.length / took * 1_000
+      })
+    }
+    return all
+  })
+
+/**
+ * Measures all of it, over one server.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const measure = ({ quick }: Options) =>
+  Effect.scoped(Effect.gen(function*() {
+    const one = yield* stage
+    const counts = yield* sizes(one, [1_000, 10_000, 100_000], quick ? 60 : 300)
+    const crowds = []
+    for (const workers of [50, 100]) {
+      yield* progress(`the fleet: the last of ${workers}`)
+      crowds.push(yield* crowd(one, workers, quick ? 3 : 10))
+    }
+    yield* progress("the fleet: takeover")
+    const delays = yield* Effect.replicateEffect(takeover(one), quick ? 7 : 20)
+    return {
+      crowds: crowds.map(({ last, workers }) => ({ workers, last })),
+      takeover: Statistics.summarise(delays),
+      sizes: counts,
+      connections: crowds[0]!.connections
+    } satisfies Times
+  }))
