@@ -172,7 +172,7 @@ describe.skipIf(installation === undefined)("the operators of a fleet", () => {
   )
 
   it.scopedLive(
-    "are told by the doctor of a clock, a lease, a key, the age of the spool and a pooler",
+    "are told by the doctor of a clock, a lease, a key and the age of the spool",
     () =>
       Effect.gen(function*() {
         const { doctor, key, otherHome, sql, write } = yield* fleet
@@ -251,22 +251,22 @@ describe.skipIf(installation === undefined)("the operators of a fleet", () => {
     180_000
   )
 
-  it.runIf(installation !== undefined && Option.isSome(PgBouncer.installation()))(
-    "name a pooler that hands sessions on",
+  const pgbouncer = PgBouncer.installation()
+  it.runIf(Option.isSome(pgbouncer))(
+    "are told by the doctor of a pooler that hands sessions on",
     () =>
       Effect.runPromise(Effect.scoped(Effect.gen(function*() {
         const { doctor, postgres, write } = yield* fleet
-        const { port } = yield* PgBouncer.start(Option.getOrThrow(PgBouncer.installation()), {
+        const pooler = yield* PgBouncer.start(Option.getOrThrow(pgbouncer), {
           server: postgres.port,
-          user: "postgres",
+          user: "lockstep",
           password: postgres.password,
           mode: "transaction"
         })
-        const pooled = write("pooled", postgres.url("postgres").replace(`:${postgres.port}/`, `:${port}/`))
-        const pooler = (yield* doctor({ LOCKSTEP_POSTGRES_URL_FILE: pooled })).find(({ code }) =>
-          code === "fleet_pooler"
-        )
-        assert.include(pooler?.advice, "direct address")
+        const pooled = write("pooled", postgres.url("postgres").replace(`:${postgres.port}/`, `:${pooler.port}/`))
+        const [finding] = yield* doctor({ LOCKSTEP_POSTGRES_URL_FILE: pooled })
+        assert.strictEqual(finding?.code, "fleet_pooler")
+        assert.include(finding?.advice, "direct address")
       }))),
     180_000
   )

@@ -13,6 +13,7 @@ import * as IssuerBudget from "@lockstep/core/IssuerBudget"
 import type { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
 import * as Sweep from "@lockstep/core/Sweep"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { Usage } from "./Usage.js"
 
@@ -39,10 +40,18 @@ export const start = (
     const usage = yield* Usage
     // What is not enrolled is never looked at: of this store the sweep knows what was asked for.
     const known = ahead === "All" ? store : { ...store, list: usage.recent }
-    const due = yield* Effect.provideService(DueTimes.makeMemory, CredentialStore, known)
+    // Hosts that share a store share its due times and budgets, where those are given.
+    const sharedDue = ahead === "All" ? yield* Effect.serviceOption(DueTimes.DueTimes) : Option.none()
+    const sharedBudget = yield* Effect.serviceOption(IssuerBudget.IssuerBudget)
+    const due = Option.isSome(sharedDue)
+      ? sharedDue.value
+      : yield* Effect.provideService(DueTimes.makeMemory, CredentialStore, known)
     if (ahead === "All") yield* usage.follow(due.used)
     return yield* Sweep.start(ahead === "All" ? {} : { keep: Sweep.everything }).pipe(
       Effect.provideService(DueTimes.DueTimes, due),
-      Effect.provide(IssuerBudget.layerMemory())
+      Effect.provideService(
+        IssuerBudget.IssuerBudget,
+        Option.getOrElse(sharedBudget, () => IssuerBudget.makeMemory())
+      )
     )
   })

@@ -8,15 +8,18 @@ import { KeeperHost } from "@lockstep/serve/KeeperHost"
 import * as KeeperSocket from "@lockstep/serve/KeeperSocket"
 import * as ServiceUnits from "@lockstep/serve/ServiceUnits"
 import * as Config from "effect/Config"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
+import type * as LookWiring from "../LookWiring.js"
 import * as Output from "../Output.js"
 import * as HostedKeeper from "../serve/HostedKeeper.js"
 import * as Signals from "../Signals.js"
 import * as Style from "../Style.js"
+import * as SweepServices from "../SweepServices.js"
 import { UsageError } from "../UsageError.js"
 
 /**
@@ -105,6 +108,9 @@ export const run = (options: Options) =>
     const signals = yield* Signals.Signals
     const output = yield* Output.Output
     const host = yield* HostedKeeper.make(home)
+    const sweeping = options.sweep
+      ? yield* Effect.flatMap(Effect.context<LookWiring.Services>(), (known) => SweepServices.make(known))
+      : Context.empty()
     const keeper = yield* Effect.provideService(
       Keeper.open({
         file: native.file,
@@ -132,7 +138,7 @@ export const run = (options: Options) =>
       }),
       KeeperHost,
       host
-    )
+    ).pipe(Effect.provide(sweeping))
     yield* Effect.addFinalizer(() => Activation.notify(process.env, "STOPPING=1"))
     const { shared, socket, url } = keeper
     yield* options.json

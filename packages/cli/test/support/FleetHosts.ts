@@ -1,6 +1,6 @@
 /** An empty database, and two hosts that have its address and its key in files of their own. */
 import { assert } from "@effect/vitest"
-import type * as PostgresPrograms from "@lockstep/testkit/servers/PostgresPrograms"
+import type { Installation } from "@lockstep/testkit/servers/PostgresPrograms"
 import * as PostgresServer from "@lockstep/testkit/servers/PostgresServer"
 import * as Effect from "effect/Effect"
 import { randomBytes } from "node:crypto"
@@ -16,7 +16,7 @@ export const ok = (ran: Stage.Ran): string => {
   return ran.stdout
 }
 
-export const makeOn = (one: PostgresPrograms.Installation) =>
+export const makeOn = (one: Installation) =>
   Effect.gen(function*() {
     const postgres = yield* PostgresServer.start(one)
     const stage = yield* Stage.make()
