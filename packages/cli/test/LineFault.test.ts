@@ -21,7 +21,16 @@ const SECRET = "lockstep-at-typed-by-hand"
 
 /** A value that an option takes. */
 const valueOf = ({ choices, takes }: Grammar.OptionShape): string =>
-  choices[0] ?? (takes === "DURATION" ? "5m" : takes === "N" ? "0" : takes === "LEVEL" ? "debug" : "x")
+  choices[0] ??
+    (takes === "DURATION"
+      ? "5m"
+      : takes === "TIME"
+      ? "2026-11-30T18:00:00Z"
+      : takes === "N"
+      ? "0"
+      : takes === "LEVEL"
+      ? "debug"
+      : "x")
 
 const wordsOf = (grammar: Grammar.Grammar): ReadonlyArray<string> =>
   grammar.words.filter(({ isRequired }) => isRequired).map(() => "x")
