@@ -6,7 +6,16 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import { type ChildProcess, spawn } from "node:child_process"
-import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  statSync,
+  writeFileSync
+} from "node:fs"
 import * as Net from "node:net"
 import { join } from "node:path"
 import { setImmediate } from "node:timers/promises"
@@ -179,6 +188,9 @@ describe("a keeper of a service manager", () => {
             env: { ...stage.harness.environment, LISTEN_FDS: "1", LISTEN_FDNAMES: names },
             stdio: ["ignore", "pipe", "inherit", fd]
           })
+          // This process would take connections, too, and its closing takes the name away.
+          renameSync(path, `${path}.kept`)
+          server.close(() => renameSync(`${path}.kept`, path))
           child.stdout!.once("data", (chunk: Buffer) =>
             resume(Effect.succeed({ child, where: JSON.parse(chunk.toString()) as KeeperStage.Listening })))
         }),

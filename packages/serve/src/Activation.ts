@@ -77,6 +77,27 @@ const send = (path: string, text: string): boolean => {
 }
 
 /**
+ * The path of a Unix socket that was handed over, which Node does not know; nothing where it is none, or has no path.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const pathOf = (fd: number): string | undefined => {
+  try {
+    const koffi = createRequire(import.meta.url)("koffi") as typeof Koffi
+    const getsockname = koffi.load(null).func("getsockname", "int", ["int", "void *", "void *"])
+    const address = Buffer.alloc(SIZE)
+    const length = Buffer.from(new Uint32Array([SIZE]).buffer)
+    if (getsockname(fd, address, length) !== 0) return undefined
+    const family = new Uint16Array(new Uint8Array(address.subarray(0, PATH_AT)).buffer)[0]
+    const path = address.subarray(PATH_AT, address.indexOf(0, PATH_AT)).toString()
+    return family === AF_UNIX && path !== "" ? path : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/**
  * Tells the service manager something, where there is one that wants to know: `READY=1`, `STOPPING=1`. Never fails: a
  * manager that does not hear is no reason not to serve.
  *

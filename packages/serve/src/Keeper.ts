@@ -29,7 +29,7 @@ import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
 import type { Server } from "node:http"
 import * as Path from "node:path"
-import type * as Activation from "./Activation.js"
+import * as Activation from "./Activation.js"
 import * as AuditLog from "./AuditLog.js"
 import { Ending } from "./Ending.js"
 import * as KeeperApp from "./KeeperApp.js"
@@ -154,10 +154,9 @@ const LOOPBACK = ["127.0.0.1", "::1"]
 
 /** Which door a socket is that was handed over, as it turns out when it listens. */
 const doorOf = (
-  server: Server,
+  address: ReturnType<Server["address"]>,
   { fd, name }: Activation.Handed
 ): Effect.Effect<KeeperGuard.Door, KeeperUnavailable> => {
-  const address = server.address()
   if (typeof address === "string") {
     // Its mode is the service manager's to say: only the kernel's word tells one user from another there.
     return Effect.succeed(name === SHARED || !PeerCredentials.isTold() ? "Shared" : "Own")
@@ -259,8 +258,8 @@ export const open = (
           BoundedServer.listen(server, { fd: one.fd }),
           (detail) => new KeeperUnavailable({ reason: "Inherited", place: `descriptor ${one.fd}`, detail })
         ))
-      door = yield* doorOf(server, one)
-      const address = server.address()
+      const address = server.address() ?? Activation.pathOf(one.fd) ?? null
+      door = yield* doorOf(address, one)
       if (typeof address === "string") {
         if (door === "Own") socket = address
         else shared = address
