@@ -69,7 +69,7 @@ export interface Attached {
 }
 
 /**
- * Watches a directory until it is closed, sharing one unreferenced watch with everybody in this process.
+ * Watches a directory until it is closed, sharing one unreferenced watch with all callers in this process.
  *
  * Never fails: where watching is impossible it is never proven, and hints come from polling.
  *

@@ -3,7 +3,7 @@
  * of the machine can see.
  *
  * Without a word about it the connection is encrypted and the server proves its name, but on loopback and on a socket of
- * this machine. Settings that only look like it are refused: what encrypts and believes any server protects from nobody
+ * this machine. Settings that only look like it are refused: what encrypts and believes any server protects from no attacker
  * who can stand in between.
  *
  * @since 0.1.0
@@ -79,7 +79,7 @@ const decoded = (text: string): Either.Either<string, CredentialStoreError> =>
 const serverOf = (text: string): Either.Either<Server, CredentialStoreError> =>
   Either.gen(function*() {
     const match = /^(\[[0-9A-Fa-f:.]+\]|[^:]*)(?::(\d{1,5}))?$/.exec(text)
-    if (match === null) return yield* Either.left(invalid("its host is none"))
+    if (match === null) return yield* Either.left(invalid("its host is not a name or an address"))
     const host = yield* decoded(match[1]!.replace(/^\[(.*)\]$/, "$1"))
     return { host: host === "" ? "localhost" : host, port: match[2] === undefined ? PORT : Number(match[2]) }
   })
@@ -95,7 +95,7 @@ const tlsOf = (
   const mode = parameters.get("sslmode")
   if (mode === "disable" || (mode === null && servers.every(isLocal))) return Either.right(Option.none())
   if (mode !== null && !VERIFIED.has(mode)) {
-    return Either.left(invalid("its sslmode is none that proves which server answers: use verify-full"))
+    return Either.left(invalid("its sslmode does not prove which server answers: use verify-full"))
   }
   const file = (name: string) => Option.fromNullable(parameters.get(name))
   return Either.right(Option.some({

@@ -54,7 +54,7 @@ export const make: Effect.Effect<
   const ask = (reason: "Read" | "Write", text: string, values: ReadonlyArray<unknown>) =>
     Effect.mapError(session.query(text, values), toStoreError(session.location, reason))
 
-  /** One that does not decode is none. */
+  /** A registration that does not decode does not count. */
   const open = (issuer: string, sealed: unknown) =>
     Effect.catchIf(
       Effect.asSome(records.open(purposeOf(issuer), location, String(sealed))),

@@ -242,7 +242,7 @@ export const rows: Effect.Effect<Rows, never, PostgresSession | SealingKeys | Ho
 })
 
 /**
- * The store of a session, for readers and for tests of a store. Whoever changes a login holds its tenant.
+ * The store of a session, for readers and for tests of a store. A process that changes a login holds its tenant.
  *
  * @since 0.1.0
  * @category constructors
@@ -253,7 +253,7 @@ export const make: Effect.Effect<WritableStore["Type"], never, PostgresSession |
     const keys = yield* SealingKeys
     const records = yield* rows
     const { location, namespace, signals } = session
-    // A subscription that hears nothing is none: it begins with a session, if one can be had.
+    // A subscription that hears nothing is useless: it begins with a session, if one can be had.
     const present = Effect.ignore(session.presence)
     const begin = Runtime.runFork(yield* Effect.runtime<never>())
     return WritableStore.of({

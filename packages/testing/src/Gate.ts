@@ -1,5 +1,5 @@
 /**
- * A place that passes everybody until it is held, so that a test decides what has happened when.
+ * A place that every fiber passes until it is held, so that a test decides what has happened when.
  *
  * @since 0.1.0
  */
@@ -29,7 +29,7 @@ export interface Arrival<A> {
 export interface Hold<A> {
   /** The callers that came since the gate is held. Taking waits for the next one. */
   readonly arrivals: Queue.Dequeue<Arrival<A>>
-  /** Lets everybody pass, now and later. */
+  /** Lets every fiber pass, now and later. */
   readonly release: Effect.Effect<void>
 }
 

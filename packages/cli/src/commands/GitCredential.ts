@@ -73,7 +73,7 @@ const valueOf = (attributes: Attributes, name: string): Option.Option<string> =>
 const isOwn = (host: string): boolean =>
   URL.canParse(`http://${host}`) && LoopbackAddress.isLoopback(new URL(`http://${host}`).hostname)
 
-/** A token in the clear is everybody's, also where a person set up this helper for such a server. */
+/** A token in the clear can be read by anyone on the way, also where a person set up this helper for such a server. */
 const isInTheClear = (attributes: Attributes): boolean =>
   Option.contains(valueOf(attributes, "protocol"), "http") &&
   !Option.exists(valueOf(attributes, "host"), isOwn)

@@ -312,7 +312,7 @@ export interface McpOptions extends Omit<Demand, "signal"> {
  * @category models
  */
 export interface Lockstep {
-  /** Answers with a usable access token, refreshing at most once among all processes when there is none. */
+  /** Answers with a usable access token, refreshing at most once among all processes where no stored one will do. */
   readonly accessToken: (tenant: string, demand?: Demand) => Promise<AccessToken>
   /** Answers with another access token than the one that a resource server rejected. */
   readonly recover: (tenant: string, rejected: string | AccessToken, demand?: Demand) => Promise<AccessToken>

@@ -11,7 +11,7 @@
  * @category models
  */
 export interface Reasons {
-  /** The login has ended, or there is none: a person has to log in. Nothing stored was changed. */
+  /** The login has ended, or does not exist: a person has to log in. Nothing stored was changed. */
   readonly ReauthorizationRequired:
     | "NotFound"
     | "Removed"

@@ -1,4 +1,4 @@
-/** Begins a session anew in the place of one that the server has forgotten, once for everybody who finds out. */
+/** Begins a session anew in the place of one that the server has forgotten, once for all callers that find out. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"

@@ -1,7 +1,7 @@
 /**
  * A watch proves itself by working. The first event, of any process, shows that events arrive, so most processes
  * are proven by the traffic of others and at no cost. Only where nothing happened for a while does a process cause an
- * event itself, with a scratch file that everybody else's filter drops, and that one event proves all who watch.
+ * event itself, with a scratch file that every other filter drops, and that one event proves all who watch.
  *
  * Until then, and whenever watching fails, the directory is polled instead: a rename within it moves its `mtime`.
  */

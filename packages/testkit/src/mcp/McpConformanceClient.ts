@@ -95,7 +95,7 @@ const NEGOTIATING = { versionNegotiation: { mode: "auto" } } as const
 
 const INFO = { name: "lockstep-conformance", version: "1.0.0" }
 
-/** The scopes to log in for, beside those that the server asks everybody for; `undefined` where no login would help. */
+/** The scopes to log in for, beside those that the server asks every client for; `undefined` where no login would help. */
 const wanted = (error: unknown): ReadonlyArray<string> | undefined => {
   if (typeof error !== "object" || error === null) return undefined
   const tag: unknown = Reflect.get(error, "_tag")
