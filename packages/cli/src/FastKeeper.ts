@@ -110,7 +110,7 @@ export const ask = async (question: Question): Promise<Outcome> => {
         `${KeeperAddress.KEY_VARIABLE}: the file cannot be read (${
           (error as NodeJS.ErrnoException).code ?? "UNKNOWN"
         })`,
-        "name the file that `lockstep agent add NAME --out FILE` wrote, or unset it"
+        "name the file that `lockstep agent add NAME --tenant PATTERN --out FILE` wrote, or unset it"
       )
     }
   }

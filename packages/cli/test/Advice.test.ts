@@ -220,7 +220,8 @@ const VALUES: Readonly<Record<string, string>> = {
   told: "file",
   its: "file",
   store: "file",
-  command: "secrets rotate-key"
+  command: "secrets rotate-key",
+  what: "status --fleet"
 }
 
 const withValues = (text: string): string =>

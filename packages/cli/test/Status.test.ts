@@ -153,7 +153,7 @@ describe("lockstep status", () => {
       const child = yield* stage.start(["status", "--watch", "--json"])
       const seen = (state: string) =>
         child.message((message) => (message["tenants"] as ReadonlyArray<Row> | undefined)?.[0]?.state === state)
-      yield* seen("refreshes at next use")
+      yield* seen("expired")
       yield* stage.run(["token", "codex"], { prints: true })
       yield* seen("fresh")
       yield* child.signal("SIGINT")

@@ -157,6 +157,12 @@ export interface Held {
     journal: JournalRecord,
     options?: { readonly discard?: boolean; readonly mustLast?: boolean }
   ) => Effect.Effect<void, CredentialStoreError>
+
+  /**
+   * Removes what a reservation or a damaged answer left behind; absent is fine. An answer that can be read stays: it proves
+   * that its token is consumed, and goes with a note that says so.
+   */
+  readonly discardUnreadable: Effect.Effect<void, CredentialStoreError>
 }
 
 /**

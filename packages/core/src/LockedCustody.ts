@@ -160,7 +160,11 @@ export const fromParts = ({ journal, lock, store }: Parts): Custody["Type"] => {
               )
             return { value: done.value, settled } satisfies Committed<typeof done.value>
           }),
-        note: note(tenant)
+        note: note(tenant),
+        discardUnreadable: Effect.matchEffect(journal.keptAnswer(tenant), {
+          onFailure: () => journal.dropAnswer(tenant),
+          onSuccess: (kept) => Option.isNone(kept) ? journal.dropAnswer(tenant) : Effect.void
+        })
       } satisfies Held
     })
 

@@ -155,7 +155,8 @@ export const make: Effect.Effect<MemoryCustody> = Effect.gen(function*() {
               : yield* Effect.either(note(settlement.value.journal, settlement.value))
           }
         }),
-      note
+      note,
+      discardUnreadable: Effect.void
     }
   }
 

@@ -340,7 +340,11 @@ export const make = (
                   }
               }
             }).pipe(Effect.uninterruptible),
-          note
+          note,
+          discardUnreadable: Effect.matchEffect(spool.read(tenant), {
+            onFailure: () => spool.stored(tenant),
+            onSuccess: () => Effect.void
+          })
         } satisfies Held
       })
 

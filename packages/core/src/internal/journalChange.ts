@@ -39,9 +39,6 @@ export const counts = (journal: JournalRecord, credential: Credential, fingerpri
     !Option.contains(credential.lastRedeem, intent.attempt) &&
     !Option.contains(journal.lastRedeem, intent.attempt))
 
-/** Whether nothing was ever sent or noted for this login. */
-export const isNew = (journal: JournalRecord): boolean => Option.isNone(journal.intent) && journal.outcomes.length === 0
-
 export const isRetired = (journal: JournalRecord, fingerprint: string): boolean =>
   journal.retired.some((retired) => retired.fingerprint === fingerprint)
 

@@ -85,9 +85,9 @@ export const make = (replacing: Replacing) => {
           const evidence = yield* readHeld(held)
           const present = evidence.stored
           if (Option.isNone(present)) {
-            // The record may come back with a snapshot: what the answer proves of its token stays known. A damaged answer
-            // cannot be read and goes, too.
-            if (Option.isSome(evidence.kept) || !JournalChange.isNew(evidence.journal)) {
+            // The record may come back with a snapshot: what the answer proves of its token stays known.
+            yield* held.discardUnreadable
+            if (Option.isSome(evidence.kept)) {
               yield* held.note(withoutAnswer(evidence, evidence.journal.generation), { discard: true })
             }
             return { removed: false, revoked: NOT_REVOKED }
