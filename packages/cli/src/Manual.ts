@@ -157,6 +157,7 @@ const EXAMPLES: Readonly<Record<keyof typeof Cli.commands | "", Items>> = {
     ["lockstep login --issuer https://id.example --client-id ID --tenant acme", "any OAuth or OpenID Connect server"]
   ],
   status: [
+    ["lockstep status --fleet", "the shared database: sessions, and what each holds"],
     ["lockstep status", "every login: what it is worth, and who refreshes it"],
     ["lockstep status codex --history", "what happened to one of them"],
     ["lockstep status --watch", "again at every change"],
@@ -200,7 +201,6 @@ const EXAMPLES: Readonly<Record<keyof typeof Cli.commands | "", Items>> = {
     ["lockstep migrate", "bring it there"]
   ],
   evict: [
-    ["lockstep status --fleet", "shows sessions, and what each holds"],
     ["lockstep evict 3f9a", "ends the session whose id begins so; a living process begins another one at once"],
     [
       "lockstep evict 3f9a --force",
@@ -211,9 +211,7 @@ const EXAMPLES: Readonly<Record<keyof typeof Cli.commands | "", Items>> = {
     [
       "lockstep restored --before 2026-11-30T18:00:00Z",
       "with every other process stopped; without a zone it is local time"
-    ],
-    ["lockstep login TENANT", "then, for each of them; its access token is served while it is good"],
-    ["lockstep refresh TENANT --accept-risk", "or, where its token was surely not exchanged since the backup was made"]
+    ]
   ],
   doctor: [
     ["lockstep doctor", "everything that can be checked from here"],
