@@ -69,7 +69,7 @@ const PROCESSES = 10
 
 const stage = Effect.gen(function*() {
   const [installation] = PostgresServer.installations()
-  if (installation === undefined) return yield* Effect.fail(new Error("there is no PostgreSQL on this machine"))
+  if (installation === undefined) return yield* Effect.dieMessage("there is no PostgreSQL on this machine")
   // As in production: every commit reaches the disk.
   const postgres = yield* PostgresServer.start(installation, { settings: ["fsync=on", "log_statement=none"] })
   const backend = yield* LockstepFleet.make(postgres.url("postgres")).start
