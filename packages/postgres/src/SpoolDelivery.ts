@@ -10,9 +10,12 @@
 import * as Metrics from "@lockstep/core/Metrics"
 import { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
 import type { TenantId } from "@lockstep/core/TenantId"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import { PostgresSession } from "./PostgresSession.js"
 import { Spool } from "./Spool.js"
 
@@ -55,13 +58,22 @@ export const layer: Layer.Layer<never, never, RefreshCoordinator | PostgresSessi
       return unstored.length > 0 && (yield* look).unstored.length > 0
     })
 
-    yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeout(Effect.interruptible(round), AT_CLOSE)))
-    yield* Effect.forkScoped(Effect.gen(function*() {
+    // Ends by being told, and not by an interruption: a round that has begun may be about to store an answer.
+    const closing = yield* Deferred.make<void>()
+    const delivering = yield* Effect.forkDaemon(Effect.gen(function*() {
       for (let wait = FIRST;;) {
         const isLeft = yield* round
         wait = isLeft ? Duration.min(Duration.times(wait, 2), LAST) : FIRST
-        yield* Effect.sleep(wait)
+        if (Option.isSome(yield* Effect.timeoutOption(Deferred.await(closing), wait))) return
       }
     }))
+    const within = (last: Effect.Effect<unknown>) =>
+      Effect.timeoutOption(Effect.disconnect(Effect.interruptible(last)), AT_CLOSE)
+    yield* Effect.addFinalizer(() =>
+      Deferred.succeed(closing, undefined).pipe(
+        Effect.zipRight(within(Fiber.await(delivering))),
+        Effect.zipRight(within(round))
+      )
+    )
   })
 )
