@@ -77,7 +77,7 @@ export const installations = PostgresPrograms.installations
 const execute = promisify(execFile)
 
 /** The password is long and of one kind, so that a search for leaks finds it. */
-const PASSWORD = "lockstep-postgres-password-0f1e2d3c"
+const PASSWORD = "password-of-the-database-0f1e2d3c"
 
 const OWNER = "lockstep"
 
