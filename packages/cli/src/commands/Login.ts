@@ -178,7 +178,6 @@ const start = (options: Options) =>
     )
     const { found, target } = yield* resolve({ ...options, clientSecret })
     const method = methodOf(target.vendor, options)
-    if (Option.isNone(options.grant)) yield* Unseen.refuse(method, options)
     const { port, timeout, user } = options
     const request: LoginRequest = {
       ...yield* ServerWishes.complete(target, options, options.clientId),
@@ -189,6 +188,7 @@ const start = (options: Options) =>
       timeout
     }
     if (request.clientGrant !== undefined) return yield* report(yield* login.client(request), options)
+    yield* Unseen.refuse(method, options)
     yield* terms(request, options)
     const server = Option.flatMap(found, () => Option.all({ issuer: target.issuer, resource: target.resource }))
     const subject = { tenant: target.tenant, user, method, server }
