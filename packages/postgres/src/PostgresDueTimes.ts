@@ -30,7 +30,7 @@ recursive names as (
 ), issuers as materialized (select issuer from names where issuer is not null and issuer <> all($2))`
 
 /** `now()`, which stands still while a statement runs, and so may bound a walk through the index. */
-export const CLAIM = `
+const CLAIM = `
 with ${ISSUERS}, due as materialized (
   select d.tenant_id, d.due_at from issuers i cross join lateral (
     select s.tenant_id, s.due_at from lockstep.schedule s
@@ -45,14 +45,15 @@ returning t.name, s.issuer, s.version, s.keep, s.is_over, ${TICKET} as ticket,
   extract(epoch from due.due_at)::float8 * 1000 as due_at, extract(epoch from s.used_at)::float8 * 1000 as used_at,
   extract(epoch from now())::float8 * 1000 as now`
 
-export const NEXT = `
+/** When the next tenant of a namespace is due, milliseconds of Unix time, and the server's clock. */
+export const NEXT: string = `
 with ${ISSUERS}
 select extract(epoch from min(d.due_at))::float8 * 1000 as next, extract(epoch from clock_timestamp())::float8 * 1000 as now
 from issuers i cross join lateral (
   select s.due_at from lockstep.schedule s where s.namespace = $1 and s.issuer = i.issuer order by s.due_at limit 1
 ) d`
 
-export const SETTLE = `
+const SETTLE = `
 update lockstep.schedule s set due_at = to_timestamp(v.due / 1000), issuer = v.issuer, version = v.version,
   keep = v.keep, is_over = v.is_over
 from unnest($2::text[], $3::text[], $4::text[], $5::float8[], $6::bigint[], $7::text[], $8::boolean[])
@@ -67,7 +68,7 @@ where t.namespace = $1 and t.name = $2 and s.tenant_id = t.id
   and not exists (select from lockstep.credential c where c.tenant_id = t.id)`
 
 /** Those that another statement has at the moment are noted by a later use: two that wait for each other would be worse. */
-export const USED = `
+const USED = `
 with mine as materialized (
   select s.tenant_id, s.keep from lockstep.tenant t join lockstep.schedule s on s.tenant_id = t.id
   where t.namespace = $1 and t.name = any($2) and (s.used_at is null or s.used_at < now() - make_interval(secs => $3))
