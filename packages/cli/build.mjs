@@ -143,7 +143,6 @@ const helpBook = async (outdir) => {
  */
 const PROGRAMS = {
   program: "src/Program.ts",
-  serve: "src/ServeProgram.ts",
   refresh: "src/RefreshProgram.ts",
   look: "src/LookProgram.ts"
 }
@@ -157,7 +156,6 @@ export const bundle = async (outdir) => {
         outdir,
         metafile: true,
         entryPoints: { [name]: entry },
-        define: { ...options.define, WITH_KEEPER: String(name === "serve") },
         plugins: [namedUndici, ownAssert],
         splitting: true,
         chunkNames: `${name}/[name]-[hash]`

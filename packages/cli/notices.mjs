@@ -17,7 +17,6 @@ const FULFILLED = new Set(["MIT", "ISC", "BSD-2-Clause", "BSD-3-Clause", "Apache
 export const ENTRIES = [
   "src/main.ts",
   "src/Program.ts",
-  "src/ServeProgram.ts",
   "src/RefreshProgram.ts",
   "src/LookProgram.ts",
   "src/HelpProgram.ts",

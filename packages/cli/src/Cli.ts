@@ -307,13 +307,7 @@ const proxy = Command.make(
   Command.withDescription("Passes requests on with a fresh token, for clients in any language, until it is ended.")
 )
 
-/** Whether this build has the keeper; set when it is built. */
-declare const WITH_KEEPER: boolean | undefined
-
-// In a build of its own: no other command shall load what a server of HTTP shares with it.
-const keeper = typeof WITH_KEEPER === "undefined" || WITH_KEEPER
-  ? Effect.promise(() => import("./commands/Serve.js"))
-  : Effect.dieMessage("the keeper is in another build")
+const keeper = Effect.promise(() => import("./commands/Serve.js"))
 
 const serve = Command.make(
   "serve",

@@ -62,9 +62,8 @@ const program = (args: ReadonlyArray<string>): void => {
   const look = LookLine.parse(args)
   if (look !== undefined) {
     return (load(look.command === "doctor" ? "doctor" : "status", "look.js") as typeof LookProgram).main(look)
-  } // A superset: a login may be called like the command.
-
-  ;(load(kindOf(args), args.includes("serve") ? "serve.js" : "program.js") as typeof Program).main()
+  }
+  ;(load(kindOf(args), "program.js") as typeof Program).main()
 }
 
 const handOver = (work: HandOver): void => (load("refresh", "refresh.js") as typeof RefreshProgram).main(work)
