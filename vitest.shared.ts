@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 
 // Tests of one package import the others through their exports. Without the source
@@ -6,6 +7,7 @@ export default defineConfig({
   ssr: { resolve: { conditions: ["@lockstep/source", "module", "node", "development|production"] } },
   test: {
     include: ["test/**/*.test.ts"],
+    globalSetup: [fileURLToPath(new URL("vitest.bundles.ts", import.meta.url))],
     server: { deps: { inline: [/@lockstep\//] } },
     // Real processes on two cores: generous, because a timeout here is a hang and never a measurement.
     testTimeout: 240_000,

@@ -82,7 +82,7 @@ export const spawn = (
   Effect.gen(function*() {
     const child = yield* harness.spawn({
       args: [
-        "--enable-source-maps",
+        ...Bundle.FLAGS,
         ...options.host === undefined ? [] : HostIdentity.args,
         yield* Bundle.make(ENTRY),
         JSON.stringify(options.setup ?? {})
