@@ -4,7 +4,11 @@ import * as Credential from "@lockstep/core/Credential"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as AuthJson from "@lockstep/node/AuthJson"
 import * as JsonTree from "@lockstep/node/JsonTree"
-import { arbitraryCredential, credential } from "@lockstep/testkit/contract/credentials"
+import {
+  arbitraryCredential,
+  arbitraryFullCredential as full,
+  credential
+} from "@lockstep/testkit/contract/credentials"
 import { anyValue, space, unknownMember } from "@lockstep/testkit/homes/JsonTexts"
 import * as Either from "effect/Either"
 import * as Equal from "effect/Equal"
@@ -24,11 +28,6 @@ const put = (text: string, tenant: TenantId.TenantId, next: Credential.Credentia
 const remove = (text: string, tenant: TenantId.TenantId): string => AuthJson.remove(parse(text), tenant, NOW)
 const get = (text: string, tenant: TenantId.TenantId): Option.Option<Credential.Credential> =>
   Either.getOrThrowWith(AuthJson.get(parse(text), tenant), (damage) => new Error(damage))
-
-/** A credential of which every member is present. */
-const full = arbitraryCredential.filter((next) =>
-  Object.keys(encode(next)).length === KNOWN.size && Object.keys(encode(next).account ?? {}).length === 2
-)
 
 const KNOWN = new Set(
   Object.keys(Credential.Credential.fields).map((name) =>
