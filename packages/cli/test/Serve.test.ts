@@ -424,7 +424,7 @@ describe("agents of a keeper", () => {
 
   it.scopedLive("are refused when their time is over and when they are removed, streams included", () =>
     Effect.gen(function*() {
-      const { add, doors: [door], out, stage } = yield* withAgents
+      const { add, doors: [door], keeper, out, stage } = yield* withAgents
       const brief = yield* add("brief", "--tenant", "codex", "--expires", "1s")
       const kept = yield* add("kept", "--tenant", "codex")
       const status = (file: string) =>
@@ -437,8 +437,17 @@ describe("agents of a keeper", () => {
         ["brief", "kept"]
       )
       assert.notMatch(listed.stdout, /lsk_/)
+      const stream = yield* Effect.fork(KeeperStage.ask(door!, "/v1/events", { headers: key(kept) }))
+      yield* Effect.repeat(Effect.promise(() => setImmediate()), {
+        until: () => KeeperStage.audit(stage).some(({ path }) => path === "/v1/events")
+      })
       assert.strictEqual((yield* stage.run(["agent", "remove", "kept"])).code, 0)
       assert.strictEqual(yield* status(kept), 401)
+      // What happens next ends the stream, and is not told to it.
+      assert.strictEqual((yield* keeper.ask("/v1/tenants/codex/refresh", { method: "POST" })).status, 200)
+      const { status: ended, text } = yield* Fiber.join(stream)
+      assert.strictEqual(ended, 200, "ended, and not cut")
+      assert.notInclude(text, "rotated")
       Stage.assertTold(yield* stage.run(["agent", "remove", "kept"]), 2, /no agent/)
       Stage.assertTold(
         yield* stage.run(["agent", "add", "again", "--tenant", "codex", "--out", out("kept")]),
@@ -446,6 +455,24 @@ describe("agents of a keeper", () => {
         /a file is there already/
       )
       assert.notInclude((yield* stage.run(["agent", "list"])).stdout, "again")
+    }))
+
+  it.scopedLive("hear what happens to the logins that their key opens, and of no other", () =>
+    Effect.gen(function*() {
+      const { add, doors: [door], keeper, stage } = yield* withAgents
+      const headers = key(yield* add("ears", "--tenant", "mcp:*"))
+      const stream = yield* Effect.fork(KeeperStage.ask(door!, "/v1/events", { headers }))
+      yield* Effect.repeat(Effect.promise(() => setImmediate()), {
+        until: () => KeeperStage.audit(stage).some(({ path }) => path === "/v1/events")
+      })
+      for (const tenant of ["codex", "mcp:a"]) {
+        const path = `/v1/tenants/${encodeURIComponent(tenant)}/refresh`
+        assert.strictEqual((yield* keeper.ask(path, { method: "POST" })).status, 200)
+      }
+      // By then the keeper itself has seen both: a stream of its user's begins with what is known.
+      yield* keeper.end()
+      const { text } = yield* Fiber.join(stream)
+      assert.notInclude(text, "codex")
     }))
 
   it.scopedLive("show their key as a bearer's, as a container's, as a user's of an address, and in Google's shape", () =>

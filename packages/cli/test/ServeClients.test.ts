@@ -5,6 +5,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import { mkdirSync, readFileSync } from "node:fs"
+import * as Http from "node:http"
 import { join } from "node:path"
 import * as KeeperStage from "./support/KeeperStage.js"
 import * as Stage from "./support/Stage.js"
@@ -165,6 +166,54 @@ describe("a command beside a keeper", () => {
       const elsewhereLocked = { LOCKSTEP_LOCK_DIR: elsewhere(stage) }
       const locks = yield* stage.run(["token", "codex", "--min-ttl", "2h"], { env: elsewhereLocked })
       Stage.assertTold(locks, 4, /lock/)
+      assert.lengthOf(stage.server.requests, 1)
+    }))
+})
+
+describe("a command whose keeper answers what was not asked for", () => {
+  /** A program at a socket that answers every request with one document. */
+  const answering = (path: string, body: unknown) =>
+    Effect.acquireRelease(
+      Effect.async<Http.Server>((resume) => {
+        const one = Http.createServer((_, response) => {
+          const text = JSON.stringify(body)
+          response.writeHead(200, { "Content-Length": Buffer.byteLength(text) }).end(text)
+        })
+        one.listen(path, () => resume(Effect.succeed(one)))
+      }),
+      (one) => Effect.sync(() => one.close())
+    )
+
+  it.scopedLive("prints none of it: another login's token, one with a line break, the one that was rejected", () =>
+    Effect.gen(function*() {
+      const stage = yield* Stage.make()
+      const { accessToken } = yield* stage.seed({ left: 3600 })
+      const told = { access_token: "x", token_type: "Bearer", tenant: "codex", generation: 9 }
+      const place = (name: string) => join(stage.harness.environment["HOME"]!, `${name}.sock`)
+      const asking = (name: string, more: Stage.Circumstances = {}) => ({
+        ...prints,
+        ...more,
+        env: { LOCKSTEP_SERVE: `unix:${place(name)}` }
+      })
+      yield* answering(place("rejected"), { ...told, access_token: accessToken })
+      const other = yield* stage.run(
+        ["token", "codex", "--rejected-stdin"],
+        asking("rejected", { input: `${accessToken}\n` })
+      )
+      assert.strictEqual(other.code, 0, other.stderr)
+      assert.notStrictEqual(other.stdout.trim(), accessToken)
+      const answers = {
+        login: { ...told, tenant: "other" },
+        line: { ...told, access_token: "x\ny" },
+        type: { ...told, token_type: "Bearer\u0007" },
+        shape: { ...told, generation: "9" }
+      }
+      for (const [name, answer] of Object.entries(answers)) {
+        yield* answering(place(name), answer)
+        const ran = yield* stage.run(["token", "codex"], asking(name))
+        assert.strictEqual(ran.code, 0, ran.stderr)
+        assert.strictEqual(ran.stdout.trim(), (yield* stage.stored())!["access_token"], name)
+      }
       assert.lengthOf(stage.server.requests, 1)
     }))
 })

@@ -44,6 +44,14 @@ export class Exchange extends Context.Tag("@lockstep/serve/Exchange")<Exchange, 
   readonly noted: () => Noted
 }>() {}
 
+/**
+ * Bytes of a body at most: the largest is a token, or the address that a browser was sent to.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const MAX_BODY = 65_536
+
 // Who asks is found out where the request comes in, before anything of it is read; here it is found again.
 const exchanges = new WeakMap<object, Exchange["Type"]>()
 

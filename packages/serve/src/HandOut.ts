@@ -84,6 +84,12 @@ export interface HandOut {
     ask: Effect.Effect<A, RefreshError>,
     render: (answer: A) => Effect.Effect<unknown, never, Exchange>
   ) => Answer
+  /** The same, with a response of the caller's own. */
+  readonly respondOfTenant: <A>(
+    tenant: TenantId,
+    ask: Effect.Effect<A, RefreshError>,
+    respond: (answer: A) => Effect.Effect<HttpServerResponse.HttpServerResponse, never, Exchange>
+  ) => Answer
   /** Renders a token, and notes that it leaves. */
   readonly token: (token: AccessToken) => Effect.Effect<KeeperWire.TokenAnswer, never, Exchange>
 }
@@ -136,21 +142,24 @@ export const make: Effect.Effect<HandOut, never, KeeperHost | RefreshPolicy | Us
       (request): Answer => isMeant(request, host) ? answer : Effect.succeed(Answers.refused(OTHER_HOME))
     )
 
+  const respondOfTenant: HandOut["respondOfTenant"] = (tenant, ask, respond) =>
+    inThisHome(Effect.flatMap(Exchange, ({ caller, note }): Answer => {
+      note({ tenant })
+      if (!Callers.mayUse(caller, tenant)) {
+        note({ error: "NotOpened" })
+        return Effect.succeed(Answers.problem(Answers.absentForAgent(tenant)))
+      }
+      return Effect.matchEffect(toItsEnd(ask), {
+        onFailure: (error) => failed(tenant, error),
+        onSuccess: (answer) => Effect.zipRight(usage.note(tenant), respond(answer))
+      })
+    }))
+
   return {
     inThisHome,
     token,
+    respondOfTenant,
     ofTenant: (tenant, ask, render) =>
-      inThisHome(Effect.flatMap(Exchange, ({ caller, note }): Answer => {
-        note({ tenant })
-        if (!Callers.mayUse(caller, tenant)) {
-          note({ error: "NotOpened" })
-          return Effect.succeed(Answers.problem(Answers.absentForAgent(tenant)))
-        }
-        return Effect.matchEffect(toItsEnd(ask), {
-          onFailure: (error) => failed(tenant, error),
-          onSuccess: (answer) =>
-            Effect.zipRight(usage.note(tenant), Effect.map(render(answer), (body) => Answers.json(body)))
-        })
-      }))
+      respondOfTenant(tenant, ask, (answer) => Effect.map(render(answer), (body) => Answers.json(body)))
   }
 })

@@ -69,19 +69,21 @@ export const format = (address: KeeperAddress): string =>
 
 /**
  * The socket of a home's own keeper, links resolved; nothing where no keeper was there, or what is there is another
- * user's. Whether it listens is seen by asking.
+ * user's than `user`, this process's own where none is named. Whether it listens is seen by asking.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const ofHome = (directory: string): KeeperAddress | undefined => {
+export const ofHome = (
+  directory: string,
+  user: number | undefined = process.geteuid?.()
+): KeeperAddress | undefined => {
   const named = Path.join(directory, KeeperWire.SOCKET)
   try {
     const first = Fs.lstatSync(named, { throwIfNoEntry: false })
     if (first === undefined) return undefined
     const path = first.isSymbolicLink() ? Path.resolve(directory, Fs.readlinkSync(named)) : named
     const stat = path === named ? first : Fs.lstatSync(path, { throwIfNoEntry: false })
-    const user = process.geteuid?.()
     return stat?.isSocket() === true && (user === undefined || stat.uid === user || user === 0)
       ? { _tag: "Socket", path }
       : undefined

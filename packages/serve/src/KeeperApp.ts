@@ -76,9 +76,6 @@ const write = (audit: AuditLog.AuditLog, entry: AuditLog.Entry): boolean => {
 
 const pathOf = (url: string): string => url.replace(/\?.*$/s, "")
 
-/** Bytes of a body: the largest is a token, or the address that a browser was sent to. */
-const MAX_BODY = 65_536
-
 /** Within the application: its own answer to what it cannot decode repeats what that was. */
 const worded = HttpApiBuilder.middleware((app) => Effect.catchAllCause(app, answerTo))
 
@@ -104,7 +101,7 @@ export const make = (audit: AuditLog.AuditLog) =>
       const answer = yield* app.pipe(
         Effect.catchAllCause(answerTo),
         Effect.provideService(Exchange.Exchange, exchange),
-        HttpIncomingMessage.withMaxBodySize(Option.some(FileSystem.Size(MAX_BODY)))
+        HttpIncomingMessage.withMaxBodySize(Option.some(FileSystem.Size(Exchange.MAX_BODY)))
       )
       return write(audit, {
           event: "answer",

@@ -31,6 +31,12 @@ const ENDING = new KeeperProblem.KeeperRefused({
   advice: "start it again with `lockstep serve`, or do without it"
 })
 
+const TOO_LARGE = new KeeperProblem.KeeperRefused({
+  reason: "TooLarge",
+  message: "the body is larger than anything that a keeper is sent",
+  advice: "send the token, the code or the address alone"
+})
+
 const refuse = (response: ServerResponse, refusal: KeeperProblem.KeeperRefused): void => {
   const body = Buffer.from(JSON.stringify(KeeperProblem.toJson(refusal)))
   const status = KeeperProblem.STATUS[refusal.reason]
@@ -110,6 +116,7 @@ export const make = (options: Options) => (door: KeeperGuard.Door): BoundedServe
     admit()
     if (workload.isEnding()) return refuse(response, ENDING)
     if (workload.isFull()) return refuse(response, BUSY)
+    if (Number(request.headers["content-length"] ?? 0) > Exchange.MAX_BODY) return refuse(response, TOO_LARGE)
     if (request.headers.expect !== undefined) response.writeContinue()
     request.url = url
     Exchange.begin(request, { caller, client, isStillKnown: isStillKnown(caller) })

@@ -90,10 +90,15 @@ const KEYS_UNREADABLE = refused(
 /** The conventions that other programs speak have a header field of their own in its place. */
 const FLAVOR = "metadata-flavor"
 
-/** Clients that build an address of a host and a path can carry a key in between. */
-const KEY_IN_PATH = /^\/agent\/([^/?#]+)(\/.*)$/s
+/** Clients that build an address of a host and a path can carry a key in between; of a host alone some ask first. */
+const KEY_IN_PATH = /^\/agent\/([^/?#]+)(.*)$/s
+
+const pathBehind = (rest: string): string => rest.startsWith("/") ? rest : `/${rest}`
 
 const MAX_CLIENT = 128
+
+/** A key and nothing else, as a client sends it that was given the container's file and no header field of ours. */
+const isBare = (authorization: string | undefined): boolean => authorization !== undefined && !/\s/.test(authorization)
 
 /** `Bearer`, as OAuth has it; `Basic`, as a client makes it of `http://name:key@host`; or bare, as a container's is. */
 const shownKey = (authorization: string): string => {
@@ -148,14 +153,18 @@ export const make = ({ door, keys, now, owner }: Options): (request: IncomingMes
     if (LocalRequest.isFromPage(headers)) return ORIGIN
     if (LocalRequest.isPassedOn(rawHeaders)) return FORWARDED
     const said = String(headers[KeeperWire.CLIENT] ?? "").trim()
-    if (said === "" && headers[FLAVOR] !== "Google") return HEADER
+    if (said === "" && headers[FLAVOR] !== "Google" && !isBare(headers.authorization)) return HEADER
 
     const [, inPath, behind] = KEY_IN_PATH.exec(target) ?? []
     const shown = inPath ?? (headers.authorization === undefined ? undefined : shownKey(headers.authorization))
     const peer = door === "Loopback" ? undefined : PeerCredentials.of(request.socket)
     const from = { uid: peer?.uid, pid: peer?.pid }
     const admitted = (caller: Caller): Verdict =>
-      Verdict.Admitted({ caller, url: behind ?? target, client: said.slice(0, MAX_CLIENT) })
+      Verdict.Admitted({
+        caller,
+        url: behind === undefined ? target : pathBehind(behind),
+        client: said.slice(0, MAX_CLIENT)
+      })
     if (shown === undefined) {
       return door === "Own" && isOwner(peer?.uid) ? admitted(Caller.User(from)) : KEY_MISSING
     }

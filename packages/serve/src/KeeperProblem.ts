@@ -37,7 +37,6 @@ export const STATUS = {
   ForeignOrigin: 403,
   Forwarded: 403,
   NotForAgents: 403,
-  NoSuchTenant: 404,
   NoSuchPath: 404,
   Method: 405,
   OtherHome: 409,
@@ -57,7 +56,7 @@ export const STATUS = {
  */
 export type Reason = keyof typeof STATUS
 
-const EXIT_CODES: { readonly [R in Reason]?: number } = { NoSuchTenant: 3, KeyMissing: 2, KeyRefused: 2 }
+const EXIT_CODES: { readonly [R in Reason]?: number } = { KeyMissing: 2, KeyRefused: 2 }
 
 /**
  * The body of a refusal.

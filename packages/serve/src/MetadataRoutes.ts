@@ -3,12 +3,14 @@
  * tenants, and `default` is the one that the caller's key is for.
  *
  * Such a client shows `Metadata-Flavor: Google` in place of a header field of ours, and cannot be given a key to send: it
- * carries one in the address, `GCE_METADATA_HOST=127.0.0.1:PORT/agent/KEY`.
+ * carries one in the address, `GCE_METADATA_HOST=127.0.0.1:PORT/agent/KEY`. The official clients of Python and Go put address
+ * and path together; that of Node resolves one against the other, and loses it.
  *
  * @since 0.1.0
  */
 import * as HttpRouter from "@effect/platform/HttpRouter"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import type { AccessToken } from "@lockstep/core/AccessToken"
 import { RefreshCoordinator } from "@lockstep/core/RefreshCoordinator"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as AgentKey from "@lockstep/node/AgentKey"
@@ -78,15 +80,30 @@ export const make = Effect.gen(function*() {
     )
   )
 
-  /** What is known of an account. Its token is asked for next: one that has expired is refreshed by then. */
+  const scopesOf = ({ scope }: AccessToken): ReadonlyArray<string> =>
+    scope._tag === "Some" ? scope.value.split(" ") : []
+
+  /**
+   * What is known of an account. Its token is asked for next, by the address of mail that stands here: that is the tenant,
+   * whoever is logged in. One that has expired is refreshed by then.
+   */
   const about = forAccount((tenant, account) =>
-    handOut.ofTenant(tenant, coordinator.accessToken(tenant), ({ account: whose, scope }) =>
+    handOut.ofTenant(tenant, coordinator.accessToken(tenant), (found) =>
       Effect.succeed({
         aliases: account === DEFAULT ? [DEFAULT] : [],
-        email: whose._tag === "Some" && whose.value.label._tag === "Some" ? whose.value.label.value : tenant,
-        scopes: scope._tag === "Some" ? scope.value.split(" ") : []
+        email: tenant,
+        scopes: scopesOf(found)
       }))
   )
+
+  const line = (render: (found: AccessToken, tenant: TenantId.TenantId) => string) =>
+    forAccount((tenant) =>
+      handOut.respondOfTenant(
+        tenant,
+        coordinator.accessToken(tenant),
+        (found) => Effect.succeed(text(render(found, tenant)))
+      )
+    )
 
   return HttpRouter.empty.pipe(
     HttpRouter.get("/", text("computeMetadata/\n")),
@@ -99,6 +116,8 @@ export const make = Effect.gen(function*() {
       })
     ),
     HttpRouter.get(`${ACCOUNTS}/:account/`, about),
+    HttpRouter.get(`${ACCOUNTS}/:account/email`, line((_, tenant) => tenant)),
+    HttpRouter.get(`${ACCOUNTS}/:account/scopes`, line((found) => scopesOf(found).join("\n"))),
     HttpRouter.get(`${ACCOUNTS}/:account/token`, token)
   )
 })

@@ -4,9 +4,10 @@ import * as KeeperAddress from "@lockstep/serve/KeeperAddress"
 import * as ServiceUnits from "@lockstep/serve/ServiceUnits"
 import * as Effect from "effect/Effect"
 import koffi from "koffi"
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as Stage from "./support/stage.js"
 
 /** A socket that takes datagrams, as the service manager's does. */
 const datagrams = Effect.acquireRelease(
@@ -77,6 +78,16 @@ describe("a service manager", () => {
 })
 
 describe("the address of a keeper", () => {
+  it.scopedLive("is the socket of the home only where it is its user's: another's may be anyone's", () =>
+    Effect.gen(function*() {
+      const stage = yield* Stage.make()
+      const found = { _tag: "Socket", path: join(stage.home, "serve.sock") } as const
+      assert.deepStrictEqual(KeeperAddress.ofHome(stage.home), found)
+      const { uid } = statSync(found.path)
+      assert.deepStrictEqual(KeeperAddress.ofHome(stage.home, uid), found)
+      assert.isUndefined(KeeperAddress.ofHome(stage.home, uid + 4_242))
+    }))
+
   it("is a path or a port of this machine, and no abstract name", () => {
     assert.deepStrictEqual(KeeperAddress.parse("unix:/run/k.sock"), { _tag: "Socket", path: "/run/k.sock" })
     assert.deepStrictEqual(KeeperAddress.parse("unix:///run/k.sock"), { _tag: "Socket", path: "/run/k.sock" })

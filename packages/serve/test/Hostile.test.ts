@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
 import * as Stage from "./support/stage.js"
 
 const TOKEN = "/v1/tenants/codex/token"
@@ -210,10 +212,18 @@ describe("a client that means harm", () => {
       assert.strictEqual(Stage.statusOf(yield* Stage.speak(door, many)), 431)
       const large = Stage.head(`GET ${TOKEN} HTTP/1.1`, `X: ${"x".repeat(20_000)}`)
       assert.strictEqual(Stage.statusOf(yield* Stage.speak(door, large)), 431)
-      const body = Stage.head("POST /v1/tenants/codex/rejected HTTP/1.1", "Content-Length: 200000") +
-        "x".repeat(200_000)
-      const answer = yield* Stage.speak(door, body)
-      assert.notStrictEqual(Stage.statusOf(answer), 200)
+      // A body that would be understood: its length alone is what is wrong with it.
+      const rejecting = (length: number) => {
+        const body = JSON.stringify({ access_token: "x".repeat(length) })
+        const head = Stage.head("POST /v1/tenants/codex/rejected HTTP/1.1", `Content-Length: ${body.length}`)
+        return Effect.map(Stage.speak(door, head + body), Stage.statusOf)
+      }
+      assert.strictEqual(yield* rejecting(60_000), 200)
+      assert.strictEqual(yield* rejecting(70_000), 413)
+      // Of a body whose length is not told the rest is not read.
+      const chunks = "8000\r\n" + "x".repeat(32_768) + "\r\n"
+      const endless = Stage.head("POST /v1/tenants/codex/rejected HTTP/1.1", "Transfer-Encoding: chunked")
+      assert.notStrictEqual(Stage.statusOf(yield* Stage.speak(door, endless + chunks.repeat(8))), 200)
       const slow = yield* Effect.all([
         Stage.speak(door, "GET / HTTP/1.1\r\nHost:"),
         Stage.speak(door, Stage.head("POST /v1/tenants/codex/rejected HTTP/1.1", "Content-Length: 5") + "{"),
@@ -234,6 +244,14 @@ describe("a client that means harm", () => {
       const door = { port: Stage.portOf(stage) }
       const request = Stage.head(`GET ${TOKEN} HTTP/1.1`, `Authorization: Bearer ${key}`)
         .replace("localhost", `127.0.0.1:${door.port}`)
+      // Who is known keeps its connection, however many others come.
+      const kept = yield* Stage.connect(door)
+      const again = Effect.async<string>((resume) => {
+        kept.once("data", (chunk) => resume(Effect.succeed(chunk.toString("latin1"))))
+        kept.once("close", () => resume(Effect.succeed("closed")))
+        kept.write(request.replace("Connection: close\r\n", ""))
+      })
+      assert.strictEqual(Stage.statusOf(yield* again), 200)
       const total = 10_000
       const wave = 250
       let served = 0
@@ -244,6 +262,7 @@ describe("a client that means harm", () => {
         }))
       }
       assert.strictEqual(served, total / wave)
+      assert.strictEqual(Stage.statusOf(yield* again), 200, "on the connection that is known")
       assert.strictEqual(stage.requests(), 0)
     }))
 
@@ -262,6 +281,66 @@ describe("a client that means harm", () => {
       assert.include(lines.at(-1), "\"who\":\"agent:a\"")
       assert.notInclude(stage.audit(), Stage.ACCESS)
       assert.notInclude(stage.audit(), key)
+    }))
+
+  it.scopedLive("asks with a secret where none belongs: no answer and no line of the audit repeats it", () =>
+    Effect.gen(function*() {
+      const stage = yield* Stage.make({ shared: true })
+      const door = `${stage.home}/serve.sock`
+      const secret = "lockstep-rt-misplaced"
+      const posting = (path: string, body: unknown) => {
+        const text = JSON.stringify(body)
+        return Stage.head(`POST ${path} HTTP/1.1`, `Content-Length: ${text.length}`) + text
+      }
+      const requests = [
+        Stage.head(`GET ${TOKEN}?min_ttl=${secret} HTTP/1.1`),
+        Stage.head(`GET ${TOKEN}?refresh=${secret} HTTP/1.1`),
+        Stage.head(`GET /v1/${secret} HTTP/1.1`),
+        Stage.head(`GET /agent/${secret}/v1/tenants HTTP/1.1`),
+        Stage.head("GET /v1/tenants HTTP/1.1", `Authorization: Bearer ${secret}`),
+        posting("/v1/tenants/codex/rejected", { access_token: [secret] }),
+        posting("/v1/tenants/codex/rejected", secret),
+        posting("/v1/logins", { target: 5, tenant: secret }),
+        posting("/v1/logins/codex/code", { code: { secret } })
+      ]
+      for (const bytes of requests) {
+        const answer = yield* Stage.speak(door, bytes)
+        assert.isAtLeast(Stage.statusOf(answer), 400, bytes)
+        assert.notInclude(answer, secret, bytes)
+      }
+      assert.notInclude(stage.audit(), secret)
+    }))
+
+  it.scopedLive("holds every place: one more is told to come again, and is served when a place is free", () =>
+    Effect.gen(function*() {
+      const stage = yield* Stage.make({ limits: { requests: 1 } })
+      const door = `${stage.home}/serve.sock`
+      const ask = Stage.speak(door, Stage.head(`GET ${TOKEN} HTTP/1.1`))
+      const stream = yield* Stage.connect(door)
+      const begun = new Promise((resolve) => stream.once("data", resolve))
+      stream.write(Stage.head("GET /v1/events HTTP/1.1"))
+      yield* Effect.promise(() => begun)
+      const busy = yield* ask
+      assert.strictEqual(Stage.statusOf(busy), 503)
+      assert.include(busy, "\"Busy\"")
+      assert.match(busy, /\r\nRetry-After: 1\r\n/)
+      stream.destroy()
+      yield* Effect.repeat(ask, { until: (answer) => Stage.statusOf(answer) === 200 })
+    }))
+
+  it.scopedLive("has damaged the file of keys: no key opens anything, and the user goes on", () =>
+    Effect.gen(function*() {
+      const stage = yield* Stage.make({ shared: true })
+      const key = stage.add("a", { tenants: ["codex"] })
+      const bearer = `Authorization: Bearer ${key}`
+      const shared = Stage.speak(`${stage.home}/shared.sock`, Stage.head(`GET ${TOKEN} HTTP/1.1`, bearer))
+      assert.strictEqual(Stage.statusOf(yield* shared), 200)
+      writeFileSync(join(stage.home, "agents.json"), "{", { mode: 0o600 })
+      const refused = yield* shared
+      assert.strictEqual(Stage.statusOf(refused), 500)
+      assertKept(refused, "codex")
+      const own = yield* Stage.speak(`${stage.home}/serve.sock`, Stage.head(`GET ${TOKEN} HTTP/1.1`))
+      assert.strictEqual(Stage.statusOf(own), 200)
     }))
 
   it.scopedLive("asks for hundreds of names that no login has: each is answered, and none keeps a place", () =>

@@ -92,9 +92,10 @@ export const add = (options: AddOptions) =>
       ),
       login: options.allowLogin
     })
-    // The file first: a key that opens something and is nowhere would have to be looked for and removed.
+    // The file first: a key that opens something and is nowhere would have to be looked for and removed. No line ends it:
+    // clients that are given the file of a container's key send what is in it as it is, and a field must not hold a line break.
     const path = options.out === "-" ? undefined : Path.resolve(options.out)
-    if (path !== undefined && !(yield* AtomicFile.create(path, `${Redacted.value(secret)}\n`))) {
+    if (path !== undefined && !(yield* AtomicFile.create(path, Redacted.value(secret)))) {
       return yield* usage(
         "--out: a file is there already",
         "name one that does not exist: a key is not written over another"

@@ -1,6 +1,7 @@
 /** A keeper as a real process, and requests in bytes as any client sends them. */
 import { assert } from "@effect/vitest"
 import type * as KeeperWire from "@lockstep/serve/KeeperWire"
+import type * as ChildProcess from "@lockstep/testkit/processes/ChildProcess"
 import * as Effect from "effect/Effect"
 import { existsSync, readFileSync } from "node:fs"
 import * as Http from "node:http"
@@ -87,9 +88,19 @@ export interface Listening {
   readonly agent_socket?: string
 }
 
+/** A home in which commands are run. */
+export interface Host {
+  readonly harness: { readonly home: string }
+  readonly start: (
+    args: ReadonlyArray<string>,
+    circumstances: { readonly env: Readonly<Record<string, string>> }
+  ) => ReturnType<Stage.Stage["start"]>
+  readonly finish: (child: ChildProcess.Child) => Effect.Effect<Stage.Ran>
+}
+
 /** Starts `lockstep serve` and waits until it has said where. */
 export const serve = (
-  stage: Stage.Stage,
+  stage: Host,
   args: ReadonlyArray<string> = [],
   env: Readonly<Record<string, string>> = {}
 ) =>
@@ -108,10 +119,10 @@ export const serve = (
     }
   })
 
-export const auditPath = (stage: Stage.Stage): string => join(stage.harness.home, "serve.audit.jsonl")
+export const auditPath = (stage: Pick<Host, "harness">): string => join(stage.harness.home, "serve.audit.jsonl")
 
 /** The lines of the audit. */
-export const audit = (stage: Stage.Stage): ReadonlyArray<Record<string, unknown>> =>
+export const audit = (stage: Pick<Host, "harness">): ReadonlyArray<Record<string, unknown>> =>
   existsSync(auditPath(stage))
     ? readFileSync(auditPath(stage), "utf8").trimEnd().split("\n").filter((line) => line !== "").map((line) =>
       JSON.parse(line) as Record<string, unknown>
