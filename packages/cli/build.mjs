@@ -27,7 +27,8 @@ export const external = [
   "./help.js",
   "./help.json",
   "./keeper.js",
-  "./exec.js"
+  "./exec.js",
+  "./turn.js"
 ]
 
 const options = {
@@ -111,6 +112,24 @@ const toCommonJs = (code, { exports, imports }) => {
   return exported === null ? head + inner : `${head}${inner}module.exports={${names(exported[1], [1, 0])}};`
 }
 
+/**
+ * Node's own modules are used as they are, and asked for once. esbuild copies each member of one, by a getter, for each file
+ * that imports it: a thousand definitions before the start of the command does anything.
+ */
+const direct = (code) => {
+  const modules = new Set()
+  const nameOf = (module) => `__node_${module.replaceAll("/", "_")}`
+  const text = code.replace(/\b[\w$]+\(require\("node:([\w/]+)"\),1\)/g, (_, module) => {
+    modules.add(module)
+    return nameOf(module)
+  })
+  if (/[\w$]\(require\("node:/.test(text)) {
+    throw new Error("a module of Node is imported in a way that was not expected")
+  }
+  const asked = [...modules].map((module) => `const ${nameOf(module)}=require("node:${module}");`).join("")
+  return `${asked}${text.includes(URL_OF_CHUNK) ? place : ""}${text}`
+}
+
 /** A chunk is a function of what Node gives to a module, so that it is compiled as it is read. */
 const wrapped = (code) =>
   `(function(module,require,__import,__filename){${code.includes(URL_OF_CHUNK) ? place : ""}${code}})`
@@ -174,10 +193,9 @@ export const bundle = async (outdir) => {
       format: "cjs",
       outdir,
       entryPoints: { [name]: entry },
-      define: { ...options.define, ...define },
-      banner: { js: place }
+      define: { ...options.define, ...define }
     })
-    return file
+    return { path: file.path, text: direct(file.text) }
   }
   const files = [
     ...chunks,
@@ -187,6 +205,7 @@ export const bundle = async (outdir) => {
     await alone("src/HelpProgram.ts", "help"),
     await alone("src/FastKeeper.ts", "keeper"),
     await alone("src/FastExec.ts", "exec"),
+    await alone("src/FastTurn.ts", "turn"),
     { path: join(outdir, "help.json"), text: `${JSON.stringify(await helpBook(outdir))}\n` },
     { path: join(outdir, "package.json"), text: "{\"type\":\"commonjs\"}\n" }
   ]

@@ -73,7 +73,7 @@ const isForPerson = (error: KeeperWire.Problem): boolean =>
 
 const realHome = (home: string): string => {
   try {
-    return Fs.realpathSync(home)
+    return Fs.realpathSync.native(home)
   } catch {
     return home
   }

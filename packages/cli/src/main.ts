@@ -4,7 +4,6 @@
  *
  * @since 0.1.0
  */
-import * as EarlyLock from "@lockstep/node/locks/EarlyLock"
 import * as SourceVariables from "@lockstep/oauth/SourceVariables"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
@@ -15,7 +14,7 @@ import * as FastHome from "./FastHome.js"
 import type * as FastKeeper from "./FastKeeper.js"
 import * as FastLine from "./FastLine.js"
 import * as FastSettings from "./FastSettings.js"
-import * as FastWait from "./FastWait.js"
+import type * as FastTurn from "./FastTurn.js"
 import type { HandOver } from "./HandOver.js"
 import type { HelpBook } from "./HelpPage.js"
 import type * as HelpProgram from "./HelpProgram.js"
@@ -42,15 +41,18 @@ const HELP = new Set(["--help", "-h", "help"])
 const load = (kind: string, chunk: string): unknown =>
   CodeCache.make({ directory: __dirname, id: BUNDLE, kind, require })(chunk)
 
-const write = (text: string): void => {
+/** Writes it, and answers whether nothing of it is left to be written. */
+const write = (text: string): boolean => {
   let bytes = Buffer.from(text)
   try {
     while (bytes.length > 0) bytes = bytes.subarray(Fs.writeSync(1, bytes))
+    return true
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code
     // A full pipe that does not block: Node's own stream waits for its reader.
     if (code === "EAGAIN") process.stdout.write(bytes)
     else if (code !== "EPIPE") throw error
+    return false
   }
 }
 
@@ -58,7 +60,7 @@ const program = (args: ReadonlyArray<string>): void => {
   const help = args.some((arg) => HELP.has(arg))
     ? (require("./help.js") as typeof HelpProgram).main(require("./help.json") as HelpBook, args)
     : undefined
-  if (help !== undefined) return write(help)
+  if (help !== undefined) return void write(help)
   const look = LookLine.parse(args)
   if (look !== undefined) {
     return (load(look.command === "doctor" ? "doctor" : "status", "look.js") as typeof LookProgram).main(look)
@@ -120,8 +122,10 @@ const listen = (): () => void => {
   return () => listeners.forEach((stop) => stop())
 }
 
-const print = (found: TokenText.TokenText, { format }: FastLine.FastLine, store: string | null): void =>
-  write(`${TokenText.render(found, { format, source: "stored", store, now: Date.now() })}\n`)
+/** Prints it and ends: closing what was open, one by one, costs a start as much again as its answer. */
+const print = (found: TokenText.TokenText, { format }: FastLine.FastLine, store: string | null): void => {
+  if (write(`${TokenText.render(found, { format, source: "stored", store, now: Date.now() })}\n`)) process.exit()
+}
 
 /** Asks the keeper; what it takes is loaded then. */
 const keeper = (
@@ -139,15 +143,20 @@ const keeper = (
 /** What the program keeps back of `--max-wait` for its own start. */
 const START = 500
 
+/** The files of the home; nothing where there is none, or the program has to say what is wrong with it. */
+const homeOf = ({ home }: FastSettings.FastSettings): FastHome.FastHome | undefined => {
+  try {
+    return home === undefined ? undefined : FastHome.make(home)
+  } catch {
+    return undefined
+  }
+}
+
 const token = async (line: FastLine.FastLine, settings: FastSettings.FastSettings): Promise<void> => {
   const args = process.argv.slice(2)
   const isKeeperNamed = KeeperTurn.named(process.env) !== undefined
-  let home: FastHome.FastHome | undefined
-  try {
-    home = settings.home === undefined ? undefined : FastHome.make(settings.home)
-  } catch {
-    if (!isKeeperNamed) return program(args)
-  }
+  // Beside a keeper that was named the home may never be needed.
+  const home = isKeeperNamed ? undefined : homeOf(settings)
   if (home === undefined && !isKeeperNamed) return program(args)
   const rejected = line.rejectedStdin ? await readRejected() : undefined
   if (line.rejectedStdin && rejected === undefined) return program(args)
@@ -177,8 +186,14 @@ const token = async (line: FastLine.FastLine, settings: FastSettings.FastSetting
     }
   }
   if (isKeeperNamed && await isLeftToKeeper()) return
-  if (home === undefined) return program(args)
-  await ofHome(line, settings, { home, rejected, refuse, isLeftToKeeper: isKeeperNamed ? undefined : isLeftToKeeper })
+  const own = home ?? homeOf(settings)
+  if (own === undefined) return program(args)
+  await ofHome(line, settings, {
+    home: own,
+    rejected,
+    refuse,
+    isLeftToKeeper: isKeeperNamed ? undefined : isLeftToKeeper
+  })
 }
 
 /** The start's own way to a token, out of the files of the home. */
@@ -210,6 +225,7 @@ const ofHome = async (line: FastLine.FastLine, settings: FastSettings.FastSettin
     await isLeftToKeeper(first._tag === "Refresh" ? first.account : undefined)
   ) return
   if (first._tag === "Doubt") return leave()
+  const { EarlyLock, FastWait } = require("./turn.js") as typeof FastTurn
   const lock = EarlyLock.make({
     store: home.store,
     tenant: PlainName.tenantId(line.tenant),

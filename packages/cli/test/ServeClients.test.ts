@@ -161,6 +161,14 @@ describe("a command beside a keeper", () => {
       const store = yield* stage.run(["token", "codex"], { env: { ...env, LOCKSTEP_STORE: "keyring" } })
       assert.notStrictEqual(store.code, 0)
       assert.lengthOf(stage.server.requests, 0)
+      // A client that was told the kind of store in the keeper's own terms is answered, and one that was told another is not.
+      for (const [kind, status] of [["secrets", 409], ["file", 404]] as const) {
+        const headers = { "Lockstep-Store": kind }
+        assert.strictEqual(
+          (yield* KeeperStage.ask({ socketPath: where.socket }, "/v1/tenants/none/token", { headers })).status,
+          status
+        )
+      }
       // The first write pins the home, and with it where its locks are.
       assert.strictEqual((yield* stage.run(["token", "codex"], { ...prints, env })).code, 0)
       const elsewhereLocked = { LOCKSTEP_LOCK_DIR: elsewhere(stage) }

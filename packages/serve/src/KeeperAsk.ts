@@ -113,7 +113,8 @@ export const ask = (question: Question): Promise<Reply> =>
       clearTimeout(quiet)
       clearTimeout(late)
       resolve(reply)
-      socket?.destroy()
+      // Who asked may end the process with the answer: closing comes after it.
+      setImmediate(() => socket?.destroy())
     }
     const gone = (code: string): void => end({ _tag: "Gone", code })
     const listen = (): void => {
@@ -123,8 +124,8 @@ export const ask = (question: Question): Promise<Reply> =>
     let text: Buffer = Buffer.alloc(0)
     const look = (): void => {
       const parsed = parse(text)
-      if (parsed === "more") return
-      if (parsed === "malformed") gone("EPROTO")
+      if (parsed === "more") listen()
+      else if (parsed === "malformed") gone("EPROTO")
       else end(parsed)
     }
     try {
@@ -133,7 +134,6 @@ export const ask = (question: Question): Promise<Reply> =>
       socket.on("error", (error) => gone(codeOf(error)))
       socket.on("data", (chunk) => {
         text = text.length === 0 ? chunk : Buffer.concat([text, chunk])
-        listen()
         look()
       })
       socket.on("close", () => gone("ECONNRESET"))
