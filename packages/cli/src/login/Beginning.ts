@@ -56,6 +56,39 @@ export interface Typed extends Names, ServerWishes, ClientGrant {
 }
 
 /**
+ * A login of which nothing was typed: what programs, whose options are fewer than a person's, begin with.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const untyped: Typed = {
+  target: Option.none(),
+  tenant: Option.none(),
+  profile: Option.none(),
+  issuer: Option.none(),
+  clientId: Option.none(),
+  clientSecretFrom: Option.none(),
+  scopes: [],
+  resource: Option.none(),
+  user: LOCAL_USER,
+  device: false,
+  noBrowser: false,
+  replace: false,
+  newClient: false,
+  clientName: Option.none(),
+  callbackHost: Option.none(),
+  authorizeParams: [],
+  omitResource: false,
+  mcpVersion: Option.none(),
+  grant: Option.none(),
+  authMethod: Option.none(),
+  clientKeyFrom: Option.none(),
+  subjectTokenFrom: Option.none(),
+  subjectTokenEndpoint: Option.none(),
+  subjectClientId: Option.none()
+}
+
+/**
  * Repeats what was typed.
  *
  * @since 0.1.0

@@ -73,31 +73,18 @@ const person = (
   }
 }
 
-const typedOf = (target: string, options: LoginOptions) => ({
+const typedOf = (target: string, options: LoginOptions): Beginning.Typed => ({
+  ...Beginning.untyped,
   target: Option.some(target),
   tenant: Option.fromNullable(options.tenant),
   profile: Option.fromNullable(options.profile),
   issuer: Option.fromNullable(options.issuer),
   clientId: Option.fromNullable(options.clientId),
-  clientSecretFrom: options.clientSecret === undefined ? Option.none<string>() : Option.some("-"),
+  clientSecretFrom: options.clientSecret === undefined ? Option.none() : Option.some("-"),
   scopes: options.scopes ?? [],
   resource: Option.fromNullable(options.resource),
-  user: LOCAL_USER,
   device: options.device === true,
-  noBrowser: false,
-  replace: options.replace === true,
-  newClient: false,
-  clientName: Option.none<string>(),
-  callbackHost: Option.none<"localhost" | "127.0.0.1">(),
-  authorizeParams: [],
-  omitResource: false,
-  mcpVersion: Option.none<"2025-03-26">(),
-  grant: Option.none<"client_credentials" | "jwt-bearer">(),
-  authMethod: Option.none<"client_secret_basic" | "client_secret_post" | "private_key_jwt">(),
-  clientKeyFrom: Option.none<string>(),
-  subjectTokenFrom: Option.none<string>(),
-  subjectTokenEndpoint: Option.none<string>(),
-  subjectClientId: Option.none<string>()
+  replace: options.replace === true
 })
 
 /**

@@ -26,6 +26,7 @@ import type * as Redacted from "effect/Redacted"
 import * as Advised from "../Advised.js"
 import * as Command from "../commands/Login.js"
 import * as ErrorReport from "../ErrorReport.js"
+import * as Beginning from "../login/Beginning.js"
 import * as InvitationView from "../login/InvitationView.js"
 import * as ServerWishes from "../login/ServerWishes.js"
 import * as LoginWiring from "../LoginWiring.js"
@@ -68,31 +69,14 @@ const survey = Effect.map(
   (found) => found.map(Either.match({ onLeft: ({ tenant }) => ({ tenant, state: "damaged" }), onRight: viewOf }))
 )
 
-const typedOf = ({ device, profile, target, tenant, user }: LoginWish) => ({
+const typedOf = ({ device, profile, target, tenant, user }: LoginWish): Beginning.Typed => ({
+  ...Beginning.untyped,
   target: Option.some(target),
   tenant: Option.fromNullable(tenant),
   profile: Option.fromNullable(profile),
-  issuer: Option.none<string>(),
-  clientId: Option.none<string>(),
-  clientSecretFrom: Option.none<string>(),
-  scopes: [],
-  resource: Option.none<string>(),
   user,
   device,
-  noBrowser: true,
-  replace: false,
-  newClient: false,
-  clientName: Option.none<string>(),
-  callbackHost: Option.none<"localhost" | "127.0.0.1">(),
-  authorizeParams: [],
-  omitResource: false,
-  mcpVersion: Option.none<"2025-03-26">(),
-  grant: Option.none<"client_credentials" | "jwt-bearer">(),
-  authMethod: Option.none<"client_secret_basic" | "client_secret_post" | "private_key_jwt">(),
-  clientKeyFrom: Option.none<string>(),
-  subjectTokenFrom: Option.none<string>(),
-  subjectTokenEndpoint: Option.none<string>(),
-  subjectClientId: Option.none<string>()
+  noBrowser: true
 })
 
 const loggingIn = Layer.merge(LoginWiring.layer, Quiet.layer)
