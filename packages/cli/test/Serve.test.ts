@@ -132,11 +132,30 @@ describe("lockstep serve", () => {
         LOCKSTEP_REDEEM_LIMIT: "10m",
         LOCKSTEP_LOCK_TIMEOUT: "20m"
       })
+      const request = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\nLockstep-Client: tests\r\n\r\n`
+      const socket = yield* Effect.acquireRelease(
+        Effect.sync(() => Net.connect(keeper.where.socket)),
+        (one) => Effect.sync(() => one.destroy())
+      )
+      let told = ""
+      socket.on("data", (chunk: Buffer) => (told += chunk.toString()))
+      socket.write(request(TOKEN))
       const asked = yield* Effect.fork(keeper.ask(TOKEN))
       yield* Queue.take(stage.server.arrivals)
+      yield* KeeperStage.signsOfLife(keeper.own, TOKEN, 1)
       yield* keeper.child.signal("SIGTERM")
       yield* Effect.repeat(keeper.ask("/v1/tenants"), { until: ({ status }) => status === 0 })
+      // On a connection that is busy more can be asked: it is refused as well.
+      socket.write(request("/v1/tenants?late"))
+      yield* Effect.repeat(Effect.promise(() => setImmediate()), {
+        until: () => KeeperStage.audit(stage).some(({ error }) => error === "Ending")
+      })
       yield* Deferred.succeed(gate, undefined)
+      yield* Effect.async<void>((resume) => {
+        if (socket.closed) resume(Effect.void)
+        else socket.once("close", () => resume(Effect.void))
+      })
+      assert.deepStrictEqual(told.match(/^HTTP\/1\.1 2\d\d/gm), ["HTTP/1.1 200"])
       const token = KeeperStage.tokenOf(yield* Fiber.join(asked))
       assert.strictEqual((yield* stage.finish(keeper.child)).code, 143)
       assert.strictEqual((yield* stage.stored())!["access_token"], token.access_token)

@@ -13,6 +13,7 @@ import * as Either from "effect/Either"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type * as AuditLog from "./AuditLog.js"
 import type { Caller } from "./Caller.js"
+import * as Callers from "./Caller.js"
 import * as Exchange from "./Exchange.js"
 import * as KeeperGuard from "./KeeperGuard.js"
 import * as KeeperProblem from "./KeeperProblem.js"
@@ -104,19 +105,30 @@ export const make = (options: Options) => (door: KeeperGuard.Door): BoundedServe
     })
   }
 
+  const decline = (
+    response: ServerResponse,
+    refusal: KeeperProblem.KeeperRefused,
+    who: Readonly<Record<string, string | number>>
+  ): void => {
+    audit.refusal({ event: "refused", door: door.toLowerCase(), ...who, error: refusal.reason })
+    refuse(response, refusal)
+  }
+
   return (request, response, admit) => {
     // A client that leaves is told of by `close`.
     response.on("error", () => {})
     const verdict = guard(request)
-    if (verdict._tag === "Refused") {
-      audit.refusal({ event: "refused", door: door.toLowerCase(), error: verdict.refusal.reason })
-      return refuse(response, verdict.refusal)
-    }
+    if (verdict._tag === "Refused") return decline(response, verdict.refusal, {})
     const { caller, client, url } = verdict
     admit()
-    if (workload.isEnding()) return refuse(response, ENDING)
-    if (workload.isFull()) return refuse(response, BUSY)
-    if (Number(request.headers["content-length"] ?? 0) > Exchange.MAX_BODY) return refuse(response, TOO_LARGE)
+    const refusal = workload.isEnding()
+      ? ENDING
+      : workload.isFull()
+      ? BUSY
+      : Number(request.headers["content-length"] ?? 0) > Exchange.MAX_BODY
+      ? TOO_LARGE
+      : undefined
+    if (refusal !== undefined) return decline(response, refusal, Callers.toAudit(caller))
     if (request.headers.expect !== undefined) response.writeContinue()
     request.url = url
     Exchange.begin(request, { caller, client, isStillKnown: isStillKnown(caller) })
