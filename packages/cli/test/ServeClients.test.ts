@@ -174,6 +174,8 @@ describe("a command beside a keeper", () => {
       const elsewhereLocked = { LOCKSTEP_LOCK_DIR: elsewhere(stage) }
       const locks = yield* stage.run(["token", "codex", "--min-ttl", "2h"], { env: elsewhereLocked })
       Stage.assertTold(locks, 4, /lock/)
+      const exec = yield* stage.run(["exec", "codex", "--min-ttl", "2h", "--", "true"], { env: elsewhereLocked })
+      Stage.assertTold(exec, 4, /lock/)
       assert.lengthOf(stage.server.requests, 1)
     }))
 })

@@ -163,6 +163,60 @@ except RuntimeError as error:
     }))
 })
 
+describe("launchd", () => {
+  it.scopedLive.skipIf(Clients.python === undefined)(
+    "is printed a property list that is one, in which every word stays what it is (no launchd runs here)",
+    () =>
+      Effect.gen(function*() {
+        const stage = yield* Stage.make()
+        const home = join(stage.harness.environment["HOME"]!, "a & <b> \"q\" 'é")
+        mkdirSync(home, { mode: 0o700 })
+        const printed = yield* stage.run(["serve", "--install", "launchd", "--home", home])
+        const child = yield* stage.harness.spawn({
+          program: Clients.python!,
+          args: ["-c", "import json, plistlib, sys; print(json.dumps(plistlib.loads(sys.stdin.buffer.read())))"],
+          env: {}
+        })
+        yield* child.write(printed.stdout)
+        yield* child.closeStdin
+        assert.strictEqual((yield* child.exit).code, 0, yield* child.stderr)
+        const { ProgramArguments: words, ...list } = JSON.parse(yield* child.stdout) as {
+          readonly [name: string]: unknown
+          readonly ProgramArguments: ReadonlyArray<string>
+        }
+        assert.deepStrictEqual(words.slice(-3), ["serve", "--home", home])
+        assert.deepInclude(list, { Label: "lockstep.serve", RunAtLoad: true, Umask: 0o077 })
+      })
+  )
+})
+
+/** Node does not connect to abstract names on every line. */
+const ABSTRACT = `
+import socket, sys
+while True:
+    try:
+        socket.socket(socket.AF_UNIX).connect("\\0" + sys.argv[1])
+        break
+    except ConnectionRefusedError:
+        pass
+`
+
+/** What systemd holds is no place for a keeper: it ends when the first client comes. */
+const assertNotBegun = <E, R>(place: string, connect: (stage: Stage.Stage) => Effect.Effect<unknown, E, R>) =>
+  Effect.gen(function*() {
+    const stage = yield* Stage.make()
+    yield* stage.seed({ left: 3600 })
+    const names = Object.keys(stage.harness.environment).flatMap((name) => ["-E", name])
+    const child = yield* stage.harness.spawn({
+      program: "systemd-socket-activate",
+      args: ["-l", place, ...names, process.execPath, stage.bin, "serve"],
+      env: {}
+    })
+    yield* connect(stage)
+    assert.strictEqual((yield* child.exit).code, 2)
+    assert.include(yield* child.stderr, "a keeper listens on Unix sockets and on loopback alone")
+  })
+
 describe.skipIf(!Clients.hasSystemd)("systemd", () => {
   it.scopedLive("starts a keeper with the first request, on the socket that it holds", () =>
     Effect.gen(function*() {
@@ -188,37 +242,33 @@ describe.skipIf(!Clients.hasSystemd)("systemd", () => {
 
   it.scopedLive("has handed over a port of every network: the keeper does not begin", () =>
     Effect.gen(function*() {
-      const stage = yield* Stage.make()
-      yield* stage.seed({ left: 3600 })
       const port = yield* Effect.async<number>((resume) => {
         const one = Net.createServer().listen(0, "0.0.0.0", () => {
           const { port } = one.address() as Net.AddressInfo
           one.close(() => resume(Effect.succeed(port)))
         })
       })
-      const names = Object.keys(stage.harness.environment).flatMap((name) => ["-E", name])
-      const child = yield* stage.harness.spawn({
-        program: "systemd-socket-activate",
-        args: ["-l", `0.0.0.0:${port}`, ...names, process.execPath, stage.bin, "serve"],
-        env: {}
+      const connect = Effect.async<boolean>((resume) => {
+        const socket = Net.connect(port, "127.0.0.1")
+        socket.once("connect", () => resume(Effect.succeed(true)))
+        socket.once("error", () => resume(Effect.succeed(false)))
       })
-      const socket = yield* Effect.acquireRelease(
-        Effect.sync(() => Net.connect(port, "127.0.0.1").on("error", () => {})),
-        (one) => Effect.sync(() => one.destroy())
-      )
-      yield* Effect.repeat(
-        Effect.async<boolean>((resume) => {
-          socket.once("connect", () => resume(Effect.succeed(true)))
-          socket.once("close", () => {
-            socket.connect(port, "127.0.0.1")
-            resume(Effect.succeed(false))
-          })
-        }),
-        { until: (isConnected) => isConnected }
-      )
-      assert.strictEqual((yield* child.exit).code, 2)
-      assert.include(yield* child.stderr, "a keeper listens on Unix sockets and on loopback alone")
+      yield* assertNotBegun(`0.0.0.0:${port}`, () => Effect.repeat(connect, { until: (isConnected) => isConnected }))
     }))
+
+  it.scopedLive.skipIf(Clients.python === undefined)(
+    "has handed over an abstract name, which every user could have taken: the keeper does not begin",
+    () =>
+      assertNotBegun(`@lockstep-${process.pid}`, (stage) =>
+        Effect.gen(function*() {
+          const child = yield* stage.harness.spawn({
+            program: Clients.python!,
+            args: ["-c", ABSTRACT, `lockstep-${process.pid}`],
+            env: {}
+          })
+          assert.strictEqual((yield* child.exit).code, 0, yield* child.stderr)
+        }))
+  )
 
   it.scopedLive("finds nothing to say of the units that are printed, whatever the home is called", () =>
     Effect.gen(function*() {
