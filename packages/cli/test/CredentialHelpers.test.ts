@@ -60,6 +60,13 @@ describe("docs/credential-helpers.md", () => {
     assert.isAbove(EXAMPLES.length, 11)
   })
 
+  it("says in every recipe that starts `lockstep mcp` where its home is named", () => {
+    const recipes = [PAGE, MCP_PAGE].flatMap((page) => [...page.matchAll(/^```\w+\n([\s\S]*?)^```$/gm)])
+      .flatMap(([, code]) => code!.includes("\"command\": \"lockstep\"") ? [code!] : [])
+    assert.lengthOf(recipes, 3)
+    for (const recipe of recipes) assert.include(recipe, "\"env\": { \"LOCKSTEP_HOME\"")
+  })
+
   it.scopedLive("has examples for a shell that do what they say", () =>
     Effect.gen(function*() {
       const { run, stage } = yield* make

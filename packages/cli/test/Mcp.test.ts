@@ -182,6 +182,7 @@ describe("lockstep mcp", () => {
       assert.strictEqual((yield* other.exit).code, 3)
       assert.strictEqual(yield* other.stdout, "")
       assert.include(yield* other.stderr, "lockstep login https://other.example/mcp")
+      assert.include(yield* other.stderr, `(looked in ${join(stage.harness.home, "auth.json")})`)
       const unknown = yield* stage.bridge("mcp:fiels")
       assert.strictEqual((yield* unknown.exit).code, 3)
       assert.include(yield* unknown.stderr, "did you mean `mcp:files`")

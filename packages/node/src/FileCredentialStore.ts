@@ -19,6 +19,7 @@ import * as AuthFile from "./AuthFile.js"
 import * as AuthJson from "./AuthJson.js"
 import * as Envelope from "./Envelope.js"
 import { Home } from "./Home.js"
+import * as LastView from "./LastView.js"
 import { FileLock } from "./locks/FileLock.js"
 import { proveLock } from "./locks/LockProof.js"
 import * as RecordSignals from "./RecordSignals.js"
@@ -44,16 +45,13 @@ export const make = <Document>(
     const home = yield* Home
     const lock = yield* FileLock
     const envelope = yield* Envelope.Envelope
-    let known: {
-      readonly document: Document
-      readonly records: Map<TenantId, Effect.Effect<Option.Option<Credential.Stored>, CredentialStoreError>>
-    } = { document: codec.empty, records: new Map() }
-
     const record = (document: Document, tenant: TenantId) =>
       Either.mapBoth(codec.get(document, tenant), {
         onLeft: (damage) => file.failure("Decode", damage),
         onRight: Option.map(storedOf)
       })
+
+    const lastRecord = LastView.make(record)
 
     const { changes, epoch, found, listen } = yield* RecordSignals.make({
       file,
@@ -67,12 +65,7 @@ export const make = <Document>(
     const get = (tenant: TenantId) =>
       Effect.flatMap(file.read, (document) => {
         found(tenant, document)
-        if (known.document !== document) known = { document, records: new Map() }
-        const answered = known.records.get(tenant)
-        if (answered !== undefined) return answered
-        const answer = record(document, tenant)
-        known.records.set(tenant, answer)
-        return answer
+        return lastRecord(document, tenant)
       })
 
     const putText = (

@@ -22,6 +22,7 @@ import type * as Scope from "effect/Scope"
 import * as Path from "node:path"
 import * as DirectoryWatch from "./DirectoryWatch.js"
 import * as FileEpoch from "./FileEpoch.js"
+import * as LastView from "./LastView.js"
 import type { SharedFile } from "./SharedFile.js"
 
 /**
@@ -99,17 +100,7 @@ export const make = <View>(
       return known
     }
 
-    /** The signatures of the view that was asked about last. */
-    let signatures: { readonly view: View | undefined; readonly texts: Map<TenantId, string> } = {
-      view: undefined,
-      texts: new Map()
-    }
-    const signature = (view: View, tenant: TenantId): string => {
-      if (signatures.view !== view) signatures = { view, texts: new Map() }
-      const text = signatures.texts.get(tenant) ?? signatureOf(view, tenant)
-      signatures.texts.set(tenant, text)
-      return text
-    }
+    const signature = LastView.make(signatureOf)
 
     /** Two readers may have read in one order and tell of it in the other: what differs is a change either way. */
     const compare = (known: Known, text: string): void => {

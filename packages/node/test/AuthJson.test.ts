@@ -4,11 +4,8 @@ import * as Credential from "@lockstep/core/Credential"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as AuthJson from "@lockstep/node/AuthJson"
 import * as JsonTree from "@lockstep/node/JsonTree"
-import {
-  arbitraryCredential,
-  arbitraryFullCredential as full,
-  credential
-} from "@lockstep/testkit/contract/credentials"
+import { arbitraryCredential, arbitraryFullCredential as full } from "@lockstep/testkit/contract/arbitraryCredential"
+import { credential } from "@lockstep/testkit/contract/credentials"
 import { anyValue, space, unknownMember } from "@lockstep/testkit/homes/JsonTexts"
 import * as Either from "effect/Either"
 import * as Equal from "effect/Equal"

@@ -13,6 +13,7 @@ import { type Change, WritableStore, type WriteOptions } from "@lockstep/core/Wr
 import * as AtomicFile from "@lockstep/node/AtomicFile"
 import * as Envelope from "@lockstep/node/Envelope"
 import { Home } from "@lockstep/node/Home"
+import * as LastView from "@lockstep/node/LastView"
 import { FileLock } from "@lockstep/node/locks/FileLock"
 import { proveLock } from "@lockstep/node/locks/LockProof"
 import * as RecordSignals from "@lockstep/node/RecordSignals"
@@ -68,11 +69,6 @@ export const make = (
     const lock = yield* FileLock
     const file = yield* SharedFile.make(home.file, codec)
     const companion = yield* SharedFile.make(Companion.pathOf(home.file), Companion.format)
-    let known: {
-      readonly view: View
-      readonly records: Map<TenantId, Effect.Effect<Option.Option<Credential.Stored>, CredentialStoreError>>
-    } = { view: { document: codec.empty, bindings: new Map() }, records: new Map() }
-
     const look = (view: View, tenant: TenantId): Either.Either<Option.Option<Found>, CredentialStoreError> =>
       Either.gen(function*() {
         const said = yield* Either.mapLeft(
@@ -90,6 +86,10 @@ export const make = (
           binding: Companion.find(bindings, said.value)
         })
       })
+
+    const record = LastView.make((view: View, tenant) =>
+      Either.map(look(view, tenant), Option.map(({ stored }) => stored))
+    )
 
     const isGone = (document: ToolDocument, tenant: TenantId): boolean =>
       Option.exists(Either.getRight(codec.get(document, tenant)), Option.isNone)
@@ -112,19 +112,13 @@ export const make = (
     const { changes, epoch, found, listen } = yield* RecordSignals.make({
       file,
       read,
-      signatureOf: (view, tenant) =>
-        Signature.ofRead(Either.map(look(view, tenant), Option.map(({ stored }) => stored)))
+      signatureOf: (view, tenant) => Signature.ofRead(record(view, tenant))
     })
 
     const get = (tenant: TenantId) =>
       Effect.flatMap(read, (view) => {
         found(tenant, view)
-        if (known.view !== view) known = { view, records: new Map() }
-        const answered = known.records.get(tenant)
-        if (answered !== undefined) return answered
-        const answer = Either.map(look(view, tenant), Option.map(({ stored }) => stored))
-        known.records.set(tenant, answer)
-        return answer
+        return record(view, tenant)
       })
 
     const writeCompanion = (bindings: Companion.Bindings): Effect.Effect<void, CredentialStoreError> =>

@@ -58,7 +58,8 @@ const fromAddress = (text: string) =>
     if (first === undefined) {
       return yield* new Advised.Advised({
         error: new ReauthorizationRequired({ tenant: McpTenant.short(url), reason: "NotFound" }),
-        text: `there is no login for ${url.origin}${url.pathname}`,
+        // Started without its user's environment, it looks in another home than the user does.
+        text: `there is no login for ${url.origin}${url.pathname} (looked in ${(yield* CredentialStore).location})`,
         advice: `log in with ${Advice.command("login", text)}`,
         nearest: []
       })

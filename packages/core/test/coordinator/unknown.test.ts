@@ -4,6 +4,7 @@ import * as Credential from "@lockstep/core/Credential"
 import { LockTarget } from "@lockstep/core/CredentialLock"
 import * as Fingerprint from "@lockstep/core/Fingerprint"
 import { Intent, JournalRecord, Retired } from "@lockstep/core/RefreshJournal"
+import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
 import { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
 import * as ControlledLock from "@lockstep/testing/ControlledLock"
 import * as MemoryMachine from "@lockstep/testing/MemoryMachine"
@@ -12,6 +13,7 @@ import * as WallClock from "@lockstep/testing/WallClock"
 import * as Scenario from "@lockstep/testkit/memory/Scenario"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
@@ -314,11 +316,11 @@ describe("the one retry", () => {
 
 describe("a process that dies after the intent", () => {
   /** Its request hangs, it is gone, and the kernel has freed its lock. */
-  const died = (options: { readonly consume: boolean }) =>
+  const died = ({ consume, ...options }: { readonly consume: boolean } & MemoryMachine.Options) =>
     Effect.gen(function*() {
       const lock = yield* ControlledLock.make
-      const machine = yield* Scenario.expiredLogin({ lock: lock.service })
-      machine.server.next({ _tag: "Hang", consume: options.consume })
+      const machine = yield* Scenario.expiredLogin({ ...options, lock: lock.service })
+      machine.server.next({ _tag: "Hang", consume })
       const caller = yield* Effect.fork((yield* processOn(machine)).accessToken(tenant))
       yield* Queue.take(machine.server.arrivals)
       yield* Fiber.interrupt(caller)
@@ -337,6 +339,22 @@ describe("a process that dies after the intent", () => {
       yield* TestClock.adjust(1)
       assert.strictEqual(valueOf(yield* Fiber.join(caller)), "lockstep-at-1")
       assert.strictEqual(machine.server.arrivedAt[1]! - taken, 2_000)
+    }))
+
+  it.scoped("leaves time for the retry where another program bounds the hold, and what comes before it takes a second", () =>
+    Effect.gen(function*() {
+      // Claude Code gives up on a lock after 12.5 s.
+      const policy = RefreshPolicy.defaultsFor({ redeem: Duration.millis(7_500) })
+      let holders = 0
+      const machine = yield* died({
+        consume: false,
+        policy,
+        store: { prepare: () => Effect.suspend(() => holders++ === 0 ? Effect.void : Effect.sleep("1 second")) }
+      })
+      const caller = yield* Effect.fork(outcome((yield* processOn(machine)).accessToken(tenant)))
+      yield* TestClock.adjust("3 seconds")
+      assert.strictEqual(machine.server.requests.length, 2)
+      assert.strictEqual(yield* Fiber.join(caller), "lockstep-at-1")
     }))
 
   it.scoped("is no reason to wait when its request can no longer be on its way", () =>

@@ -17,6 +17,7 @@ import * as FastCheck from "effect/FastCheck"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
+import { arbitraryCredential } from "./arbitraryCredential.js"
 import * as Credentials from "./credentials.js"
 
 type Store = WritableStore["Type"]
@@ -71,7 +72,7 @@ export const credentialStoreContract = <E>(
   { fit, names, tenants: [CODEX, LINEAR] }: Holds = everything
 ): void => {
   const credential = (generation: number) => fit(Credentials.credential(generation))
-  const arbitraryCredential = Credentials.arbitraryCredential.map(fit)
+  const anyCredential = arbitraryCredential.map(fit)
   const withViews = <A, F>(use: (store: Store, other: Store) => Effect.Effect<A, F, Scope.Scope>) =>
     Effect.flatMap(makeViews, ([store, other]) => use(store, other))
 
@@ -114,7 +115,7 @@ export const credentialStoreContract = <E>(
       withViews((store, other) =>
         Effect.promise(() =>
           FastCheck.assert(
-            FastCheck.asyncProperty(arbitraryCredential, (next) =>
+            FastCheck.asyncProperty(anyCredential, (next) =>
               Effect.runPromise(Effect.gen(function*() {
                 yield* remove(store, CODEX)
                 yield* put(store, CODEX, next)

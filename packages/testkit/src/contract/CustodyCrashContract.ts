@@ -29,8 +29,11 @@ import * as Custodies from "./custodies.js"
 export interface Machine<E> {
   /** One more process. */
   readonly open: Effect.Effect<{ readonly custody: Custody["Type"] }, E, Scope.Scope>
-  /** Takes a copy of the disk; what it answers puts the copy back, and with it what a killed process leaves behind. */
-  readonly snapshot: () => () => void
+  /**
+   * Takes a copy of the disk. `putBack` restores it, and with it what a killed process leaves behind; `content` is the
+   * same for two copies of the same disk.
+   */
+  readonly snapshot: () => { readonly content: string; readonly putBack: () => void }
 }
 
 /**
@@ -109,22 +112,27 @@ export const custodyCrashContract = <E>(
         Effect.gen(function*() {
           const machine = yield* makeMachine
           const records = { before: fit(Credentials.credential(1)), after: fit(Credentials.credential(2)) }
-          const points: Array<Parameters<typeof check>[2] & { readonly putBack: () => void }> = []
+          const points: Array<Parameters<typeof check>[2] & ReturnType<typeof machine.snapshot>> = []
           let isCaptured = false
           const tracer = StepTracer.layer(({ at, name, within }) => {
             if (name === "lockstep.refresh.capture" && at === "end") isCaptured = true
             const where = `${at} of ${[name, ...within].join(" in ")}`
-            points.push({ where, isCaptured, isOver: false, putBack: machine.snapshot() })
+            points.push({ where, isCaptured, isOver: false, ...machine.snapshot() })
           })
           yield* Effect.scoped(Effect.flatMap(machine.open, ({ custody }) =>
             Effect.zipRight(
               Custodies.login(custody, TENANT, records.before),
               Effect.provide(Custodies.redeem(custody, TENANT, records.after), tracer)
             )))
-          points.push({ where: "when all is done", isCaptured, isOver: true, putBack: machine.snapshot() })
+          points.push({ where: "when all is done", isCaptured, isOver: true, ...machine.snapshot() })
           assert.isAbove(points.length, 20)
           assert.isTrue(isCaptured)
-          for (const { putBack, ...circumstances } of points) {
+          const played = new Set<string>()
+          for (const { content, putBack, ...circumstances } of points) {
+            // Many steps change nothing: what the next process finds is what it was found to go on from.
+            const found = `${content} ${circumstances.isCaptured} ${circumstances.isOver}`
+            if (played.has(found)) continue
+            played.add(found)
             putBack()
             yield* Effect.scoped(
               Effect.flatMap(machine.open, ({ custody }) => goOn(custody, TENANT, records, circumstances))

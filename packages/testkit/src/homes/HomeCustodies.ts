@@ -3,6 +3,7 @@ import type { Stage } from "@lockstep/testkit/contract/CustodyContract"
 import type { Machine } from "@lockstep/testkit/contract/CustodyCrashContract"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Crypto from "node:crypto"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as Homes from "./FileHomes.js"
@@ -31,13 +32,28 @@ export const stageOf = <E>(
     damageJournal: (tenant) => Effect.sync(() => Fs.writeFileSync(custody.journalOf(tenant), "{"))
   }))
 
-/** A killed holder's directory is no lock any more once it is this old. */
+const entriesBelow = (directory: string) => Fs.readdirSync(directory, { recursive: true, withFileTypes: true })
+
+/** A killed holder's directory is no lock any more once it is this old, and neither is its lease. */
 const age = (directory: string): void => {
-  for (const entry of Fs.readdirSync(directory, { recursive: true, withFileTypes: true })) {
-    if (entry.isDirectory() && entry.name.endsWith(".lock")) {
-      Fs.utimesSync(Path.join(entry.parentPath, entry.name), 1, 1)
+  for (const entry of entriesBelow(directory)) {
+    const path = Path.join(entry.parentPath, entry.name)
+    if (entry.isDirectory() && entry.name.endsWith(".lock")) Fs.utimesSync(path, 1, 1)
+    if (entry.name.endsWith("_refresh_in_progress.json")) {
+      Fs.writeFileSync(path, Fs.readFileSync(path, "utf8").replace(/("at":\s*)\d+/, "$11"))
     }
   }
+}
+
+/** Everything that is on a disk, but for times. */
+const contentOf = (directory: string): string => {
+  const digest = Crypto.createHash("sha256")
+  for (const entry of entriesBelow(directory)) {
+    const path = Path.join(entry.parentPath, entry.name)
+    digest.update(`${path}\0${entry.isFile() ? "" : "/"}`)
+    if (entry.isFile()) digest.update(Fs.readFileSync(path)).update("\0")
+  }
+  return digest.digest("hex")
 }
 
 /** A machine that has a disk and, beside it, what `entries` holds. */
@@ -55,7 +71,7 @@ export const machine = <E>(
         const copy = Path.join(copies, String(++count))
         const held = [...entries]
         Fs.cpSync(root, copy, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true })
-        return () => {
+        const putBack = () => {
           for (const name of Fs.readdirSync(root)) Fs.rmSync(Path.join(root, name), { recursive: true })
           Fs.cpSync(copy, root, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true })
           // Newer lines of Node do not copy the mode of a directory.
@@ -66,6 +82,7 @@ export const machine = <E>(
           entries.clear()
           for (const [name, value] of held) entries.set(name, value)
         }
+        return { content: `${contentOf(root)}${JSON.stringify(held)}`, putBack }
       }
     }
   })

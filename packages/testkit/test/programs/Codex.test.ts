@@ -51,7 +51,14 @@ const setUp = Effect.gen(function*() {
     configure: (text: string) =>
       recipe.write(".codex/config.toml", `model = "gpt-5"\nmodel_provider = "gateway"\n${text}`),
     /** Asks the model once. */
-    ask: recipe.run("codex", ["exec", "--skip-git-repo-check", "hi"])
+    ask: recipe.run("codex", ["exec", "--skip-git-repo-check", "hi"]),
+    /** The same, without the retries of a request that was refused, which codex makes some seconds apart. */
+    askOnce: recipe.run("codex", [
+      "exec",
+      "--skip-git-repo-check",
+      ...["request_max_retries", "stream_max_retries"].flatMap((name) => ["-c", `model_providers.gateway.${name}=0`]),
+      "hi"
+    ])
   }
 })
 
@@ -62,7 +69,7 @@ describe.skipIf(!Stage.isInstalled("codex"))(`${ROW}, the real program`, () => {
     "recovers from an expiry as it was set up, several at once with one redemption",
     () =>
       Effect.gen(function*() {
-        const { ask, provider, recipe } = yield* setUp
+        const { ask, askOnce, provider, recipe } = yield* setUp
         const before = recipe.token()
         const present = "# mine\nmodel = \"gpt-5\"  # of late\n"
         yield* recipe.write(".codex/config.toml", present)
@@ -78,7 +85,11 @@ describe.skipIf(!Stage.isInstalled("codex"))(`${ROW}, the real program`, () => {
 
         // Told of no 401, the command has the same token for it: as the page says.
         yield* recipe.revoke
-        assert.notStrictEqual((yield* ask).code, 0)
+        const answered = provider.answered.length
+        const refused = yield* askOnce
+        assert.notStrictEqual(refused.code, 0)
+        assert.include(refused.stderr, "401")
+        assert.lengthOf(provider.answered, answered)
         yield* recipe.assertCounts(1)
         yield* recipe.stage.harness.assertNoLeak
       }),

@@ -3,6 +3,7 @@
  * no keyring lets it. It is not shown that it sends a token that Lockstep wrote, since Lockstep writes none for it.
  */
 import { assert, describe, it } from "@effect/vitest"
+import * as GnomeKeyring from "@lockstep/testkit/processes/GnomeKeyring"
 import * as Programs from "@lockstep/testkit/processes/Programs"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -61,6 +62,30 @@ describe.skipIf(!Stage.isInstalled("copilot"))(`${ROW}, the real program`, () =>
         assert.deepInclude(github.requests.at(-1), { path: "/copilot_internal/v2/token", token: TOKEN })
         assert.strictEqual(readFileSync(file, "utf8"), written)
         seen("reads")
+      }),
+    240_000
+  )
+
+  it.scopedLive.skipIf(!GnomeKeyring.isInstalled)(
+    "keeps a login in the keyring where there is one, and Lockstep says where that is",
+    () =>
+      Effect.gen(function*() {
+        const stage = yield* Stage.make
+        const keyring = yield* GnomeKeyring.make
+        const github = yield* GitHub.make(TOKEN)
+        const authority = stage.path("ca.pem")
+        writeFileSync(authority, github.certificate.cert)
+        const { DBUS_SESSION_BUS_ADDRESS = "" } = keyring.environment
+        const env = { ...github.environment(authority), DBUS_SESSION_BUS_ADDRESS }
+        const child = yield* stage.start("copilot", ["login", "--device-code"], env)
+        yield* child.closeStdin
+        const ended = yield* stage.ended(child)
+        assert.strictEqual(ended.code, 0, ended.stdout + ended.stderr)
+        const written = readFileSync(stage.path(".copilot", "config.json"), "utf8")
+        assert.notInclude(written, TOKEN)
+        const refused = yield* stage.lockstep("import", "copilot", "--from-tool", "copilot")
+        assert.strictEqual(refused.code, 2)
+        assert.include(refused.stderr, `the keyring (service copilot-cli, account https://github.com:${GitHub.USER})`)
       }),
     240_000
   )

@@ -44,6 +44,23 @@ describe.skipIf(!Stage.isInstalled("gh"))(`${ROW}, the real program`, () => {
         assert.strictEqual(readFileSync(file, "utf8"), written)
         seen("reads")
 
+        // What the command says to do where gh keeps its token in the keyring.
+        const piped = yield* stage.harness.spawn({
+          program: "sh",
+          args: [
+            "-c",
+            "gh auth token --hostname github.com | \"$0\" \"$@\" --from -",
+            process.execPath,
+            entry,
+            "import",
+            "piped"
+          ],
+          env
+        })
+        const imported = yield* stage.ended(piped)
+        assert.strictEqual(imported.code, 0, imported.stderr)
+        assert.strictEqual((yield* run("token", "piped")).stdout, `${TOKEN}\n`)
+
         // No login of its own: what it sends is what it was given.
         const from = github.requests.length
         const asked = yield* run(

@@ -144,7 +144,12 @@ export const tool: ToolFile = {
           return Option.toArray(
             Option.map(
               Option.flatMap(document(), (one) => ClaudeMcp.lockName(one, target.tenant)),
-              (name) => LockFile.Directory({ path: Path.join(directory, name), stale, heartbeat: HEARTBEAT })
+              (name) => {
+                const path = Path.join(directory, name)
+                // Claude Code keeps no note of this one and looks for none: ours is for processes of ours.
+                const note = { path: `${path}.owner`, member: "lockBirthtimeMs" } as const
+                return LockFile.Directory({ path, stale, heartbeat: HEARTBEAT, owner: note })
+              }
             )
           )
         }

@@ -6,7 +6,8 @@
  * - `expiresAt` is in milliseconds and on time. Where the server's metadata are is in `issuer`, or in `discoveryState`.
  *   The client's secret is in the entry, or in `mcpOAuthClientConfig`.
  * - A refresh holds a directory lock of its server. Claude Code tries it five times, one to two seconds apart, reads again
- *   under it, and takes what another process stored.
+ *   under it, and takes what another process stored. Without it, it sends no refresh. It neither writes nor reads a note of
+ *   who holds it, and takes it over once its last heartbeat is a minute old.
  *
  * @since 0.1.0
  */

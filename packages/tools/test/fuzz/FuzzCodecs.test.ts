@@ -1,15 +1,15 @@
 /**
- * Every codec on texts that no sane program wrote. A case is known by a seed and its number: `LOCKSTEP_FUZZ_SEED` and
- * `LOCKSTEP_FUZZ_CASES` choose others.
+ * Every codec on texts that no sane program wrote. A case is known by a seed and its number; `LOCKSTEP_FUZZ_CASES` says how
+ * many there are of each.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Mutations from "@lockstep/testkit/homes/Mutations"
 import { inspect } from "node:util"
 import * as Samples from "../imports/samples.js"
+import * as Seed from "./seed.js"
 import * as Subjects from "./subjects.js"
 
-const SEED = Number(process.env["LOCKSTEP_FUZZ_SEED"] ?? 1)
-const CASES = Number(process.env["LOCKSTEP_FUZZ_CASES"] ?? 500)
+const CASES = Number(process.env["LOCKSTEP_FUZZ_CASES"] ?? 100)
 
 /** Milliseconds after which something hangs. */
 const PATIENCE = 120_000
@@ -41,6 +41,8 @@ const examine = (subject: Subjects.Subject, text: string, which: string): void =
 }
 
 describe("fuzz", () => {
+  Seed.announce("codecs")
+
   it("plants secrets that a leak would show", () => {
     assert.isTrue(leaks([`…${Samples.tokens.rt.slice(12, 24)}…`]))
     assert.isFalse(leaks(["tenants.codex.refresh_token: empty"]))
@@ -54,9 +56,8 @@ describe("fuzz", () => {
 
     it(`neither throws nor tells nor spoils, ${CASES} times`, () => {
       for (let i = 0; i < CASES; i++) {
-        const next = Mutations.random(SEED * 1_000_003 + i)
-        const mutant = Mutations.mutate(subject.seeds[i % subject.seeds.length]!, next)
-        examine(subject, mutant, `LOCKSTEP_FUZZ_SEED=${SEED} case ${i}`)
+        const mutant = Mutations.mutate(subject.seeds[i % subject.seeds.length]!, Seed.random(i))
+        examine(subject, mutant, Seed.ofCase(i))
       }
     }, PATIENCE)
 

@@ -36,10 +36,10 @@ import * as Path from "node:path"
 import { inspect } from "node:util"
 import * as Samples from "../imports/samples.js"
 import * as ToolHomes from "../support/toolHomes.js"
+import * as Seed from "./seed.js"
 import * as Subjects from "./subjects.js"
 
-const SEED = Number(process.env["LOCKSTEP_FUZZ_SEED"] ?? 1)
-const CASES = Number(process.env["LOCKSTEP_FUZZ_FILES"] ?? 100)
+const CASES = Number(process.env["LOCKSTEP_FUZZ_FILES"] ?? 40)
 
 /** Milliseconds after which something hangs. */
 const PATIENCE = 120_000
@@ -54,10 +54,8 @@ const credential = Credential.Credential.make({
   generation: 1_000
 })
 
-const ofCase = (i: number): string => `LOCKSTEP_FUZZ_SEED=${SEED} case ${i}`
-
 const mutantOf = (seed: string, i: number): Uint8Array => {
-  const next = Mutations.random(SEED * 1_000_003 + i)
+  const next = Seed.random(i)
   if (i % 2 === 0) return Buffer.from(Mutations.retyped(seed, next), "utf8")
   const bytes = Buffer.from(Mutations.mutate(seed, next), "utf8")
   return next() < 0.3 ? Mutations.corrupt(bytes, next) : bytes
@@ -94,14 +92,14 @@ const everyCase = (seeds: ReadonlyArray<string>, { act, beside, isDamaged, path 
       for (const one of act) {
         const before = Fs.readFileSync(path)
         const exit = yield* Effect.exit(one)
-        assertTyped(exit, ofCase(i))
+        assertTyped(exit, Seed.ofCase(i))
         if (Exit.isFailure(exit)) refused++
         if (Exit.isFailure(exit) || isDamaged(before.toString("utf8"))) {
-          assert.isTrue(before.equals(Fs.readFileSync(path)), `${ofCase(i)}: what must not be written was written`)
+          assert.isTrue(before.equals(Fs.readFileSync(path)), `${Seed.ofCase(i)}: what must not be written was written`)
         }
       }
       const left = beside().filter((name) => name.endsWith(".tmp"))
-      assert.deepStrictEqual(left, [], `${ofCase(i)}: left a temporary file`)
+      assert.deepStrictEqual(left, [], `${Seed.ofCase(i)}: left a temporary file`)
     }
     // Damage that goes unnoticed would make all of this worth nothing.
     assert.isAbove(refused, CASES / 4)
@@ -125,6 +123,8 @@ const writes = (store: Homes.Opened["store"]) => [
 ]
 
 describe("fuzz of files", () => {
+  Seed.announce("files")
+
   it.scopedLive("auth.json", () =>
     Effect.gen(function*() {
       const directory = yield* Homes.temporary
@@ -142,7 +142,11 @@ describe("fuzz of files", () => {
     it.scopedLive(`the file of ${tool.name}`, () =>
       Effect.gen(function*() {
         const path = yield* ToolHomes.place("auth.json")
-        const { home, store } = yield* ToolHomes.open(tool, path)
+        // Damage that is there to stay is not waited out, as half a file of a tool that writes in place is.
+        const { home, store } = yield* ToolHomes.open(
+          { ...tool, codec: { ...tool.codec, isWrittenInPlace: false } },
+          path
+        )
         yield* everyCase(seeds, {
           path: home.file,
           isDamaged: damagedBy(tool.codec),
@@ -250,9 +254,9 @@ describe("fuzz of files", () => {
       for (let i = 0; i < CASES; i++) {
         Fs.writeFileSync(answerFile, mutantOf(answer, i))
         const exit = yield* Effect.exit(journal.keptAnswer(codex))
-        assertTyped(exit, ofCase(i))
+        assertTyped(exit, Seed.ofCase(i))
         // A digest is not forged by accident.
-        assert.isFalse(Exit.isSuccess(exit) && Option.isSome(exit.value), ofCase(i))
+        assert.isFalse(Exit.isSuccess(exit) && Option.isSome(exit.value), Seed.ofCase(i))
       }
       const pin = Fs.readFileSync(at("store.json"), "utf8")
       yield* everyCase([pin], {

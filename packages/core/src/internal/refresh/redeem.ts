@@ -46,9 +46,13 @@ export const make = (transaction: Transaction) => {
 
   /**
    * Milliseconds that a server must be left to answer in, or nothing is sent: a request that is cut early is an unknown
-   * outcome, which costs more than a wait. A starved machine can spend most of a hold before it gets to send.
+   * outcome, which costs more than a wait. A starved machine can spend most of a hold before it gets to send. Of what
+   * `quietTime` leaves of the hold, so that the retry after a holder that was killed is not without time by nature.
    */
-  const timeToAnswer = Math.min(Duration.toMillis(policy.providerTimeout), Duration.toMillis(policy.redeemLimit) * 0.75)
+  const timeToAnswer = Math.min(
+    Duration.toMillis(policy.providerTimeout),
+    Math.max(0, Duration.toMillis(policy.redeemLimit) - Duration.toMillis(policy.quietTime)) * 0.75
+  )
 
   /**
    * Announces the request and sends it; `None` where the stored refresh token is another one by now. The intent is the
