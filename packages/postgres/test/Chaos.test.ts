@@ -60,6 +60,7 @@ Fleets.onEach((server, name) => {
           assert.strictEqual(result.mixed, 0)
           assert.strictEqual(result.lost, result.reuses.length)
           assert.strictEqual(result.living, options.tenants)
+          assert.strictEqual(result.stuck, 0)
           assert.deepStrictEqual(result.leaks, [])
         }),
       options.patience + 4 * MINUTE

@@ -1,8 +1,11 @@
 /** Guards whose absence shows only in the rows, in a warning, or when two things happen at one moment. */
 import { assert, describe, it } from "@effect/vitest"
+import { Host, ProcessIdentity } from "@lockstep/core/Host"
 import { CapturedAnswer } from "@lockstep/core/RefreshJournal"
 import * as TenantId from "@lockstep/core/TenantId"
 import { Change } from "@lockstep/core/WritableStore"
+import * as NodeHost from "@lockstep/node/NodeHost"
+import * as PostgresLease from "@lockstep/postgres/PostgresLease"
 import * as Spool from "@lockstep/postgres/Spool"
 import * as Credentials from "@lockstep/testkit/contract/credentials"
 import * as Custodies from "@lockstep/testkit/contract/custodies"
@@ -34,6 +37,15 @@ describe("a spool", () => {
       }
       const found = yield* spool.read(CODEX)
       assert.deepStrictEqual(found.map(({ answer }) => answer.attempt), attempts.toReversed())
+    }))
+})
+
+describe("a death", () => {
+  it.scopedLive("is proven for no process of another boot: machines of one image have one id", () =>
+    Effect.gen(function*() {
+      const { self } = yield* Effect.provide(Host, NodeHost.layer)
+      const elsewhere = ProcessIdentity.make({ ...self, bootId: "another-boot" })
+      assert.isFalse(yield* PostgresLease.isProvenDead(self, elsewhere))
     }))
 })
 

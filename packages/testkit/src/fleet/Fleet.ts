@@ -7,6 +7,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
@@ -40,6 +41,8 @@ export interface Options {
   readonly redemptions: number
   /** Milliseconds after which it ends all the same. */
   readonly patience: number
+  /** Milliseconds that workers have to end their work, and one more to ask for every login afterwards. Two minutes. */
+  readonly closing?: number
   /** How long a refresh travels to the server, in milliseconds. */
   readonly latency: number
   readonly seed: number
@@ -92,6 +95,8 @@ export interface Result extends Judgement.Judgement {
   /** Milliseconds from the first question to the end of the work. */
   readonly took: number
   readonly leaks: ReadonlyArray<LeakCheck.Leak>
+  /** Workers that did not end when they were asked to, because they waited for what never came, and were killed. */
+  readonly stuck: number
 }
 
 /** Seconds. Shorter than a provider's, so that a fleet refreshes all the time. */
@@ -252,6 +257,20 @@ const workersOf = (stage: Stage): ReadonlyArray<Worker> => {
   })
 }
 
+const CLOSING = 120_000
+
+/** Waits for what a worker does; one that does not in time is killed. Answers whether it did. */
+const inTime = <A, E>(stage: Stage, child: ChildProcess.Child, done: Effect.Effect<A, E>, within: number) =>
+  Effect.gen(function*() {
+    const isDone = Option.isSome(yield* Effect.timeoutOption(done, within))
+    if (!isDone) {
+      stage.killed.add(child.pid)
+      yield* child.signal("SIGKILL")
+      yield* child.exit
+    }
+    return isDone
+  })
+
 /** Whether what is stored of a tenant is what the server honours for this very tenant. */
 const lives = ({ backend, server }: Stage, tenant: string) =>
   Effect.gen(function*() {
@@ -291,16 +310,23 @@ export const run = (
       Effect.timeoutOption(options.patience)
     )
     yield* Fiber.interrupt(faults)
-    yield* Effect.forEach(live, ({ child }) => Effect.zipRight(child.closeStdin, child.exit), {
-      concurrency: "unbounded",
-      discard: true
-    })
     const took = performance.now() - began
+    const closing = options.closing ?? CLOSING
+    const ends = yield* Effect.forEach(live, ({ child }) =>
+      inTime(stage, child, Effect.zipRight(child.closeStdin, child.exit), closing), {
+      concurrency: "unbounded"
+    })
 
     // One more worker asks for all of them, once nothing happens any more.
     const { child: last } = yield* stage.spawn(0, true)
-    yield* last.message(({ event }) => event === "ended")
-    yield* Effect.zipRight(last.closeStdin, last.exit)
+    const asked = Effect.zipRight(
+      last.message(({ event }) =>
+        event === "ended"
+      ),
+      last.closeStdin
+    )
+    const isLast = yield* inTime(stage, last, asked, closing)
+    yield* last.exit
     const living = yield* Effect.forEach(stage.tenants, (tenant) => lives(stage, tenant))
 
     const complaints: Record<string, number> = {}
@@ -318,6 +344,7 @@ export const run = (
       living: living.filter(Boolean).length,
       complaints,
       took,
+      stuck: [...ends, isLast].filter((isEnded) => !isEnded).length,
       leaks: yield* stage.harness.leaks
     }
   }).pipe(Effect.withRandom(Random.make(options.seed)))
