@@ -22,6 +22,7 @@ import * as ProcessHarness from "../processes/ProcessHarness.js"
 import * as SeededHome from "../processes/SeededHome.js"
 import * as AuthorizationServer from "../servers/AuthorizationServer.js"
 import * as TcpRelay from "../servers/TcpRelay.js"
+import { fingerprint } from "../servers/TokenLedger.js"
 import type { Backend, Contender } from "./Backend.js"
 import * as Faults from "./Faults.js"
 import * as Judgement from "./Judgement.js"
@@ -219,12 +220,12 @@ const trouble = (stage: Stage, live: Array<Live>, options: Options, count: (kind
   })
 
 /** A person that logs in again where a login has ended. Another worker may have said so before. */
-const person = (stage: Stage, onLost: () => void) =>
+const person = (stage: Stage, onLost: (tenant: string, fingerprint: string) => void) =>
   Effect.forever(Effect.gen(function*() {
     const tenant = yield* Queue.take(stage.ended)
     const { refresh_token } = yield* stage.backend.stored(tenant)
     if (yield* stage.server.isActive(refresh_token)) return
-    onLost()
+    onLost(tenant, fingerprint(refresh_token))
     yield* stage.login(tenant)
   }))
 
@@ -300,8 +301,8 @@ export const run = (
     )
     const began = performance.now()
     const counts: Partial<Record<Faults.Kind, number>> = {}
-    let lost = 0
-    yield* Effect.forkScoped(person(stage, () => lost++))
+    const lost: Array<{ readonly tenant: string; readonly fingerprint: string }> = []
+    yield* Effect.forkScoped(person(stage, (tenant, token) => void lost.push({ tenant, fingerprint: token })))
     const faults = yield* Effect.fork(trouble(stage, live, options, (kind) => {
       counts[kind] = (counts[kind] ?? 0) + 1
     }))
@@ -337,10 +338,10 @@ export const run = (
       name: contender.name,
       label: contender.label,
       options,
-      ...Judgement.of(ledger, stage.reports, { killed: stage.killed, wait: stage.backend.wait }),
+      ...Judgement.of(ledger, stage.reports, { killed: stage.killed, lost, wait: stage.backend.wait }),
       workers: workersOf(stage),
       faults: counts,
-      lost,
+      lost: lost.length,
       living: living.filter(Boolean).length,
       complaints,
       took,
