@@ -84,8 +84,7 @@ export const of = <A, E>(
         })
     )))
     const isFirst = () => Option.exists(place, ({ isKept }) => isKept())
-    const lookAt = (isNew: boolean) =>
-      Effect.mapError(isNew || isFirst() ? leases.look(name) : askForPlace, toError)
+    const lookAt = (isNew: boolean) => Effect.mapError(isNew || isFirst() ? leases.look(name) : askForPlace, toError)
 
     const waiting = Effect.gen(function*() {
       const woken = yield* session.signals.wakeups(key)
