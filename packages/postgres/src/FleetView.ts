@@ -146,7 +146,7 @@ export const read: Effect.Effect<FleetView, CredentialStoreError, PostgresSessio
   const { rows: keys } = yield* present.query(KEYS)
   const { rows: sessions } = yield* present.query(SESSIONS, [present.id])
   const { rows: budgets } = yield* present.query(BUDGETS)
-  const { rows: [next = {}] } = yield* present.query(PostgresDueTimes.NEXT, [session.namespace, []])
+  const next = yield* PostgresDueTimes.next({ namespace: session.namespace, query: present.query })
   return {
     location: session.location,
     fleet: present.fleet,
@@ -176,9 +176,7 @@ export const read: Effect.Effect<FleetView, CredentialStoreError, PostgresSessio
     })),
     standbys: Number(facts["standbys"]),
     isSynchronous: facts["synchronous"] === true,
-    lag: typeof next["next"] === "number"
-      ? Option.some((Number(next["now"]) - next["next"]) / 1_000)
-      : Option.none(),
+    lag: Option.map(next.dueAt, (dueAt) => (next.now - dueAt) / 1_000),
     budgets: budgets.map((row) => ({
       issuer: String(row["issuer"]),
       closedFor: Number(row["closed_for"]),

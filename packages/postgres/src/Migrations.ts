@@ -212,7 +212,9 @@ begin
     grant usage on schema lockstep to ${APPLICATION_ROLE};
     grant select, insert, update, delete on all tables in schema lockstep to ${APPLICATION_ROLE};
     revoke insert, update, delete on lockstep.fleet from ${APPLICATION_ROLE};
-    revoke all on lockstep.team from ${APPLICATION_ROLE};
+    if to_regclass('lockstep.team') is not null then
+      revoke all on lockstep.team from ${APPLICATION_ROLE};
+    end if;
   end if;
 end
 $lockstep$;

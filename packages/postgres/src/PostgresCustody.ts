@@ -19,43 +19,30 @@
  */
 import * as Credential from "@lockstep/core/Credential"
 import { Custody, type Evidence, type Held, Hold } from "@lockstep/core/Custody"
-import { CredentialStoreError, LockTimeout, type LockUnavailable } from "@lockstep/core/Errors"
+import { CredentialStoreError } from "@lockstep/core/Errors"
 import * as Fingerprint from "@lockstep/core/Fingerprint"
 import { Host } from "@lockstep/core/Host"
 import * as RefreshJournal from "@lockstep/core/RefreshJournal"
 import type { TenantId } from "@lockstep/core/TenantId"
 import { SealingKeys } from "@lockstep/node/secrets/SealingKeys"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Queue from "effect/Queue"
-import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import type { Row } from "./internal/connection.js"
 import * as JournalText from "./internal/journalText.js"
 import { keyOf } from "./internal/key.js"
+import * as LeaseWait from "./internal/leaseWait.js"
 import * as Rows from "./PostgresCredentialStore.js"
-import { type PostgresFailure, toLockUnavailable, toStoreError } from "./PostgresFailure.js"
+import { type PostgresFailure, toStoreError } from "./PostgresFailure.js"
 import * as PostgresLease from "./PostgresLease.js"
 import { PostgresSession } from "./PostgresSession.js"
 import { type Place, Spool } from "./Spool.js"
 
 /** Rotation groups are rows beside the tenants, in a namespace that no tenant can be in. */
 const GROUPS = "~group/"
-
-/** Milliseconds between two looks that no word cuts short, while the holder may die without one. */
-const LOOK_MIN = 25
-const LOOK_MAX = 100
-
-/**
- * A wait is this many times as long as the look before it took, up to so many milliseconds: where many wait, or the server is
- * busy, the lookers leave it to those that work. What changes is told to them all the same.
- */
-const LOOK_SHARE = 10
-const LOOK_BUSY = 2_000
 
 const EVIDENCE = `
 select extract(epoch from clock_timestamp()) * 1000 as now, t.id, t.generation, t.epoch, t.journal, t.history,
@@ -348,87 +335,6 @@ export const make = (
         } satisfies Held
       })
 
-    /** Waits for a row of leases. Only the single try is uninterruptible: to take and to promise to give back are one. */
-    const wait = <A, E>(
-      leases: PostgresLease.Leases,
-      name: string,
-      key: string,
-      { label, look, timeout }: {
-        readonly label: string
-        readonly timeout: Duration.Duration
-        readonly look: Effect.Effect<Option.Option<A>, E>
-      }
-    ): Effect.Effect<
-      Either.Either<A, PostgresLease.Lease>,
-      E | LockTimeout | LockUnavailable,
-      Scope.Scope
-    > =>
-      Effect.gen(function*() {
-        const toError = toLockUnavailable(location)
-        const take: Effect.Effect<
-          Option.Option<PostgresLease.Lease>,
-          LockUnavailable,
-          Scope.Scope
-        > = Effect.uninterruptible(Effect.gen(function*() {
-          const lease = yield* Effect.mapError(leases.take(name), toError)
-          if (Option.isSome(lease)) {
-            const { epoch, tenantId } = lease.value
-            session.held(tenantId, epoch)
-            yield* Effect.addFinalizer(() => session.returned(tenantId, epoch, key))
-          }
-          return lease
-        }))
-        const create = Effect.mapError(
-          session.query(
-            "insert into lockstep.tenant (namespace, name) values ($1, $2) on conflict (namespace, name) do nothing",
-            [leases === groups ? `${GROUPS}${namespace}` : namespace, name]
-          ),
-          toError
-        )
-        const woken = yield* signals.wakeups(key)
-        const began = yield* Clock.currentTimeMillis
-        let deadline = began + Duration.toMillis(timeout)
-        let mayRestart = true
-        let epoch: string | undefined
-        let generation: number | undefined
-        for (let pause = LOOK_MIN;; pause = Math.min(pause * 2, LOOK_MAX)) {
-          const asked = performance.now()
-          const seen = yield* Effect.mapError(leases.look(name), toError)
-          const took = performance.now() - asked
-          // What is looked for is in the record: while that is as it was, there is nothing new to see.
-          if (seen.mayBeTaken || generation === undefined || generation !== seen.generation) {
-            const found = yield* look
-            if (Option.isSome(found)) return Either.right(found.value)
-          }
-          generation = seen.generation
-          if (!seen.isKnown) yield* create
-          if (seen.mayBeTaken) {
-            const lease = yield* take
-            if (Option.isSome(lease)) return Either.left(lease.value)
-          }
-          epoch ??= seen.epoch
-          const now = yield* Clock.currentTimeMillis
-          if (now >= deadline) {
-            if (!mayRestart || epoch === seen.epoch) {
-              return yield* new LockTimeout({
-                lock: label,
-                waited: now - began,
-                holder: yield* Effect.orElseSucceed(leases.holder(name), Option.none)
-              })
-            }
-            mayRestart = false
-            deadline = now + Duration.toMillis(timeout)
-            epoch = seen.epoch
-          }
-          const longest = Math.max(pause, Math.min(took * LOOK_SHARE, LOOK_BUSY))
-          const jittered = yield* Random.nextRange(longest / 2, longest)
-          yield* Effect.raceFirst(
-            Queue.take(woken),
-            Effect.sleep(Duration.millis(Math.min(jittered, deadline - now)))
-          )
-        }
-      })
-
     return Custody.of({
       location,
       journalOf,
@@ -439,10 +345,14 @@ export const make = (
           const options = { label: tenant, look, timeout }
           if (Option.isSome(rotationGroup)) {
             const group = rotationGroup.value
-            const waited = yield* wait(groups, group, keyOf(`${GROUPS}${namespace}`, group), options)
+            const waited = yield* LeaseWait.of(session, groups, {
+              ...options,
+              name: group,
+              key: keyOf(`${GROUPS}${namespace}`, group)
+            })
             if (Either.isRight(waited)) return Hold.Found({ value: waited.right })
           }
-          const waited = yield* wait(tenants, tenant, rows.keyOf(tenant), options)
+          const waited = yield* LeaseWait.of(session, tenants, { ...options, name: tenant, key: rows.keyOf(tenant) })
           return Either.isRight(waited)
             ? Hold.Found({ value: waited.right })
             : Hold.Held({ held: yield* heldOf(tenant, waited.left) })

@@ -14,7 +14,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Row } from "./internal/connection.js"
-import { toStoreError } from "./PostgresFailure.js"
+import { type PostgresFailure, toStoreError } from "./PostgresFailure.js"
 import { PostgresSession } from "./PostgresSession.js"
 
 /** Microseconds, as the server keeps them: names a claim exactly. */
@@ -45,8 +45,7 @@ returning t.name, s.issuer, s.version, s.keep, s.is_over, ${TICKET} as ticket,
   extract(epoch from due.due_at)::float8 * 1000 as due_at, extract(epoch from s.used_at)::float8 * 1000 as used_at,
   extract(epoch from now())::float8 * 1000 as now`
 
-/** When the next tenant of a namespace is due, milliseconds of Unix time, and the server's clock. */
-export const NEXT: string = `
+const NEXT = `
 with ${ISSUERS}
 select extract(epoch from min(d.due_at))::float8 * 1000 as next, extract(epoch from clock_timestamp())::float8 * 1000 as now
 from issuers i cross join lateral (
@@ -101,6 +100,22 @@ const claimOf = (row: Row): Option.Option<DueTimes.Claim> =>
   }))
 
 /**
+ * The due time that is the earliest of a session's namespace, but for those of some issuers, and the server's clock. Both are
+ * milliseconds since the epoch.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const next = (
+  { namespace, query }: Pick<PostgresSession["Type"], "namespace" | "query">,
+  except: ReadonlyArray<string> = []
+): Effect.Effect<{ readonly dueAt: Option.Option<number>; readonly now: number }, PostgresFailure> =>
+  Effect.map(query(NEXT, [namespace, except]), ({ rows: [row = {}] }) => ({
+    dueAt: typeof row["next"] === "number" ? Option.some(row["next"]) : Option.none(),
+    now: Number(row["now"])
+  }))
+
+/**
  * The due times of a session. What is noted as used is written within seconds, and at the latest when the scope ends.
  *
  * @since 0.1.0
@@ -111,8 +126,8 @@ export const make: Effect.Effect<DueTimes.DueTimes["Type"], never, PostgresSessi
     const session = yield* PostgresSession
     const scope = yield* Effect.scope
     const { location, namespace } = session
-    const ask = (text: string, values: ReadonlyArray<unknown>, reason: "Read" | "Write" = "Write") =>
-      Effect.mapError(session.query(text, values), toStoreError(location, reason))
+    const ask = (text: string, values: ReadonlyArray<unknown>) =>
+      Effect.mapError(session.query(text, values), toStoreError(location, "Write"))
 
     /** When each tenant was last noted by this process. */
     const noted = new Map<TenantId.TenantId, number>()
@@ -134,12 +149,9 @@ export const make: Effect.Effect<DueTimes.DueTimes["Type"], never, PostgresSessi
           if (rows[0] !== undefined) session.heardTime(Number(rows[0]["now"]))
           const claims = rows.flatMap((row) => Option.toArray(claimOf(row))).sort((a, b) => a.dueAt - b.dueAt)
           if (rows.length === limit) return { claims, nextAt: Option.none() }
-          const { rows: [next = {}] } = yield* ask(NEXT, [namespace, except], "Read")
-          session.heardTime(Number(next["now"]))
-          return {
-            claims,
-            nextAt: typeof next["next"] === "number" ? Option.some(next["next"]) : Option.none()
-          }
+          const { dueAt, now } = yield* Effect.mapError(next(session, except), toStoreError(location, "Read"))
+          session.heardTime(now)
+          return { claims, nextAt: dueAt }
         }),
       settle: (settlements) => {
         const notes = settlements.map(({ noted }) => Option.getOrUndefined(noted))

@@ -77,6 +77,20 @@ export interface Look {
   readonly mayBeTaken: boolean
   readonly epoch: string
   readonly generation: number
+  /** The first place in the line of those that wait, where this look has got it. */
+  readonly place: Option.Option<Place>
+}
+
+/**
+ * The first place in a line. It guards nothing: who has it looks after the holder, and the others leave that to it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Place {
+  /** Whether its session lives, with which it is lost. */
+  readonly isKept: () => boolean
+  readonly leave: Effect.Effect<void>
 }
 
 /**
@@ -86,8 +100,13 @@ export interface Look {
  * @category models
  */
 export interface Leases {
-  /** Looks without a write. */
-  readonly look: (name: string) => Effect.Effect<Look, PostgresFailure>
+  /** Makes the row of a tenant, where there is none. */
+  readonly create: (name: string) => Effect.Effect<void, PostgresFailure>
+  /** Looks without a write, and takes the first place in the line of those that wait, if that is asked and no other has it. */
+  readonly look: (
+    name: string,
+    options?: { readonly takesPlace: boolean }
+  ) => Effect.Effect<Look, PostgresFailure>
   /** Takes a tenant, if it may be taken now. */
   readonly take: (name: string) => Effect.Effect<Option.Option<Lease>, PostgresFailure>
   readonly holder: (name: string) => Effect.Effect<Option.Option<LockHolder>, PostgresFailure>
@@ -100,9 +119,17 @@ case when holder is null then 'free' when holder = $3 then null
   when until < clock_timestamp() and intent is distinct from 'sending' then 'overdue'
   when until + make_interval(secs => $4) < clock_timestamp() then 'stranded' end`
 
+/** Advisory locks of two numbers are apart from those of one, which presences are. Tenants that share a number share a line. */
+const LINE = 1_819_045_733
+
 const LOOK = `
-select epoch, generation, ${HOW} as how, pg_backend_pid() as backend, extract(epoch from clock_timestamp()) * 1000 as now
+select epoch, generation, ${HOW} as how, pg_backend_pid() as backend, extract(epoch from clock_timestamp()) * 1000 as now,
+  hashint8(id) as line, case when $5 and holder is not null then pg_try_advisory_lock(${LINE}, hashint8(id)) end as first
 from lockstep.tenant where namespace = $1 and name = $2`
+
+const LEAVE = `select pg_advisory_unlock(${LINE}, $1::integer)`
+
+const CREATE = "insert into lockstep.tenant (namespace, name) values ($1, $2) on conflict (namespace, name) do nothing"
 
 const TAKE = `
 with prior as materialized (
@@ -161,10 +188,11 @@ export const make = (
   namespace: string,
   limits: Limits
 ): Leases => ({
-  look: (name) =>
+  create: (name) => Effect.asVoid(session.query(CREATE, [namespace, name])),
+  look: (name, { takesPlace } = { takesPlace: false }) =>
     Effect.flatMap(session.presence, (present) =>
       Effect.flatMap(
-        present.query(LOOK, [namespace, name, present.id, Duration.toSeconds(limits.stranded)]),
+        present.query(LOOK, [namespace, name, present.id, Duration.toSeconds(limits.stranded), takesPlace]),
         ({ rows: [row] }) => {
           // A pooler that hands sessions on after all: what is asked here is not asked where the presence is.
           if (row !== undefined && row["backend"] !== present.backend) {
@@ -175,7 +203,10 @@ export const make = (
             isKnown: row !== undefined,
             mayBeTaken: row === undefined || row["how"] !== null,
             epoch: String(row?.["epoch"] ?? 0),
-            generation: Number(row?.["generation"] ?? 0)
+            generation: Number(row?.["generation"] ?? 0),
+            place: row?.["first"] === true
+              ? Option.some({ isKept: present.isLive, leave: Effect.ignore(present.query(LEAVE, [row["line"]])) })
+              : Option.none()
           })
         }
       )),

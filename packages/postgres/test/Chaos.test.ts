@@ -40,7 +40,9 @@ const told = (result: Fleet.Result): string =>
     result.reuses.length - unexplained(result).length
   } that it does, ${result.revocations} logins revoked, ${result.lost} made again; ${JSON.stringify(result.faults)}; ${
     JSON.stringify(result.complaints)
-  }; ${result.reuses.map(({ explanation, story }) => `${explanation}: ${story}`).join(" | ")}`
+  }; ${result.losses.map(({ explanation, story }) => `lost, ${explanation}: ${story}`).join(" | ")}; ${
+    result.reuses.map(({ explanation, story }) => `${explanation}: ${story}`).join(" | ")
+  }`
 
 Fleets.onEach((server, name) => {
   if (server.version !== 18 && server.version !== 0) return
@@ -58,8 +60,9 @@ Fleets.onEach((server, name) => {
           assert.strictEqual(result.overlaps, 0)
           assert.deepStrictEqual(unexplained(result), [])
           assert.strictEqual(result.mixed, 0)
-          assert.strictEqual(result.lost, result.reuses.length)
+          assert.deepStrictEqual(result.losses.filter(({ explanation }) => explanation === undefined), [])
           assert.strictEqual(result.living, options.tenants)
+          assert.strictEqual(result.stuck, 0)
           assert.deepStrictEqual(result.leaks, [])
         }),
       options.patience + 4 * MINUTE

@@ -223,11 +223,11 @@ Fleets.onEach((server, name) => {
             yield* database.sql("select from lockstep.tenant for update")
             const intent = Option.some(Custodies.announced(before, over, "sending"))
             const begun = yield* Effect.fork(Effect.either(held.begin(intent, over)))
-            const isWaiting = Effect.map(
-              database.sql(
+            const isWaiting = database.sql("select pg_stat_clear_snapshot()").pipe(
+              Effect.zipRight(database.sql(
                 "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
-              ),
-              (rows) => rows.length > 0
+              )),
+              Effect.map((rows) => rows.length > 0)
             )
             yield* Effect.repeat(isWaiting, { until: (waiting) => waiting, schedule: Schedule.spaced("5 millis") })
             yield* database.sql(change)

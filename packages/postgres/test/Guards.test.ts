@@ -1,14 +1,21 @@
 /** Guards whose absence shows only in the rows, in a warning, or when two things happen at one moment. */
 import { assert, describe, it } from "@effect/vitest"
+import { Host, ProcessIdentity } from "@lockstep/core/Host"
 import { CapturedAnswer } from "@lockstep/core/RefreshJournal"
 import * as TenantId from "@lockstep/core/TenantId"
 import { Change } from "@lockstep/core/WritableStore"
+import * as NodeHost from "@lockstep/node/NodeHost"
+import * as PostgresLease from "@lockstep/postgres/PostgresLease"
 import * as Spool from "@lockstep/postgres/Spool"
 import * as Credentials from "@lockstep/testkit/contract/credentials"
 import * as Custodies from "@lockstep/testkit/contract/custodies"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
 import * as Fleets from "./support/fleets.js"
 
 const CODEX = TenantId.make("codex")
@@ -30,6 +37,15 @@ describe("a spool", () => {
       }
       const found = yield* spool.read(CODEX)
       assert.deepStrictEqual(found.map(({ answer }) => answer.attempt), attempts.toReversed())
+    }))
+})
+
+describe("a death", () => {
+  it.scopedLive("is proven for no process of another boot: machines of one image have one id", () =>
+    Effect.gen(function*() {
+      const { self } = yield* Effect.provide(Host, NodeHost.layer)
+      const elsewhere = ProcessIdentity.make({ ...self, bootId: "another-boot" })
+      assert.isFalse(yield* PostgresLease.isProvenDead(self, elsewhere))
     }))
 })
 
@@ -118,6 +134,29 @@ Fleets.onEach((server, name) => {
         assert.strictEqual(one.session.count(), 2)
         yield* until(2_100)
         assert.strictEqual(one.session.count(), 2)
+      }))
+
+    it.scopedLive("one of those that wait is the first in line, the next one after it, and nobody in the end", () =>
+      Effect.gen(function*() {
+        const { database, open } = yield* stage
+        const [holder, one, other] = [yield* open, yield* open, yield* open]
+        const held = yield* Scope.make()
+        yield* Scope.extend(Custodies.hold(holder.custody, CODEX), held)
+        const wait = (waiter: Fleets.Process) =>
+          Effect.fork(Effect.scoped(waiter.custody.hold(CODEX, { timeout: Duration.minutes(2) })))
+        const waits = [yield* wait(one), yield* wait(other)]
+        const line = database.sql(
+          `select s.presence::text as id from pg_locks l join lockstep.session s on s.backend = l.pid
+            where l.locktype = 'advisory' and l.objsubid = 2 and l.granted`
+        )
+        const first = yield* Effect.repeat(line, { until: ({ length }) => length === 1 })
+        const isOne = first[0]!["id"] === (yield* one.session.presence).id
+        const second = (yield* (isOne ? other : one).session.presence).id
+        yield* Fiber.interrupt(waits[isOne ? 0 : 1]!)
+        yield* Effect.repeat(line, { until: ([row]) => row?.["id"] === second, schedule: POLL })
+        yield* Scope.close(held, Exit.void)
+        assert.strictEqual((yield* Fiber.join(waits[isOne ? 1 : 0]!))._tag, "Held")
+        yield* Effect.repeat(line, { until: ({ length }) => length === 0, schedule: POLL })
       }))
   })
 })

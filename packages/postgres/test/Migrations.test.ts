@@ -1,10 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
+import { RegisteredClient } from "@lockstep/core/ClientRegistrations"
+import * as PendingLogins from "@lockstep/core/PendingLogins"
 import * as TenantId from "@lockstep/core/TenantId"
 import { Change } from "@lockstep/core/WritableStore"
 import * as Migrations from "@lockstep/postgres/Migrations"
 import * as PostgresDueTimes from "@lockstep/postgres/PostgresDueTimes"
 import { PostgresSession } from "@lockstep/postgres/PostgresSession"
 import * as Credentials from "@lockstep/testkit/contract/credentials"
+import * as Attempts from "@lockstep/testkit/contract/pendingLogins"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -132,10 +135,26 @@ Fleets.onEach((server, name) => {
           assert.deepStrictEqual([...yield* blue.store.list].sort(), ["blue-alone", "codex"])
           assert.deepStrictEqual(yield* red.store.list, [CODEX])
           assert.isTrue(Option.isSome(yield* app.store.get(CODEX)))
-          for (const table of ["tenant", "credential", "schedule"]) {
-            const { rows } = yield* red.session.query(`select count(*)::int as count from lockstep.${table}`)
-            assert.deepStrictEqual(rows, [{ count: 1 }], table)
+          for (const team of [red, blue]) {
+            yield* team.pending.put(
+              { tenant: CODEX, user: PendingLogins.LOCAL_USER },
+              Attempts.attempt(Math.floor(Date.now() / 1_000))
+            )
+            yield* team.registrations.put("https://id.example", RegisteredClient.make({ clientId: "dyn-1" }))
           }
+          const seen = yield* Effect.forEach(["tenant", "credential", "schedule", "pending", "client"], (table) =>
+            Effect.map(
+              red.session.query(`select count(*)::int as count from lockstep.${table}`),
+              ({ rows: [row] }) =>
+                `${row?.["count"]} of ${table}`
+            ))
+          assert.deepStrictEqual(seen, [
+            "1 of tenant",
+            "1 of credential",
+            "1 of schedule",
+            "1 of pending",
+            "1 of client"
+          ])
           assert.strictEqual((yield* app.session.query("select from lockstep.tenant")).count, 3)
           // Whatever it says its namespace is.
           const liar = yield* open(roleOf("red"), "blue")

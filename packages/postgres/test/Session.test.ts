@@ -136,12 +136,22 @@ Fleets.onEach((server, name) => {
         assert.include((yield* Effect.flip(Migrations.migrate(database.address))).message, "later version")
       }))
 
-    it.scopedLive("printed, sets up an empty database as well", () =>
+    it.scopedLive("printed, sets up an empty database as well, and who migrates meanwhile finds it done", () =>
       Effect.gen(function*() {
         const database = yield* Fleets.database(server)
         yield* database.sql("drop schema lockstep cascade")
-        yield* database.sql(Migrations.sql)
-        const { found, wanted } = yield* Migrations.check(database.address)
+        assert.isTrue(Migrations.sql.endsWith("commit;\n"))
+        yield* database.sql(Migrations.sql.slice(0, -"commit;\n".length))
+        const migrating = yield* Effect.fork(Migrations.migrate(database.address))
+        yield* Effect.repeat(
+          database.sql(
+            `select from pg_locks where locktype = 'advisory' and not granted
+              and database = (select oid from pg_database where datname = current_database())`
+          ),
+          { until: ({ length }) => length === 1 }
+        )
+        yield* database.sql("commit")
+        const { found, wanted } = yield* Fiber.join(migrating)
         assert.strictEqual(found, wanted)
       }))
   })

@@ -87,6 +87,30 @@ Fleets.onEach((server, name) => {
       120_000
     )
 
+    it.scopedLive("what another statement has locked is skipped, and not waited for", () =>
+      Effect.gen(function*() {
+        const database = yield* Fleets.database(server)
+        const endpoint = yield* ScriptedTokenEndpoint.make
+        const { due, store } = yield* host(database, endpoint)
+        for (const tenant of TENANTS.slice(0, 2)) {
+          yield* store.modify(tenant, () =>
+            Change.Put({ credential: endpoint.issue(inSeconds(-10)), value: () => undefined }))
+        }
+        const first = "select id from lockstep.tenant order by id limit 1"
+        yield* database.sql("begin")
+        yield* database.sql(
+          `update lockstep.schedule set due_at = due_at + interval '1 hour' where tenant_id = (${first})`
+        )
+        const { claims } = yield* due.claim({ limit: 5, except: [] })
+        yield* database.sql("commit")
+        assert.deepStrictEqual(
+          claims.map(({ tenant }) =>
+            tenant
+          ),
+          [TENANTS[1]]
+        )
+      }), 60_000)
+
     it.scopedLive("a use is noted once an hour, and makes due what was only kept alive", () =>
       Effect.gen(function*() {
         const database = yield* Fleets.database(server)

@@ -1,4 +1,5 @@
 /** A strict authorization server, a database with expired logins, and hosts whose processes are real. */
+import { assert } from "@effect/vitest"
 import * as Credential from "@lockstep/core/Credential"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as Custodies from "@lockstep/testkit/contract/custodies"
@@ -45,24 +46,27 @@ export const make = (server: Server, { servers = [server.port], tenants = [TENAN
     const directory = yield* Fleets.temporary
     const url = at(database.url, server, servers)
     const observer = yield* Fleets.open({ address: Fleets.addressOf(url) }, join(directory, "observer"))
-    for (const tenant of tenants) {
-      const issued = yield* SeededHome.issue(authorization, tenant)
-      const now = Math.floor(Date.now() / 1_000)
-      yield* Custodies.login(
-        observer.custody,
-        tenant,
-        Credential.Credential.make({
-          accessToken: Option.some(Redacted.make(issued.access_token)),
-          refreshToken: Option.some(Redacted.make(issued.refresh_token)),
-          tokenEndpoint: Option.some(issued.token_endpoint),
-          issuer: Option.fromNullable(issued.issuer),
-          clientId: Option.some(issued.client_id),
-          obtainedAt: Option.some(now - 7_200),
-          expiresAt: Option.some(now - 3_600),
-          generation: 1
-        })
-      )
-    }
+    /** Stores a login of a tenant that has expired. */
+    const login = (tenant: TenantId.TenantId) =>
+      Effect.gen(function*() {
+        const issued = yield* SeededHome.issue(authorization, tenant)
+        const now = Math.floor(Date.now() / 1_000)
+        yield* Custodies.login(
+          observer.custody,
+          tenant,
+          Credential.Credential.make({
+            accessToken: Option.some(Redacted.make(issued.access_token)),
+            refreshToken: Option.some(Redacted.make(issued.refresh_token)),
+            tokenEndpoint: Option.some(issued.token_endpoint),
+            issuer: Option.fromNullable(issued.issuer),
+            clientId: Option.some(issued.client_id),
+            obtainedAt: Option.some(now - 7_200),
+            expiresAt: Option.some(now - 3_600),
+            generation: 1
+          })
+        )
+      })
+    yield* Effect.forEach(tenants, login, { discard: true })
     const secret = (name: string, text: string): string => {
       const path = join(directory, name)
       writeFileSync(path, `${text}\n`, { mode: 0o600 })
@@ -87,6 +91,7 @@ export const make = (server: Server, { servers = [server.port], tenants = [TENAN
       directory,
       env,
       homeOf,
+      login,
       /** One more process of a host. */
       spawn: (host: string, stop?: Setup["stop"], more: Readonly<Record<string, string>> = {}, ahead = 0) =>
         RemoteWorker.spawn(harness, {
@@ -106,6 +111,28 @@ export const make = (server: Server, { servers = [server.port], tenants = [TENAN
         redemptions: authorization.ledger.redemptions.length,
         reuses: authorization.ledger.reuses.length,
         revocations: authorization.ledger.revocations.length
-      }))
+      })),
+      /** The same of one tenant alone. */
+      countsOf: (tenant: TenantId.TenantId) =>
+        Effect.sync(() => {
+          const { redemptions, reuses, revocations } = authorization.ledger
+          const own = redemptions.filter(({ accountId }) => accountId === tenant)
+          const presented = new Set(own.map(({ fingerprint }) => fingerprint))
+          return {
+            redemptions: own.length,
+            reuses: reuses.filter(({ fingerprint }) => presented.has(fingerprint)).length,
+            revocations: revocations.filter(({ accountId }) => accountId === tenant).length
+          }
+        }),
+      /** Nothing that any process showed, and no row, holds a token. */
+      assertNoLeak: Effect.gen(function*() {
+        yield* harness.assertNoLeak
+        const rows = yield* database.sql(
+          `select t::text as row from lockstep.tenant t union all select c::text from lockstep.credential c
+            union all select s::text from lockstep.session s`
+        )
+        const texts = JSON.stringify(rows)
+        for (const { value } of authorization.ledger.secrets) assert.notInclude(texts, value)
+      })
     }
   })

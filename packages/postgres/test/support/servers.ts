@@ -1,7 +1,10 @@
-/** One server of each version that this machine can run, for all tests of the project. */
+/** One server of each version that this machine can run, with a database to copy, for all tests of the project. */
+import * as Migrations from "@lockstep/postgres/Migrations"
+import * as PostgresAddress from "@lockstep/postgres/PostgresAddress"
 import * as PostgresServer from "@lockstep/testkit/servers/PostgresServer"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import type { TestProject } from "vitest/node"
 
@@ -18,10 +21,20 @@ declare module "vitest" {
   }
 }
 
+/** The database that those of the tests are copies of. */
+export const TEMPLATE = "lockstep_template"
+
+const start = (one: Parameters<typeof PostgresServer.start>[0]) =>
+  Effect.tap(PostgresServer.start(one), (server) =>
+    Effect.gen(function*() {
+      yield* server.ask(`create database ${TEMPLATE}`)
+      yield* Migrations.migrate(yield* PostgresAddress.parse(Redacted.make(server.url(TEMPLATE))))
+    }))
+
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const scope = Effect.runSync(Scope.make())
   const started = await Effect.runPromise(
-    Effect.forEach(PostgresServer.installations(), (one) => PostgresServer.start(one)).pipe(Scope.extend(scope))
+    Effect.forEach(PostgresServer.installations(), start).pipe(Scope.extend(scope))
   )
   project.provide(
     "postgres",

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as FleetClaims from "./FleetClaims.js"
 import * as ColdCrowd from "./measure/ColdCrowd.js"
 import type * as Contention from "./measure/Contention.js"
 import * as Proxy from "./measure/Proxy.js"
@@ -289,6 +290,6 @@ const cold = ({ cold: measured, surroundings }: Results): ReadonlyArray<Claim> =
  * @category constructors
  */
 export const judge = (results: Results): ReadonlyArray<Claim> =>
-  [oneRedemption, adoption, reading, rotation, startUp, cold, recovery, cost, proxy, keeper].flatMap((claims) =>
-    claims(results)
+  [oneRedemption, adoption, reading, rotation, startUp, cold, recovery, cost, proxy, keeper, FleetClaims.judge].flatMap(
+    (claims) => claims(results)
   )

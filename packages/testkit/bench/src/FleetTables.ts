@@ -26,14 +26,24 @@ export interface Writing {
  */
 export const make = ({ fleet, trials }: Results, { range, show, table }: Writing): ReadonlyArray<string> => [
   ...trials === undefined ? [] : [
-    `## A fleet under faults\n\nEight workers on four hosts share twelve logins whose access tokens last a second. Per 1,000 redemptions: requests that overlapped, and logins that the server revoked because a refresh token came twice; in the last column those apart that nothing can prevent (the sender was killed with its answer, or not heard of for as long as others have to wait). Faults last from 0.4 to 2.6 s; a key in Redis lives for 1 s.\n\n${
+    `## A fleet under faults\n\nEight workers on four hosts share twelve logins whose access tokens last a second. Per 1,000 redemptions: requests that overlapped, and logins that the server revoked because a refresh token came twice; in the next column those apart that nothing can prevent (the sender was killed with its answer, or not heard of for as long as others have to wait); then workers that waited for a lock of no one in the end. Faults last from 0.4 to 2.6 s; a key in Redis lives for 1 s.\n\n${
       table(
-        ["", "fault", "faults", "redemptions", "overlaps", "revoked", "unpreventable", "s"],
-        trials.map(({ fault, faults, label, notRun, overlaps, redemptions, revoked, took, unpreventable }) => {
+        ["", "fault", "faults", "redemptions", "overlaps", "revoked", "unpreventable", "stuck", "s"],
+        trials.map(({ fault, faults, label, notRun, overlaps, redemptions, revoked, stuck, took, unpreventable }) => {
           const per = (count: number) => show(count / Math.max(1, redemptions) * 1_000)
           return notRun === undefined
-            ? [label, fault, faults, redemptions, per(overlaps), per(revoked), per(unpreventable), show(took / 1_000)]
-            : [label, `not run: ${notRun}`, "", "", "", "", "", ""]
+            ? [
+              label,
+              fault,
+              faults,
+              redemptions,
+              per(overlaps),
+              per(revoked),
+              per(unpreventable),
+              stuck,
+              show(took / 1_000)
+            ]
+            : [label, `not run: ${notRun}`, "", "", "", "", "", "", ""]
         })
       )
     }`
@@ -49,8 +59,8 @@ export const make = ({ fleet, trials }: Results, { range, show, table }: Writing
         ["workers in ten processes", "from the server's answer to the last"],
         fleet.crowds.map(({ last, workers }) => [workers, range(last)])
       )
-    }\n\nFrom SIGKILL of a holder until the process that waits has the tenant: ${
-      range(fleet.takeover)
-    } ms. Connections per worker: ${show(fleet.connections)}.`
+    }\n\nFrom the end of a killed holder's session until the process that waits has the tenant: ${
+      range(fleet.takeover.fromEnd)
+    } ms; from its SIGKILL: ${range(fleet.takeover.fromKill)} ms. Connections per worker: ${show(fleet.connections)}.`
   ]
 ]

@@ -95,8 +95,10 @@ const run = (options: Options.Options) =>
     const began = Monotonic.now()
     const before = os.loadavg()[0]!
     const at = new Date().toISOString()
-    yield* Bench.progress("peers: installed, or installing them")
-    const installed = yield* Effect.either(Peer.install)
+    // Nothing of npm is compared with a fleet.
+    const isCompared = options.parts.some((part) => part !== "fleet")
+    if (isCompared) yield* Bench.progress("peers: installed, or installing them")
+    const installed = yield* Effect.either(isCompared ? Peer.install : Effect.void)
     const measured = yield* Effect.provide(measure(options), Bench.layer)
     const results: Results = {
       surroundings: {

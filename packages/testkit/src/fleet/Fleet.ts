@@ -7,6 +7,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
@@ -21,6 +22,7 @@ import * as ProcessHarness from "../processes/ProcessHarness.js"
 import * as SeededHome from "../processes/SeededHome.js"
 import * as AuthorizationServer from "../servers/AuthorizationServer.js"
 import * as TcpRelay from "../servers/TcpRelay.js"
+import { fingerprint } from "../servers/TokenLedger.js"
 import type { Backend, Contender } from "./Backend.js"
 import * as Faults from "./Faults.js"
 import * as Judgement from "./Judgement.js"
@@ -40,6 +42,8 @@ export interface Options {
   readonly redemptions: number
   /** Milliseconds after which it ends all the same. */
   readonly patience: number
+  /** Milliseconds that workers have to end their work, and one more to ask for every login afterwards. Two minutes. */
+  readonly closing?: number
   /** How long a refresh travels to the server, in milliseconds. */
   readonly latency: number
   readonly seed: number
@@ -92,6 +96,8 @@ export interface Result extends Judgement.Judgement {
   /** Milliseconds from the first question to the end of the work. */
   readonly took: number
   readonly leaks: ReadonlyArray<LeakCheck.Leak>
+  /** Workers that did not end when they were asked to, because they waited for what never came, and were killed. */
+  readonly stuck: number
 }
 
 /** Seconds. Shorter than a provider's, so that a fleet refreshes all the time. */
@@ -214,12 +220,12 @@ const trouble = (stage: Stage, live: Array<Live>, options: Options, count: (kind
   })
 
 /** A person that logs in again where a login has ended. Another worker may have said so before. */
-const person = (stage: Stage, onLost: () => void) =>
+const person = (stage: Stage, onLost: (tenant: string, fingerprint: string) => void) =>
   Effect.forever(Effect.gen(function*() {
     const tenant = yield* Queue.take(stage.ended)
     const { refresh_token } = yield* stage.backend.stored(tenant)
     if (yield* stage.server.isActive(refresh_token)) return
-    onLost()
+    onLost(tenant, fingerprint(refresh_token))
     yield* stage.login(tenant)
   }))
 
@@ -252,6 +258,20 @@ const workersOf = (stage: Stage): ReadonlyArray<Worker> => {
   })
 }
 
+const CLOSING = 120_000
+
+/** Waits for what a worker does; one that does not in time is killed. Answers whether it did. */
+const inTime = <A, E>(stage: Stage, child: ChildProcess.Child, done: Effect.Effect<A, E>, within: number) =>
+  Effect.gen(function*() {
+    const isDone = Option.isSome(yield* Effect.timeoutOption(done, within))
+    if (!isDone) {
+      stage.killed.add(child.pid)
+      yield* child.signal("SIGKILL")
+      yield* child.exit
+    }
+    return isDone
+  })
+
 /** Whether what is stored of a tenant is what the server honours for this very tenant. */
 const lives = ({ backend, server }: Stage, tenant: string) =>
   Effect.gen(function*() {
@@ -281,8 +301,8 @@ export const run = (
     )
     const began = performance.now()
     const counts: Partial<Record<Faults.Kind, number>> = {}
-    let lost = 0
-    yield* Effect.forkScoped(person(stage, () => lost++))
+    const lost: Array<{ readonly tenant: string; readonly fingerprint: string }> = []
+    yield* Effect.forkScoped(person(stage, (tenant, token) => void lost.push({ tenant, fingerprint: token })))
     const faults = yield* Effect.fork(trouble(stage, live, options, (kind) => {
       counts[kind] = (counts[kind] ?? 0) + 1
     }))
@@ -291,16 +311,23 @@ export const run = (
       Effect.timeoutOption(options.patience)
     )
     yield* Fiber.interrupt(faults)
-    yield* Effect.forEach(live, ({ child }) => Effect.zipRight(child.closeStdin, child.exit), {
-      concurrency: "unbounded",
-      discard: true
-    })
     const took = performance.now() - began
+    const closing = options.closing ?? CLOSING
+    const ends = yield* Effect.forEach(live, ({ child }) =>
+      inTime(stage, child, Effect.zipRight(child.closeStdin, child.exit), closing), {
+      concurrency: "unbounded"
+    })
 
     // One more worker asks for all of them, once nothing happens any more.
     const { child: last } = yield* stage.spawn(0, true)
-    yield* last.message(({ event }) => event === "ended")
-    yield* Effect.zipRight(last.closeStdin, last.exit)
+    const asked = Effect.zipRight(
+      last.message(({ event }) =>
+        event === "ended"
+      ),
+      last.closeStdin
+    )
+    const isLast = yield* inTime(stage, last, asked, closing)
+    yield* last.exit
     const living = yield* Effect.forEach(stage.tenants, (tenant) => lives(stage, tenant))
 
     const complaints: Record<string, number> = {}
@@ -311,13 +338,14 @@ export const run = (
       name: contender.name,
       label: contender.label,
       options,
-      ...Judgement.of(ledger, stage.reports, { killed: stage.killed, wait: stage.backend.wait }),
+      ...Judgement.of(ledger, stage.reports, { killed: stage.killed, lost, wait: stage.backend.wait }),
       workers: workersOf(stage),
       faults: counts,
-      lost,
+      lost: lost.length,
       living: living.filter(Boolean).length,
       complaints,
       took,
+      stuck: [...ends, isLast].filter((isEnded) => !isEnded).length,
       leaks: yield* stage.harness.leaks
     }
   }).pipe(Effect.withRandom(Random.make(options.seed)))

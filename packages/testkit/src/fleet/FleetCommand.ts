@@ -7,6 +7,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { parseArgs } from "node:util"
+import * as commandLine from "../internal/commandLine.js"
 import * as TerminalStyle from "../race/TerminalStyle.js"
 import * as PostgresServer from "../servers/PostgresServer.js"
 import * as RedisServer from "../servers/RedisServer.js"
@@ -41,40 +42,34 @@ interface Settings {
   readonly json: boolean
 }
 
-const settingsOf = (args: ReadonlyArray<string>): Settings | string => {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        workers: { type: "string", default: "6" },
-        hosts: { type: "string", default: "3" },
-        logins: { type: "string", default: "6" },
-        redemptions: { type: "string", default: "60" },
-        seed: { type: "string", default: String(Math.floor(Math.random() * 2 ** 31)) },
-        json: { type: "boolean", default: false },
-        help: { type: "boolean", short: "h", default: false }
-      }
-    })
-    if (values.help) return USAGE
-    const [workers, hosts, tenants, redemptions, seed] = [
-      values.workers,
-      values.hosts,
-      values.logins,
-      values.redemptions,
-      values.seed
-    ].map(Number) as [number, number, number, number, number]
-    if (![workers, hosts, tenants, redemptions].every((count) => Number.isSafeInteger(count) && count >= 1)) {
-      return `Counts are whole numbers from 1.\n\n${USAGE}`
+const parse = (args: ReadonlyArray<string>): Settings | string | undefined => {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      workers: { type: "string", default: "6" },
+      hosts: { type: "string", default: "3" },
+      logins: { type: "string", default: "6" },
+      redemptions: { type: "string", default: "60" },
+      seed: { type: "string", default: String(Math.floor(Math.random() * 2 ** 31)) },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false }
     }
-    if (!Number.isSafeInteger(seed)) return `The seed is a whole number.\n\n${USAGE}`
-    if (hosts > workers) return `Every host needs a worker.\n\n${USAGE}`
-    const patience = MINUTE + redemptions * 2_000
-    return {
-      options: { workers, hosts, tenants, redemptions, seed, patience, latency: 150, faults: Faults.KINDS, every: 500 },
-      json: values.json
-    }
-  } catch (error) {
-    return `${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`
+  })
+  if (values.help) return undefined
+  const [workers, hosts, tenants, redemptions, seed] = [
+    values.workers,
+    values.hosts,
+    values.logins,
+    values.redemptions,
+    values.seed
+  ].map(Number) as [number, number, number, number, number]
+  if (![workers, hosts, tenants, redemptions].every(commandLine.isCount)) return "Counts are whole numbers from 1."
+  if (!Number.isSafeInteger(seed)) return "The seed is a whole number."
+  if (hosts > workers) return "Every host needs a worker."
+  const patience = MINUTE + redemptions * 2_000
+  return {
+    options: { workers, hosts, tenants, redemptions, seed, patience, latency: 150, faults: Faults.KINDS, every: 500 },
+    json: values.json
   }
 }
 
@@ -126,13 +121,8 @@ const show = ({ json, options }: Settings, installation: Parameters<typeof Postg
  * @category constructors
  */
 export const main = (args: ReadonlyArray<string>): void => {
-  const settings = settingsOf(args)
-  if (typeof settings === "string") {
-    const asked = settings === USAGE
-    console[asked ? "log" : "error"](settings)
-    process.exitCode = asked ? 0 : 2
-    return
-  }
+  const settings = commandLine.settingsOf(commandLine.read(USAGE, () => parse(args)))
+  if (settings === undefined) return
   const [installation] = PostgresServer.installations()
   if (installation === undefined) {
     console.error("there is no PostgreSQL on this machine\ninstall Debian's `postgresql`, or run `npm ci` on Linux x64")

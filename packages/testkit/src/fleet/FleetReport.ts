@@ -40,7 +40,8 @@ const unexplained = ({ reuses }: Result): number => reuses.filter(({ explanation
  * @category predicates
  */
 export const isClean = (result: Result): boolean =>
-  result.overlaps === 0 && unexplained(result) === 0 && result.mixed === 0 && result.lost <= result.reuses.length &&
+  result.overlaps === 0 && unexplained(result) === 0 && result.mixed === 0 &&
+  result.losses.every(({ explanation }) => explanation !== undefined) &&
   result.living === result.options.tenants && result.leaks.length === 0
 
 const row = (worker: Worker, longest: number, style: TerminalStyle): string => {
@@ -93,7 +94,8 @@ const done = ({ faults }: Result): string =>
  * @category rendering
  */
 export const section = (title: string, result: Result, style: TerminalStyle): string => {
-  const { complaints, leaks, living, lost, options, overlaps, redemptions, reuses, revocations, workers } = result
+  const { complaints, leaks, living, losses, lost, options, overlaps, redemptions, reuses, revocations, workers } =
+    result
   const busy = workers.filter(({ adopted, redeemed }) => adopted + redeemed > 0)
   const longest = Math.max(...busy.map(({ adopted, redeemed }) => adopted + redeemed), 1)
   const rows = busy.map((worker) => row(worker, longest, style))
@@ -134,7 +136,13 @@ export const section = (title: string, result: Result, style: TerminalStyle): st
       )
     ],
     line("living logins", good(living === options.tenants, `${living} of ${options.tenants}`)),
-    line("made again", good(lost <= explained, `${plural(lost, "login", "logins")} by a person`)),
+    line(
+      "made again",
+      good(
+        losses.every(({ explanation }) => explanation !== undefined),
+        `${plural(lost, "login", "logins")} by a person`
+      )
+    ),
     line(
       "secrets shown",
       leaks.length === 0

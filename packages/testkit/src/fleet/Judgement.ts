@@ -40,6 +40,22 @@ export interface Reuse {
 }
 
 /**
+ * A login that ended: its refresh token was consumed, and what came for it is nowhere.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Loss {
+  readonly tenant: string
+  /**
+   * Why nothing could prevent it; nothing where something could. `reused`: by a refresh token that came twice, which is judged
+   * by itself. `killed`: who sent it was killed before it had kept the answer, and so was, or sent nothing, who may retry once.
+   */
+  readonly explanation: "reused" | "killed" | undefined
+  readonly story: string
+}
+
+/**
  * What became of a fleet.
  *
  * @since 0.1.0
@@ -50,6 +66,7 @@ export interface Judgement {
   /** Requests that arrived while another one with the same refresh token was on its way. */
   readonly overlaps: number
   readonly reuses: ReadonlyArray<Reuse>
+  readonly losses: ReadonlyArray<Loss>
   /** Logins that the server revoked because of a reuse. */
   readonly revocations: number
   /** Access tokens that a worker was served for another tenant than the one that the server issued them to. */
@@ -69,7 +86,9 @@ type Sending = Extract<Report, { readonly event: "sending" }>
 export const of = (
   ledger: Pick<TokenLedger, "overlaps" | "redemptions" | "reuses" | "revocations">,
   reports: ReadonlyArray<Report>,
-  { killed, wait }: {
+  { killed, lost, wait }: {
+    /** Logins that ended, by the refresh token that was stored. */
+    readonly lost: ReadonlyArray<{ readonly tenant: string; readonly fingerprint: string }>
     /** Processes that were killed. */
     readonly killed: ReadonlySet<number>
     /** Milliseconds for which others wait for a sender that they do not hear of. */
@@ -115,8 +134,21 @@ export const of = (
       story: senders.map(fateOf).join("; ")
     }
   })
+  const losses = lost.map(({ fingerprint, tenant }): Loss => {
+    const senders = sendings.filter((one) => one.fingerprint === fingerprint)
+    return {
+      tenant,
+      explanation: reuses.some((reuse) => reuse.fingerprint === fingerprint)
+        ? "reused"
+        : senders.some((one) => killed.has(one.pid) && !wasKept(one))
+        ? "killed"
+        : undefined,
+      story: senders.map(fateOf).join("; ")
+    }
+  })
   return {
     redemptions: ledger.redemptions.length,
+    losses,
     overlaps: ledger.overlaps.length,
     reuses,
     revocations: ledger.revocations.filter(({ by }) => by === "reuse").length,

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import { existsSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import * as commandLine from "../internal/commandLine.js"
 import * as Race from "./Race.js"
 import * as RaceReport from "./RaceReport.js"
 import * as TerminalStyle from "./TerminalStyle.js"
@@ -38,30 +39,25 @@ interface Settings extends Race.Options {
   readonly json: boolean
 }
 
-const settingsOf = (args: ReadonlyArray<string>): Settings | string => {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        processes: { type: "string", default: "24" },
-        tenants: { type: "string", default: "1" },
-        latency: { type: "string", default: "150" },
-        unlocked: { type: "boolean", default: false },
-        json: { type: "boolean", default: false },
-        help: { type: "boolean", short: "h", default: false }
-      }
-    })
-    if (values.help) return USAGE
-    const [processes, tenants, latency] = [Number(values.processes), Number(values.tenants), Number(values.latency)]
-    const isCount = (value: number) => Number.isSafeInteger(value) && value >= 1
-    if (!isCount(processes) || !isCount(tenants) || !(latency >= 0)) {
-      return `Counts are whole numbers from 1.\n\n${USAGE}`
+const parse = (args: ReadonlyArray<string>): Settings | string | undefined => {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      processes: { type: "string", default: "24" },
+      tenants: { type: "string", default: "1" },
+      latency: { type: "string", default: "150" },
+      unlocked: { type: "boolean", default: false },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false }
     }
-    if (tenants > processes) return `Every tenant needs a process.\n\n${USAGE}`
-    return { processes, tenants, latency, unlocked: values.unlocked, json: values.json }
-  } catch (error) {
-    return `${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`
+  })
+  if (values.help) return undefined
+  const [processes, tenants, latency] = [Number(values.processes), Number(values.tenants), Number(values.latency)]
+  if (!commandLine.isCount(processes) || !commandLine.isCount(tenants) || !(latency >= 0)) {
+    return "Counts are whole numbers from 1."
   }
+  if (tenants > processes) return "Every tenant needs a process."
+  return { processes, tenants, latency, unlocked: values.unlocked, json: values.json }
 }
 
 const show = (settings: Settings) =>
@@ -92,13 +88,8 @@ const show = (settings: Settings) =>
  * @category constructors
  */
 export const main = (args: ReadonlyArray<string>): void => {
-  const settings = settingsOf(args)
-  if (typeof settings === "string") {
-    const asked = settings === USAGE
-    console[asked ? "log" : "error"](settings)
-    process.exitCode = asked ? 0 : 2
-    return
-  }
+  const settings = commandLine.settingsOf(commandLine.read(USAGE, () => parse(args)))
+  if (settings === undefined) return
   if (!settings.unlocked && !existsSync(COMMAND)) {
     console.error(`${COMMAND} is not there\nrun \`npm run build\` first`)
     process.exitCode = 2

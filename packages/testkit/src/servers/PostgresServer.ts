@@ -11,7 +11,7 @@ import type * as Scope from "effect/Scope"
 import { execFile, execFileSync, spawn } from "node:child_process"
 import type { ChildProcess } from "node:child_process"
 import { once } from "node:events"
-import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs"
+import { chmodSync, chownSync, existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout } from "node:timers/promises"
@@ -128,7 +128,19 @@ const makePlace = (installed: string): Place => {
   }
 }
 
-const initialise = ({ as, bin, data, write }: Place): void => {
+/** Names, to the processes that this one starts, what `initdb` made once: it takes seconds, and a copy of it does not. */
+const INITIALISED = "LOCKSTEP_TEST_INITIALISED"
+
+const initialised = (): Readonly<Record<string, string>> =>
+  JSON.parse(process.env[INITIALISED] ?? "{}") as Readonly<Record<string, string>>
+
+const copy = (from: string, to: string): void => {
+  execFileSync("cp", ["-Rp", `${from}/.`, to])
+}
+
+const initialise = (installed: string, { as, bin, data, write }: Place): void => {
+  const made = initialised()[installed]
+  if (made !== undefined && existsSync(made)) return copy(made, data)
   execFileSync(join(bin, "initdb"), [
     "--pgdata",
     data,
@@ -139,6 +151,9 @@ const initialise = ({ as, bin, data, write }: Place): void => {
     "--no-sync",
     "--no-instructions"
   ], { ...as, stdio: ["ignore", "ignore", "inherit"] })
+  const kept = RunDirectory.make(tmpdir(), "lockstep-initialised")
+  copy(data, kept)
+  process.env[INITIALISED] = JSON.stringify({ ...initialised(), [installed]: kept })
 }
 
 const settingsOf = ({ directory, write }: Place, { settings = [], tls }: Options): ReadonlyArray<string> => [
@@ -232,7 +247,7 @@ export const start = (
 ): Effect.Effect<PostgresServer, never, Scope.Scope> =>
   Effect.suspend(() => {
     const place = makePlace(bin)
-    initialise(place)
+    initialise(bin, place)
     return serve(version, place, settingsOf(place, options))
   })
 

@@ -62,7 +62,7 @@ export const of = (stored: Credential.Stored, claim: Pick<Claim, "noted">, quest
   if (noted.isOver) return Plan.Wait({ dueAt: now + OVER, noted })
   if (keep === "cold" || !isRefreshable(credential)) return Plan.Wait({ dueAt: now + DAY, noted })
   const [from, to] = window(credential, question)
-  const isDrawn = Option.exists(own, (one) => one.keep === keep)
+  const isDrawn = Option.isSome(own)
   const dueAt = isDrawn && now >= from ? now : Math.max(from, now) + chance * Math.max(0, to - Math.max(from, now))
   if (dueAt > now) return Plan.Wait({ dueAt: Math.max(dueAt, now + SHORTEST), noted })
   const left = Option.match(credential.expiresAt, { onNone: () => 0, onSome: (at) => at * 1_000 - now })

@@ -22,6 +22,7 @@ import * as PostgresServer from "@lockstep/testkit/servers/PostgresServer"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { dirname, join } from "node:path"
 import { progress } from "../Bench.js"
@@ -53,8 +54,12 @@ export interface Size {
 export interface Times {
   /** Milliseconds from the answer of the server until the last of so many workers has the token. */
   readonly crowds: ReadonlyArray<{ readonly workers: number; readonly last: Statistics.Summary | undefined }>
-  /** Milliseconds from SIGKILL until the process that waits has the tenant. */
-  readonly takeover: Statistics.Summary | undefined
+  /** Milliseconds until the process that waits has the tenant of one that is killed. */
+  readonly takeover: {
+    readonly fromKill: Statistics.Summary | undefined
+    /** From the end of the session, which the server sees once the kernel has taken the process apart. */
+    readonly fromEnd: Statistics.Summary | undefined
+  }
   readonly sizes: ReadonlyArray<Size>
   /** Connections that a worker has. */
   readonly connections: number
@@ -86,7 +91,7 @@ const stage = Effect.gen(function*() {
       )))
     )
   )
-  return { server, harness, env, login, observed, session: Context.get(observed, PostgresSession) }
+  return { postgres, server, harness, env, login, observed, session: Context.get(observed, PostgresSession) }
 })
 
 type Stage = Effect.Effect.Success<typeof stage>
@@ -115,8 +120,15 @@ const crowd = ({ env, harness, login, server, session }: Stage, workers: number,
     return { workers, last: Statistics.summarise(delays), connections: connections / workers }
   }))
 
+/** Waits for the presence of a process, whose lock dies with its session, and tells when that was by the server's clock. */
+const endOf = (pid: number) =>
+  `select pg_advisory_lock_shared(presence), extract(epoch from clock_timestamp())::float8 * 1000 as at
+  from lockstep.session where pid = ${pid}`
+
+const WATCHED = "select from pg_locks where locktype = 'advisory' and not granted"
+
 /** The holder is stopped where it has the tenant and has announced nothing, and another process waits for it. */
-const takeover = ({ env, harness, login }: Stage) =>
+const takeover = ({ env, harness, login, postgres }: Stage) =>
   Effect.scoped(Effect.gen(function*() {
     yield* login
     const command = { _tag: "AccessToken", tenant: TENANT } as const
@@ -130,12 +142,17 @@ const takeover = ({ env, harness, login }: Stage) =>
     const waiter = yield* RemoteWorker.spawn(harness, { host: "two", env: env("two"), setup: { store: "postgres" } })
     const waiting = yield* waiter.begin(command)
     yield* waiter.step("lockstep.refresh.lock", "start")
+    const watching = yield* Effect.fork(postgres.ask(endOf(holder.child.pid)))
+    yield* Effect.repeat(postgres.ask(WATCHED), { until: (rows) => rows.length > 0 })
     yield* Effect.sleep(500)
-    const killed = process.hrtime.bigint()
+    // The server tells the time of day, and processes tell the monotonic one.
+    const [killed, day] = [process.hrtime.bigint(), performance.timeOrigin + performance.now()]
     yield* holder.child.signal("SIGKILL")
     const { at } = yield* waiter.step("lockstep.refresh.lock", "end")
+    const [end] = yield* Fiber.join(watching)
     yield* waiting.outcome
-    return Number(BigInt((at as { readonly monotonic: string }).monotonic) - killed) / NANOS
+    const fromKill = Number(BigInt((at as { readonly monotonic: string }).monotonic) - killed) / NANOS
+    return { fromKill, fromEnd: fromKill - (Number(end!["at"]) - day) }
   }))
 
 /** Rows of other tenants, as large as those of the ones that are measured. */
@@ -208,7 +225,10 @@ export const measure = ({ quick }: Options) =>
     const delays = yield* Effect.replicateEffect(takeover(one), quick ? 7 : 20)
     return {
       crowds: crowds.map(({ last, workers }) => ({ workers, last })),
-      takeover: Statistics.summarise(delays),
+      takeover: {
+        fromKill: Statistics.summarise(delays.map(({ fromKill }) => fromKill)),
+        fromEnd: Statistics.summarise(delays.map(({ fromEnd }) => fromEnd))
+      },
       sizes: counts,
       connections: crowds[0]!.connections
     } satisfies Times
