@@ -1,17 +1,13 @@
-// Prints the one line that says how many tests ran, from the runner's own report.
+// Prints the one line that says how many tests ran, from the runner's own reports: one per suite.
 import { readFileSync } from "node:fs"
 
-const report = JSON.parse(readFileSync(process.argv[2], "utf8"))
-if (report.numTotalTests === 0) throw new Error("no test ran")
-if (report.numPendingTests + report.numTodoTests > 0) {
-  const names = report.testResults.flatMap((file) =>
-    file.assertionResults.filter((one) => one.status !== "passed" && one.status !== "failed").map((one) => one.fullName)
-  )
-  console.log(`skipped:\n  ${names.join("\n  ")}`)
-}
-console.log(
-  `${report.numPassedTests} passed, ${report.numFailedTests} failed, ${
-    report.numPendingTests + report.numTodoTests
-  } skipped`
-)
-process.exitCode = report.success ? 0 : 1
+const reports = process.argv.slice(2).map((file) => JSON.parse(readFileSync(file, "utf8")))
+if (reports.length === 0 || reports.some(({ numTotalTests }) => numTotalTests === 0)) throw new Error("no test ran")
+
+const tests = reports.flatMap(({ testResults }) => testResults.flatMap(({ assertionResults }) => assertionResults))
+const skipped = tests.filter(({ status }) => status !== "passed" && status !== "failed")
+if (skipped.length > 0) console.log(`skipped:\n  ${skipped.map(({ fullName }) => fullName).join("\n  ")}`)
+
+const sum = (member) => reports.reduce((total, report) => total + report[member], 0)
+console.log(`${sum("numPassedTests")} passed, ${sum("numFailedTests")} failed, ${skipped.length} skipped`)
+process.exitCode = reports.every(({ success }) => success) ? 0 : 1
