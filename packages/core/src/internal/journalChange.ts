@@ -231,3 +231,14 @@ export const clear = (journal: JournalRecord, generation: number): JournalRecord
     mark: Option.none(),
     rest: Option.none()
   })
+
+/**
+ * An answer was stored that had been kept for a while, and the refresh token is the one that it was given for. What the
+ * journal says of that token is later than the answer, which is no proof of what became of it since. An intent of the
+ * answer's own attempt is settled.
+ */
+export const settleKept = (journal: JournalRecord, generation: number, attempt: string): JournalRecord =>
+  update(journal, {
+    generation: Math.max(journal.generation, generation),
+    intent: Option.filter(journal.intent, (intent) => intent.attempt !== attempt)
+  })

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { CredentialStoreError, LockTimeout } from "@lockstep/core/Errors"
+import { RedeemAnswer } from "@lockstep/core/TokenEndpoint"
 import * as MemoryMachine from "@lockstep/testing/MemoryMachine"
 import * as Scenario from "@lockstep/testkit/memory/Scenario"
 import * as Clock from "effect/Clock"
@@ -225,6 +226,55 @@ describe("an answer that no file would take", () => {
       fails.store = false
       assert.strictEqual(valueOf(yield* coordinator.accessToken(tenant)), "lockstep-at-1")
       assert.strictEqual(machine.server.requests.length, 1)
+    }))
+
+  it.scoped("does not hide that a refresh token which it left as it was has been sent since, and perhaps exchanged", () =>
+    Effect.gen(function*() {
+      const { fails, options } = broken()
+      const machine = yield* Scenario.expiredLogin(options)
+      fails.store = true
+      fails.answer = true
+      machine.server.next({ _tag: "KeepRefreshToken" })
+      const first = yield* processOn(machine)
+      yield* within(failing(first.accessToken(tenant)))
+      // Another process knows nothing of it: its request and its one retry get no answer.
+      machine.server.next({ _tag: "ConsumeAndLose" })
+      machine.server.next({ _tag: "ConsumeAndLose" })
+      const second = yield* processOn(machine)
+      yield* within(failing(second.accessToken(tenant)))
+      yield* within(failing(second.accessToken(tenant)))
+      fails.store = false
+      fails.answer = false
+      assert.strictEqual(valueOf(yield* first.accessToken(tenant)), "lockstep-at-1")
+
+      yield* TestClock.adjust("2 hours")
+      const error = yield* Effect.flip((yield* processOn(machine)).accessToken(tenant))
+      assert.propertyVal(error, "reason", "OutcomeUnknown")
+      assert.deepStrictEqual(machine.server.requests, ["lockstep-rt-0", "lockstep-rt-0", "lockstep-rt-0"])
+    }))
+
+  it.scoped("does not hide that a refresh token which it left as it was has been refused since", () =>
+    Effect.gen(function*() {
+      const { fails, options } = broken()
+      const machine = yield* Scenario.expiredLogin(options)
+      fails.store = true
+      fails.answer = true
+      machine.server.next({ _tag: "KeepRefreshToken" })
+      const first = yield* processOn(machine)
+      yield* within(failing(first.accessToken(tenant)))
+      machine.server.next({
+        _tag: "Answer",
+        answer: RedeemAnswer.Terminal({ reason: "InvalidGrant", detail: "invalid_grant" })
+      })
+      yield* within(failing((yield* processOn(machine)).accessToken(tenant)))
+      fails.store = false
+      fails.answer = false
+      yield* Effect.exit(first.accessToken(tenant))
+
+      yield* TestClock.adjust("2 hours")
+      const error = yield* Effect.flip((yield* processOn(machine)).accessToken(tenant))
+      assert.propertyVal(error, "reason", "InvalidGrant")
+      assert.deepStrictEqual(machine.server.requests, ["lockstep-rt-0", "lockstep-rt-0"])
     }))
 
   it.scoped("is given up once another login has taken its place, and that one is neither refreshed nor put at risk for it", () =>

@@ -129,7 +129,7 @@ describe("FileLock and other processes", () => {
       const running = Option.getOrThrow(yield* lock.holder(CODEX))
       assert.strictEqual(running.pid, holder.pid)
       assert.isFalse(running.stopped)
-      assert.match(Option.getOrThrow(running.command), /^lockWorker-\d+\.mjs$/)
+      assert.match(Option.getOrThrow(running.command), /^lockWorker-[0-9a-f]+\.mjs$/)
       assert.isBelow(Math.abs(Date.now() - Option.getOrThrow(running.startedAt)), 3_600_000)
 
       yield* holder.signal("SIGSTOP")

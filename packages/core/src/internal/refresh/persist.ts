@@ -159,10 +159,17 @@ export const make = (transaction: Transaction) => {
           ? Option.some(obtained)
           : Option.none()
 
-      const settlement = (generation: number, told: string, detail?: string): Settlement => {
-        const cleared = JournalChange.update(JournalChange.clear(journal, generation), {
-          lastRedeem: Option.some(answer.attempt)
-        })
+      const settlement = (
+        generation: number,
+        stored: Option.Option<Credential.Credential>,
+        told: string,
+        detail?: string
+      ): Settlement => {
+        const isSameToken = Option.contains(Option.flatMap(stored, fingerprintOf), answer.fingerprint)
+        const settled = outcome === "recovered" && isSameToken
+          ? JournalChange.settleKept(journal, generation, answer.attempt)
+          : JournalChange.clear(journal, generation)
+        const cleared = JournalChange.update(settled, { lastRedeem: Option.some(answer.attempt) })
         const counted = demand.purpose === "rejected" ? JournalChange.countRejection(cleared, now) : cleared
         return {
           discard: true,
@@ -184,12 +191,12 @@ export const make = (transaction: Transaction) => {
       const settle = (persisted: Persisted): Option.Option<Settlement> => {
         switch (persisted._tag) {
           case "Written": {
-            const { generation } = persisted.stored.credential
-            const written = settlement(generation, outcome)
+            const { credential } = persisted.stored
+            const written = settlement(credential.generation, Option.some(credential), outcome)
             return Option.some({
               ...written,
               journal: JournalChange.update(written.journal, {
-                login: JournalChange.continued(journal, answer.fingerprint, fingerprintOf(persisted.stored.credential))
+                login: JournalChange.continued(journal, answer.fingerprint, fingerprintOf(credential))
               })
             })
           }
@@ -197,6 +204,7 @@ export const make = (transaction: Transaction) => {
           case "OtherAccount":
             return Option.some(settlement(
               persisted.stored.credential.generation,
+              Option.some(persisted.stored.credential),
               "replaced",
               persisted._tag === "Theirs"
                 ? "another login was stored meanwhile"
@@ -205,7 +213,7 @@ export const make = (transaction: Transaction) => {
           case "Gone":
             // An answer that was kept once is kept on: a record may be absent for a moment.
             return outcome === "granted"
-              ? Option.some(settlement(journal.generation, "removed", "logged out meanwhile"))
+              ? Option.some(settlement(journal.generation, Option.none(), "removed", "logged out meanwhile"))
               : Option.none()
         }
       }
