@@ -49,7 +49,8 @@ play hold "nothing can be written for a while" N=2 CALLS=2 ALL_DOWN=1
 play hold "429 after a lost request" N=2 TRANSIENT=2 CRASHES=1 FAIL=1
 play hold "5xx, 429, early refusals, losses" N=2 CALLS=2 GATEWAY=1 TRANSIENT=1 EARLY=1 AGING=1 LOSS=1
 play hold "unrotated answers" N=2 CALLS=2 UNROTATED=2 FAIL=1 EXPIRE=1
-play hold "the same, in a store without times" N=2 CALLS=2 UNROTATED=2 FAIL=1 FORGETS=2
+play hold "an unrotated answer that is stored late, lost requests" N=2 CALLS=2 UNROTATED=1 LOSS=2 FAIL=1 EXPIRE=1
+play hold "unrotated answers in a store without times" N=2 CALLS=2 UNROTATED=2 FAIL=1 FORGETS=2
 play hold "rejected tokens" N=2 REJECT=1 CALLS=2 EXPIRE=1
 play hold "a foreign login" N=2 CALLS=2 F_LOGIN=1 EXPIRE=1
 play hold "a foreign login of another account" N=2 CALLS=2 F_ACCOUNT=1 FAIL=1
@@ -84,6 +85,7 @@ play fail "429 forgets the unknown outcome before" N=2 CALLS=2 LOSS=2 TRANSIENT=
 play fail "the retry is not counted" N=2 CALLS=2 LOSS=3 M_UNCOUNTED=1
 play fail "no last look before the intent" N=1 F_REFRESH=1 M_NO_REREAD=1
 play fail "an unrotated answer over a newer record" N=2 CALLS=2 UNROTATED=2 FAIL=1 EXPIRE=1 M_OUTDATED=1
+play fail "an answer that is stored late forgets what was sent since" N=2 CALLS=2 UNROTATED=1 LOSS=2 FAIL=1 EXPIRE=1 M_CLEAR_KEPT=1
 play fail "a refresh that only stores serves" N=2 CALLS=2 UNROTATED=2 FAIL=1 EXPIRE=2 M_SERVE_STORAGE=1
 play fail "kept answer removed, journal not written" N=1 CALLS=2 F_RESTORE=1 FAIL=2 M_DISCARD_UNSETTLED=1
 play fail "a restored token stays where an answer comes" N=1 CALLS=2 F_RESTORE=1 EXPIRE=1 M_SNAPSHOT_PERSIST=1

@@ -153,6 +153,9 @@
 #ifndef M_OUTDATED
 #define M_OUTDATED 0           /* an unrotated answer is written over a newer record */
 #endif
+#ifndef M_CLEAR_KEPT
+#define M_CLEAR_KEPT 0         /* a kept answer that is stored late clears what was learned of its token since */
+#endif
 #ifndef M_SERVE_STORAGE
 #define M_SERVE_STORAGE 0      /* a refresh that only stores serves what it finds */
 #endif
@@ -327,6 +330,8 @@ byte sentTimes[T], unanswered[T]; bit keptOnce[T], refusedRetry[T];
    no times, the journal tells that a later attempt wrote it. */
 #define OUTDATED(att_, tok_, acc_, r_tok_, r_acc_, r_att_) \
   (!M_OUTDATED && tok_ == r_tok_ && !(r_att_ != 0 && r_att_ == att_) && (FORGETS == 2 -> r_last > att_ : r_acc_ > acc_))
+/* A kept answer was judged, and the stored refresh token is the one that it was given for. */
+#define KEPT_TOKEN (recovered && ((outcome == WRITTEN && k_tok == k_fp) || (outcome == THEIRS && s_tok == k_fp)))
 /* Verdict.belongs */
 #define BELONGS(att_, fp_, tok_, acc_) \
   (fp_ == g_tok -> !OUTDATED(att_, tok_, acc_, g_tok, g_acc, g_att) \
@@ -577,7 +582,9 @@ Lsend:
 Lwait:
     atomic {
       if
-      :: net[p] == ANSWERED -> kind = netKind[p]; k_tok = netNew[p]; k_acc = netAcc[p]; unanswered[g_tok]--;
+      :: net[p] == ANSWERED -> kind = netKind[p]; k_tok = netNew[p]; k_acc = netAcc[p];
+           /* an answer that left the token as it was proves that it lived after every send before */
+           unanswered[g_tok] = (kind == A_GRANTED && k_tok == g_tok -> 0 : unanswered[g_tok] - 1);
            holds[p] = (kind == A_GRANTED && k_tok != g_tok)
       :: lossB > 0 && net[p] == SENT -> lossB--; fault = 1; kind = A_UNKNOWN; if :: LATE -> late[netTok[p]]++ :: else fi
       :: lossB > 0 && net[p] == ANSWERED -> lossB--; fault = 1; kind = A_UNKNOWN;
@@ -671,7 +678,13 @@ Lcommit:                                     /* Held.commit: compare and swap; a
 Lsettle:                                     /* the journal, and only then the kept answer */
     if
     :: atomic { outcome != GONE || !recovered ->
-         clearIntent(); r_mark = 0; r_rest = 0; r_last = k_att;
+         /* what later holders learned of a token that a kept answer left as it was is later than the answer */
+         if
+         :: KEPT_TOKEN && !M_CLEAR_KEPT && r_att != k_att -> skip
+         :: KEPT_TOKEN && !M_CLEAR_KEPT && r_att == k_att -> clearIntent()
+         :: !KEPT_TOKEN || M_CLEAR_KEPT -> clearIntent(); r_mark = 0; r_rest = 0
+         fi;
+         r_last = k_att;
          if :: k_tok != k_fp -> r_ret = r_ret | BIT(k_fp) :: else fi;
          note() };
        if :: ok || M_DISCARD_UNSETTLED -> atomic { discard() } :: else fi
