@@ -103,13 +103,33 @@ export const ofUpstream = (
 
 const NEVER_ANSWERED = ["set-cookie", "clear-site-data", "www-authenticate", "alt-svc", "access-control-allow-origin"]
 
+/**
+ * The start lines of what a client was answered, one after the other; none out of a body, which may hold anything. Ends where
+ * the end of a body cannot be told, as that of an answer to HEAD.
+ */
+const startsOf = (text: string): ReadonlyArray<string> => {
+  const starts: Array<string> = []
+  let rest: string | undefined = text
+  while (rest !== undefined && rest.startsWith("HTTP/1.1 ")) {
+    const head = readHead(rest)
+    if (typeof head === "string") return [...starts, rest.split("\r\n")[0]!]
+    starts.push(head.start)
+    const [length = "0"] = all(head, "content-length")
+    rest = head.start.startsWith("HTTP/1.1 1")
+      ? head.rest
+      : all(head, "transfer-encoding").length > 0
+      ? behindChunks(head.rest)
+      : head.rest.slice(Number(length))
+  }
+  return starts
+}
+
 /** What is wrong with what a client was answered, as far as it is whole. */
 export const ofClient = (text: string, hidden: ReadonlyArray<string>): ReadonlyArray<string> => {
   const wrong: Array<string> = hidden.filter((one) => text.includes(one)).map(() => "something hidden is shown")
-  const starts = text.match(/^HTTP\/1\.1 .*$/gm) ?? []
   if (text !== "" && !text.startsWith("HTTP/1.1 ")) wrong.push(`no answer: ${JSON.stringify(text.slice(0, 80))}`)
-  for (const start of starts) {
-    if (!/^HTTP\/1\.1 [1-9]\d\d [A-Za-z' -]+\r?$/.test(start)) wrong.push(`a status line: ${JSON.stringify(start)}`)
+  for (const start of startsOf(text)) {
+    if (!/^HTTP\/1\.1 [1-9]\d\d [A-Za-z' -]+$/.test(start)) wrong.push(`a status line: ${JSON.stringify(start)}`)
   }
   const head = readHead(text)
   if (text.includes("\r\n\r\n")) {
