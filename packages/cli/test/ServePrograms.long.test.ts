@@ -64,7 +64,7 @@ fromHttp({ maxRetries: 0 })().then(() => "an answer", (error) => error.message).
 
 describe("a program that knows another way to ask", () => {
   it.scopedLive.skipIf(Clients.googleAuth === undefined)(
-    "is Google's client: it finds the keeper, refreshes and names the login by its tenant, whoever is logged in",
+    "is Google's client: it finds the keeper, refreshes and names the login by its tenant and not by its person",
     () =>
       Effect.gen(function*() {
         const { add, host, run, stage, token } = yield* make

@@ -85,7 +85,7 @@ export const make = Effect.gen(function*() {
 
   /**
    * What is known of an account. Its token is asked for next, by the address of mail that stands here: that is the tenant,
-   * whoever is logged in. One that has expired is refreshed by then.
+   * and not the address of the person who is logged in. One that has expired is refreshed by then.
    */
   const about = forAccount((tenant, account) =>
     handOut.ofTenant(tenant, coordinator.accessToken(tenant), (found) =>

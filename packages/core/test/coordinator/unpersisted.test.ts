@@ -158,6 +158,18 @@ describe("an answer that could not be stored", () => {
     }))
 })
 
+/** A process whose memory alone has an answer that left the refresh token as it was. No other process can know of it. */
+const unrotatedInMemory = Effect.gen(function*() {
+  const { fails, options } = broken()
+  const machine = yield* Scenario.expiredLogin(options)
+  fails.store = true
+  fails.answer = true
+  machine.server.next({ _tag: "KeepRefreshToken" })
+  const first = yield* processOn(machine)
+  yield* within(failing(first.accessToken(tenant)))
+  return { fails, first, machine }
+})
+
 describe("an answer that no file would take", () => {
   const inMemoryOnly = (options?: { readonly journal: boolean }) =>
     Effect.gen(function*() {
@@ -230,14 +242,8 @@ describe("an answer that no file would take", () => {
 
   it.scoped("does not hide that a refresh token which it left as it was has been sent since, and perhaps exchanged", () =>
     Effect.gen(function*() {
-      const { fails, options } = broken()
-      const machine = yield* Scenario.expiredLogin(options)
-      fails.store = true
-      fails.answer = true
-      machine.server.next({ _tag: "KeepRefreshToken" })
-      const first = yield* processOn(machine)
-      yield* within(failing(first.accessToken(tenant)))
-      // Another process knows nothing of it: its request and its one retry get no answer.
+      const { fails, first, machine } = yield* unrotatedInMemory
+      // The request and the one retry of another process get no answer.
       machine.server.next({ _tag: "ConsumeAndLose" })
       machine.server.next({ _tag: "ConsumeAndLose" })
       const second = yield* processOn(machine)
@@ -255,13 +261,7 @@ describe("an answer that no file would take", () => {
 
   it.scoped("does not hide that a refresh token which it left as it was has been refused since", () =>
     Effect.gen(function*() {
-      const { fails, options } = broken()
-      const machine = yield* Scenario.expiredLogin(options)
-      fails.store = true
-      fails.answer = true
-      machine.server.next({ _tag: "KeepRefreshToken" })
-      const first = yield* processOn(machine)
-      yield* within(failing(first.accessToken(tenant)))
+      const { fails, first, machine } = yield* unrotatedInMemory
       machine.server.next({
         _tag: "Answer",
         answer: RedeemAnswer.Terminal({ reason: "InvalidGrant", detail: "invalid_grant" })
