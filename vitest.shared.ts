@@ -11,7 +11,7 @@ export default defineConfig({
   ssr: { resolve: { conditions: ["@lockstep/source", "module", "node", "development|production"] } },
   test: {
     include: ["test/**/*.test.ts"],
-    exclude: isLong ? [] : ["test/**/*.long.test.ts"],
+    exclude: isLong ? [] : ["**/*.long.test.ts"],
     globalSetup: [fileURLToPath(new URL("vitest.bundles.ts", import.meta.url))],
     server: { deps: { inline: [/@lockstep\//] } },
     // Real processes on two cores: generous, because a timeout here is a hang and never a measurement.
