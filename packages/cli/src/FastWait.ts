@@ -36,6 +36,9 @@ export type Ending =
 /** Milliseconds after which the lock is tried whatever is known of it: a sidecar can be replaced without a trace. */
 const TRY_EVERY = 1_000
 
+/** Milliseconds after which the store is looked at, where nothing was heard of it: a hint can be lost. */
+const LOOK_EVERY = 100
+
 /** The longest delay that a timer knows. */
 const LONGEST = 2 ** 31 - 1
 
@@ -173,8 +176,17 @@ export const wait = (options: {
     }
 
     if (attempt()) return
-    const probe = lock.listen({ hasChanged: home.hasChanged, hint: onHint })
-    const close = watch([home.store, lock.path], probe.soon)
+    let lookAt = began + LOOK_EVERY
+    const probe = lock.listen({
+      hasChanged: () => {
+        const now = elapsed()
+        if (now < lookAt) return false
+        lookAt = now + LOOK_EVERY
+        return home.hasChanged()
+      },
+      hint: onHint
+    })
+    const close = watch([home.store, lock.path], () => home.hasChanged() && look() || probe.soon())
     stop = () => {
       close()
       probe.end()

@@ -46,10 +46,13 @@ export interface EarlyLock {
 /** Milliseconds. `performance` is loaded at its first use, which a start notices. */
 const elapsed = (): number => Number(process.hrtime.bigint() / 1_000_000n)
 
-/** A wait of so many milliseconds is for something slow, and asks more seldom: still soon enough after a holder's death. */
-const LONG = 1_000
+/**
+ * A holder that dies is noticed within 25 ms, or within a twelfth of the time that it was waited for and 90 ms: what takes
+ * long already may take that much longer, and each question costs a wake-up.
+ */
 const SOON = 25
-const SOON_ENOUGH = 45
+const SOON_ENOUGH = 90
+const SHARE_OF_WAIT = 12
 
 /**
  * Prepares to lock a tenant of a store; nothing where `FileLock` has to judge. Creates nothing.
@@ -89,7 +92,7 @@ export const make = ({ from, lockDirectory, store, tenant, trustRemote }: {
           const attempt = Sidecar.tryLock(SidecarNames.line(path), owner, kernel)
           return attempt._tag === "Acquired" ? attempt.fd : undefined
         },
-        longest: () => elapsed() - began < LONG ? SOON : SOON_ENOUGH
+        longest: () => Math.min(Math.max(SOON, (elapsed() - began) / SHARE_OF_WAIT), SOON_ENOUGH)
       })
     },
     holder: () => FlockTable.holderOf(path),
