@@ -20,6 +20,17 @@ import * as SidecarNames from "../SidecarNames.js"
 import * as RemoteFileSystem from "./RemoteFileSystem.js"
 
 /**
+ * Ends what was begun by `listen`, or has it ask at once, and often for some milliseconds.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Listening {
+  readonly soon: () => void
+  readonly end: () => void
+}
+
+/**
  * A lock file of this machine that this process may lock.
  *
  * @since 0.1.0
@@ -36,7 +47,7 @@ export interface EarlyLock {
   readonly listen: (options: {
     readonly hasChanged: () => boolean
     readonly hint: () => void
-  }) => LockProbe.LockProbe
+  }) => Listening
   /** Tells one holder from the next, where the system says. */
   readonly holder: () => string | undefined
   /** Closes the descriptor and wakes the processes that wait for it. */
