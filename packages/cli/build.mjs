@@ -183,9 +183,6 @@ export const bundle = async (outdir) => {
       return outputFiles.map(({ path, text }) => ({ path, text: wrapped(toCommonJs(text, outputs.get(path))) }))
     })
   )).flat()
-  const hash = createHash("sha256")
-  for (const { path, text } of chunks) hash.update(`${relative(outdir, path)}\0${text}\0`)
-  const id = hash.digest("hex").slice(0, 16)
 
   const alone = async (entry, name = entry, define = {}) => {
     const { outputFiles: [file] } = await build({
@@ -197,15 +194,23 @@ export const bundle = async (outdir) => {
     })
     return { path: file.path, text: direct(file.text) }
   }
+  // The start has a build of its own: shared with the rest it would load a chunk for the few lines they have in common.
+  for (const [entry, name] of [["src/Start.ts", "start"], ["src/FastTurn.ts", "turn"]]) {
+    const { path, text } = await alone(entry, name)
+    chunks.push({ path, text: wrapped(text) })
+  }
+
+  const hash = createHash("sha256")
+  for (const { path, text } of chunks) hash.update(`${relative(outdir, path)}\0${text}\0`)
+  const id = hash.digest("hex").slice(0, 16)
+
   const files = [
     ...chunks,
-    // The start has a build of its own: shared with the rest it would load a chunk for the few lines they have in common.
     await alone("src/main.ts", "main", { BUNDLE: JSON.stringify(id) }),
     await alone("src/probe.ts", "probe"),
     await alone("src/HelpProgram.ts", "help"),
     await alone("src/FastKeeper.ts", "keeper"),
     await alone("src/FastExec.ts", "exec"),
-    await alone("src/FastTurn.ts", "turn"),
     { path: join(outdir, "help.json"), text: `${JSON.stringify(await helpBook(outdir))}\n` },
     { path: join(outdir, "package.json"), text: "{\"type\":\"commonjs\"}\n" }
   ]

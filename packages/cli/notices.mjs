@@ -16,6 +16,7 @@ const FULFILLED = new Set(["MIT", "ISC", "BSD-2-Clause", "BSD-3-Clause", "Apache
 /** What `build.mjs` and `front-door.mjs` bundle. */
 export const ENTRIES = [
   "src/main.ts",
+  "src/Start.ts",
   "src/Program.ts",
   "src/RefreshProgram.ts",
   "src/LookProgram.ts",

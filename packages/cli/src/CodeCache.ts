@@ -28,6 +28,8 @@ const OTHERS_WRITE = 0o022
 
 /** The kept code by chunk; none where it may have been written by another user than the bundle. */
 const read = (path: string, owner: number): ReadonlyMap<string, Buffer> => {
+  // An error that is thrown costs more than this question.
+  if (!Fs.existsSync(path)) return new Map()
   let fd: number | undefined
   try {
     fd = Fs.openSync(path, Fs.constants.O_RDONLY | (Fs.constants.O_NOFOLLOW ?? 0))

@@ -98,8 +98,11 @@ export const make = (directory: string, now: () => number = Date.now): FastHome 
     lockDirectory: () => FastPath.pinOf(read(pinFile)?.text)?.lockDirectory,
     hasChanged: () => {
       if (last?.isSettled !== true) return true
-      const stat = Fs.lstatSync(store, { bigint: true, throwIfNoEntry: false })
-      return stat === undefined || identify(stat) !== last.identity
+      try {
+        return identify(Fs.lstatSync(store, { bigint: true })) !== last.identity
+      } catch {
+        return true
+      }
     },
     judge: (demand) => {
       try {

@@ -1,9 +1,10 @@
 /**
- * Waiting for another process's refresh before anything is loaded: the same loop as `LockWait`, of plain callbacks.
+ * Waiting for another process's refresh before anything is loaded: what `LockWait` does, of plain callbacks.
  *
- * Look at the store; adopt what will do, or try the lock once; sleep. A change of the directory cuts the sleep short and
- * starts a burst of tries, since a holder writes before it unlocks; a jittered backoff runs underneath, because a hint can
- * be lost. A process that waits has one watch, one timer and no thread, and the file is read only when it changed.
+ * Look at the store; adopt what will do, or try the lock once; sleep. A change of one of the two files cuts the sleep short,
+ * and underneath the lock is asked for as by every other waiter, in one line with them, because a hint can be lost and a
+ * holder that dies gives none. A process that waits has two watches, two timers and no thread, and the store is read only
+ * when it changed.
  *
  * The lock that a wait ends with is an integer descriptor, which no garbage collector closes: it is the caller's, and dies
  * with the process.
@@ -12,7 +13,6 @@
  */
 import type { EarlyLock } from "@lockstep/node/locks/EarlyLock"
 import * as Fs from "node:fs"
-import * as Path from "node:path"
 import type { Demand, FastHome } from "./FastHome.js"
 import type { TokenText } from "./TokenText.js"
 
@@ -33,19 +33,14 @@ export type Ending =
   | { readonly _tag: "TimedOut"; readonly waited: number }
   | { readonly _tag: "Gone" | "Left" }
 
-/** Milliseconds after a hint: the holder has written and is about to unlock. */
-const BURST = [1, 1, 2, 2, 4, 4, 8] as const
+/** Milliseconds after which the lock is tried whatever is known of it: a sidecar can be replaced without a trace. */
+const TRY_EVERY = 1_000
 
-/** The jittered backoff, in milliseconds. */
-const FIRST = 2
-const LAST = 25
+/** Milliseconds after which the store is looked at, where nothing was heard of it: a hint can be lost. */
+const LOOK_EVERY = 100
 
-/** A wait of so many milliseconds is for something slow, and asks more seldom: still soon enough after a holder's death. */
-const LONG = 1_000
-const LAST_OF_LONG = 45
-
-/** Where no hint came, the store is looked at once in so many tries of the lock: hints can be lost. */
-const LOOK_EVERY = 4
+/** The longest delay that a timer knows. */
+const LONGEST = 2 ** 31 - 1
 
 /** The share of the timeout after which the holder is asked for, to see later whether it changed. */
 const HOLDER_AFTER = 0.1
@@ -53,18 +48,37 @@ const HOLDER_AFTER = 0.1
 /** Milliseconds on the monotonic clock: a wall clock that is set back must not prolong a wait. */
 const elapsed = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000
 
-const watch = (store: string, lock: string, onChange: () => void): () => void => {
-  // What else happens here, temporary files, journals and the lock of the writes, frees nothing and stores nothing.
-  const names: ReadonlySet<string | null> = new Set([null, Path.basename(store), Path.basename(lock)])
-  try {
-    const watcher = Fs.watch(Path.dirname(store), { persistent: false }, (_, name) => {
-      if (names.has(name)) onChange()
+/**
+ * Watches the two files themselves: a refresh makes and renames half a dozen others beside them, and each of those would
+ * wake every process that waits. A file that is replaced tells so by its last event, so both are watched anew after one.
+ */
+const watch = (paths: ReadonlyArray<string>, onChange: () => void): () => void => {
+  let watchers: ReadonlyArray<Fs.FSWatcher> = []
+  let isClosed = false
+  const close = (): void => watchers.forEach((one) => one.close())
+  const open = (): void => {
+    close()
+    watchers = paths.flatMap((path) => {
+      try {
+        return [Fs.watch(path, { persistent: false }, onEvent).on("error", () => {})]
+      } catch {
+        // Out of watches, or between two files of that name: the backoff remains.
+        return []
+      }
     })
-    watcher.on("error", () => {})
-    return () => watcher.close()
-  } catch {
-    // Out of watches: the backoff remains.
-    return () => {}
+  }
+  const onEvent = (): void => {
+    if (isClosed) return
+    onChange()
+    if (isClosed) return
+    open()
+    // What changed before the new watch ran.
+    onChange()
+  }
+  open()
+  return () => {
+    isClosed = true
+    close()
   }
 }
 
@@ -91,20 +105,17 @@ export const wait = (options: {
     let settleAt = began + (options.staleWait ?? Infinity)
     let askAt = began + timeout * HOLDER_AFTER
     let deadline = began + timeout
+    let tryAt = began + TRY_EVERY
     let firstHolder: string | undefined
     let restarted = false
-    let turns = 0
-    let burst: number = BURST.length
-    let quiet = FIRST
     let timer: NodeJS.Timeout | undefined
-    let close = () => {}
+    let isOver = false
+    let stop = () => {}
 
     const end = (ending: Ending): true => {
+      isOver = true
       clearTimeout(timer)
-      timer = undefined
-      close()
-      close = () => {}
-      lock.forget()
+      stop()
       resolve(ending)
       return true
     }
@@ -146,32 +157,40 @@ export const wait = (options: {
       return false
     }
 
-    const turn = (isHinted: boolean): void => {
-      const isLooking = isHinted || ++turns % LOOK_EVERY === 0
-      if (isLooking && home.hasChanged() && look() || attempt()) return
+    const onHint = (): boolean => isOver || home.hasChanged() && look() || attempt()
+
+    /** What has its time, whatever is heard. */
+    const onTime = (): void => {
       const now = elapsed()
+      if (now >= tryAt) {
+        tryAt = now + TRY_EVERY
+        if (onHint()) return
+      }
       if (now >= settleAt) {
         settleAt = Infinity
         if (settle()) return
       }
       if (now >= leaveAt) return void end({ _tag: "Left" })
       if (hasTimedOut(now)) return
-      let delay: number
-      if (burst < BURST.length) delay = BURST[burst++]!
-      else {
-        delay = quiet * (0.5 + Math.random() / 2)
-        quiet = Math.min(quiet * 2, now - began < LONG ? LAST : LAST_OF_LONG)
-      }
-      timer = setTimeout(turn, Math.min(delay, deadline - now, settleAt - now, leaveAt - now), false)
+      timer = setTimeout(onTime, Math.min(Math.min(tryAt, settleAt, leaveAt, askAt, deadline) - now, LONGEST))
     }
 
     if (attempt()) return
-    close = watch(home.store, lock.path, () => {
-      if (timer === undefined) return
-      clearTimeout(timer)
-      burst = 0
-      quiet = FIRST
-      turn(true)
+    let lookAt = began + LOOK_EVERY
+    const probe = lock.listen({
+      hasChanged: () => {
+        const now = elapsed()
+        if (now < lookAt) return false
+        lookAt = now + LOOK_EVERY
+        return home.hasChanged()
+      },
+      hint: onHint
     })
-    turn(true)
+    const close = watch([home.store, lock.path], () => home.hasChanged() && look() || probe.soon())
+    stop = () => {
+      close()
+      probe.end()
+    }
+    // What was stored or freed before the watch ran.
+    if (!onHint()) onTime()
   })

@@ -297,8 +297,8 @@ describe("the start of the command", () => {
     Effect.gen(function*() {
       const stage = yield* Stage.make()
       yield* stage.seed({ left: 3600 })
-      const main = readFileSync(join(stage.bin, "..", "..", "dist", "main.js"), "utf8")
-      assert.include(main, "./keeper.js")
-      assert.notInclude(main, "node:net", "asking is behind a file of its own")
+      const start = readFileSync(join(stage.bin, "..", "..", "dist", "start.js"), "utf8")
+      assert.include(start, "./keeper.js")
+      assert.notInclude(start, "node:net", "asking is behind a file of its own")
     }))
 })

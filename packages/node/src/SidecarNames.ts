@@ -7,9 +7,7 @@
 import * as TenantId from "@lockstep/core/TenantId"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import type * as Crypto from "node:crypto"
 import * as Fs from "node:fs"
-import { createRequire } from "node:module"
 import * as Path from "node:path"
 import { LockTarget } from "./locks/LockTarget.js"
 
@@ -20,9 +18,6 @@ const MAX_LENGTH = 80
 const HEAD_LENGTH = 39
 
 const SAFE = /^[a-z0-9._@-]$/
-
-// Few names are long, and every start of the command that waits for a refresh builds one.
-const loadCrypto = (): typeof Crypto => createRequire(import.meta.url)("node:crypto") as typeof Crypto
 
 const hexByte = (byte: number): string => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`
 
@@ -51,8 +46,10 @@ export const encode = (text: string): string => {
     if (head.length + point.length > HEAD_LENGTH) break
     head += point
   }
+  // Few names are long, and every start of the command that waits for a refresh builds one.
+  const { createHash } = process.getBuiltinModule("node:crypto")
   // `~` is never left unencoded, so a shortened name equals no other one.
-  return `${head}~${loadCrypto().createHash("sha256").update(encoded).digest("hex").slice(0, 40)}`
+  return `${head}~${createHash("sha256").update(encoded).digest("hex").slice(0, 40)}`
 }
 
 /**

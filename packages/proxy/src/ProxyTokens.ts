@@ -2,7 +2,8 @@
  * The tokens that requests are sent with: of one tenant, for one origin, and such as a header field can carry.
  *
  * Asking for one is an effect that a token in memory answers at once, and still the dearest part of an exchange that is
- * not the system's. Requests of one millisecond came at the same time, and share the answer.
+ * not the system's. Requests of a few milliseconds share the answer; what a rejected token was replaced by is shared at
+ * once.
  *
  * @since 0.1.0
  */
@@ -47,8 +48,8 @@ export interface ProxyTokens {
   readonly renewed: (run: Run, rejected: Redacted.Redacted, done: (answer: Answer) => void) => () => void
 }
 
-/** Milliseconds. */
-const SHARED = 1
+/** Milliseconds by which a token may be older than the store. */
+const SHARED = 10
 
 /**
  * Makes tokens of a tenant for a target. The login may become another one than it was when the proxy began, so that each
@@ -81,6 +82,14 @@ export const make = (options: {
         onSome: (error) => ProxyProblem.fromRefreshError(error, advise?.(error))
       }))
 
+  const share = (answer: Answer): void => {
+    shared = Either.isRight(answer) ? answer : undefined
+    if (shared === undefined) return
+    setTimeout(() => {
+      if (shared === answer) shared = undefined
+    }, SHARED).unref()
+  }
+
   return {
     current: (run, done) => {
       if (shared !== undefined) {
@@ -89,15 +98,15 @@ export const make = (options: {
       }
       return run(coordinator.accessToken(tenant), (exit) => {
         const answer = answerOf(exit)
-        if (Either.isRight(answer) && shared === undefined) {
-          shared = answer
-          setTimeout(() => {
-            shared = undefined
-          }, SHARED).unref()
-        }
+        if (shared === undefined) share(answer)
         done(answer)
       })
     },
-    renewed: (run, rejected, done) => run(coordinator.recover(tenant, rejected), (exit) => done(answerOf(exit)))
+    renewed: (run, rejected, done) =>
+      run(coordinator.recover(tenant, rejected), (exit) => {
+        const answer = answerOf(exit)
+        share(answer)
+        done(answer)
+      })
   }
 }

@@ -1,4 +1,3 @@
-import * as Os from "node:os"
 import { type LockFailure, lockFailure } from "./lockFailure.js"
 
 /**
@@ -44,11 +43,26 @@ export const failed = (failure: LockFailure): Attempt => ({ _tag: "Failed", fail
 /** `LOCK_EX | LOCK_NB` of `<sys/file.h>`, the same on every Unix. */
 const EXCLUSIVE_NONBLOCKING = 2 | 4
 
-const { EINTR, EWOULDBLOCK } = Os.constants.errno
-
-// libuv's own table of names lacks ENOLCK, the one that matters most here.
+// Loaded with the first failure, since a start of the command notices what it does not need. libuv's own table of names
+// lacks ENOLCK, the one that matters most here.
 const nameOf = (errno: number): string =>
-  Object.entries(Os.constants.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`
+  Object.entries(process.getBuiltinModule("node:os").constants.errno).find(([, value]) => value === errno)?.[0] ??
+    `errno ${errno}`
+
+/** `EWOULDBLOCK` of `<errno.h>`, which every process that waits sees: of Linux, and of the BSDs. */
+const WOULD_BLOCK: Partial<Record<NodeJS.Platform, number>> = {
+  linux: 11,
+  android: 11,
+  darwin: 35,
+  freebsd: 35,
+  netbsd: 35,
+  openbsd: 35
+}
+
+const wouldBlock = (errno: number): boolean => {
+  const known = WOULD_BLOCK[process.platform]
+  return known === undefined ? nameOf(errno) === "EAGAIN" || nameOf(errno) === "EWOULDBLOCK" : errno === known
+}
 
 /** Tries `flock(2)`, reached by `call`, which answers 0 or leaves an errno. */
 export const flock = (
@@ -59,8 +73,9 @@ export const flock = (
   while (true) {
     if (call(fd, EXCLUSIVE_NONBLOCKING) === 0) return { _tag: "Acquired", fd }
     const code = errno()
-    if (code === EWOULDBLOCK) return BUSY
+    if (wouldBlock(code)) return BUSY
     // A signal may end even a call that does not wait.
-    if (code !== EINTR) return failed(lockFailure(path, nameOf(code)))
+    const name = nameOf(code)
+    if (name !== "EINTR") return failed(lockFailure(path, name))
   }
 }

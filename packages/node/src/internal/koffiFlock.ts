@@ -1,8 +1,6 @@
 import type Koffi from "koffi"
 import * as Fs from "node:fs"
-import { createRequire } from "node:module"
 import * as Path from "node:path"
-import { fileURLToPath } from "node:url"
 import * as KernelLock from "./kernelLock.js"
 import { codeOf, lockFailure } from "./lockFailure.js"
 
@@ -96,7 +94,8 @@ export const loadNow = (from: string): KernelLock.KernelLock | string => {
     return ofPlatform(loadNative(from))
   } catch {
     try {
-      return ofPlatform(createRequire(from)("koffi") as Koffi)
+      // Loaded here, since a start of the command notices what it does not need.
+      return ofPlatform(process.getBuiltinModule("node:module").createRequire(from)("koffi") as Koffi)
     } catch (cause) {
       return codeOf(cause)
     }
@@ -110,7 +109,7 @@ export const loadNow = (from: string): KernelLock.KernelLock | string => {
 export const provider: KernelLock.Provider = {
   name: "koffi",
   load: async () => {
-    const loaded = loadNow(fileURLToPath(import.meta.url))
+    const loaded = loadNow(process.getBuiltinModule("node:url").fileURLToPath(import.meta.url))
     if (typeof loaded !== "string") return loaded
     // A program that was bundled may have koffi where only its bundler knows.
     try {

@@ -1,8 +1,10 @@
 /**
  * Hearing of a lock that may be free: by the watch of its directory, and by a probe of the lock itself.
  */
+import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as DirectoryWatch from "../DirectoryWatch.js"
+import * as ForeignLock from "../locks/ForeignLock.js"
 import type { KernelLock } from "../locks/KernelLock.js"
 import type { LockFile } from "../locks/LockFile.js"
 import * as SidecarNames from "../SidecarNames.js"
@@ -24,15 +26,23 @@ export interface Waiting {
   readonly hint: () => void
 }
 
+const changeTime = (directory: string): bigint | undefined =>
+  Fs.statSync(directory, { bigint: true, throwIfNoEntry: false })?.mtimeNs
+
 /** Hints until it is ended. Opened by the first caller that waits: an uncontended process watches nothing. */
 export const listen = ({ directory, hint, kernel, lead, wanted }: Waiting): () => void => {
   const { close, watch } = DirectoryWatch.attach(directory)
+  let seen = changeTime(directory)
   const probe = LockProbe.start({
     paths: wanted.flatMap((one) => one._tag === "Kernel" ? [one.path] : []),
-    foreign: wanted.flatMap((one) => one._tag === "Kernel" ? [] : [one]),
-    directory,
+    foreign: wanted.flatMap((one) => one._tag === "Kernel" ? [] : [() => ForeignLock.isFree(one)]),
     kernel,
-    isWatched: watch.isProven,
+    hasChanged: () => {
+      if (watch.isProven()) return false
+      const before = seen
+      seen = changeTime(directory)
+      return seen !== before
+    },
     lead: () => lead(wanted),
     hint
   })

@@ -13,7 +13,6 @@
  * and again and again for some milliseconds: a holder writes before it unlocks.
  */
 import * as Fs from "node:fs"
-import * as ForeignLock from "../locks/ForeignLock.js"
 import type { KernelLock } from "./kernelLock.js"
 
 /** Milliseconds between two questions of the first in line: doubling from one to the other, half of it jitter. */
@@ -32,8 +31,8 @@ const SHARE = 50
 
 const OPEN = Fs.constants.O_RDWR | (Fs.constants.O_NOFOLLOW ?? 0)
 
-const changeTime = (directory: string): bigint | undefined =>
-  Fs.statSync(directory, { bigint: true, throwIfNoEntry: false })?.mtimeNs
+/** Milliseconds. `performance` is loaded at its first use, which a start of the command notices. */
+const elapsed = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000
 
 export interface LockProbe {
   /** Asks at once, and often for a while. */
@@ -44,26 +43,20 @@ export interface LockProbe {
 /** Starts asking. */
 export const start = (options: {
   readonly paths: ReadonlyArray<string>
-  readonly foreign: ReadonlyArray<ForeignLock.ForeignLock>
-  readonly directory: string
+  /** Whether each lock of another tool is free: as cheap to ask, or more. */
+  readonly foreign: ReadonlyArray<() => boolean>
   readonly kernel: () => KernelLock | undefined
-  readonly isWatched: () => boolean
+  /** Whether something changed that no watch may have told: a reason to hint as well. */
+  readonly hasChanged: () => boolean
+  /** The most milliseconds between two questions of the first in line; 25 where nothing is said. */
+  readonly longest?: () => number
   /** Tries to become the first in line, and answers with the descriptor to close when leaving it. */
   readonly lead: () => number | undefined
   readonly hint: () => void
 }): LockProbe => {
-  const { directory, foreign, hint, isWatched, kernel, lead, paths } = options
+  const { foreign, hasChanged, hint, kernel, lead, longest, paths } = options
   let first: number | undefined
   let delay = FIRST_OF_OTHERS
-  let seen = changeTime(directory)
-
-  const hasChanged = (): boolean => {
-    if (isWatched()) return false
-    const now = changeTime(directory)
-    const changed = now !== seen
-    seen = now
-    return changed
-  }
 
   // Kept open from one question to the next; closing gives a lock back.
   const open = new Map<string, number>()
@@ -88,7 +81,7 @@ export const start = (options: {
   // Other tools' locks first: to look at one takes nothing, and to ask for a sidecar takes it for a moment. Where one
   // was busy at the first try, no sidecar was tried yet and nothing is loaded.
   const areFree = (loaded: KernelLock | undefined): boolean =>
-    foreign.every(ForeignLock.isFree) &&
+    foreign.every((isFree) => isFree()) &&
     (loaded === undefined ? foreign.length > 0 : paths.every((path) => isFree(path, loaded)))
 
   const ask = (): boolean => {
@@ -107,12 +100,13 @@ export const start = (options: {
   }
 
   const turn = () => {
-    const began = performance.now()
-    advance()
+    const began = elapsed()
     const isHint = ask()
-    const spent = performance.now() - began
+    // Where there is something to do, the place in the line can wait.
+    if (!isHint) advance()
+    const spent = elapsed() - began
     timer = setTimeout(turn, Math.max(delay * (0.5 + Math.random() / 2), spent * SHARE)).unref()
-    delay = Math.min(delay * 2, first === undefined ? LAST_OF_OTHERS : LAST)
+    delay = Math.min(delay * 2, first === undefined ? LAST_OF_OTHERS : longest?.() ?? LAST)
     // Last: it may end the asking.
     if (isHint) hint()
   }

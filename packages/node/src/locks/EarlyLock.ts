@@ -9,15 +9,26 @@
  * @since 0.1.0
  */
 import type { TenantId } from "@lockstep/core/TenantId"
-import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as FlockTable from "../internal/flockTable.js"
 import type { KernelLock } from "../internal/kernelLock.js"
 import * as KoffiFlock from "../internal/koffiFlock.js"
+import * as LockProbe from "../internal/lockProbe.js"
 import * as Sidecar from "../internal/sidecar.js"
 import * as Ownership from "../Ownership.js"
 import * as SidecarNames from "../SidecarNames.js"
 import * as RemoteFileSystem from "./RemoteFileSystem.js"
+
+/**
+ * Ends what was begun by `listen`, or has it ask at once, and often for some milliseconds.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Listening {
+  readonly soon: () => void
+  readonly end: () => void
+}
 
 /**
  * A lock file of this machine that this process may lock.
@@ -29,8 +40,14 @@ export interface EarlyLock {
   readonly path: string
   /** Tries once: an integer descriptor is the lock, which ends when it is closed. */
   readonly tryLock: () => number | "busy" | "failed"
-  /** Closes what is kept open from one try to the next. */
-  readonly forget: () => void
+  /**
+   * Asks over and over whether a try may succeed, in the line of those that wait, and hints where it may or where something
+   * changed. Keeps no process alive.
+   */
+  readonly listen: (options: {
+    readonly hasChanged: () => boolean
+    readonly hint: () => void
+  }) => Listening
   /** Tells one holder from the next, where the system says. */
   readonly holder: () => string | undefined
   /** Closes the descriptor and wakes the processes that wait for it. */
@@ -40,8 +57,13 @@ export interface EarlyLock {
 /** Milliseconds. `performance` is loaded at its first use, which a start notices. */
 const elapsed = (): number => Number(process.hrtime.bigint() / 1_000_000n)
 
-/** Milliseconds for which an open file counts as the one of that name: a sidecar can be replaced. */
-const TRUSTED = 250
+/**
+ * A holder that dies is noticed within 25 ms, or within a twelfth of the time that it was waited for and 90 ms: what takes
+ * long already may take that much longer, and each question costs a wake-up.
+ */
+const SOON = 25
+const SOON_ENOUGH = 90
+const SHARE_OF_WAIT = 12
 
 /**
  * Prepares to lock a tenant of a store; nothing where `FileLock` has to judge. Creates nothing.
@@ -64,33 +86,26 @@ export const make = ({ from, lockDirectory, store, tenant, trustRemote }: {
   if (!Ownership.mayWrite(owner) || Ownership.exposureOf(lockDirectory, "writable") !== undefined) return undefined
   const kernel: KernelLock | string = KoffiFlock.loadNow(from)
   if (typeof kernel === "string") return undefined
-  // Kept open from one try to the next, so that asking again is one system call. Closing gives back what was locked.
-  let asked: { readonly fd: number; readonly since: number } | undefined
-  const forget = (): void => {
-    if (asked !== undefined) Fs.closeSync(asked.fd)
-    asked = undefined
-  }
-  const isBusyStill = (): boolean => {
-    const isRecent = asked !== undefined && elapsed() - asked.since < TRUSTED
-    const isBusy = isRecent && kernel.tryLock(asked!.fd, path)._tag === "Busy"
-    if (!isBusy) forget()
-    return isBusy
-  }
   return {
     path,
     tryLock: () => {
-      if (isBusyStill()) return "busy"
       const attempt = Sidecar.tryLock(path, owner, kernel)
-      if (attempt._tag === "Acquired") return attempt.fd
-      if (attempt._tag === "Failed") return "failed"
-      try {
-        asked = { fd: Fs.openSync(path, Fs.constants.O_RDWR | (Fs.constants.O_NOFOLLOW ?? 0)), since: elapsed() }
-      } catch {
-        // The next try says what is wrong.
-      }
-      return "busy"
+      return attempt._tag === "Acquired" ? attempt.fd : attempt._tag === "Busy" ? "busy" : "failed"
     },
-    forget,
+    listen: (options) => {
+      const began = elapsed()
+      return LockProbe.start({
+        ...options,
+        paths: [path],
+        foreign: [],
+        kernel: () => kernel,
+        lead: () => {
+          const attempt = Sidecar.tryLock(SidecarNames.line(path), owner, kernel)
+          return attempt._tag === "Acquired" ? attempt.fd : undefined
+        },
+        longest: () => Math.min(Math.max(SOON, (elapsed() - began) / SHARE_OF_WAIT), SOON_ENOUGH)
+      })
+    },
     holder: () => FlockTable.holderOf(path),
     unlock: (fd) => Sidecar.unlock(fd, path, { touch: true })
   }

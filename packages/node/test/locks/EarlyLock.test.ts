@@ -2,10 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as EarlyLock from "@lockstep/node/locks/EarlyLock"
 import { LockTarget } from "@lockstep/node/locks/LockTarget"
+import * as SidecarNames from "@lockstep/node/SidecarNames"
 import * as LockDirectory from "@lockstep/testkit/homes/LockDirectory"
 import { isFree } from "@lockstep/testkit/processes/LockProcesses"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
@@ -24,6 +26,13 @@ const earlyIn = (directory: string): EarlyLock.EarlyLock => {
   assert.isDefined(lock)
   return lock!
 }
+
+const until = (holds: () => boolean): Effect.Effect<void> =>
+  Effect.suspend(() => holds() ? Effect.void : Effect.fail("not yet" as const)).pipe(
+    Effect.retry(Schedule.spaced("5 millis")),
+    Effect.timeout("20 seconds"),
+    Effect.orDie
+  )
 
 describe("EarlyLock", () => {
   it.scoped("locks the file that FileLock locks, and each finds it busy while the other has it", () =>
@@ -73,5 +82,30 @@ describe("EarlyLock", () => {
       yield* lease.release({ changed: false })
       assert.isTrue(isFree(early.path))
       assert.isTrue(Option.isSome(yield* lock.tryAcquire(TARGET)))
+    }))
+
+  it.scopedLive("stands in the line of those that wait, leaves it to the next, and is told of a lock that is free", () =>
+    Effect.gen(function*() {
+      const directory = yield* LockDirectory.make
+      const lock = yield* LockDirectory.lock(directory)
+      const lease = Option.getOrThrow(yield* lock.tryAcquire(TARGET))
+      const heard: Array<string> = []
+      const wait = (who: string) => {
+        const early = earlyIn(directory)
+        return early.listen({ hasChanged: () => false, hint: () => void heard.push(who) })
+      }
+      const line = SidecarNames.line(lock.plan(TARGET)[0]!)
+      const first = wait("first")
+      yield* until(() => Fs.existsSync(line) && !isFree(line))
+      const second = wait("second")
+      first.end()
+      assert.isTrue(isFree(line))
+      yield* until(() => !isFree(line))
+      assert.deepStrictEqual(heard, [])
+      yield* lease.release({ changed: false })
+      yield* until(() => heard.includes("second"))
+      assert.notInclude(heard, "first")
+      second.end()
+      assert.isTrue(isFree(line))
     }))
 })

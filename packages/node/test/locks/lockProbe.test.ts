@@ -20,7 +20,6 @@ const makeScene = () => {
     const probe = LockProbe.start({
       paths: [path],
       foreign: [],
-      directory,
       kernel: () => ({
         name: "scene",
         tryLock: (fd) => {
@@ -28,7 +27,7 @@ const makeScene = () => {
           return isHeld ? { _tag: "Busy" } : { _tag: "Acquired", fd }
         }
       }),
-      isWatched: () => true,
+      hasChanged: () => false,
       lead: () => {
         if (leader !== undefined) return undefined
         leader = who
