@@ -58,11 +58,11 @@ export interface EarlyLock {
 const elapsed = (): number => Number(process.hrtime.bigint() / 1_000_000n)
 
 /**
- * A holder that dies is noticed within 25 ms, or within a twelfth of the time that it was waited for and 90 ms: what takes
+ * A holder that dies is noticed within 25 ms, or within a twelfth of the time that it was waited for and 45 ms: what takes
  * long already may take that much longer, and each question costs a wake-up.
  */
 const SOON = 25
-const SOON_ENOUGH = 90
+const SOON_ENOUGH = 45
 const SHARE_OF_WAIT = 12
 
 /**
