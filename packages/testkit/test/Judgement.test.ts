@@ -78,8 +78,10 @@ describe("a refresh token that came twice", () => {
     assert.isUndefined(reuseOf([sent(FIRST, "r1", 0), sent(SECOND, "r1", 14_000)]))
   })
 
-  it("is not where the first was killed after it had kept its answer, or long after it could have", () => {
+  it("is not where the first was killed after it had kept its answer, or long after it could have, or after the second sent", () => {
     const soon = sent(SECOND, "r1", 4_000)
+    assert.strictEqual(reuseOf([sent(FIRST, "r1", 0), soon], { [FIRST]: 3_999 }), "killed")
+    assert.isUndefined(reuseOf([sent(FIRST, "r1", 0), soon], { [FIRST]: 4_001 }))
     assert.isUndefined(reuseOf([sent(FIRST, "r1", 0), kept(FIRST, 200), soon], { [FIRST]: 300 }))
     assert.isUndefined(reuseOf([sent(FIRST, "r1", 0), soon], { [FIRST]: 60_000 }))
   })

@@ -117,9 +117,9 @@ export const of = (
     )
   }
   /** Whether its death took the answer away. One that is killed later than others wait had the time to keep it. */
-  const diedWithIt = (sending: Sending): boolean => {
+  const diedWithIt = (sending: Sending, by?: bigint): boolean => {
     const at = killed.get(sending.pid)
-    return at !== undefined && after(sending.at, at) <= wait && !wasKept(sending)
+    return at !== undefined && (by === undefined || at <= by) && after(sending.at, at) <= wait && !wasKept(sending)
   }
   /** Whether others than the sender had what came for a token by then, so that to send it once more was a step back. */
   const wasKnown = ({ fingerprint, pid }: Sending, by: bigint): boolean => {
@@ -144,7 +144,7 @@ export const of = (
     const [first, second] = senders
     const explanation = first === undefined || second === undefined || senders.length > 2 || wasKnown(first, second.at)
       ? undefined
-      : diedWithIt(first)
+      : diedWithIt(first, second.at)
       ? "killed"
       : after(first.at, second.at) >= wait
       ? "outlasted"
@@ -163,7 +163,7 @@ export const of = (
       tenant,
       explanation: wasReused(fingerprint)
         ? "reused"
-        : isConsumed && senders.length > 0 && senders.every(diedWithIt)
+        : isConsumed && senders.length > 0 && senders.every((one) => diedWithIt(one))
         ? "killed"
         : undefined,
       story: [...isConsumed ? [] : ["it was never consumed"], ...senders.map(fateOf)].join("; ")
