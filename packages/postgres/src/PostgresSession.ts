@@ -16,8 +16,9 @@ import * as Metrics from "@lockstep/core/Metrics"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Answer, Connection } from "./internal/connection.js"
 import * as Entry from "./internal/entry.js"
@@ -102,13 +103,30 @@ const FRESH_DEAF = 2_000
 const RECONNECT_FIRST = 100
 const RECONNECT_LAST = 2_000
 
+/**
+ * Milliseconds for what is said at the end. It is a courtesy: what a session holds goes with it, said or not, and a server
+ * that does not answer must not keep a process that was told to end.
+ */
+const PARTING = 1_000
+
 const RETURN = `
 update lockstep.tenant set holder = null, until = null where id = $1 and epoch = $2
 returning generation, extract(epoch from clock_timestamp()) * 1000 as now`
 
+const CLOSED = new PostgresFailure({ kind: "Unreachable", code: "closed" })
+
 interface Live extends Presence {
   readonly connection: Connection
 }
+
+/** Leaves it to itself after that, and never cuts it off: also where nothing can be interrupted, as at the end of a scope. */
+const withinParting = (effect: Effect.Effect<unknown>): Effect.Effect<void> =>
+  Effect.uninterruptible(effect).pipe(
+    Effect.disconnect,
+    Effect.interruptible,
+    Effect.timeoutOption(PARTING),
+    Effect.asVoid
+  )
 
 /**
  * Makes a session. It connects when something is asked, and again whenever it is lost after that.
@@ -125,6 +143,7 @@ export const make = (
     const leases = new Set<string>()
     let live: Live | undefined
     let connecting: Promise<Exit.Exit<Live, PostgresFailure>> | undefined
+    let attempt: Fiber.RuntimeFiber<Live, PostgresFailure> | undefined
     let wantsSession = false
     let closed = false
     let clock: { readonly server: number; readonly at: number } | undefined
@@ -172,8 +191,10 @@ export const make = (
     const connectOnce = (): Promise<Exit.Exit<Live, PostgresFailure>> => {
       // A caller may have been faster than the timer: a second session would take the leases away from the first.
       if (live !== undefined && live.isLive()) return Promise.resolve(Exit.succeed(live))
-      return connecting ??= Effect.runPromise(Effect.exit(connect)).then((exit) => {
+      return connecting ??= Effect.runPromise(Fiber.await(attempt = Effect.runFork(connect))).then((exit) => {
         connecting = undefined
+        attempt = undefined
+        if (Exit.isInterrupted(exit)) return Exit.fail(CLOSED)
         if (Exit.isSuccess(exit)) {
           const made = exit.value
           live = made
@@ -189,7 +210,7 @@ export const make = (
     }
 
     const presence: Effect.Effect<Live, PostgresFailure> = Effect.suspend(() => {
-      if (closed) return new PostgresFailure({ kind: "Unreachable", code: "closed" })
+      if (closed) return CLOSED
       if (live !== undefined && live.isLive()) return Effect.succeed(live)
       wantsSession = true
       return Effect.flatMap(Effect.promise(connectOnce), (exit) => {
@@ -210,22 +231,30 @@ export const make = (
       Effect.suspend(() => {
         leases.delete(`${tenantId}:${epoch}`)
         // Without a session nothing is given back now: the next one does, or the lease runs out.
-        return live === undefined ? Effect.succeedNone : Effect.asSome(live.query(RETURN, [tenantId, epoch]))
-      }).pipe(
-        Effect.map(Option.flatMap(({ rows }) => Option.fromNullable(rows[0]))),
-        Effect.map(Option.map((row) => announce(key, Number(row["generation"]), true))),
-        Effect.ignore
+        if (live === undefined) return Effect.void
+        return withinParting(Effect.ignore(
+          Effect.map(live.query(RETURN, [tenantId, epoch]), ({ rows: [row] }) => {
+            if (row !== undefined) announce(key, Number(row["generation"]), true)
+          })
+        ))
+      })
+
+    const part = ({ connection, id }: Live) =>
+      notices.say.pipe(
+        Effect.zipRight(Effect.ignore(connection.query("delete from lockstep.session where presence = $1", [id]))),
+        Effect.zipRight(connection.close)
       )
 
     yield* Effect.addFinalizer(() =>
-      Effect.gen(function*() {
-        yield* notices.say
+      Effect.suspend(() => {
         closed = true
         clearTimeout(retry)
-        if (connecting !== undefined) yield* Effect.promise(() => connecting!)
-        if (live === undefined) return
-        yield* Effect.ignore(live.query("delete from lockstep.session where presence = $1", [live.id], 2_000))
-        yield* live.connection.close
+        if (attempt !== undefined) return Effect.asVoid(Fiber.interrupt(attempt))
+        const last = live
+        return last === undefined ? Effect.void : Effect.zipRight(
+          withinParting(part(last)),
+          Effect.sync(last.connection.cut)
+        )
       })
     )
 

@@ -81,7 +81,7 @@ interface Found {
   readonly backend: number
 }
 
-/** Connects to the server that takes writes, and enters. Each time under a new number. */
+/** Connects to the server that takes writes, and enters. Each time under a new number. Interrupted, it leaves nothing behind. */
 export const make = (
   { address, expected, leases, onNotice, onTime, self }: Options
 ): Effect.Effect<Entered, PostgresFailure> => {
@@ -113,7 +113,7 @@ export const make = (
       ? Effect.void
       : Effect.scoped(Effect.gen(function*() {
         for (let probe = 0; probe < PROBES; probe++) {
-          const other = yield* Effect.acquireRelease(Connect.toPrimary(address), ({ close }) => close)
+          const other = yield* Effect.acquireRelease(Connect.toPrimary(address), ({ cut }) => Effect.sync(cut))
           const { rows: [theirs] } = yield* other.query("select pg_backend_pid() as pid")
           const { rows: [ours] } = yield* connection.query("select pg_backend_pid() as pid")
           if (theirs?.["pid"] === backend || ours?.["pid"] !== backend) {
@@ -145,10 +145,10 @@ export const make = (
       else yield* connection.query(CARRY_OVER, [lastPresence, id, [...leases]])
       lastPresence = id
       return { id, fleet: found, backend, connection }
-    }).pipe(Effect.tapError(() => Effect.sync(connection.cut)))
+    })
 
-  return Effect.flatMap(Connect.toPrimary(address), (connection) => {
+  return Effect.uninterruptible(Effect.flatMap(Connect.toPrimary(address), (connection) => {
     connection.onNotice(onNotice)
-    return enter(connection)
-  })
+    return Effect.onError(Effect.interruptible(enter(connection)), () => Effect.sync(connection.cut))
+  }))
 }
