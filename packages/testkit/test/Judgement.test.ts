@@ -5,7 +5,9 @@ import { LedgerEvent } from "@lockstep/testkit/servers/TokenLedger"
 
 const WAIT = 15_000
 const TENANT = "agent"
-const [FIRST, SECOND, THIRD] = [1, 2, 3] as const
+const [FIRST, SECOND, THIRD, BESIDE] = [1, 2, 3, 4] as const
+/** One process is on the first one's host; each other one has a host of its own. */
+const HOSTS = new Map([[FIRST, 1], [SECOND, 2], [THIRD, 3], [BESIDE, 1]])
 
 const at = (millis: number): bigint => BigInt(millis) * 1_000_000n
 const moment = (millis: number) => ({ wall: millis, monotonic: at(millis) })
@@ -49,6 +51,7 @@ const judged = (
   }
 ) =>
   Judgement.of({ overlaps: [], redemptions, reuses, revocations: [] }, reports, {
+    hosts: HOSTS,
     killed: new Map(Object.entries(killed).map(([pid, when]) => [Number(pid), at(when)])),
     lost: lost === undefined ? [] : [{ tenant: TENANT, fingerprint: lost }],
     wait: WAIT
@@ -74,8 +77,21 @@ describe("a refresh token that came twice", () => {
     assert.strictEqual(reuseOf([again, sent(FIRST, "r1", 0), kept(FIRST, 200)]), "outlasted")
   })
 
-  it("is not where both lived and the second did not wait", () => {
-    assert.isUndefined(reuseOf([sent(FIRST, "r1", 0), sent(SECOND, "r1", 14_000)]))
+  it("is not where both lived and the second did not wait, or the first never kept its answer", () => {
+    assert.isUndefined(reuseOf([sent(FIRST, "r1", 0), kept(FIRST, 200), sent(SECOND, "r1", 14_000)]))
+    assert.isUndefined(reuseOf([sent(FIRST, "r1", 0), again]))
+  })
+
+  it("is not where the first one's host was heard of in time to bring the answer home", () => {
+    const first = [sent(FIRST, "r1", 0), kept(FIRST, 200)]
+    for (const pid of [FIRST, BESIDE]) {
+      assert.isUndefined(reuseOf([...first, sent(pid, "other", 3_000), again]))
+      assert.isUndefined(reuseOf([...first, sent(pid, "other", 3_000), again], { [FIRST]: 300 }))
+      // Before it had the answer, and too late to have brought it.
+      assert.strictEqual(reuseOf([...first, sent(pid, "other", 100), again]), "outlasted")
+      assert.strictEqual(reuseOf([...first, sent(pid, "other", 17_000), again]), "outlasted")
+    }
+    assert.strictEqual(reuseOf([...first, sent(THIRD, "other", 3_000), again]), "outlasted")
   })
 
   it("is not where the first was killed after it had kept its answer, or long after it could have, or after the second sent", () => {

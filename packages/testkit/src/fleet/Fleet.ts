@@ -338,7 +338,12 @@ export const run = (
       name: contender.name,
       label: contender.label,
       options,
-      ...Judgement.of(ledger, stage.reports, { killed: stage.killed, lost, wait: stage.backend.wait }),
+      ...Judgement.of(ledger, stage.reports, {
+        hosts: new Map(stage.children.map(({ child, host }) => [child.pid, host])),
+        killed: stage.killed,
+        lost,
+        wait: stage.backend.wait
+      }),
       workers: workersOf(stage),
       faults: counts,
       lost: lost.length,

@@ -2,8 +2,9 @@
  * What the server's ledger says of a fleet, beside what the workers said when they sent something and what was done to them.
  *
  * A refresh token that comes twice is the accident. Once only it cannot be prevented: its holder was killed after it sent
- * the token and before it had kept the answer, or was not heard of for as long as others have to wait for it, so that no
- * process can know what became of the token (I7). Everything else is unexplained, and a fault of what guards the fleet.
+ * the token and before it had kept the answer, or kept it on a host that was not heard of for as long as others have to wait,
+ * so that no process can know what became of the token (I7). Everything else is unexplained, and a fault of what guards the
+ * fleet.
  *
  * An explanation that is too wide hides the faults that it was made to find, so each asks for all that must be true of it.
  *
@@ -78,6 +79,9 @@ export interface Judgement {
 
 const NANOS = 1_000_000
 
+/** Milliseconds in which a host that reaches its store brings home what it kept: the longest pause between two tries, and more. */
+const HOMECOMING = 12_000
+
 type Sending = Extract<Report, { readonly event: "sending" }>
 
 /**
@@ -89,9 +93,11 @@ type Sending = Extract<Report, { readonly event: "sending" }>
 export const of = (
   ledger: Pick<TokenLedger, "overlaps" | "redemptions" | "reuses" | "revocations">,
   reports: ReadonlyArray<Report>,
-  { killed, lost, wait }: {
+  { hosts, killed, lost, wait }: {
     /** Logins that ended, by the refresh token that was stored. */
     readonly lost: ReadonlyArray<{ readonly tenant: string; readonly fingerprint: string }>
+    /** On which host each process runs. */
+    readonly hosts: ReadonlyMap<number, number>
     /** Processes that were killed, and when on the monotonic clock. */
     readonly killed: ReadonlyMap<number, bigint>
     /** Milliseconds for which others wait for a sender that they do not hear of. */
@@ -107,14 +113,26 @@ export const of = (
   const tenantOf = (fingerprint: string) => redeemed.get(fingerprint)?.accountId
   const after = (one: bigint, other: bigint): number => Number(other - one) / NANOS
 
-  /** Whether the sender had its answer where its death could not reach it. */
-  const wasKept = ({ at, fingerprint, pid }: Sending): boolean => {
+  /** When the sender had its answer where its death could not reach it. */
+  const keptAt = ({ at, fingerprint, pid }: Sending): bigint | undefined => {
     const tenant = tenantOf(fingerprint)
     const next = sendings.find((other) => other.pid === pid && other.at > at && tenantOf(other.fingerprint) === tenant)
-    return reports.some((report) =>
+    return reports.find((report) =>
       report.event === "kept" && report.pid === pid && report.tenant === tenant && report.at > at &&
       (next === undefined || report.at < next.at)
-    )
+    )?.at
+  }
+  const wasKept = (sending: Sending): boolean => keptAt(sending) !== undefined
+  /**
+   * Whether the answer lay on a host that others did not hear of. Who sends has told the store so before: a host one of whose
+   * processes sent anything had the time to bring home what it kept.
+   */
+  const wasAway = (sending: Sending, by: bigint): boolean => {
+    const kept = keptAt(sending)
+    return kept !== undefined &&
+      !sendings.some(({ at, pid }) =>
+        hosts.get(pid) === hosts.get(sending.pid) && at > kept && after(at, by) >= HOMECOMING
+      )
   }
   /** Whether its death took the answer away. One that is killed later than others wait had the time to keep it. */
   const diedWithIt = (sending: Sending, by?: bigint): boolean => {
@@ -146,7 +164,7 @@ export const of = (
       ? undefined
       : diedWithIt(first, second.at)
       ? "killed"
-      : after(first.at, second.at) >= wait
+      : after(first.at, second.at) >= wait && wasAway(first, second.at)
       ? "outlasted"
       : undefined
     return { tenant: tenantOf(fingerprint) ?? "", fingerprint, explanation, story: senders.map(fateOf).join("; ") }
