@@ -23,6 +23,7 @@ describe.skipIf(installation === undefined)("lockstep with PostgreSQL", () => {
         const unset = yield* run(["migrate", "--check"], env)
         assert.strictEqual(unset.code, 1)
         assert.include(unset.stdout, "nothing is set up")
+        assert.deepStrictEqual(yield* postgres.ask("select from pg_namespace where nspname = 'lockstep'"), [])
         assert.include(ok(yield* run(["migrate"], env)), "version 2")
         assert.include(ok(yield* run(["migrate", "--check"], env)), "is set up")
         yield* stage.seed({})

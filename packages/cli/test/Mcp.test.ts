@@ -226,4 +226,27 @@ describe("lockstep mcp", () => {
       assert.lengthOf(stage.resource.requests.filter(({ http }) => http === "DELETE"), 1)
       yield* stage.finish
     }))
+
+  it.scopedLive(
+    "ends with 143 on SIGTERM also where the server does not answer that the session is over",
+    () =>
+      Effect.gen(function*() {
+        const told: Array<string> = []
+        const stage = yield* make({
+          left: HOUR,
+          intercept: ({ method }) => {
+            if (method === "DELETE") told.push(method)
+            return method === "DELETE"
+          }
+        })
+        const bridge = yield* stage.bridge()
+        yield* bridge.write(lines(INITIALIZE, INITIALIZED))
+        yield* bridge.message((message) => message["id"] === 0)
+        yield* bridge.signal("SIGTERM")
+        assert.strictEqual((yield* bridge.exit).code, 143)
+        assert.deepStrictEqual(told, ["DELETE"])
+        yield* stage.finish
+      }),
+    30_000
+  )
 })

@@ -22,6 +22,7 @@ import type * as Credential from "./Credential.js"
 import { CredentialStore } from "./CredentialStore.js"
 import * as DueTimes from "./DueTimes.js"
 import type { CredentialStoreError, RefreshError } from "./Errors.js"
+import { raceFirst } from "./internal/race.js"
 import * as Planning from "./internal/sweep/plan.js"
 import * as Round from "./internal/sweep/round.js"
 import * as IssuerBudget from "./IssuerBudget.js"
@@ -330,7 +331,7 @@ export const start = (
           if (wait === 0) return yield* Effect.yieldNow()
           const pause = Effect.sleep(Duration.millis(Math.ceil(wait)))
           // While refreshes run, what came of the last one is not left lying until the next turn.
-          yield* running > 0 ? Effect.raceFirst(pause, Queue.take(freed)) : pause
+          yield* running > 0 ? raceFirst(pause, Queue.take(freed)) : pause
         }),
       onFailure: (error) =>
         Effect.gen(function*() {

@@ -9,7 +9,7 @@
  */
 import type { CredentialStoreError } from "@lockstep/core/Errors"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Exit from "effect/Exit"
 import * as Connect from "./internal/connect.js"
 import type { Connection } from "./internal/connection.js"
 import type { PostgresAddress } from "./PostgresAddress.js"
@@ -280,11 +280,10 @@ const withConnection = <A>(
   use: (connection: Connection) => Effect.Effect<A, PostgresFailure>
 ): Effect.Effect<A, CredentialStoreError> =>
   Effect.scoped(Effect.flatMap(
-    Effect.acquireRelease(Connect.toPrimary(address), ({ close }) => close) as Effect.Effect<
-      Connection,
-      PostgresFailure,
-      Scope.Scope
-    >,
+    Effect.acquireRelease(
+      Connect.toPrimary(address),
+      ({ close, cut }, exit) => Exit.isInterrupted(exit) ? Effect.sync(cut) : close
+    ),
     use
   )).pipe(Effect.mapError(toStoreError(address.location, reason)))
 

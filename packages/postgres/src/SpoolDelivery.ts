@@ -67,8 +67,9 @@ export const layer: Layer.Layer<never, never, RefreshCoordinator | PostgresSessi
         if (Option.isSome(yield* Effect.timeoutOption(Deferred.await(closing), wait))) return
       }
     }))
+    // A finalizer cannot be interrupted, and without its being said so neither can the wait for what goes on beside it.
     const within = (last: Effect.Effect<unknown>) =>
-      Effect.timeoutOption(Effect.disconnect(Effect.interruptible(last)), AT_CLOSE)
+      Effect.timeoutOption(Effect.interruptible(Effect.disconnect(last)), AT_CLOSE)
     yield* Effect.addFinalizer(() =>
       Deferred.succeed(closing, undefined).pipe(
         Effect.zipRight(within(Fiber.await(delivering))),

@@ -78,6 +78,24 @@ Fleets.onEach((server, name) => {
       60_000
     )
 
+    it.scopedLive("one that fails leaves the tables as they were, and those before it undone with it", () =>
+      Effect.gen(function*() {
+        const database = yield* Fleets.database(server)
+        const fails = {
+          version: Migrations.VERSION + 1,
+          step: "expand" as const,
+          sql: "create table half (); select 1 / 0;"
+        }
+        const migrate = Effect.flip(Migrations.migrate(database.address, [...Migrations.all, fails]))
+        const found = Effect.map(Migrations.check(database.address), (state) => state.found)
+        yield* migrate
+        assert.strictEqual(yield* found, Migrations.VERSION)
+        yield* database.sql("drop schema lockstep cascade")
+        yield* migrate
+        assert.strictEqual(yield* found, 0)
+        assert.deepStrictEqual(yield* database.sql("select from pg_class where relname in ('half', 'tenant')"), [])
+      }))
+
     it.scopedLive("what was stored before is due afterwards", () =>
       Effect.gen(function*() {
         const database = yield* Fleets.database(server)

@@ -73,6 +73,27 @@ Fleets.onEach((server, name) => {
         assert.include(error.advice, "LOCKSTEP_HOME")
       }))
 
+    it.scopedLive("ends while it is being made, and leaves no connection", () =>
+      Effect.gen(function*() {
+        const database = yield* Fleets.database(server)
+        const own = "from pg_stat_activity where datname = current_database() and application_name = 'lockstep'"
+        const locker = yield* Fleets.connect(database.url)
+        yield* Effect.promise(() => locker.query("begin; lock table lockstep.fleet"))
+        yield* Effect.scoped(Effect.gen(function*() {
+          const { session } = yield* Fleets.open(database, yield* Fleets.temporary)
+          yield* Effect.fork(session.presence)
+          yield* Effect.repeat(database.sql(`select ${own} and wait_event_type = 'Lock'`), {
+            until: ({ length }) => length === 1,
+            schedule: Schedule.spaced("5 millis")
+          })
+        }))
+        yield* Effect.promise(() => locker.query("rollback"))
+        yield* Effect.repeat(database.sql(`select ${own}`), {
+          until: ({ length }) => length === 0,
+          schedule: Schedule.spaced("5 millis")
+        })
+      }), 30_000)
+
     it.scopedLive("tells of what it missed while it was away", () =>
       Effect.gen(function*() {
         const database = yield* Fleets.database(server)

@@ -6,8 +6,12 @@ import { Spool } from "@lockstep/postgres/Spool"
 import * as SpoolDelivery from "@lockstep/postgres/SpoolDelivery"
 import * as Custodies from "@lockstep/testkit/contract/custodies"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
+import * as Scope from "effect/Scope"
+import * as TestClock from "effect/TestClock"
 import * as Fs from "node:fs"
 import * as Fleets from "./support/fleets.js"
 
@@ -15,14 +19,17 @@ const CODEX = TenantId.make("codex")
 
 Fleets.onEach((server, name) => {
   describe(`SpoolDelivery: ${name}`, () => {
-    const stage = (take: boolean) =>
+    const stage = (what: "takes" | "refuses" | "is silent") =>
       Effect.gen(function*() {
         const database = yield* Fleets.database(server)
         const directory = yield* Fleets.temporary
         const { session, spool } = yield* Fleets.open(database, directory)
         const asked = yield* Queue.unbounded<TenantId.TenantId>()
         const storeKept = (tenant: TenantId.TenantId) =>
-          Effect.zipRight(Queue.offer(asked, tenant), take ? Effect.orDie(spool.stored(tenant)) : Effect.void)
+          Effect.zipRight(
+            Queue.offer(asked, tenant),
+            what === "takes" ? Effect.orDie(spool.stored(tenant)) : what === "refuses" ? Effect.void : Effect.never
+          )
         const layer = SpoolDelivery.layer.pipe(
           Layer.provide(
             Layer.succeed(
@@ -38,7 +45,7 @@ Fleets.onEach((server, name) => {
 
     it.scopedLive("brings what lies in the spool at once, and again after the session was lost", () =>
       Effect.gen(function*() {
-        const { asked, database, directory, layer, session, spool } = yield* stage(true)
+        const { asked, database, directory, layer, session, spool } = yield* stage("takes")
         yield* session.presence
         yield* spool.keep(CODEX, Custodies.answer)
         yield* Layer.build(layer)
@@ -52,7 +59,7 @@ Fleets.onEach((server, name) => {
 
     it.scopedLive("tries again while something is left, and once more at the end", () =>
       Effect.gen(function*() {
-        const { asked, layer, spool } = yield* stage(false)
+        const { asked, layer, spool } = yield* stage("refuses")
         yield* spool.keep(CODEX, Custodies.answer)
         yield* Effect.scoped(Effect.gen(function*() {
           yield* Layer.build(layer)
@@ -61,5 +68,20 @@ Fleets.onEach((server, name) => {
         }))
         assert.isAbove((yield* Queue.takeAll(asked)).length, 0)
       }))
+
+    it.scoped("ends in time where the database does not answer", () =>
+      Effect.gen(function*() {
+        const { asked, layer, spool } = yield* stage("is silent")
+        yield* spool.keep(CODEX, Custodies.answer)
+        const scope = yield* Scope.make()
+        yield* Layer.buildWithScope(layer, scope)
+        yield* Queue.take(asked)
+        const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+        yield* TestClock.adjust(0)
+        yield* TestClock.adjust("5 seconds")
+        assert.strictEqual(yield* Queue.take(asked), CODEX, "once more at the end")
+        yield* TestClock.adjust("5 seconds")
+        yield* Fiber.join(closing)
+      }), 30_000)
   })
 })

@@ -90,8 +90,8 @@ const connect = ({ headers, target, transport }: {
     })
     yield* Effect.addFinalizer(() =>
       Effect.promise(() => server.terminate()).pipe(
-        Effect.interruptible,
         Effect.disconnect,
+        Effect.interruptible,
         Effect.timeoutOption(GOODBYE)
       )
     )

@@ -173,7 +173,7 @@ const wrap = (client: Pg.Client): Connection => {
   }
 }
 
-/** Connects to one server. */
+/** Connects to one server. Interrupted, it leaves no connection behind. */
 export const connect = (address: PostgresAddress, server: Server): Effect.Effect<Connection, PostgresFailure> =>
   Effect.async<Connection, PostgresFailure>((resume) => {
     const unreachable = (cause: unknown) => new PostgresFailure({ kind: "Unreachable", code: codeOf(cause) })
@@ -191,4 +191,5 @@ export const connect = (address: PostgresAddress, server: Server): Effect.Effect
       }
       resume(Effect.succeed(connection))
     })
+    return Effect.sync(connection.cut)
   })

@@ -10,6 +10,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
@@ -46,7 +47,10 @@ interface Options<A, E> {
   readonly look: Effect.Effect<Option.Option<A>, E>
 }
 
-/** Waits for a row of leases. Only the single try is uninterruptible: to take and to promise to give back are one. */
+/**
+ * Waits for a row of leases. To take and to promise to give back are one. Who gives up is not kept by a server that does not
+ * answer: what it gets all the same is given back.
+ */
 export const of = <A, E>(
   session: PostgresSession["Type"],
   leases: PostgresLease.Leases,
@@ -54,19 +58,26 @@ export const of = <A, E>(
 ): Effect.Effect<Either.Either<A, PostgresLease.Lease>, E | LockTimeout | LockUnavailable, Scope.Scope> =>
   Effect.gen(function*() {
     const toError = toLockUnavailable(session.location)
+    const giveBack = ({ epoch, tenantId }: PostgresLease.Lease) => session.returned(tenantId, epoch, key)
     const take: Effect.Effect<
       Option.Option<PostgresLease.Lease>,
       LockUnavailable,
       Scope.Scope
-    > = Effect.uninterruptible(Effect.gen(function*() {
-      const lease = yield* Effect.mapError(leases.take(name), toError)
-      if (Option.isSome(lease)) {
-        const { epoch, tenantId } = lease.value
-        session.held(tenantId, epoch)
-        yield* Effect.addFinalizer(() => session.returned(tenantId, epoch, key))
-      }
-      return lease
-    }))
+    > = Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function*() {
+        const trying = yield* Effect.forkDaemon(leases.take(name))
+        const late = Effect.ignore(Effect.flatMap(Effect.flatten(Fiber.join(trying)), giveBack))
+        const lease = yield* restore(Fiber.join(trying)).pipe(
+          Effect.mapError(toError),
+          Effect.onInterrupt(() => Effect.forkDaemon(late))
+        )
+        if (Option.isSome(lease)) {
+          session.held(lease.value.tenantId, lease.value.epoch)
+          yield* Effect.addFinalizer(() => giveBack(lease.value))
+        }
+        return lease
+      })
+    )
 
     let place = Option.none<PostgresLease.Place>()
     let isOver = false
@@ -124,10 +135,7 @@ export const of = <A, E>(
         }
         const longest = pauseAfter(took, isFirst(), isNew)
         const jittered = yield* Random.nextRange(longest / 2, longest)
-        yield* Effect.raceFirst(
-          Queue.take(woken),
-          Effect.sleep(Duration.millis(Math.min(jittered, deadline - now)))
-        )
+        yield* Effect.timeoutOption(Queue.take(woken), Duration.millis(Math.min(jittered, deadline - now)))
       }
     })
 

@@ -64,7 +64,7 @@ export const USAGE = `npm run bench -- [options]
   --quick        fewer rounds, smaller fields
   --only PART    one of ${PARTS.join(", ")}; may be repeated
   --n N[,N…]     processes that share the login (2,8,32,64; cold 1,8,24,64; up to 200)
-  --among NAME   lets only these race (lockstep, flock-poll-50, …); may be repeated
+  --among NAME   lets only these race (lockstep, flock-poll-50, …; fleets: lockstep, redis, advisory, row); may be repeated
   --rounds R     interleaved rounds of the contended refresh (3)
   --latency MS   what the authorization server takes (300)`
 

@@ -51,6 +51,7 @@ const measure = (options: Options.Options) =>
           ? measured.value
           : {}
       ))
+    const isAmong = (name: string) => options.among.length === 0 || options.among.includes(name)
     return {
       // What is fast and alone comes first: the many processes of the races stay until the end.
       ...yield* part("startup", Effect.map(StartUp.measure(options), (startUp) => ({ startUp }))),
@@ -74,7 +75,10 @@ const measure = (options: Options.Options) =>
         })
       ),
       ...yield* part("contention", Effect.map(Contention.measure(options), (contention) => ({ contention }))),
-      ...yield* part("fleet", Effect.all({ fleet: FleetTimes.measure(options), trials: FleetFaults.measure(options) })),
+      ...yield* part("fleet", Effect.map(FleetFaults.measure(options), (trials) => ({ trials }))),
+      ...isAmong("lockstep")
+        ? yield* part("fleet", Effect.map(FleetTimes.measure(options), (fleet) => ({ fleet })))
+        : {},
       ...yield* part("cost", Effect.map(RefreshCost.measure(options), (cost) => ({ cost })))
     } satisfies Partial<Results>
   })

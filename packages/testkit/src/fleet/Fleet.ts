@@ -127,7 +127,7 @@ const make = (contender: Contender, options: Options) =>
     const networks = yield* Effect.replicateEffect(TcpRelay.make(backend.port), options.hosts)
     const tenants = Array.from({ length: options.tenants }, (_, index) => `agent-${index + 1}`)
     const reports: Array<Judgement.Report> = []
-    const killed = new Set<number>()
+    const killed = new Map<number, bigint>()
     const suffered = new Map<number, Array<Faults.Kind>>()
     const ended = yield* Queue.unbounded<string>()
     const children: Array<Live> = []
@@ -171,7 +171,7 @@ const strike = (stage: Stage, live: Array<Live>, { kind, lasts, worker }: Faults
     stage.suffered.set(child.pid, [...stage.suffered.get(child.pid) ?? [], kind])
     switch (kind) {
       case "kill":
-        stage.killed.add(child.pid)
+        stage.killed.set(child.pid, process.hrtime.bigint())
         yield* child.signal("SIGKILL")
         yield* child.exit
         live[worker] = yield* stage.spawn(host)
@@ -265,7 +265,7 @@ const inTime = <A, E>(stage: Stage, child: ChildProcess.Child, done: Effect.Effe
   Effect.gen(function*() {
     const isDone = Option.isSome(yield* Effect.timeoutOption(done, within))
     if (!isDone) {
-      stage.killed.add(child.pid)
+      stage.killed.set(child.pid, process.hrtime.bigint())
       yield* child.signal("SIGKILL")
       yield* child.exit
     }
@@ -338,7 +338,12 @@ export const run = (
       name: contender.name,
       label: contender.label,
       options,
-      ...Judgement.of(ledger, stage.reports, { killed: stage.killed, lost, wait: stage.backend.wait }),
+      ...Judgement.of(ledger, stage.reports, {
+        hosts: new Map(stage.children.map(({ child, host }) => [child.pid, host])),
+        killed: stage.killed,
+        lost,
+        wait: stage.backend.wait
+      }),
       workers: workersOf(stage),
       faults: counts,
       lost: lost.length,

@@ -99,7 +99,7 @@ const trial = (contender: Contender, fault: Trial["fault"], quick: boolean) =>
  * @since 0.1.0
  * @category combinators
  */
-export const measure = ({ quick }: Options) =>
+export const measure = ({ among, quick }: Options) =>
   Effect.gen(function*() {
     const [installation] = PostgresServer.installations()
     if (installation === undefined) return [absent("fleets on PostgreSQL", "there is no PostgreSQL on this machine")]
@@ -108,15 +108,18 @@ export const measure = ({ quick }: Options) =>
     const inPostgres = (make: (url: string) => Contender) =>
       Effect.map(PostgresServer.start(installation), (server) => make(server.url("postgres")))
     const field = [
-      inPostgres(LockstepFleet.make),
+      ["lockstep", inPostgres(LockstepFleet.make)] as const,
       ...Option.match(redis, {
         onNone: () => [],
-        onSome: (program) => [Effect.map(RedisServer.start(program), ({ port }) => NaiveFleet.redis(port, TTL))]
+        onSome: (program) => [
+          ["redis", Effect.map(RedisServer.start(program), ({ port }) => NaiveFleet.redis(port, TTL))] as const
+        ]
       }),
-      inPostgres((url) => NaiveFleet.postgres(url, "advisory")),
-      inPostgres((url) => NaiveFleet.postgres(url, "row"))
+      ["advisory", inPostgres((url) => NaiveFleet.postgres(url, "advisory"))] as const,
+      ["row", inPostgres((url) => NaiveFleet.postgres(url, "row"))] as const
     ]
-    for (const contender of field) {
+    for (const [name, contender] of field) {
+      if (among.length > 0 && !among.includes(name)) continue
       for (const fault of KINDS) {
         yield* Effect.scoped(Effect.gen(function*() {
           const one = yield* contender
