@@ -4,6 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Simulation from "@lockstep/testing/Simulation"
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -92,9 +93,9 @@ describe("LeaseWait", () => {
               wasCut = true
               waiting.unsafeInterruptAsFork(FiberId.none)
             }, waiting)
-            yield* Effect.timeoutFail(Effect.disconnect(Fiber.await(waiting)), {
+            yield* Effect.timeoutFailCause(Effect.disconnect(Fiber.await(waiting)), {
               duration: "2 minutes",
-              onTimeout: () => new Error("it waits for ever")
+              onTimeout: () => Cause.die("it waits for ever")
             })
             disarm()
             yield* Effect.sleep("1 seconds")

@@ -1,8 +1,8 @@
 /**
  * The wait for a tenant that another process holds.
  *
- * What is stored or released is told to all that wait. A holder that dies says nothing, so somebody has to look: the first
- * in line does, and often, because the next holder goes on as late as it looks. All others look seldom, and each time
+ * What is stored or released is told to all that wait. A holder that dies says nothing, so one of those that wait has to look: the
+ * first in line does, and often, because the next holder goes on as late as it looks. All others look seldom, and each time
  * whether the first place is free by now, because the first in line may die as well.
  */
 import { LockTimeout, type LockUnavailable } from "@lockstep/core/Errors"
@@ -81,7 +81,7 @@ export const of = <A, E>(
 
     let place = Option.none<PostgresLease.Place>()
     let isOver = false
-    // Nobody waits for it: a place that is lost with its session costs the others one look.
+    // No process waits for that: a place that is lost with its session costs the others one look.
     const leave = Effect.suspend(() =>
       Option.match(place, { onNone: () => Effect.void, onSome: ({ leave }) => Effect.asVoid(Effect.forkDaemon(leave)) })
     )
