@@ -105,16 +105,20 @@ describe("NodeHost", () => {
   it.scoped("a command is the name of the program or script, and never an argument", () =>
     Effect.gen(function*() {
       const commandOf = (program: string, ...args: ReadonlyArray<string>) =>
-        Effect.map(
-          ChildProcess.spawn({ program, args, env: {} }),
-          (child) => Option.getOrElse(ProcFs.commandOf(child.pid), () => "")
-        )
+        Effect.gen(function*() {
+          const child = yield* ChildProcess.spawn({ program, args, env: {} })
+          // The kernel ends the wait for a start before it has put the arguments where /proc shows them.
+          yield* child.message(isEvent("runs"))
+          return Option.getOrElse(ProcFs.commandOf(child.pid), () => "")
+        })
       const node = process.execPath
-      assert.strictEqual(yield* commandOf(node, "-e", "setInterval(() => 'sk-secret', 1e6)"), "node")
+      const says = `console.log('{"event":"runs"}')`
+      assert.strictEqual(yield* commandOf(node, "-e", `${says}; setInterval(() => 'sk-secret', 1e6)`), "node")
       const script = Path.join(yield* LockDirectory.make, "agent.mjs")
-      Fs.writeFileSync(script, "setInterval(() => {}, 1e6)")
+      Fs.writeFileSync(script, `${says}; setInterval(() => {}, 1e6)`)
       assert.strictEqual(yield* commandOf(node, script, "--token", "sk-secret"), "agent.mjs")
-      assert.strictEqual(yield* commandOf("/bin/sleep", "600"), "sleep")
+      const shell = Path.basename(Fs.realpathSync("/bin/sh"))
+      assert.strictEqual(yield* commandOf("/bin/sh", "-c", `echo '{"event":"runs"}'; read line`), shell)
       assert.strictEqual(ProcFs.printableName("/opt/\u001b[31mred\u0007"), "?[31mred?")
     }))
 })
