@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { Claim } from "./Claims.js"
-import type { Size } from "./measure/FleetTimes.js"
+import type { Size } from "./measure/FleetSizes.js"
 import type { Results } from "./Results.js"
 
 /** Of the contender that is Lockstep's own. */

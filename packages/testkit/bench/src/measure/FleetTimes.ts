@@ -4,14 +4,7 @@
  *
  * @since 0.1.0
  */
-import { CredentialStore } from "@lockstep/core/CredentialStore"
-import { Custody } from "@lockstep/core/Custody"
-import * as RefreshPolicy from "@lockstep/core/RefreshPolicy"
-import * as TenantId from "@lockstep/core/TenantId"
-import * as PostgresHome from "@lockstep/postgres/PostgresHome"
 import { PostgresSession } from "@lockstep/postgres/PostgresSession"
-import * as Credentials from "@lockstep/testkit/contract/credentials"
-import * as Custodies from "@lockstep/testkit/contract/custodies"
 import * as Crowd from "@lockstep/testkit/fleet/Crowd"
 import * as LockstepFleet from "@lockstep/testkit/fleet/LockstepFleet"
 import * as ProcessHarness from "@lockstep/testkit/processes/ProcessHarness"
@@ -19,31 +12,14 @@ import * as RemoteWorker from "@lockstep/testkit/processes/RemoteWorker"
 import * as SeededHome from "@lockstep/testkit/processes/SeededHome"
 import * as AuthorizationServer from "@lockstep/testkit/servers/AuthorizationServer"
 import * as PostgresServer from "@lockstep/testkit/servers/PostgresServer"
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import { dirname, join } from "node:path"
 import { progress } from "../Bench.js"
 import type { Options } from "../Options.js"
 import * as Statistics from "../Statistics.js"
-
-/**
- * One size of a table.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Size {
-  readonly tenants: number
-  /** Milliseconds of one read by its key. */
-  readonly read: Statistics.Summary | undefined
-  /** Milliseconds of one refresh without its provider, from the taking of the tenant to its release. */
-  readonly refresh: Statistics.Summary | undefined
-  /** Refreshes a second of one process that makes eight at one time. */
-  readonly rate: number
-}
+import * as FleetSizes from "./FleetSizes.js"
 
 /**
  * Everything that was measured.
@@ -60,7 +36,7 @@ export interface Times {
     /** From the end of the session, which the server sees once the kernel has taken the process apart. */
     readonly fromEnd: Statistics.Summary | undefined
   }
-  readonly sizes: ReadonlyArray<Size>
+  readonly sizes: ReadonlyArray<FleetSizes.Size>
   /** Connections that a worker has. */
   readonly connections: number
 }
@@ -82,16 +58,8 @@ const stage = Effect.gen(function*() {
   const harness = yield* ProcessHarness.make({ secrets: () => [] })
   const env = (host: string) => backend.env(join(dirname(harness.home), host), postgres.port)
   const login = Effect.flatMap(SeededHome.issue(server, TENANT), backend.login)
-  const observed = yield* Layer.build(
-    PostgresHome.layerUnpinned().pipe(
-      Layer.provide(RefreshPolicy.layerDefaults),
-      Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(
-        new Map(Object.entries(env("observer"))),
-        { pathDelim: "_" }
-      )))
-    )
-  )
-  return { postgres, server, harness, env, login, observed, session: Context.get(observed, PostgresSession) }
+  const session = Context.get(yield* FleetSizes.observe(env("observer")), PostgresSession)
+  return { postgres, server, harness, env, login, session }
 })
 
 type Stage = Effect.Effect.Success<typeof stage>
@@ -155,57 +123,6 @@ const takeover = ({ env, harness, login, postgres }: Stage) =>
     return { fromKill, fromEnd: fromKill - (Number(end!["at"]) - day) }
   }))
 
-/** Rows of other tenants, as large as those of the ones that are measured. */
-const FILL = `
-with made as (
-  insert into lockstep.tenant (namespace, name, generation, journal, history)
-  select '', 'filler-' || n, 1, t.journal, t.history
-  from generate_series($1::int + 1, $2::int) n, (select journal, history from lockstep.tenant where name = 'size-0') t
-  returning id
-)
-insert into lockstep.credential (tenant_id, version, fingerprint, sealed, key_id)
-select made.id, 1, c.fingerprint, c.sealed, c.key_id
-from made, (select * from lockstep.credential c join lockstep.tenant t on t.id = c.tenant_id where t.name = 'size-0') c`
-
-const REAL = Array.from({ length: 32 }, (_, index) => TenantId.make(`size-${index}`))
-
-const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.suspend(() => {
-    const began = performance.now()
-    return Effect.map(effect, () => performance.now() - began)
-  })
-
-const sizes = ({ observed, session }: Stage, counts: ReadonlyArray<number>, rounds: number) =>
-  Effect.gen(function*() {
-    const custody = Context.get(observed, Custody)
-    const store = Context.get(observed, CredentialStore)
-    const all: Array<Size> = []
-    let generation = 1
-    const refresh = (tenant: TenantId.TenantId) =>
-      Effect.suspend(() => Custodies.redeem(custody, tenant, Credentials.credential(++generation)))
-    for (const tenant of REAL) yield* Custodies.login(custody, tenant, Credentials.credential(1))
-    let filled = 0
-    for (const tenants of counts) {
-      yield* progress(`the fleet: ${tenants} tenants`)
-      const present = yield* session.presence
-      yield* present.query(FILL, [filled, tenants], 600_000)
-      yield* present.query("analyze", [], 600_000)
-      filled = tenants
-      yield* Effect.forEach(REAL, refresh)
-      const some = Array.from({ length: rounds }, (_, index) => REAL[index % REAL.length]!)
-      const read = yield* Effect.forEach(some, (tenant) => timed(store.get(tenant)))
-      const refreshed = yield* Effect.forEach(some, (tenant) => timed(refresh(tenant)))
-      const took = yield* timed(Effect.forEach(REAL, refresh, { concurrency: 8 }))
-      all.push({
-        tenants,
-        read: Statistics.summarise(read),
-        refresh: Statistics.summarise(refreshed),
-        rate: REAL.length / took * 1_000
-      })
-    }
-    return all
-  })
-
 /**
  * Measures all of it, over one server.
  *
@@ -215,7 +132,7 @@ const sizes = ({ observed, session }: Stage, counts: ReadonlyArray<number>, roun
 export const measure = ({ quick }: Options) =>
   Effect.scoped(Effect.gen(function*() {
     const one = yield* stage
-    const counts = yield* sizes(one, [1_000, 10_000, 100_000], quick ? 60 : 300)
+    const sizes = yield* FleetSizes.measure(one.postgres, [1_000, 10_000, 100_000], quick ? 60 : 300)
     const crowds = []
     for (const workers of [50, 100]) {
       yield* progress(`the fleet: the last of ${workers}`)
@@ -229,7 +146,7 @@ export const measure = ({ quick }: Options) =>
         fromKill: Statistics.summarise(delays.map(({ fromKill }) => fromKill)),
         fromEnd: Statistics.summarise(delays.map(({ fromEnd }) => fromEnd))
       },
-      sizes: counts,
+      sizes,
       connections: crowds[0]!.connections
     } satisfies Times
   }))
