@@ -116,7 +116,11 @@ export const get = (options: Options) =>
       // The caller has waited since this process was started.
       const left = Duration.subtract(options.maxWait, Duration.millis(performance.now()))
       const deadline = Effect.as(Effect.sleep(left), { _tag: "Deadline" } as Stop)
-      return { stop: yield* Effect.raceFirst(Effect.raceFirst(appeared, ended), deadline), pid: refresh.pid }
+      // Safe to interrupt at every operation only with the mask: a race that is cut between its first two waits for ever.
+      const stop = yield* Effect.uninterruptibleMask((restore) =>
+        Effect.raceFirst(Effect.raceFirst(restore(appeared), restore(ended)), restore(deadline))
+      )
+      return { stop, pid: refresh.pid }
     }))
 
     const { pid, stop } = yield* wait

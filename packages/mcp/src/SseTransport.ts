@@ -120,8 +120,13 @@ export const make = (options: Options): Effect.Effect<HttpTransport, never, Scop
           })
           if (!response.ok) return yield* (yield* Http.refusal(response, endpoint, message)).error
           yield* Http.release(response)
-          // The answer comes over the stream, or never.
-          if (JsonRpc.isRequest(message)) yield* Effect.raceFirst(Deferred.await(answer), Deferred.await(mine.ended))
+          // The answer comes over the stream, or never. A race that is cut between its first two operations waits for ever,
+          // so it is made where it cannot be cut.
+          if (JsonRpc.isRequest(message)) {
+            yield* Effect.uninterruptibleMask((restore) =>
+              Effect.raceFirst(restore(Deferred.await(answer)), restore(Deferred.await(mine.ended)))
+            )
+          }
         })
         yield* Effect.ensuring(send, Effect.sync(() => waiting.delete(key)))
       })

@@ -146,7 +146,7 @@ const draw = (options: Options, lastLine: Option.Option<string>) =>
         yield* output.data(next.text)
       }
       shown = next
-      yield* Effect.raceFirst(Queue.take(changes.heard), Effect.sleep(REDRAW))
+      yield* Effect.timeoutOption(Queue.take(changes.heard), REDRAW)
     }
   }))
 
@@ -157,7 +157,11 @@ const watch = (options: Options) =>
     const isLive = output.screen.isTerminal && !options.json
     const hasKeys = isLive && output.isInteractive
     const drawn = draw(options, isLive ? Option.some(hasKeys ? BY_KEY : BY_SIGNAL) : Option.none())
-    yield* (hasKeys ? Effect.scoped(Effect.raceFirst(Keys.pressed(["q", "Q"]), drawn)) : drawn).pipe(
+    // Safe to interrupt at every operation only with the mask: a race that is cut between its first two waits for ever.
+    const untilKey = Effect.uninterruptibleMask((restore) =>
+      Effect.raceFirst(restore(Keys.pressed(["q", "Q"])), restore(drawn))
+    )
+    yield* (hasKeys ? Effect.scoped(untilKey) : drawn).pipe(
       // What comes next on the terminal has a line of its own.
       Effect.ensuring(isLive ? output.data("\n") : Effect.void)
     )
