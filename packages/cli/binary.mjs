@@ -69,7 +69,7 @@ const start = async () => {
     plugins: [{
       name: "embedded",
       setup: ({ onResolve }) =>
-        onResolve({ filter: /\/CodeCache\.js$/ }, () => ({ path: join(here, "src/EmbeddedCode.ts") }))
+        onResolve({ filter: /\/CodeCache\.js$/ }, () => ({ path: join(here, "src/start/EmbeddedCode.ts") }))
     }]
   })
   return text

@@ -148,7 +148,7 @@ const helpBook = async (outdir) => {
     ...options,
     format: "cjs",
     outdir,
-    entryPoints: { manual: "src/Manual.ts" }
+    entryPoints: { manual: "src/line/Manual.ts" }
   })
   const module = { exports: {} }
   const require = createRequire(import.meta.url)
@@ -195,7 +195,7 @@ export const bundle = async (outdir) => {
     return { path: file.path, text: direct(file.text) }
   }
   // The start has a build of its own: shared with the rest it would load a chunk for the few lines they have in common.
-  for (const [entry, name] of [["src/Start.ts", "start"], ["src/FastTurn.ts", "turn"]]) {
+  for (const [entry, name] of [["src/start/Start.ts", "start"], ["src/start/FastTurn.ts", "turn"]]) {
     const { path, text } = await alone(entry, name)
     chunks.push({ path, text: wrapped(text) })
   }
@@ -209,8 +209,8 @@ export const bundle = async (outdir) => {
     await alone("src/main.ts", "main", { BUNDLE: JSON.stringify(id) }),
     await alone("src/probe.ts", "probe"),
     await alone("src/HelpProgram.ts", "help"),
-    await alone("src/FastKeeper.ts", "keeper"),
-    await alone("src/FastExec.ts", "exec"),
+    await alone("src/start/FastKeeper.ts", "keeper"),
+    await alone("src/start/FastExec.ts", "exec"),
     { path: join(outdir, "help.json"), text: `${JSON.stringify(await helpBook(outdir))}\n` },
     { path: join(outdir, "package.json"), text: "{\"type\":\"commonjs\"}\n" }
   ]

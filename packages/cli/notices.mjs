@@ -16,15 +16,15 @@ const FULFILLED = new Set(["MIT", "ISC", "BSD-2-Clause", "BSD-3-Clause", "Apache
 /** What `build.mjs` and `front-door.mjs` bundle. */
 export const ENTRIES = [
   "src/main.ts",
-  "src/Start.ts",
+  "src/start/Start.ts",
   "src/Program.ts",
   "src/RefreshProgram.ts",
   "src/LookProgram.ts",
   "src/HelpProgram.ts",
-  "src/FastKeeper.ts",
-  "src/FastExec.ts",
-  "src/FastTurn.ts",
-  "src/Manual.ts",
+  "src/start/FastKeeper.ts",
+  "src/start/FastExec.ts",
+  "src/start/FastTurn.ts",
+  "src/line/Manual.ts",
   "src/probe.ts",
   "src/index.ts",
   "src/keeper.ts"

@@ -3,9 +3,9 @@
  *
  * @since 0.1.0
  */
-import * as Argv from "./Argv.js"
-import * as HelpPage from "./HelpPage.js"
-import * as Style from "./Style.js"
+import * as Argv from "./line/Argv.js"
+import * as HelpPage from "./line/HelpPage.js"
+import * as Style from "./terminal/Style.js"
 
 /** A terminal of which no width is known. */
 const COLUMNS = 80

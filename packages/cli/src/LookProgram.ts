@@ -8,14 +8,14 @@ import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
-import * as Advice from "./Advice.js"
 import * as Status from "./commands/Status.js"
-import * as ExitCode from "./ExitCode.js"
-import type { LookLine } from "./LookLine.js"
-import * as LookWiring from "./LookWiring.js"
-import * as Output from "./Output.js"
-import * as PlainName from "./PlainName.js"
+import * as Advice from "./errors/Advice.js"
+import * as ExitCode from "./errors/ExitCode.js"
+import * as PlainName from "./line/PlainName.js"
 import * as Run from "./Run.js"
+import type { LookLine } from "./start/LookLine.js"
+import * as Output from "./terminal/Output.js"
+import * as LookWiring from "./wiring/LookWiring.js"
 
 const globalsOf = ({ home, store }: LookLine): LookWiring.Globals => ({
   home: Option.fromNullable(home),
@@ -51,7 +51,7 @@ export const run = (line: LookLine): Effect.Effect<number, never, Output.Output>
     // What an error needs to be told is loaded with the error.
     Effect.catchAll((error) =>
       Effect.flatMap(
-        Effect.promise(() => import("./Advised.js")),
+        Effect.promise(() => import("./errors/Advised.js")),
         (Advised) => Advised.worded()(Effect.fail(error))
       )
     ),
@@ -59,7 +59,7 @@ export const run = (line: LookLine): Effect.Effect<number, never, Output.Output>
     Effect.as(ExitCode.Done),
     Effect.catchAllCause((cause) =>
       Effect.flatMap(
-        Effect.promise(() => import("./Telling.js")),
+        Effect.promise(() => import("./errors/Telling.js")),
         (Telling) => Telling.tell(cause, { command, globals, wantsJson: line.json })
       )
     ),

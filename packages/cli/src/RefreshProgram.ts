@@ -26,14 +26,14 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as ExitCode from "./ExitCode.js"
-import type { HandOver, Refusal, Told } from "./HandOver.js"
-import * as Obtain from "./Obtain.js"
-import * as Output from "./Output.js"
-import * as PlainName from "./PlainName.js"
+import * as ExitCode from "./errors/ExitCode.js"
+import * as PlainName from "./line/PlainName.js"
 import * as Run from "./Run.js"
 import { Signals } from "./Signals.js"
-import * as TokenFormat from "./TokenFormat.js"
+import type { HandOver, Refusal, Told } from "./start/HandOver.js"
+import * as Output from "./terminal/Output.js"
+import * as Obtain from "./token/Obtain.js"
+import * as TokenFormat from "./token/TokenFormat.js"
 
 type TokenWork = Extract<HandOver, { readonly command: "token" }>
 
@@ -100,7 +100,7 @@ const answer = (work: TokenWork, refusal: Exclude<Refusal, Told> | undefined) =>
 const worded = <A, E, R>(self: Effect.Effect<A, E, R>) =>
   Effect.catchAll(self, (error) =>
     Effect.flatMap(
-      Effect.promise(() => import("./Advised.js")),
+      Effect.promise(() => import("./errors/Advised.js")),
       (Advised) => Advised.worded()(Effect.fail(error))
     ))
 
@@ -110,7 +110,7 @@ const linesOf = ({ command, line }: HandOver) => ({
   wantsJson: line.format === "json"
 })
 
-const telling = Effect.promise(() => import("./Telling.js"))
+const telling = Effect.promise(() => import("./errors/Telling.js"))
 
 const tell = (cause: Cause.Cause<unknown>, half: HandOver) =>
   Effect.flatMap(telling, (Telling) => Telling.tell(cause, linesOf(half)))

@@ -8,11 +8,11 @@ import * as Telemetry from "@lockstep/node/Telemetry"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as ExitCode from "./ExitCode.js"
+import * as ExitCode from "./errors/ExitCode.js"
+import * as Waiting from "./errors/Waiting.js"
 import * as Signals from "./Signals.js"
-import * as Style from "./Style.js"
+import * as Style from "./terminal/Style.js"
 import { VERSION } from "./Version.js"
-import * as Waiting from "./Waiting.js"
 
 /** After a signal a person is told what the command still waits for, unless it is over sooner than that. */
 const PATIENCE = 200

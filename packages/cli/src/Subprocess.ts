@@ -6,9 +6,9 @@
 import * as Effect from "effect/Effect"
 import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
-import * as ChildRun from "./ChildRun.js"
+import { UsageError } from "./line/UsageError.js"
 import { Signals } from "./Signals.js"
-import { UsageError } from "./UsageError.js"
+import * as ChildRun from "./start/ChildRun.js"
 
 /**
  * Runs a command with our streams and our environment, extended by secrets and by `more`. Answers with its exit code, or

@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import * as CodeCache from "./CodeCache.js"
-import type * as Start from "./Start.js"
+import * as CodeCache from "./start/CodeCache.js"
+import type * as Start from "./start/Start.js"
 
 /** Names the content of the bundle; set when it is built. */
 declare const BUNDLE: string

@@ -14,14 +14,14 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import { readdirSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import * as Advice from "../src/Advice.js"
-import * as Argv from "../src/Argv.js"
 import * as Cli from "../src/Cli.js"
-import * as Completions from "../src/Completions.js"
-import * as Grammar from "../src/Grammar.js"
-import * as LineFault from "../src/LineFault.js"
+import * as Advice from "../src/errors/Advice.js"
+import * as Argv from "../src/line/Argv.js"
+import * as Completions from "../src/line/Completions.js"
+import * as Grammar from "../src/line/Grammar.js"
+import * as LineFault from "../src/line/LineFault.js"
+import * as ParserEnvironment from "../src/line/ParserEnvironment.js"
 import * as Beginning from "../src/login/Beginning.js"
-import * as ParserEnvironment from "../src/ParserEnvironment.js"
 import * as LoginStage from "./support/LoginStage.js"
 import * as Stage from "./support/Stage.js"
 
@@ -106,7 +106,7 @@ const typed = {
   replace: true
 }
 
-const beginnings: ReadonlyArray<Beginning.Words> = [
+const beginnings: ReadonlyArray<Advice.Words> = [
   ...["codex", "codex@work", "mcp:linear", "acme", "it's mine"].map((name) => Beginning.ofName(registry, name)),
   Beginning.ofRecord("codex", record({ vendor: Option.some("codex") })),
   Beginning.ofRecord("acme", record({ issuer: Option.some("https://login.example") })),
@@ -245,7 +245,7 @@ const sources = (name: string): ReadonlyArray<string> => {
   const root = fileURLToPath(new URL(`../../${name}/src`, import.meta.url))
   return readdirSync(root, { recursive: true, encoding: "utf8" })
     // The manual mentions commands by their names.
-    .filter((file) => file.endsWith(".ts") && file !== "Manual.ts")
+    .filter((file) => file.endsWith(".ts") && file !== "line/Manual.ts")
     .map((file) => `${root}/${file}`)
 }
 
@@ -256,7 +256,9 @@ const spelledOut = (command: string): string =>
 describe("every command that a text of the product names", () => {
   it.effect("is accepted by the command line", () =>
     Effect.gen(function*() {
-      const commands = ["cli", "core", "http", "mcp", "node", "oauth", "postgres", "proxy", "tools"].flatMap(sources)
+      const commands = ["cli", "core", "http", "mcp", "node", "oauth", "postgres", "proxy", "serve", "tools"].flatMap(
+        sources
+      )
         .flatMap(commandsOf).map(
           spelledOut
         )

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Argv from "../src/Argv.js"
+import * as Argv from "../src/line/Argv.js"
 
 const VALUED = ["--min-ttl", "--format", "--code", "--from", "--scope"]
 

@@ -4,7 +4,7 @@ import { chmodSync, chownSync, mkdtempSync, readdirSync, renameSync, rmSync, sym
 import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import * as CodeCache from "../src/CodeCache.js"
+import * as CodeCache from "../src/start/CodeCache.js"
 
 const isRoot = process.geteuid?.() === 0
 

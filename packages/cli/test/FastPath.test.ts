@@ -10,7 +10,7 @@ import { execFileSync } from "node:child_process"
 import { closeSync, constants, mkdirSync, mkdtempSync, openSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, relative } from "node:path"
-import * as ExitCode from "../src/ExitCode.js"
+import * as ExitCode from "../src/errors/ExitCode.js"
 import type * as InProcess from "./support/InProcess.js"
 import { full, judged } from "./support/TwoPaths.js"
 

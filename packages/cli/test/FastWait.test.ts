@@ -4,8 +4,8 @@ import * as Schedule from "effect/Schedule"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
-import type { FastHome } from "../src/FastHome.js"
-import * as FastWait from "../src/FastWait.js"
+import type { FastHome } from "../src/start/FastHome.js"
+import * as FastWait from "../src/start/FastWait.js"
 
 const until = (holds: () => boolean): Effect.Effect<void> =>
   Effect.suspend(() => holds() ? Effect.void : Effect.fail("not yet" as const)).pipe(

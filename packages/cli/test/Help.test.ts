@@ -1,14 +1,14 @@
 /** Every page of help: what it shows can be typed, and it fits a narrow window. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Option from "effect/Option"
-import * as Argv from "../src/Argv.js"
 import * as Cli from "../src/Cli.js"
-import * as Grammar from "../src/Grammar.js"
-import * as HelpPage from "../src/HelpPage.js"
-import * as LineFault from "../src/LineFault.js"
-import * as Manual from "../src/Manual.js"
-import * as Style from "../src/Style.js"
-import * as Table from "../src/Table.js"
+import * as Argv from "../src/line/Argv.js"
+import * as Grammar from "../src/line/Grammar.js"
+import * as HelpPage from "../src/line/HelpPage.js"
+import * as LineFault from "../src/line/LineFault.js"
+import * as Manual from "../src/line/Manual.js"
+import * as Style from "../src/terminal/Style.js"
+import * as Table from "../src/terminal/Table.js"
 
 const { pages } = Manual.book()
 

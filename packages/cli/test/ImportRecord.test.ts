@@ -4,7 +4,7 @@ import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as ImportRecord from "../src/ImportRecord.js"
+import * as ImportRecord from "../src/import/ImportRecord.js"
 
 const NOW = 1_800_000_000_500
 const SECRET = "lockstep-rt-ImportRecordTest0123456789"

@@ -6,10 +6,10 @@ import * as Effect from "effect/Effect"
 import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import * as Argv from "../src/Argv.js"
 import * as Cli from "../src/Cli.js"
-import * as Grammar from "../src/Grammar.js"
-import * as ParserEnvironment from "../src/ParserEnvironment.js"
+import * as Argv from "../src/line/Argv.js"
+import * as Grammar from "../src/line/Grammar.js"
+import * as ParserEnvironment from "../src/line/ParserEnvironment.js"
 import * as InProcess from "./support/InProcess.js"
 
 const COMMANDS = Object.keys(Cli.commands)

@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
-import * as LogLine from "../src/LogLine.js"
-import * as Style from "../src/Style.js"
+import * as LogLine from "../src/terminal/LogLine.js"
+import * as Style from "../src/terminal/Style.js"
 
 /** What an effect logs, as the command prints it. */
 const printed = (effect: Effect.Effect<void>): Effect.Effect<string> =>

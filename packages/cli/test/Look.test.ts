@@ -8,9 +8,9 @@ import * as Effect from "effect/Effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import * as LookLine from "../src/LookLine.js"
 import * as LookProgram from "../src/LookProgram.js"
 import * as Program from "../src/Program.js"
+import * as LookLine from "../src/start/LookLine.js"
 import * as InProcess from "./support/InProcess.js"
 
 const HOUR = 3600

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { inject } from "vitest"
 import { page } from "../man-page.mjs"
-import type { HelpBook } from "../src/HelpPage.js"
+import type { HelpBook } from "../src/line/HelpPage.js"
 
 const bin = inject("lockstep")
 const book = JSON.parse(readFileSync(join(dirname(bin), "..", "dist", "help.json"), "utf8")) as HelpBook

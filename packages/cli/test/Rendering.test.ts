@@ -5,11 +5,11 @@ import { Account } from "@lockstep/core/Credential"
 import * as TenantId from "@lockstep/core/TenantId"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Nearest from "../src/Nearest.js"
-import * as Style from "../src/Style.js"
-import * as Table from "../src/Table.js"
-import * as Times from "../src/Times.js"
-import * as TokenFormat from "../src/TokenFormat.js"
+import * as Nearest from "../src/line/Nearest.js"
+import * as Style from "../src/terminal/Style.js"
+import * as Table from "../src/terminal/Table.js"
+import * as Times from "../src/terminal/Times.js"
+import * as TokenFormat from "../src/token/TokenFormat.js"
 
 describe("Style", () => {
   const colours = (env: Record<string, string>, isTTY: boolean) => !Style.forStream({ isTTY }, env).isPlain

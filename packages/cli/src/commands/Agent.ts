@@ -13,11 +13,11 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Path from "node:path"
-import * as Output from "../Output.js"
-import * as Style from "../Style.js"
-import * as Table from "../Table.js"
-import * as Times from "../Times.js"
-import { UsageError } from "../UsageError.js"
+import { UsageError } from "../line/UsageError.js"
+import * as Output from "../terminal/Output.js"
+import * as Style from "../terminal/Style.js"
+import * as Table from "../terminal/Table.js"
+import * as Times from "../terminal/Times.js"
 
 const keys = Effect.flatMap(
   NativeHome,

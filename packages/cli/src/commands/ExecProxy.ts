@@ -7,11 +7,11 @@
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { Ended } from "../Ended.js"
-import * as ExitCode from "../ExitCode.js"
-import * as HandedOut from "../HandedOut.js"
-import * as Obtain from "../Obtain.js"
+import { Ended } from "../errors/Ended.js"
+import * as ExitCode from "../errors/ExitCode.js"
 import * as Subprocess from "../Subprocess.js"
+import * as HandedOut from "../token/HandedOut.js"
+import * as Obtain from "../token/Obtain.js"
 import * as Proxy from "./Proxy.js"
 
 /**

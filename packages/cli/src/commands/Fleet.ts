@@ -9,14 +9,14 @@ import type { Target } from "@lockstep/postgres/FleetEviction"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as FleetStore from "../FleetStore.js"
-import * as FleetText from "../FleetText.js"
-import * as Output from "../Output.js"
-import * as Style from "../Style.js"
-import * as Times from "../Times.js"
-import { UsageError } from "../UsageError.js"
+import { UsageError } from "../line/UsageError.js"
+import * as Output from "../terminal/Output.js"
+import * as Style from "../terminal/Style.js"
+import * as Times from "../terminal/Times.js"
+import * as FleetText from "../views/FleetText.js"
+import * as FleetStore from "../wiring/FleetStore.js"
 
-const loaded = Effect.promise(() => import("../Fleet.js"))
+const loaded = Effect.promise(() => import("../wiring/Fleet.js"))
 
 /** The session of this process, where its store is the shared database. */
 const session = (what: string) =>

@@ -6,10 +6,10 @@ import { CredentialWriter, type Removal } from "@lockstep/core/CredentialWriter"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Output from "../Output.js"
-import * as Sources from "../Sources.js"
-import * as Style from "../Style.js"
-import { UsageError } from "../UsageError.js"
+import { UsageError } from "../line/UsageError.js"
+import * as Output from "../terminal/Output.js"
+import * as Style from "../terminal/Style.js"
+import * as Sources from "../token/Sources.js"
 
 /**
  * What `lockstep logout` was asked for.

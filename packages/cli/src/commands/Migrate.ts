@@ -3,10 +3,10 @@
  */
 import type { State } from "@lockstep/postgres/Migrations"
 import * as Effect from "effect/Effect"
-import { Ended } from "../Ended.js"
-import * as ExitCode from "../ExitCode.js"
-import * as Output from "../Output.js"
-import * as Style from "../Style.js"
+import { Ended } from "../errors/Ended.js"
+import * as ExitCode from "../errors/ExitCode.js"
+import * as Output from "../terminal/Output.js"
+import * as Style from "../terminal/Style.js"
 
 /**
  * What `lockstep migrate` was asked for.
@@ -35,7 +35,7 @@ const words = ({ found, location, wanted }: State, check: boolean): string => {
  */
 export const run = (options: Options) =>
   Effect.gen(function*() {
-    const { Migrations, PostgresAddress } = yield* Effect.promise(() => import("../Fleet.js"))
+    const { Migrations, PostgresAddress } = yield* Effect.promise(() => import("../wiring/Fleet.js"))
     const output = yield* Output.Output
     if (options.sql) return yield* output.data(Migrations.sql)
     const address = yield* PostgresAddress.fromEnv

@@ -7,10 +7,10 @@ import { SealingKeys } from "@lockstep/node/secrets/SealingKeys"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as FleetStore from "../FleetStore.js"
-import * as Output from "../Output.js"
-import * as Style from "../Style.js"
-import { UsageError } from "../UsageError.js"
+import { UsageError } from "../line/UsageError.js"
+import * as Output from "../terminal/Output.js"
+import * as Style from "../terminal/Style.js"
+import * as FleetStore from "../wiring/FleetStore.js"
 
 /**
  * What `lockstep secrets rotate-key` was asked for.
@@ -45,7 +45,7 @@ const notes = ({ isNew, left, location, sealed }: KeyRotation.Rotation): Readonl
  */
 const ofFleet = (options: Options) =>
   Effect.gen(function*() {
-    const { PostgresSession, SealingRotation } = yield* Effect.promise(() => import("../Fleet.js"))
+    const { PostgresSession, SealingRotation } = yield* Effect.promise(() => import("../wiring/Fleet.js"))
     const session = yield* Effect.serviceOption(PostgresSession.PostgresSession)
     if (Option.isNone(session)) return yield* Effect.dieMessage("a store without its session")
     const keys = yield* SealingKeys

@@ -14,13 +14,13 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import type * as LookWiring from "../LookWiring.js"
-import * as Output from "../Output.js"
+import { UsageError } from "../line/UsageError.js"
 import * as HostedKeeper from "../serve/HostedKeeper.js"
 import * as Signals from "../Signals.js"
-import * as Style from "../Style.js"
-import * as SweepServices from "../SweepServices.js"
-import { UsageError } from "../UsageError.js"
+import * as Output from "../terminal/Output.js"
+import * as Style from "../terminal/Style.js"
+import type * as LookWiring from "../wiring/LookWiring.js"
+import * as SweepServices from "../wiring/SweepServices.js"
 
 /**
  * What `lockstep serve` was asked for.

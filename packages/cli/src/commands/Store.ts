@@ -12,10 +12,10 @@ import * as StoreMove from "@lockstep/node/stores/StoreMove"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Output from "../Output.js"
-import * as Style from "../Style.js"
-import * as Times from "../Times.js"
-import { UsageError } from "../UsageError.js"
+import { UsageError } from "../line/UsageError.js"
+import * as Output from "../terminal/Output.js"
+import * as Style from "../terminal/Style.js"
+import * as Times from "../terminal/Times.js"
 
 const REASONS: Readonly<Record<ChosenBy, string>> = {
   option: "as --store says",

@@ -8,10 +8,10 @@ import { VendorSettings } from "@lockstep/oauth/VendorSettings"
 import * as VendorVariables from "@lockstep/oauth/VendorVariables"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Output from "../Output.js"
-import * as SecretInput from "../SecretInput.js"
-import * as Style from "../Style.js"
-import { UsageError } from "../UsageError.js"
+import { UsageError } from "../line/UsageError.js"
+import * as Output from "../terminal/Output.js"
+import * as SecretInput from "../terminal/SecretInput.js"
+import * as Style from "../terminal/Style.js"
 
 /**
  * What `lockstep vendors secret` was asked for.

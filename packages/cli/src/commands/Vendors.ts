@@ -4,8 +4,8 @@
 import * as VendorMatrix from "@lockstep/oauth/VendorMatrix"
 import * as VendorRegistry from "@lockstep/oauth/VendorRegistry"
 import * as Effect from "effect/Effect"
-import * as Output from "../Output.js"
-import * as VendorsView from "../VendorsView.js"
+import * as Output from "../terminal/Output.js"
+import * as VendorsView from "../views/VendorsView.js"
 
 /**
  * Shows whom one can log in to, and whom not.

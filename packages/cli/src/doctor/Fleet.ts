@@ -8,8 +8,8 @@ import { StoreChoice } from "@lockstep/node/stores/StoreChoice"
 import type { FleetView, HeldTenant } from "@lockstep/postgres/FleetView"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as FleetStore from "../FleetStore.js"
-import * as Times from "../Times.js"
+import * as Times from "../terminal/Times.js"
+import * as FleetStore from "../wiring/FleetStore.js"
 import * as Finding from "./Finding.js"
 
 /** Milliseconds by which clocks may be apart: a token then is refreshed or served wrongly by as much. */
@@ -98,7 +98,7 @@ const REFUSED: Readonly<Record<string, Finding.Code>> = {
 }
 
 const spooled = Effect.gen(function*() {
-  const { Spool } = yield* Effect.promise(() => import("../Fleet.js"))
+  const { Spool } = yield* Effect.promise(() => import("../wiring/Fleet.js"))
   const spool = yield* Effect.serviceOption(Spool.Spool)
   if (Option.isNone(spool)) return []
   return yield* Effect.match(spool.value.tenants, {
@@ -125,7 +125,7 @@ const spooled = Effect.gen(function*() {
 export const check = Effect.gen(function*() {
   const { name } = yield* StoreChoice
   if (name !== FleetStore.store.name) return []
-  const { FleetView, PostgresFailure, PostgresSession } = yield* Effect.promise(() => import("../Fleet.js"))
+  const { FleetView, PostgresFailure, PostgresSession } = yield* Effect.promise(() => import("../wiring/Fleet.js"))
   const session = yield* Effect.serviceOption(PostgresSession.PostgresSession)
   if (Option.isNone(session)) return []
   const waiting = yield* spooled

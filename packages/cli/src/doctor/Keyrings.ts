@@ -22,7 +22,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import * as Times from "../Times.js"
+import * as Times from "../terminal/Times.js"
 import * as Files from "./Files.js"
 import * as Finding from "./Finding.js"
 

@@ -9,8 +9,8 @@
  */
 import type { Intent, Outcome } from "@lockstep/core/RefreshJournal"
 import * as Option from "effect/Option"
-import type * as Survey from "../Survey.js"
-import * as Times from "../Times.js"
+import * as Times from "../terminal/Times.js"
+import type * as Survey from "../views/Survey.js"
 
 type Outcomes = ReadonlyArray<Outcome>
 

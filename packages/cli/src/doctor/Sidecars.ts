@@ -14,7 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import * as Times from "../Times.js"
+import * as Times from "../terminal/Times.js"
 import * as Finding from "./Finding.js"
 import { type Sidecar, Subject } from "./Subject.js"
 

@@ -10,7 +10,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as fs from "node:fs"
-import * as Times from "../Times.js"
+import * as Times from "../terminal/Times.js"
 import * as Finding from "./Finding.js"
 import { Subject } from "./Subject.js"
 

@@ -6,9 +6,9 @@
 import type { Damage } from "@lockstep/node/StoreCodec"
 import type { ToolEntry } from "@lockstep/tools/imports/ToolEntry"
 import * as Option from "effect/Option"
-import * as Style from "../Style.js"
-import * as Table from "../Table.js"
-import * as Times from "../Times.js"
+import * as Style from "../terminal/Style.js"
+import * as Table from "../terminal/Table.js"
+import * as Times from "../terminal/Times.js"
 import type { Candidate, Refreshing } from "./Candidate.js"
 
 /**

@@ -7,8 +7,8 @@ import type { ToolImport } from "@lockstep/tools/imports/ToolImport"
 import * as ToolImports from "@lockstep/tools/imports/ToolImports"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as Nearest from "../Nearest.js"
-import { UsageError } from "../UsageError.js"
+import * as Nearest from "../line/Nearest.js"
+import { UsageError } from "../line/UsageError.js"
 import { gh } from "./Gh.js"
 
 /**

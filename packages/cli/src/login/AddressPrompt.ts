@@ -9,8 +9,8 @@ import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as readline from "node:readline"
-import * as Output from "../Output.js"
-import * as Style from "../Style.js"
+import * as Output from "../terminal/Output.js"
+import * as Style from "../terminal/Style.js"
 
 /**
  * The line at the terminal.

@@ -9,11 +9,11 @@ import { Login } from "@lockstep/oauth/Login"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Output from "../Output.js"
-import * as Question from "../Question.js"
-import * as Stdin from "../Stdin.js"
-import * as Style from "../Style.js"
-import { UsageError } from "../UsageError.js"
+import { UsageError } from "../line/UsageError.js"
+import * as Output from "../terminal/Output.js"
+import * as Question from "../terminal/Question.js"
+import * as Stdin from "../terminal/Stdin.js"
+import * as Style from "../terminal/Style.js"
 
 /**
  * The command that goes on with an attempt.

@@ -13,17 +13,10 @@ import * as OAuthVendor from "@lockstep/oauth/OAuthVendor"
 import type { VendorRegistry } from "@lockstep/oauth/VendorRegistry"
 import { mcp } from "@lockstep/oauth/vendors/Mcp"
 import * as Option from "effect/Option"
+import type { Words } from "../errors/Advice.js"
 import type { Options as ClientGrant } from "./ClientGrant.js"
 import type { ServerWishes } from "./ServerWishes.js"
 import type { Names } from "./Target.js"
-
-/**
- * The words of a command, without the name of the program.
- *
- * @since 0.1.0
- * @category models
- */
-export type Words = ReadonlyArray<string>
 
 type Registry = Pick<VendorRegistry["Type"], "find">
 

@@ -13,8 +13,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { createPrivateKey } from "node:crypto"
-import * as SecretInput from "../SecretInput.js"
-import { UsageError } from "../UsageError.js"
+import { UsageError } from "../line/UsageError.js"
+import * as SecretInput from "../terminal/SecretInput.js"
 
 /**
  * The options.

@@ -6,7 +6,7 @@
 import type { Invitation } from "@lockstep/oauth/Login"
 import type { LoginMethod } from "@lockstep/oauth/OAuthVendor"
 import * as Option from "effect/Option"
-import * as Style from "../Style.js"
+import * as Style from "../terminal/Style.js"
 
 /**
  * Whose login it is, and how it is made.

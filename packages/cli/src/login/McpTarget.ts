@@ -20,7 +20,7 @@ import { VendorRegistry } from "@lockstep/oauth/VendorRegistry"
 import { mcp } from "@lockstep/oauth/vendors/Mcp"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { UsageError } from "../UsageError.js"
+import { UsageError } from "../line/UsageError.js"
 import * as Target from "./Target.js"
 
 /**

@@ -8,9 +8,9 @@ import type { TenantId } from "@lockstep/core/TenantId"
 import * as Verdict from "@lockstep/core/Verdict"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type * as Output from "../Output.js"
-import * as Question from "../Question.js"
-import * as Survey from "../Survey.js"
+import type * as Output from "../terminal/Output.js"
+import * as Question from "../terminal/Question.js"
+import * as Survey from "../views/Survey.js"
 
 /**
  * Whether a person who logs in gives nothing up: the login is dead, or its refresh token has had its last answer while the

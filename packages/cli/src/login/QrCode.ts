@@ -5,7 +5,7 @@
  */
 import * as Option from "effect/Option"
 import { encode } from "uqr"
-import * as Style from "../Style.js"
+import * as Style from "../terminal/Style.js"
 
 /** The quiet zone in modules, the wider one first: ISO/IEC 18004 asks for four, terminals have eighty columns. */
 const BORDERS = [4, 2, 1]

@@ -6,8 +6,8 @@
 import * as Credential from "@lockstep/core/Credential"
 import type { LoginResult } from "@lockstep/oauth/Login"
 import * as Option from "effect/Option"
-import * as Style from "../Style.js"
-import * as Times from "../Times.js"
+import * as Style from "../terminal/Style.js"
+import * as Times from "../terminal/Times.js"
 
 const nameOf = ({ account }: Credential.Credential): Option.Option<string> =>
   Option.flatMap(account, ({ id, label }) => Option.orElse(label, () => id))

@@ -14,7 +14,7 @@ import type { OAuthVendor } from "@lockstep/oauth/OAuthVendor"
 import { OMIT } from "@lockstep/oauth/ResourceIndicator"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { UsageError } from "../UsageError.js"
+import { UsageError } from "../line/UsageError.js"
 
 /**
  * The options.

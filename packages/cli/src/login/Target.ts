@@ -17,9 +17,9 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
-import * as Advice from "../Advice.js"
-import * as Nearest from "../Nearest.js"
-import { UsageError } from "../UsageError.js"
+import * as Advice from "../errors/Advice.js"
+import * as Nearest from "../line/Nearest.js"
+import { UsageError } from "../line/UsageError.js"
 
 /**
  * What names a tenant on the command line.

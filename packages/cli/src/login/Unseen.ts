@@ -10,9 +10,9 @@ import type { LoginMethod } from "@lockstep/oauth/OAuthVendor"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Advice from "../Advice.js"
-import * as Output from "../Output.js"
-import { UsageError } from "../UsageError.js"
+import * as Advice from "../errors/Advice.js"
+import { UsageError } from "../line/UsageError.js"
+import * as Output from "../terminal/Output.js"
 import * as Beginning from "./Beginning.js"
 
 /**

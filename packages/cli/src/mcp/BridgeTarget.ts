@@ -11,9 +11,9 @@ import * as McpTenant from "@lockstep/mcp/McpTenant"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as Advice from "../Advice.js"
-import * as Advised from "../Advised.js"
-import { UsageError } from "../UsageError.js"
+import * as Advice from "../errors/Advice.js"
+import * as Advised from "../errors/Advised.js"
+import { UsageError } from "../line/UsageError.js"
 
 /**
  * A login, and the server that its token is for.

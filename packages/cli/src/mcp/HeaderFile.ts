@@ -6,9 +6,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import * as SecretInput from "../SecretInput.js"
-import type * as Stdin from "../Stdin.js"
-import { UsageError } from "../UsageError.js"
+import { UsageError } from "../line/UsageError.js"
+import * as SecretInput from "../terminal/SecretInput.js"
+import type * as Stdin from "../terminal/Stdin.js"
 
 const LINE = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)$/
 

@@ -12,12 +12,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Advice from "../Advice.js"
 import * as Command from "../commands/Login.js"
+import * as Advice from "../errors/Advice.js"
 import * as Beginning from "../login/Beginning.js"
 import * as ServerWishes from "../login/ServerWishes.js"
-import * as LoginWiring from "../LoginWiring.js"
-import * as Quiet from "../Quiet.js"
+import * as Quiet from "../terminal/Quiet.js"
+import * as LoginWiring from "../wiring/LoginWiring.js"
 import type { Invitation, LoggedIn, LoginOptions } from "./Lockstep.js"
 import { LockstepError } from "./LockstepError.js"
 import { accountOf, dateOf } from "./tokens.js"
@@ -37,7 +37,7 @@ const invitationOf = (invitation: Logins.Invitation): Invitation =>
 const addressOf = (invitation: Invitation): string =>
   invitation.kind === "device" ? invitation.urlWithCode ?? invitation.url : invitation.url
 
-const noBrowser = (beginning: Beginning.Words) =>
+const noBrowser = (beginning: Advice.Words) =>
   new LockstepError({
     tag: "LoginFailed",
     reason: "Denied",
@@ -49,7 +49,7 @@ const noBrowser = (beginning: Beginning.Words) =>
 const person = (
   options: LoginOptions,
   { beginning, ended, open }: {
-    readonly beginning: Beginning.Words
+    readonly beginning: Advice.Words
     readonly ended: Deferred.Deferred<never, Passed>
     readonly open: Browser["Type"]["open"]
   }
@@ -96,7 +96,7 @@ const typedOf = (target: string, options: LoginOptions): Beginning.Typed => ({
 export const run = (
   target: string,
   options: LoginOptions,
-  { globals, timeout }: { readonly globals: Beginning.Words; readonly timeout: Option.Option<Duration.Duration> }
+  { globals, timeout }: { readonly globals: Advice.Words; readonly timeout: Option.Option<Duration.Duration> }
 ) => {
   const typed = typedOf(target, options)
   return Effect.gen(function*() {

@@ -16,8 +16,8 @@ import * as Logger from "effect/Logger"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Advice from "../Advice.js"
-import * as SharedServices from "../SharedServices.js"
+import * as Advice from "../errors/Advice.js"
+import * as SharedServices from "../wiring/SharedServices.js"
 import type {
   Abortable,
   Demand,

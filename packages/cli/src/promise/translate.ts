@@ -9,10 +9,9 @@ import * as Cause from "effect/Cause"
 import * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Advice from "../Advice.js"
-import * as Advised from "../Advised.js"
-import * as ConfigFault from "../ConfigFault.js"
-import type * as Beginning from "../login/Beginning.js"
+import * as Advice from "../errors/Advice.js"
+import * as Advised from "../errors/Advised.js"
+import * as ConfigFault from "../errors/ConfigFault.js"
 import { LockstepError, type LockstepError as Told, type Reasons, type Tag } from "./LockstepError.js"
 
 const TAGS: { readonly [T in Tag]: true } = {
@@ -168,21 +167,20 @@ export const closed = (): Told =>
  * @since 0.1.0
  * @category combinators
  */
-export const translated =
-  (globals: Beginning.Words, beginning: Option.Option<Beginning.Words> = Option.none()) =>
-  <A, E, R>(
-    self: Effect.Effect<A, E, R>
-  ): Effect.Effect<A, Told | Passed, R | CredentialStore | VendorRegistry> =>
-    Advised.worded(beginning)(self).pipe(
-      Effect.catchAllCause((cause) => {
-        if (Cause.isInterruptedOnly(cause)) return Effect.failCause(cause as Cause.Cause<never>)
-        const error = Cause.squash(cause)
-        return Effect.fail(error instanceof Passed ? error : withGlobals(fromError(error), globals))
-      })
-    )
+export const translated = (globals: Advice.Words, beginning: Option.Option<Advice.Words> = Option.none()) =>
+<A, E, R>(
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, Told | Passed, R | CredentialStore | VendorRegistry> =>
+  Advised.worded(beginning)(self).pipe(
+    Effect.catchAllCause((cause) => {
+      if (Cause.isInterruptedOnly(cause)) return Effect.failCause(cause as Cause.Cause<never>)
+      const error = Cause.squash(cause)
+      return Effect.fail(error instanceof Passed ? error : withGlobals(fromError(error), globals))
+    })
+  )
 
 /** The same error, with advice that acts on the home of this `Lockstep`. */
-const withGlobals = (told: Told, globals: Beginning.Words): Told => {
+const withGlobals = (told: Told, globals: Advice.Words): Told => {
   const { _tag: tag, cause, message, reason, retryAfter, scope, tenant } = told
   const advice = Advice.withGlobals(told.advice, globals)
   return advice === told.advice

@@ -5,7 +5,7 @@
  */
 import * as LoopbackAddress from "@lockstep/core/LoopbackAddress"
 import * as Effect from "effect/Effect"
-import { UsageError } from "../UsageError.js"
+import { UsageError } from "../line/UsageError.js"
 
 /**
  * Reads an address: https, or http to this machine, and without a slash at its end, as other programs append to it and

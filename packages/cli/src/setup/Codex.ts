@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { UsageError } from "../UsageError.js"
+import type { UsageError } from "../line/UsageError.js"
 import * as Address from "./Address.js"
 import * as Places from "./Places.js"
 import type { Self } from "./Self.js"

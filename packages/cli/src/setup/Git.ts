@@ -8,7 +8,7 @@
 import * as ShellWord from "@lockstep/core/ShellWord"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { UsageError } from "../UsageError.js"
+import { UsageError } from "../line/UsageError.js"
 import * as Address from "./Address.js"
 import * as OtherProgram from "./OtherProgram.js"
 import type { Self } from "./Self.js"

@@ -6,7 +6,7 @@
 import * as ChildEnvironment from "@lockstep/node/ChildEnvironment"
 import * as Effect from "effect/Effect"
 import { execFile } from "node:child_process"
-import { UsageError } from "../UsageError.js"
+import { UsageError } from "../line/UsageError.js"
 
 /**
  * How a program ended.

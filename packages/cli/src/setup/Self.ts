@@ -8,7 +8,7 @@ import * as ShellWord from "@lockstep/core/ShellWord"
 import * as Option from "effect/Option"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import type * as LookWiring from "../LookWiring.js"
+import type * as LookWiring from "../wiring/LookWiring.js"
 
 /**
  * The words of a command.

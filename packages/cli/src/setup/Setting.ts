@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type * as Effect from "effect/Effect"
-import type { UsageError } from "../UsageError.js"
+import type { UsageError } from "../line/UsageError.js"
 
 /**
  * How a setting stands: not there, there as it should be, there from another run of this command and due for a change, or

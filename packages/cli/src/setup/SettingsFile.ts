@@ -12,7 +12,7 @@ import type * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import { UsageError } from "../UsageError.js"
+import { UsageError } from "../line/UsageError.js"
 import type { Setting, State } from "./Setting.js"
 
 /**

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Option from "effect/Option"
 import { encode } from "uqr"
 import * as QrCode from "../../src/login/QrCode.js"
-import * as Style from "../../src/Style.js"
+import * as Style from "../../src/terminal/Style.js"
 
 const TEXT = "https://auth.example/device?user_code=ABCD-EFGH"
 

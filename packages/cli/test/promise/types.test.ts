@@ -12,8 +12,8 @@ import type * as V2 from "@modelcontextprotocol/client"
 import type * as V1Http from "@modelcontextprotocol/sdk/client/streamableHttp.js"
 import { readdirSync, readFileSync } from "node:fs"
 import { LockstepError, type McpAuthProvider, type McpTransport, type Reasons, type State } from "../../src/index.js"
-import type * as Internal from "../../src/State.js"
-import type { UsageError } from "../../src/UsageError.js"
+import type { UsageError } from "../../src/line/UsageError.js"
+import type * as Internal from "../../src/views/State.js"
 
 type Same<A, B> = [A] extends [B] ? [B] extends [A] ? true : never : never
 

@@ -1,9 +1,9 @@
 /** The command in this process: one command line, what it wrote, and its exit code. */
 import * as Effect from "effect/Effect"
-import * as Output from "../../src/Output.js"
 import * as Program from "../../src/Program.js"
 import { Signals } from "../../src/Signals.js"
-import * as Style from "../../src/Style.js"
+import * as Output from "../../src/terminal/Output.js"
+import * as Style from "../../src/terminal/Style.js"
 
 export interface Ran {
   readonly code: number

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { Claim } from "./Claim.js"
 import * as FleetClaims from "./FleetClaims.js"
 import * as ColdCrowd from "./measure/ColdCrowd.js"
 import type * as Contention from "./measure/Contention.js"
@@ -10,18 +11,6 @@ import * as Proxy from "./measure/Proxy.js"
 import * as StartUp from "./measure/StartUp.js"
 import type { Results } from "./Results.js"
 import * as Statistics from "./Statistics.js"
-
-/**
- * One promise.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Claim {
-  readonly goal: string
-  readonly measured: string
-  readonly met: boolean
-}
 
 /** How far "about" and "does not grow" reach. */
 const TOLERANCE = 1.5

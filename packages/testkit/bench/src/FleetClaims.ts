@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { Claim } from "./Claims.js"
+import type { Claim } from "./Claim.js"
 import type { Size } from "./measure/FleetSizes.js"
 import type { Results } from "./Results.js"
 
