@@ -19,6 +19,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -29,19 +30,45 @@ import * as Probe from "./Probe.js"
 import { Subject } from "./Subject.js"
 
 /**
- * A process that tries one lock and says what came of it with its exit code. It lies beside the bundle, of which this
+ * A process that tries one lock and says what came of it ({@link Probe}). It lies beside the bundle, of which this
  * module may be a chunk in a directory of their own.
  */
 const PROBES = ["./probe.js", "../probe.js"].map((file) => fileURLToPath(new URL(file, import.meta.url)))
 
-const tryElsewhere = (file: string): Effect.Effect<Probe.Answer> =>
-  Effect.async((resume) => {
-    const probe = PROBES.find((one) => fs.existsSync(one)) ?? PROBES[0]!
-    const child = spawn(process.execPath, [probe, file], { stdio: "ignore", windowsHide: true })
-    child.once("error", () => resume(Effect.succeed("failed")))
-    child.once("exit", (code) => resume(Effect.succeed(Probe.answerOf(code))))
-    return Effect.sync(() => child.kill("SIGKILL"))
-  })
+/** A second process, which has tried the lock once, and tries it again when it is told to. */
+interface Elsewhere {
+  readonly first: Promise<Probe.Answer>
+  readonly again: () => Promise<Probe.Answer>
+}
+
+const tryElsewhere = (file: string): Effect.Effect<Elsewhere, never, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const probe = PROBES.find((one) => fs.existsSync(one)) ?? PROBES[0]!
+        return spawn(process.execPath, [probe, file], { stdio: ["pipe", "pipe", "ignore"], windowsHide: true })
+      }),
+      (child) => Effect.sync(() => child.kill("SIGKILL"))
+    ),
+    (child) => {
+      const ended = new Promise<Probe.Answer>((resolve) => {
+        child.once("error", () => resolve("failed"))
+        child.once("exit", (code) => resolve(Probe.answerOf(code)))
+      })
+      // One that has ended is asked in vain, and its end says so.
+      child.stdin.on("error", () => {})
+      return {
+        first: new Promise((resolve) => {
+          child.stdout.once("data", () => resolve("busy"))
+          void ended.then((answer) => resolve(answer === "busy" ? "failed" : answer))
+        }),
+        again: () => {
+          child.stdin.end()
+          return ended
+        }
+      }
+    }
+  )
 
 const broken = (code: Finding.Code, what: string) =>
   Finding.problem(code, what, "set LOCKSTEP_LOCK_DIR to a directory on a local disk, for every process of this store")
@@ -55,8 +82,13 @@ const prove = (file: string): Effect.Effect<ReadonlyArray<Finding.Finding>, Lock
     if (Option.isNone(lease)) {
       return [broken("lock_stuck", `${file} is locked by another process, although its name is new`)]
     }
-    const whileHeld = yield* Effect.ensuring(tryElsewhere(file), lease.value.release({ changed: true }))
-    const afterwards = yield* tryElsewhere(file)
+    const [whileHeld, again] = yield* tryElsewhere(file).pipe(
+      Effect.flatMap(({ again, first }) =>
+        Effect.map(Effect.promise(() => first), (answer) => [answer, again] as const)
+      ),
+      Effect.ensuring(lease.value.release({ changed: true }))
+    )
+    const afterwards = whileHeld === "busy" ? yield* Effect.promise(again) : whileHeld
     if (whileHeld === "failed" || afterwards === "failed") {
       return [
         Finding.problem(
@@ -72,7 +104,7 @@ const prove = (file: string): Effect.Effect<ReadonlyArray<Finding.Finding>, Lock
         : []),
       ...(afterwards === "busy" ? [broken("lock_stuck", "a lock that was released stayed taken")] : [])
     ]
-  }).pipe(Effect.ensuring(Effect.ignore(Effect.try(() => fs.rmSync(file, { force: true })))))
+  }).pipe(Effect.scoped, Effect.ensuring(Effect.ignore(Effect.try(() => fs.rmSync(file, { force: true })))))
 
 const nameOfRemote = (directory: string): Option.Option<string> =>
   Option.flatten(Option.liftThrowable(RemoteFileSystem.nameOf)(directory))

@@ -1,5 +1,6 @@
 /**
- * What the second process of the lock check says with its exit code.
+ * What the second process of the lock check says. A lock that it finds busy it tells at once, with a byte on its standard
+ * output; once its standard input has ended it tries again. It ends with what it found last.
  *
  * @since 0.1.0
  */

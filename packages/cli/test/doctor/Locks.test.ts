@@ -28,8 +28,18 @@ describe("whether locks exclude", () => {
   it.scopedLive.each(
     [
       ["lock_open", "process.exit(0)", "two processes held one lock at the same time"],
-      ["lock_stuck", "process.exit(75)", "a lock that was released stayed taken"],
-      ["lock_probe_failed", undefined, "a second process could not try the lock"]
+      [
+        "lock_stuck",
+        `process.stdin.resume().on("end", () => process.exit(75)); console.log()`,
+        "a lock that was released stayed taken"
+      ],
+      ["lock_probe_failed", undefined, "a second process could not try the lock"],
+      ["lock_probe_failed", "process.exit(75)", "a second process could not try the lock"],
+      [
+        "lock_probe_failed",
+        "console.log(); process.stdin.on('end', () => process.exit(1)).resume()",
+        "a second process could not try the lock"
+      ]
     ] as const
   )("is asked of a second process, and %s is what it tells", ([code, script, what]) =>
     Effect.gen(function*() {

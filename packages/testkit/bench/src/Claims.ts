@@ -157,7 +157,7 @@ const startUp = (results: Results): ReadonlyArray<Claim> => {
     }],
     ...within(StartUp.HELP, 4),
     ...within(StartUp.STATUS, 4),
-    ...within(StartUp.DOCTOR, 4, 2 * (of(StartUp.SECOND)?.cpu?.median ?? 0))
+    ...within(StartUp.DOCTOR, 4, of(StartUp.SECOND)?.cpu?.median ?? 0)
   ]
 }
 

@@ -48,7 +48,7 @@ export const FRESH = "lockstep token TENANT, fresh"
 export const STATUS = "lockstep status"
 export const DOCTOR = "lockstep doctor"
 export const HELP = "lockstep --help"
-/** Runs twice for one doctor, whose own time does not hold it. */
+/** Runs once for a doctor, whose own time does not hold it. */
 export const SECOND = "the doctor's second process"
 
 const commands: ReadonlyArray<{ readonly name: string; readonly args: (home: string) => ReadonlyArray<string> }> = [
