@@ -18,7 +18,7 @@ import type { SharedFile } from "../SharedFile.js"
 import type { Entries } from "./keyringEntries.js"
 import * as KeyringEntryText from "./keyringEntryText.js"
 import type { Handover } from "./keyringHandover.js"
-import type { InTurn } from "./keyringTurns.js"
+import type { Turns } from "./keyringTurns.js"
 
 export const sha256 = (text: string): string => Crypto.createHash("sha256").update(text).digest("hex")
 
@@ -42,7 +42,7 @@ export const make = (
     readonly index: SharedFile<KeyringIndex.Document>
     readonly entries: Entries
     readonly handover: Handover
-    readonly inTurn: InTurn
+    readonly inTurn: Turns["inTurn"]
   }
 ) => {
   const known = new Map<TenantId, Found>()

@@ -8,7 +8,8 @@
  * A turn is a kernel lock, so it ends with its process. It guards nothing and keeps no reader from reading (I9): no writer
  * and no refresh holds it, a process that has read once never asks for one again, and where it cannot be had, or no turn
  * ends with an answer any more, the keyring is asked without. The locks lie in a directory of their own, which no process
- * watches: those that wait find a turn that ended by asking for it, the first in line often and the others seldom.
+ * watches: those that wait find a turn that ended by asking for it, the first in line often and the others seldom. A writer
+ * makes them, since reading creates nothing.
  */
 import * as LockWait from "@lockstep/core/LockWait"
 import * as Duration from "effect/Duration"
@@ -27,8 +28,13 @@ import * as SidecarNames from "../SidecarNames.js"
 /** So many read at a time: starting their programs is most of the work, and more of them than processors only wait. */
 export const TURNS = 4
 
-/** Asks the keyring once it is this process's turn. */
-export type InTurn = <A, E>(ask: Effect.Effect<A, E>) => Effect.Effect<A, E>
+export interface Turns {
+  /** Asks the keyring once it is this process's turn. */
+  readonly inTurn: <A, E>(ask: Effect.Effect<A, E>) => Effect.Effect<A, E>
+
+  /** Makes the locks, where they are missing. Never fails. */
+  readonly lay: Effect.Effect<void>
+}
 
 /** How long a turn is waited for. */
 export interface Patience {
@@ -65,35 +71,54 @@ const movedAt = (path: string): number | undefined => {
   }
 }
 
-export const make = (patience: Patience): Effect.Effect<InTurn, never, Home> =>
+export const make = (patience: Patience): Effect.Effect<Turns, never, Home> =>
   Effect.gen(function*() {
     const home = yield* Home
-    const turn = Math.floor(Math.random() * TURNS)
-    const path = SidecarNames.lockPath(
-      home.file,
-      home.lockDirectory,
-      SidecarNames.turnLock(Path.basename(home.file), turn)
-    )
-    const lock = yield* lockOf(home, path)
+    const store = Path.basename(home.file)
+    const paths = () =>
+      Array.from(
+        { length: TURNS },
+        (_, turn) => SidecarNames.lockPath(home.file, home.lockDirectory, SidecarNames.turnLock(store, turn))
+      )
+    const mine = Math.floor(Math.random() * TURNS)
     const rounds = Math.ceil(Duration.toMillis(patience.moving) / Duration.toMillis(patience.standing))
 
     /** A keyring that hangs hangs for all: where no turn ends with an answer, waiting longer is of no use. */
-    const take = (left: number): Effect.Effect<Option.Option<LockWait.HeldLock>, never, Scope.Scope> =>
+    const take = (
+      lock: LockWait.WaitableLock<Turn>,
+      path: string,
+      left: number
+    ): Effect.Effect<Option.Option<LockWait.HeldLock>, never, Scope.Scope> =>
       Effect.suspend(() => {
         const before = movedAt(path)
         return LockWait.acquire(lock, TURN, { timeout: patience.standing, label: "a turn at the keyring" }).pipe(
           Effect.asSome,
           Effect.catchTags({
-            LockTimeout: () => left > 1 && movedAt(path) !== before ? take(left - 1) : Effect.succeedNone,
+            LockTimeout: () => left > 1 && movedAt(path) !== before ? take(lock, path, left - 1) : Effect.succeedNone,
             LockUnavailable: () => Effect.succeedNone
           })
         )
       })
 
-    return (ask) =>
-      Effect.scoped(
-        Effect.flatMap(take(rounds), (held) =>
-          // A release marks the file, unless something else told of it: here that there was no answer.
-          Option.isNone(held) ? ask : Effect.tapError(ask, () => held.value.wrote))
+    const layOne = (path: string) =>
+      Fs.existsSync(path) ? Effect.void : Effect.ignore(
+        Effect.scoped(Effect.flatMap(
+          lockOf(home, path),
+          (lock) => Effect.flatMap(lock.tryAcquire(TURN), Effect.flatMap((lease) => lease.release({ changed: true })))
+        ))
       )
+
+    return {
+      inTurn: (ask) =>
+        Effect.suspend(() => {
+          const path = paths()[mine]!
+          if (movedAt(path) === undefined) return ask
+          return Effect.scoped(Effect.gen(function*() {
+            const held = yield* take(yield* lockOf(home, path), path, rounds)
+            // A release marks the file, unless something else told of it: here that there was no answer.
+            return yield* Option.isNone(held) ? ask : Effect.tapError(ask, () => held.value.wrote)
+          }))
+        }),
+      lay: Effect.suspend(() => Effect.forEach(paths(), layOne, { discard: true }))
+    }
   })

@@ -103,7 +103,7 @@ export const make: Effect.Effect<
       })
   })
   const handover = KeyringHandover.make(home, index.path)
-  const inTurn = yield* KeyringTurns.make({ standing: keyring.timeout, moving: policy.lockTimeout })
+  const { inTurn, lay } = yield* KeyringTurns.make({ standing: keyring.timeout, moving: policy.lockTimeout })
   const { currentOf, find, findKept, known } = KeyringRecords.make({ index, entries, handover, inTurn })
   const turns = new Map<TenantId, Effect.Semaphore>()
   let gone: ReadonlySet<string> = new Set()
@@ -306,6 +306,7 @@ export const make: Effect.Effect<
     list: Effect.map(index.read, KeyringIndex.list),
     modify: (tenant, decide, options) =>
       home.open.pipe(
+        Effect.zipRight(lay),
         Effect.zipRight(
           Effect.suspend(() => turnOf(tenant).withPermits(1)(attempt(tenant, decide, options, ATTEMPTS)))
         ),

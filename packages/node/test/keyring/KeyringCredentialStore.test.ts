@@ -612,8 +612,6 @@ describe("a keyring that fails", () => {
       Effect.gen(function*() {
         const { another, directory, entries, faults, index, store } = yield* stage
         yield* put(store, 1)
-        // Of the turns of readers, too, from the first that reads.
-        yield* generation(yield* another)
         const before = [Fs.readdirSync(directory).sort(), Fs.readFileSync(index, "utf8"), [...entries]]
         faults.before = failing(reason as Keyring.KeyringError["reason"])
         const fresh = yield* another
