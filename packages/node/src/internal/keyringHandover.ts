@@ -76,14 +76,30 @@ export const make = (home: Pick<Home["Type"], "file">, index: string): Handover 
         Option.map(nextKey, (key) => SealedText.seal(key, purposeOf(tenant, writeId, to), Redacted.value(text)))
     )
 
+  // A link could lead root, who may write in a home of another user, to files of its own.
+  const isDirectory = (): boolean => {
+    try {
+      return Fs.lstatSync(directory).isDirectory()
+    } catch {
+      return false
+    }
+  }
+
   // What a killed writer left of it, and the file itself.
   const remove = (path: string) =>
-    Effect.zipRight(AtomicFile.sweep(path), attempt(() => Fs.rmSync(path, { force: true })))
+    Effect.suspend(() =>
+      isDirectory()
+        ? Effect.zipRight(AtomicFile.sweep(path), attempt(() => Fs.rmSync(path, { force: true })))
+        : Effect.void
+    )
 
   const write = (path: string, text: string) =>
     Ownership.makeDirectory(directory).pipe(
-      Effect.zipRight(AtomicFile.sweep(path)),
-      Effect.zipRight(AtomicFile.replaceUnsynced(path, text)),
+      Effect.zipRight(Effect.suspend(() =>
+        isDirectory()
+          ? Effect.zipRight(AtomicFile.sweep(path), AtomicFile.replaceUnsynced(path, text))
+          : Effect.void
+      )),
       // What lies there now is of a write before, and of no use to any process.
       Effect.catchAll(() => remove(path))
     )
@@ -101,8 +117,8 @@ export const make = (home: Pick<Home["Type"], "file">, index: string): Handover 
     drop: (tenant) => Effect.suspend(() => remove(SidecarNames.handover(index, tenant))),
 
     clear: attempt(() => {
-      // One by one: of what is no file of ours nothing is removed, and a link leads nowhere.
-      if (!Fs.lstatSync(directory).isDirectory()) return
+      // One by one: nothing is removed that a directory in there holds.
+      if (!isDirectory()) return
       for (const entry of Fs.readdirSync(directory)) Fs.rmSync(Path.join(directory, entry), { force: true })
       Fs.rmdirSync(directory)
     }),

@@ -71,6 +71,15 @@ const movedAt = (path: string): number | undefined => {
   }
 }
 
+/** One could lead root, who may write in a home of another user, elsewhere. */
+const isLink = (path: string): boolean => {
+  try {
+    return Fs.lstatSync(path).isSymbolicLink()
+  } catch {
+    return false
+  }
+}
+
 export const make = (patience: Patience): Effect.Effect<Turns, never, Home> =>
   Effect.gen(function*() {
     const home = yield* Home
@@ -101,12 +110,12 @@ export const make = (patience: Patience): Effect.Effect<Turns, never, Home> =>
       })
 
     const layOne = (path: string) =>
-      Fs.existsSync(path) ? Effect.void : Effect.ignore(
-        Effect.scoped(Effect.flatMap(
+      Fs.existsSync(path) || isLink(Path.dirname(path)) ? Effect.void : Effect.uninterruptible(Effect.ignore(
+        Effect.flatMap(
           lockOf(home, path),
           (lock) => Effect.flatMap(lock.tryAcquire(TURN), Effect.flatMap((lease) => lease.release({ changed: true })))
-        ))
-      )
+        )
+      ))
 
     return {
       inTurn: (ask) =>

@@ -5,19 +5,21 @@ import * as TenantId from "@lockstep/core/TenantId"
 import type { WritableStore } from "@lockstep/core/WritableStore"
 import { Change } from "@lockstep/core/WritableStore"
 import * as Keyring from "@lockstep/node/keyring/Keyring"
-import * as SealedText from "@lockstep/node/secrets/SealedText"
 import * as SealingKeys from "@lockstep/node/secrets/SealingKeys"
+import * as SidecarNames from "@lockstep/node/SidecarNames"
 import { credential } from "@lockstep/testkit/contract/credentials"
 import * as Homes from "@lockstep/testkit/homes/FileHomes"
 import { open } from "@lockstep/testkit/homes/KeyringHomes"
 import * as StepTracer from "@lockstep/testkit/processes/StepTracer"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import * as Crypto from "node:crypto"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
+import * as KeyringHandover from "../../src/internal/keyringHandover.js"
 
 type Store = WritableStore["Type"]
 
@@ -79,13 +81,22 @@ const followed = Effect.gen(function*() {
   return { ...staged, writer, reader }
 })
 
-/** Tenant, the write before, and the write. */
-const purposeOf = (directory: string, step: ReadonlyArray<string>) =>
-  JSON.stringify(["lockstep keyring handover", Keyring.homeName({ file: Path.join(directory, "auth.json") }), ...step])
-
-/** Seals as a writer of this home does. */
-const seal = (directory: string, key: SealingKeys.SealingKey, step: ReadonlyArray<string>, text: string) =>
-  SealedText.seal(key, purposeOf(directory, step), text)
+/** What a writer leaves, of whatever home, tenant and writes. */
+const seal = (
+  key: SealingKeys.SealingKey,
+  step: { readonly home: string; readonly tenant: string; readonly from: string; readonly to: string },
+  text: string
+) =>
+  Effect.gen(function*() {
+    const index = Path.join(yield* Homes.temporary, "index")
+    const tenant = TenantId.make(step.tenant)
+    yield* KeyringHandover.make({ file: Path.join(step.home, "auth.json") }, index).leave({
+      tenant,
+      from: Option.some({ writeId: step.from, nextKey: Option.some(key) }),
+      to: step.to
+    }, Redacted.make(text))
+    return Fs.readFileSync(SidecarNames.handover(index, tenant), "utf8")
+  })
 
 const keyIn = (entry: string) => SealingKeys.fromBytes(Buffer.from(JSON.parse(entry).next_key, "base64"))
 
@@ -165,23 +176,21 @@ describe("a record that is handed on", () => {
 describe("what lies on the disk", () => {
   it.scopedLive("opens for no holder of another key, no later entry and no disk alone", () =>
     Effect.gen(function*() {
-      const { current, directory, entryOf, file, writer } = yield* followed
+      const { current, directory, entryOf, index, writer } = yield* followed
       const [before, from] = [entryOf("codex")[1], current("codex")]
       yield* put(writer.store, 2)
       const [after, to] = [entryOf("codex")[1], current("codex")]
-      const sealed = Fs.readFileSync(file("codex"))
-      const purpose = purposeOf(directory, ["codex", from, to])
-      const opened = (key: SealingKeys.SealingKey, other = purpose) =>
+      const handover = KeyringHandover.make({ file: Path.join(directory, "auth.json") }, index)
+      const opened = (key: SealingKeys.SealingKey) =>
         Option.map(
-          Either.getRight(SealedText.open(key, other, sealed)),
-          (bytes) => Buffer.from(bytes).toString("utf8")
+          handover.take({ tenant: CODEX, from: Option.some({ writeId: from, nextKey: Option.some(key) }), to }),
+          Redacted.value
         )
       assertEquals(opened(keyIn(before)), Option.some(after))
       assert.notStrictEqual(keyIn(before).id, keyIn(after).id)
       for (const key of [keyIn(after), keyIn(entryOf("good")[1]), SealingKeys.fromBytes(Buffer.alloc(32))]) {
         assertEquals(opened(key), Option.none())
       }
-      assertEquals(opened(keyIn(before), purposeOf(directory, ["good", from, to])), Option.none())
       // No key lies in any file of the home, in whatever form.
       const keys = [before, after].map((entry) => Buffer.from(JSON.parse(entry).next_key, "base64"))
       for (const entry of Fs.readdirSync(directory, { recursive: true, withFileTypes: true })) {
@@ -202,85 +211,98 @@ describe("what was left is passed over, and the keyring asked,", () => {
   const text = (entries: Staged["entries"], write: string) =>
     [...entries].find(([account]) => account.endsWith(write))![1]
 
-  /** From a key, the writes before and after, and the entry that was written. */
-  const forged = (
-    make: (seal: {
-      readonly key: SealingKeys.SealingKey
-      readonly from: string
-      readonly to: string
-      readonly entry: string
-      readonly directory: string
-    }) => string
-  ) =>
-  (staged: Staged, before: { readonly from: string; readonly key: SealingKeys.SealingKey }) => {
-    const to = staged.current("codex")
-    Fs.writeFileSync(
-      staged.file("codex"),
-      make({ ...before, to, entry: text(staged.entries, to), directory: staged.directory })
-    )
-  }
+  type Before = { readonly from: string; readonly key: SealingKeys.SealingKey }
 
-  const DAMAGE: ReadonlyArray<
-    readonly [
-      string,
-      (staged: Staged, before: { readonly from: string; readonly key: SealingKeys.SealingKey }) => void
-    ]
-  > = [
-    ["is lost", ({ file }) => Fs.rmSync(file("codex"))],
-    ["is empty", ({ file }) => Fs.truncateSync(file("codex"), 0)],
-    ["is torn", ({ file }) => Fs.truncateSync(file("codex"), Fs.statSync(file("codex")).size - 40)],
-    ["ends in zeros", ({ file }) => {
-      const bytes = Fs.readFileSync(file("codex"))
-      Fs.writeFileSync(file("codex"), bytes.fill(0, bytes.length >> 1))
-    }],
-    ["is a directory", ({ file }) => {
-      Fs.rmSync(file("codex"))
-      Fs.mkdirSync(file("codex"))
-    }],
-    ["is a link", ({ file }) => {
-      Fs.renameSync(file("codex"), `${file("codex")}.real`)
-      Fs.symlinkSync(`${file("codex")}.real`, file("codex"))
-    }],
-    ["is another tenant's", ({ file }) => Fs.copyFileSync(file("good"), file("codex"))],
-    [
-      "is sealed with another key",
-      forged(({ directory, entry, from, to }) =>
-        seal(directory, SealingKeys.fromBytes(Crypto.randomBytes(32)), ["codex", from, to], entry)
+  type Damage = (staged: Staged, before: Before) => Effect.Effect<unknown, never, Scope.Scope>
+
+  const forged = (
+    change: Partial<{ home: string; tenant: string; from: string; to: string; key: SealingKeys.SealingKey }>,
+    edit: (entry: string) => string = (entry) => entry
+  ): Damage =>
+  ({ current, directory, entries, file }, { from, key }) =>
+    Effect.gen(function*() {
+      const to = current("codex")
+      const entry = text(entries, to)
+      const made = yield* seal(
+        change.key ?? key,
+        { home: directory, tenant: "codex", from, to, ...change },
+        edit(entry)
       )
-    ],
-    ["is of another home", forged(({ entry, from, key, to }) => seal("/other", key, ["codex", from, to], entry))],
+      Fs.writeFileSync(file("codex"), made)
+    })
+
+  const changed = (run: (file: (tenant: string) => string) => void): Damage => ({ file }) =>
+    Effect.sync(() => run(file))
+
+  const DAMAGE: ReadonlyArray<readonly [string, Damage, asked?: boolean]> = [
     [
-      "is sealed for another tenant",
-      forged(({ directory, entry, from, key, to }) => seal(directory, key, ["good", from, to], entry))
+      "is as another process of this home writes it: the other cases are not passed over for their making",
+      forged({}),
+      false
+    ],
+    ["is lost", changed((file) => Fs.rmSync(file("codex")))],
+    ["is empty", changed((file) => Fs.truncateSync(file("codex"), 0))],
+    ["is torn", changed((file) => Fs.truncateSync(file("codex"), Fs.statSync(file("codex")).size - 40))],
+    [
+      "ends in zeros",
+      changed((file) => {
+        const bytes = Fs.readFileSync(file("codex"))
+        Fs.writeFileSync(file("codex"), bytes.fill(0, bytes.length >> 1))
+      })
     ],
     [
-      "is of another write",
-      forged(({ directory, entry, from, key }) => seal(directory, key, ["codex", from, "0".repeat(16)], entry))
+      "is a directory",
+      changed((file) => {
+        Fs.rmSync(file("codex"))
+        Fs.mkdirSync(file("codex"))
+      })
     ],
     [
-      "follows another write",
-      forged(({ directory, entry, key, to }) => seal(directory, key, ["codex", "0".repeat(16), to], entry))
+      "is a link",
+      changed((file) => {
+        Fs.renameSync(file("codex"), `${file("codex")}.real`)
+        Fs.symlinkSync(`${file("codex")}.real`, file("codex"))
+      })
     ],
+    ["is another tenant's", changed((file) => Fs.copyFileSync(file("good"), file("codex")))],
+    ["is sealed with another key", forged({ key: SealingKeys.fromBytes(Crypto.randomBytes(32)) })],
+    ["is of another home", forged({ home: "/other" })],
+    ["is sealed for another tenant", forged({ tenant: "good" })],
+    ["is of another write", forged({ to: "0".repeat(16) })],
+    ["follows another write", forged({ from: "0".repeat(16) })],
     [
       "holds another record than the index says",
-      forged(({ directory, entry, from, key, to }) =>
-        seal(directory, key, ["codex", from, to], JSON.stringify({ ...JSON.parse(entry), generation: 7 }))
-      )
+      forged({}, (entry) => JSON.stringify({ ...JSON.parse(entry), generation: 7 }))
     ]
   ]
 
-  it.scopedLive.each(DAMAGE)("where it %s", ([, damage]) =>
+  it.scopedLive.each(DAMAGE)("where it %s", ([, damage, asked = true]) =>
     Effect.gen(function*() {
       const staged = yield* followed
       const { reader, writer } = staged
       const before = { from: staged.current("codex"), key: keyIn(staged.entryOf("codex")[1]) }
       for (const tenant of [CODEX, GOOD]) yield* put(writer.store, 2, tenant)
-      damage(staged, before)
+      yield* damage(staged, before)
       assert.strictEqual(yield* generation(reader.store), 2)
-      deepStrictEqual(reader.calls, ["get"])
+      deepStrictEqual(reader.calls, asked ? ["get"] : [])
       // It is sound again with the next write, whatever lay there, or never.
       yield* put(writer.store, 3)
       assert.strictEqual(yield* generation(reader.store), 3)
+    }))
+
+  it.scopedLive("and nothing is written or removed where a link leads, in place of its directory", () =>
+    Effect.gen(function*() {
+      const { directory, file, reader, writer } = yield* followed
+      const elsewhere = Path.join(directory, "..", "elsewhere")
+      Fs.mkdirSync(elsewhere)
+      Fs.writeFileSync(Path.join(elsewhere, "codex"), "another program's")
+      Fs.rmSync(Path.dirname(file("codex")), { recursive: true, force: true })
+      Fs.symlinkSync(elsewhere, Path.dirname(file("codex")))
+      yield* put(writer.store, 2)
+      assert.strictEqual(yield* generation(reader.store), 2)
+      yield* remove(writer.store)
+      deepStrictEqual(Fs.readdirSync(elsewhere), ["codex"])
+      assert.strictEqual(Fs.readFileSync(Path.join(elsewhere, "codex"), "utf8"), "another program's")
     }))
 
   it.scopedLive("and no write fails, where it cannot be written", () =>
@@ -325,7 +347,7 @@ describe("an entry", () => {
     [["no text", 7], ["no base64", "%"], ["too short", "AAAA"], ["too long", "A".repeat(88)]] as const
   )("whose key is %s is a credential all the same", ([, next_key]) =>
     Effect.gen(function*() {
-      const { entries, entryOf, index, process, writer } = yield* followed
+      const { entries, entryOf, file, index, process, writer } = yield* followed
       yield* put(writer.store, 2)
       const [account, text] = entryOf("codex")
       const other = JSON.stringify({ ...JSON.parse(text), next_key })
@@ -334,6 +356,7 @@ describe("an entry", () => {
       const fresh = yield* process
       assert.strictEqual(yield* generation(fresh.store), 2)
       yield* put(fresh.store, 3)
+      assert.isFalse(Fs.existsSync(file("codex")))
       assert.strictEqual(yield* generation(writer.store), 3)
     }))
 
