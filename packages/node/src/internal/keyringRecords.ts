@@ -6,6 +6,7 @@ import type * as Credential from "@lockstep/core/Credential"
 import { CredentialStoreError } from "@lockstep/core/Errors"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as Data from "effect/Data"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -38,11 +39,13 @@ class Vanished extends Data.TaggedError("Vanished")<{ readonly writeId: string }
 type Loaded = Effect.Effect<Option.Option<Found>, CredentialStoreError | Vanished>
 
 export const make = (
-  { entries, handover, inTurn, index }: {
+  { entries, handover, inTurn, index, starting }: {
     readonly index: SharedFile<KeyringIndex.Document>
     readonly entries: Entries
     readonly handover: Handover
     readonly inTurn: Turns["inTurn"]
+    /** How long what asks the keyring may take to start, of a process that has read nothing: it holds up no other. */
+    readonly starting: Duration.Duration
   }
 ) => {
   const known = new Map<TenantId, Found>()
@@ -93,8 +96,8 @@ export const make = (
       Option.map((entry) => keep(tenant, current, entry, false))
     )
 
-  const ask = (tenant: TenantId, current: KeyringIndex.Current): Loaded =>
-    entries.read({ tenant, writeId: current.writeId, parts: current.parts }).pipe(
+  const ask = (tenant: TenantId, current: KeyringIndex.Current, starting?: Duration.Duration): Loaded =>
+    entries.read({ tenant, writeId: current.writeId, parts: current.parts }, starting).pipe(
       Effect.flatMap(Effect.mapError(() => new Vanished({ writeId: current.writeId }))),
       Effect.flatMap((secret) => verify(tenant, current, secret)),
       Effect.map((entry) => Option.some(keep(tenant, current, entry, true)))
@@ -133,7 +136,9 @@ export const make = (
         known.has(tenant)
           ? ask(tenant, current)
           // Anew: another process may have written while this one waited for its turn.
-          : inTurn(Effect.flatMap(read, (document) => load(document, tenant, (current) => ask(tenant, current))))))
+          : inTurn(
+            Effect.flatMap(read, (document) => load(document, tenant, (current) => ask(tenant, current, starting)))
+          )))
       .pipe(
         Effect.catchTag(
           "Vanished",

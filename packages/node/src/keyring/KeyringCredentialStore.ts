@@ -103,8 +103,14 @@ export const make: Effect.Effect<
       })
   })
   const handover = KeyringHandover.make(home, index.path)
-  const { inTurn, lay } = yield* KeyringTurns.make({ standing: keyring.timeout, moving: policy.lockTimeout })
-  const { currentOf, find, findKept, known } = KeyringRecords.make({ index, entries, handover, inTurn })
+  const { inTurn, lay } = yield* KeyringTurns.make({ round: keyring.timeout, whole: policy.lockTimeout })
+  const { currentOf, find, findKept, known } = KeyringRecords.make({
+    index,
+    entries,
+    handover,
+    inTurn,
+    starting: policy.lockTimeout
+  })
   const turns = new Map<TenantId, Effect.Semaphore>()
   let gone: ReadonlySet<string> = new Set()
 
