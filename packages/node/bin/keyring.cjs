@@ -2,7 +2,8 @@
  * Asks the operating system's keyring for the process that started it: a call to a keyring can hang for ever, and a
  * process can be killed while a thread cannot.
  *
- * One JSON object per line on stdin, one per line on stdout; secrets travel nowhere else. It ends with its stdin.
+ * One JSON object per line on stdin, one per line on stdout; secrets travel nowhere else. The first line says that it has
+ * started: what comes before is no time of the keyring's. It ends with its stdin.
  *
  * CommonJS, and lines split by hand: every command on such a store starts one, and Node's loader of ES modules and its
  * readline would be a third more to start.
@@ -117,3 +118,5 @@ for (const end of ["end", "close"]) {
 }
 
 process.stdout.on("error", () => process.exit(0))
+
+process.stdout.write("{\"ready\":true}\n")

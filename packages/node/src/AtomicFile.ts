@@ -235,6 +235,16 @@ export const replaceResolved = (
   ).pipe(Effect.mapError(Replaceable.explain(path)))
 
 /**
+ * Replaces the text of a file that its readers can do without, atomically and with no sync at all: a loss of power may leave
+ * the text before, a part of either, or nothing, and a reader has to find that out.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const replaceUnsynced = (path: string, text: string): Effect.Effect<void, CredentialStoreError> =>
+  withTemporary(path, [write(text)], rename(path))
+
+/**
  * Creates a file with its whole text, or finds out that another process was first. Answers whether it was created.
  *
  * @since 0.1.0

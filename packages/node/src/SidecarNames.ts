@@ -160,6 +160,31 @@ export const journal = (store: string, tenant: TenantId.TenantId): string => `${
 export const answer = (store: string, tenant: TenantId.TenantId): string => `${store}.refresh.${encode(tenant)}.answer`
 
 /**
+ * Names the directory of what hands the entries of a keyring on, of the path of its index.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const handovers = (index: string): string => `${index}.next`
+
+/**
+ * Names what lets the next entry of one tenant be read without the keyring, of the path of the keyring's index.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const handover = (index: string, tenant: TenantId.TenantId): string =>
+  Path.join(handovers(index), encode(tenant))
+
+/**
+ * Names the lock of one of the turns in which entries of a keyring are read.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const turnLock = (store: string, turn: number): string => Path.join(`${store}.keyring.turns`, `${turn}.lock`)
+
+/**
  * What a file beside a store is, by its name.
  *
  * @since 0.1.0

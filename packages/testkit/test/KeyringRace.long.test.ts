@@ -72,11 +72,13 @@ const stageOf = (store: "keyring" | "secrets", tenants: ReadonlyArray<string>) =
       }),
       /** What lies in the home, for the leak check. */
       files: () =>
-        readdirSync(harness.home).map((name) => ({
-          where: name,
-          text: readFileSync(join(harness.home, name), "utf8"),
-          permitted: []
-        }))
+        readdirSync(harness.home, { recursive: true, withFileTypes: true })
+          .filter((entry) => entry.isFile())
+          .map(({ name, parentPath }) => ({
+            where: name,
+            text: readFileSync(join(parentPath, name), "utf8"),
+            permitted: []
+          }))
     }
   })
 

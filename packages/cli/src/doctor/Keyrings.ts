@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import * as ShellWord from "@lockstep/core/ShellWord"
 import { Home } from "@lockstep/node/Home"
 import { homeName, Keyring } from "@lockstep/node/keyring/Keyring"
 import type { KeyringError } from "@lockstep/node/keyring/Keyring"
@@ -13,6 +14,7 @@ import * as SealedText from "@lockstep/node/secrets/SealedText"
 import type { SealingKeys } from "@lockstep/node/secrets/SealingKeys"
 import { SealingKeys as Keys } from "@lockstep/node/secrets/SealingKeys"
 import * as SecretsKeys from "@lockstep/node/secrets/SecretsKeys"
+import * as SidecarNames from "@lockstep/node/SidecarNames"
 import { StoreChoice } from "@lockstep/node/stores/StoreChoice"
 import * as WholeFile from "@lockstep/node/WholeFile"
 import * as Clock from "effect/Clock"
@@ -63,6 +65,18 @@ const WRITE = /\|([0-9a-f]{16})(?:\|\d+)?$/
 /** Every write id that the index names, in any of its lists. */
 const named = (text: string): ReadonlySet<string> => new Set(text.match(/\b[0-9a-f]{16}\b/g))
 
+/** Names of files that hand on the record of a tenant that is not here: a version that knows nothing of them took it out. */
+const handedOn = (index: string, document: KeyringIndex.Document): ReadonlyArray<string> => {
+  const directory = SidecarNames.handovers(index)
+  const known = new Set(KeyringIndex.list(document).map((tenant) => SidecarNames.handover(index, tenant)))
+  return fs.existsSync(directory)
+    ? fs.readdirSync(directory).map((name) => path.join(directory, name)).filter((file) =>
+      // What a writer is about to rename is not left over.
+      !known.has(file) && !file.endsWith(".tmp")
+    )
+    : []
+}
+
 const leftovers = Effect.gen(function*() {
   const home = yield* Home
   const keyring = yield* Keyring
@@ -70,7 +84,8 @@ const leftovers = Effect.gen(function*() {
   const read = yield* Effect.orElseSucceed(WholeFile.read(index), () => Option.none<WholeFile.Snapshot>())
   const text = Option.match(read, { onNone: () => "", onSome: ({ bytes }) => Buffer.from(bytes).toString("utf8") })
   // Whatever a damaged index would have named is not left over.
-  if (text !== "" && Either.isLeft(KeyringIndex.format.parse(text))) return []
+  const document = KeyringIndex.format.parse(text)
+  if (text !== "" && Either.isLeft(document)) return []
   const prefix = homeName(home)
   const accounts = yield* Effect.orElseSucceed(keyring.find(`${prefix}|`), () => [])
   const known = named(text)
@@ -78,13 +93,23 @@ const leftovers = Effect.gen(function*() {
     const write = WRITE.exec(account)?.[1]
     return write !== undefined && !known.has(write)
   })
-  return left.length === 0 ? [] : [Finding.remark(
-    "keyring_leftovers",
-    `${keyring.name} holds ${left.length} ${
-      left.length === 1 ? "entry" : "entries"
-    } of this home that nothing refers to`,
-    `they may hold old tokens: remove the entries of the service lockstep whose names begin with ${prefix}|`
-  )]
+  const files = handedOn(index, Either.getOrElse(document, () => KeyringIndex.format.empty))
+  return [
+    ...left.length === 0 ? [] : [Finding.remark(
+      "keyring_leftovers",
+      `${keyring.name} holds ${left.length} ${
+        left.length === 1 ? "entry" : "entries"
+      } of this home that nothing refers to`,
+      `they may hold old tokens: remove the entries of the service lockstep whose names begin with ${prefix}|`
+    )],
+    ...files.map((file) =>
+      Finding.remark(
+        "keyring_leftovers",
+        `${file} hands on a login that is not here any more; it is sealed`,
+        `remove it: \`rm ${ShellWord.quote(file)}\``
+      )
+    )
+  ]
 })
 
 const sealed = (home: Home["Type"]): ReadonlyArray<string> =>

@@ -132,6 +132,17 @@ describe("stores of other kinds", () => {
           /^remark: the keyring .* holds 1 entry of this home that nothing/
         )
         writeFileSync(index, named, { mode: 0o600 })
+        // As a version leaves it that takes a login out and knows nothing of what is handed on.
+        const handedOn = join(`${index}.next`, "gone")
+        mkdirSync(`${index}.next`, { recursive: true, mode: 0o700 })
+        for (const name of ["codex", "gone"]) writeFileSync(join(`${index}.next`, name), "", { mode: 0o600 })
+        const over = yield* examine(stage, env)
+        assertOne(over.of("keyring_leftovers"), /\/gone hands on a login that is not here any more; it is sealed/)
+        assert.strictEqual(
+          over.findings.find(({ code }) => code === "keyring_leftovers")!.advice,
+          `remove it: \`rm ${handedOn}\``
+        )
+        rmSync(handedOn)
 
         const ailing = [
           [gnome.lock, /is not usable: Locked/, /gnome-keyring-daemon --unlock/],

@@ -27,8 +27,11 @@ export interface Entries {
   /** Writes and reads back: what a keyring says it wrote is believed once it gives it back. */
   readonly write: (place: Place, parts: ReadonlyArray<string>) => Effect.Effect<void, CredentialStoreError>
 
-  /** Reads the whole text; `None` where a part is not there. */
-  readonly read: (place: Place) => Effect.Effect<Option.Option<Redacted.Redacted>, CredentialStoreError>
+  /** Reads the whole text; `None` where a part is not there. `starting` as for `get` of a keyring. */
+  readonly read: (
+    place: Place,
+    starting?: Duration.Duration
+  ) => Effect.Effect<Option.Option<Redacted.Redacted>, CredentialStoreError>
 
   /** Removes every part. Answers whether all of them were there: one that was not may still arrive. */
   readonly remove: (place: Place) => Effect.Effect<boolean, CredentialStoreError>
@@ -67,10 +70,10 @@ export const make: Effect.Effect<Entries, never, Home | Keyring.Keyring> = Effec
       : Array.from({ length: parts }, (_, i) => nameOf(tenant, `${writeId}|${i}`))
 
   // All calls of one step together: a hold of the tenant lock has room for three steps, whatever each of them asks.
-  const asked = <A>(calls: Effect.Effect<A, Keyring.KeyringError>) =>
+  const asked = <A>(calls: Effect.Effect<A, Keyring.KeyringError>, starting = Duration.zero) =>
     calls.pipe(
       Effect.timeoutFail({
-        duration: keyring.timeout,
+        duration: Duration.sum(keyring.timeout, starting),
         onTimeout: () =>
           new Keyring.KeyringError({
             reason: "Timeout",
@@ -94,11 +97,14 @@ export const make: Effect.Effect<Entries, never, Home | Keyring.Keyring> = Effec
     split: (text) => Buffer.byteLength(text) <= limit ? [text] : splitAt(text, limit),
     write: (place, parts) =>
       asked(Effect.forEach(accounts(place), (account, i) => keep(account, parts[i]!), { discard: true })),
-    read: (place) =>
-      asked(Effect.map(
-        Effect.forEach(accounts(place), (account) => keyring.get(account)),
-        (parts) => Option.map(Option.all(parts), (all) => Redacted.make(all.map(Redacted.value).join("")))
-      )),
+    read: (place, starting = Duration.zero) =>
+      asked(
+        Effect.map(
+          Effect.forEach(accounts(place), (account) => keyring.get(account, { starting })),
+          (parts) => Option.map(Option.all(parts), (all) => Redacted.make(all.map(Redacted.value).join("")))
+        ),
+        starting
+      ),
     remove: (place) =>
       asked(Effect.map(
         Effect.forEach(accounts(place), (account) => keyring.remove(account)),

@@ -19,20 +19,30 @@ export interface Command {
 export type Message = Readonly<Record<string, unknown>>
 
 export interface Helper {
-  /** Asks and waits. Milliseconds; after them, and when it is interrupted, the helper has ended before this does. */
-  readonly ask: (question: Message, patience: number) => Effect.Effect<Message, KeyringError>
+  /**
+   * Asks and waits. Milliseconds; after them, and when it is interrupted, the helper has ended before this does. They count
+   * from the question on, or from the start of the helper where there is time for it.
+   */
+  readonly ask: (question: Message, patience: number, starting?: number) => Effect.Effect<Message, KeyringError>
 }
 
 interface Running {
   readonly child: ChildProcess.ChildProcess
   readonly ended: Promise<void>
   hasEnded: boolean
+  /** Whether it has said that it has started. */
+  isReady: boolean
+  /** Hears of that. */
+  onReady: (() => void) | undefined
   /** Takes what comes: a line, or `undefined` when nothing comes any more. One call is on its way at most. */
   listener: ((line: string | undefined) => void) | undefined
 }
 
 /** Characters. No answer of ours is longer than an entry, and a keyring takes none of that size. */
 const LONGEST = 64 * 1_024 * 1_024
+
+/** What the helper says first. One that says nothing is waited for as long as it may take to start. */
+const READY = "{\"ready\":true}"
 
 const parse = (line: string): Option.Option<Message> => {
   try {
@@ -58,6 +68,8 @@ const start = ({ args, env, program }: Command): Running => {
       end = resolve
     }),
     hasEnded: false,
+    isReady: false,
+    onReady: undefined,
     listener: undefined
   }
   const finish = () => {
@@ -74,7 +86,12 @@ const start = ({ args, env, program }: Command): Running => {
     rest += chunk
     const lines = rest.split("\n")
     rest = lines.pop()!
-    for (const line of lines) running.listener?.(line)
+    for (const line of lines) {
+      if (line === READY && !running.isReady) {
+        running.isReady = true
+        running.onReady?.()
+      } else running.listener?.(line)
+    }
     if (rest.length > LONGEST) child.kill("SIGKILL")
   })
   return running
@@ -110,21 +127,27 @@ export const make = (command: Command): Effect.Effect<Helper, never, Scope.Scope
     })
     yield* Effect.addFinalizer(() => end)
 
-    const exchange = (question: Message, patience: number) =>
+    const exchange = (question: Message, patience: number, starting = 0) =>
       Effect.async<Message, KeyringError>((resume) => {
         if (running === undefined || running.hasEnded) running = start(command)
         const current = running
         const id = ++questions
-        const settle = (how: Effect.Effect<Message, KeyringError>) => {
+        const forget = () => {
           clearTimeout(timer)
           current.listener = undefined
+          current.onReady = undefined
+        }
+        const settle = (how: Effect.Effect<Message, KeyringError>) => {
+          forget()
           resume(how)
         }
         const give = (reason: KeyringError) => settle(Effect.zipRight(end, reason))
-        const timer = setTimeout(
-          () => give(new KeyringError({ reason: "Timeout", detail: "it did not answer in time" })),
-          patience
-        )
+        const expire = () => give(new KeyringError({ reason: "Timeout", detail: "it did not answer in time" }))
+        let timer = setTimeout(expire, current.isReady ? patience : patience + starting)
+        current.onReady = starting === 0 ? undefined : () => {
+          clearTimeout(timer)
+          timer = setTimeout(expire, patience)
+        }
         current.listener = (line) => {
           if (line === undefined) return give(unavailable("its helper ended in the middle of a call"))
           const answer = Option.filter(parse(line), (message) => message["id"] === id)
@@ -135,8 +158,7 @@ export const make = (command: Command): Effect.Effect<Helper, never, Scope.Scope
         hold(current, true)
         current.child.stdin!.write(`${JSON.stringify({ id, ...question })}\n`)
         return Effect.suspend(() => {
-          clearTimeout(timer)
-          current.listener = undefined
+          forget()
           return end
         })
       })

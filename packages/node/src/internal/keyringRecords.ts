@@ -1,23 +1,25 @@
 /**
- * Reading the records that the index of a keyring names. An entry never changes, so each is read from the keyring once.
+ * Reading the records that the index of a keyring names. An entry never changes, so each is read once: from what the
+ * writer left for those who hold the one before, else from the keyring, whose readers take turns.
  */
-import * as Credential from "@lockstep/core/Credential"
+import type * as Credential from "@lockstep/core/Credential"
 import { CredentialStoreError } from "@lockstep/core/Errors"
 import type { TenantId } from "@lockstep/core/TenantId"
 import * as Data from "effect/Data"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Schema from "effect/Schema"
 import * as Crypto from "node:crypto"
 import * as KeyringIndex from "../keyring/KeyringIndex.js"
 import { storedOf } from "../RecordVersion.js"
+import type { SealingKey } from "../secrets/SealingKeys.js"
 import type { SharedFile } from "../SharedFile.js"
 import type { Entries } from "./keyringEntries.js"
-
-export const CredentialJson = Schema.parseJson(Credential.Credential)
-const decodeCredential = Schema.decodeEither(CredentialJson)
+import * as KeyringEntryText from "./keyringEntryText.js"
+import type { Handover } from "./keyringHandover.js"
+import type { Turns } from "./keyringTurns.js"
 
 export const sha256 = (text: string): string => Crypto.createHash("sha256").update(text).digest("hex")
 
@@ -25,12 +27,27 @@ export const sha256 = (text: string): string => Crypto.createHash("sha256").upda
 export interface Found {
   readonly writeId: string
   readonly stored: Credential.Stored
+  /** What opens the record that takes the place of this one. */
+  readonly nextKey: Option.Option<SealingKey>
+  /** Whether the keyring itself gave it, or took it. */
+  readonly isKept: boolean
 }
 
 /** The index names an entry that the keyring does not have: it may have been replaced since the index was read. */
 class Vanished extends Data.TaggedError("Vanished")<{ readonly writeId: string }> {}
 
-export const make = (index: SharedFile<KeyringIndex.Document>, entries: Entries) => {
+type Loaded = Effect.Effect<Option.Option<Found>, CredentialStoreError | Vanished>
+
+export const make = (
+  { entries, handover, inTurn, index, starting }: {
+    readonly index: SharedFile<KeyringIndex.Document>
+    readonly entries: Entries
+    readonly handover: Handover
+    readonly inTurn: Turns["inTurn"]
+    /** How long what asks the keyring may take to start, of a process that has read nothing: it holds up no other. */
+    readonly starting: Duration.Duration
+  }
+) => {
   const known = new Map<TenantId, Found>()
 
   const missing = (tenant: TenantId) =>
@@ -50,23 +67,48 @@ export const make = (index: SharedFile<KeyringIndex.Document>, entries: Entries)
     Either.mapLeft(KeyringIndex.get(document, tenant), (damage) => index.failure("Decode", damage))
 
   const verify = (tenant: TenantId, current: KeyringIndex.Current, secret: Redacted.Redacted) => {
-    const text = Redacted.value(secret)
-    const credential = decodeCredential(text)
-    if (sha256(text) === current.sha256) {
-      // The parse error is dropped: it quotes the entry.
-      return Either.mapLeft(credential, () => damaged("Decode", tenant, "is no credential"))
+    const entry = KeyringEntryText.decode(secret)
+    if (sha256(Redacted.value(secret)) === current.sha256) {
+      return Either.mapLeft(entry, () => damaged("Decode", tenant, "is no credential"))
     }
     return Either.left(
-      Either.isRight(credential)
+      Either.isRight(entry)
         ? damaged("Superseded", tenant, "is another one than was written")
         : damaged("Decode", tenant, "is not what was written")
     )
   }
 
+  const keep = (
+    tenant: TenantId,
+    { writeId }: KeyringIndex.Current,
+    { credential, nextKey }: KeyringEntryText.EntryText,
+    isKept: boolean
+  ): Found => {
+    const found = { writeId, stored: storedOf(credential), nextKey, isKept }
+    known.set(tenant, found)
+    return found
+  }
+
+  /** Opens what the writer left for those who hold the record before, if this process holds it. */
+  const follow = (tenant: TenantId, current: KeyringIndex.Current): Option.Option<Found> =>
+    handover.take({ tenant, from: Option.fromNullable(known.get(tenant)), to: current.writeId }).pipe(
+      Option.flatMap((secret) => Either.getRight(verify(tenant, current, secret))),
+      Option.map((entry) => keep(tenant, current, entry, false))
+    )
+
+  const ask = (tenant: TenantId, current: KeyringIndex.Current, starting?: Duration.Duration): Loaded =>
+    entries.read({ tenant, writeId: current.writeId, parts: current.parts }, starting).pipe(
+      Effect.flatMap(Effect.mapError(() => new Vanished({ writeId: current.writeId }))),
+      Effect.flatMap((secret) => verify(tenant, current, secret)),
+      Effect.map((entry) => Option.some(keep(tenant, current, entry, true)))
+    )
+
+  /** What is at hand of the record that counts, else what `orElse` makes of it. */
   const load = (
     document: KeyringIndex.Document,
-    tenant: TenantId
-  ): Effect.Effect<Option.Option<Found>, CredentialStoreError | Vanished> =>
+    tenant: TenantId,
+    orElse: (current: KeyringIndex.Current) => Loaded
+  ): Loaded =>
     Effect.flatMap(
       currentOf(document, tenant),
       Option.match({
@@ -77,15 +119,8 @@ export const make = (index: SharedFile<KeyringIndex.Document>, entries: Entries)
         onSome: (current) => {
           const loaded = known.get(tenant)
           if (loaded?.writeId === current.writeId) return Effect.succeedSome(loaded)
-          return entries.read({ tenant, writeId: current.writeId, parts: current.parts }).pipe(
-            Effect.flatMap(Effect.mapError(() => new Vanished({ writeId: current.writeId }))),
-            Effect.flatMap((secret) => verify(tenant, current, secret)),
-            Effect.map((credential) => {
-              const found = { writeId: current.writeId, stored: storedOf(credential) }
-              known.set(tenant, found)
-              return Option.some(found)
-            })
-          )
+          const followed = follow(tenant, current)
+          return Option.isSome(followed) ? Effect.succeed(followed) : orElse(current)
         }
       })
     )
@@ -96,17 +131,53 @@ export const make = (index: SharedFile<KeyringIndex.Document>, entries: Entries)
     tenant: TenantId,
     before?: string
   ): Effect.Effect<Option.Option<Found>, CredentialStoreError> =>
-    Effect.flatMap(read, (document) => load(document, tenant)).pipe(
-      Effect.catchTag(
-        "Vanished",
-        ({ writeId }) => writeId === before ? missing(tenant) : find(index.readToWrite, tenant, writeId)
+    Effect.flatMap(read, (document) =>
+      load(document, tenant, (current) =>
+        known.has(tenant)
+          ? ask(tenant, current)
+          // Anew: another process may have written while this one waited for its turn.
+          : inTurn(
+            Effect.flatMap(read, (document) => load(document, tenant, (current) => ask(tenant, current, starting)))
+          )))
+      .pipe(
+        Effect.catchTag(
+          "Vanished",
+          ({ writeId }) => writeId === before ? missing(tenant) : find(index.readToWrite, tenant, writeId)
+        )
       )
-    )
+
+  /**
+   * The same before something is spent: what this process has from a file is read from the keyring, at once. A home that
+   * was put back to an earlier state has the file that belongs to its index, and the keyring has its entry no more.
+   */
+  const findKept = (
+    tenant: TenantId,
+    before?: string
+  ): Effect.Effect<Option.Option<Found>, CredentialStoreError> =>
+    Effect.flatMap(index.readToWrite, (document) =>
+      Effect.flatMap(
+        currentOf(document, tenant),
+        Option.match({
+          onNone: () => Effect.succeedNone,
+          onSome: (current) => {
+            const loaded = known.get(tenant)
+            return loaded?.isKept === true && loaded.writeId === current.writeId
+              ? Effect.succeedSome(loaded)
+              : ask(tenant, current)
+          }
+        })
+      )).pipe(
+        Effect.catchTag(
+          "Vanished",
+          ({ writeId }) => writeId === before ? missing(tenant) : findKept(tenant, writeId)
+        )
+      )
 
   return {
     /** The records that this process has read or written. */
     known,
     currentOf,
-    find
+    find,
+    findKept
   }
 }

@@ -36,6 +36,7 @@ import * as SecretsKeys from "../secrets/SecretsKeys.js"
 import * as SharedFile from "../SharedFile.js"
 import type { Content, MoveSide, MoveSideError } from "../stores/MoveSide.js"
 import * as WholeFile from "../WholeFile.js"
+import * as KeyringHandover from "./keyringHandover.js"
 import * as MovedText from "./movedText.js"
 
 type Document = AuthJson.Document
@@ -191,6 +192,7 @@ const ofKeyringIn = (home: Pick<Home["Type"], "file">, lease: Lease) =>
       Effect.flatMap(Effect.forEach((account) => keyring.remove(account), { discard: true })),
       Effect.mapError(Keyring.toStoreError(keyring))
     )
+    const handover = KeyringHandover.make(home, index.path)
     const removeAll = Effect.flatMap(
       store.list,
       Effect.forEach((tenant) => store.modify(tenant, () => Change.Remove({ value: undefined }), within), {
@@ -218,6 +220,7 @@ const ofKeyringIn = (home: Pick<Home["Type"], "file">, lease: Lease) =>
       leave: (to) =>
         Effect.suspend(() => WholeFile.look(index.path) === undefined ? Effect.succeed(true) : isLeft).pipe(
           Effect.flatMap((left) => left ? Effect.void : Effect.all([removeAll, noteInIndex(Option.some(to)), clear])),
+          Effect.zipRight(handover.clear),
           Effect.zipRight(leaveFile(waiting, beside, to))
         )
     } satisfies MoveSide

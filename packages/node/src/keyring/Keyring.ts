@@ -38,7 +38,7 @@ export class KeyringError extends Data.TaggedError("KeyringError")<{
 /**
  * Asks the keyring of this user's session.
  *
- * No call outlasts `timeout`, and none holds up the event loop or the end of the process. Once a call has timed
+ * No call outlasts `timeout`, but for the time that it is given to start, and none holds up the event loop or the end of the process. Once a call has timed
  * out, nothing of it is still on its way from this process.
  *
  * @since 0.1.0
@@ -54,8 +54,14 @@ export class Keyring extends Context.Tag("@lockstep/node/keyring/Keyring")<Keyri
   /** How long one call may take, and one step of a store that needs several. */
   readonly timeout: Duration.Duration
 
-  /** Reads an entry. */
-  readonly get: (account: string) => Effect.Effect<Option.Option<Redacted.Redacted>, KeyringError>
+  /**
+   * Reads an entry. `starting` is how long what asks the keyring may take to start before `timeout` begins; where it is left
+   * out, that time counts, too.
+   */
+  readonly get: (
+    account: string,
+    options?: { readonly starting?: Duration.Duration }
+  ) => Effect.Effect<Option.Option<Redacted.Redacted>, KeyringError>
 
   /** Writes an entry, in place of an earlier one of that name. */
   readonly set: (account: string, secret: Redacted.Redacted) => Effect.Effect<void, KeyringError>

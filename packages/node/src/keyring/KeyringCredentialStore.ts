@@ -10,11 +10,12 @@
  * 2. Under the lock the new entry is noted in the index. From here on a kill leaves no entry that the index does not
  *    name.
  * 3. The entry is written under its fresh name, and read back (I3).
- * 4. Under the lock the index is made to name it, if it still names what the change was decided on; else all of this
- *    begins again with what it names now. This is the write: before it the old record counts, after it the new one.
+ * 4. Under the lock the new record is left for those who hold the old one, so that a crowd need not ask the keyring, and
+ *    the index is made to name it, if it still names what the change was decided on; else all of this begins again with
+ *    what it names now. This is the write: before it the old record counts, after it the new one.
  * 5. The old entry is removed, and whatever else is noted as stale. A failure of that fails no caller.
  *
- * An entry never changes, so it is read from the keyring once. When it cannot be read, that is an error and never an
+ * An entry never changes, so it is read once. When it cannot be read, that is an error and never an
  * absence, and no other store is asked (I10).
  *
  * @since 0.1.0
@@ -32,7 +33,6 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Crypto from "node:crypto"
 import * as AtomicFile from "../AtomicFile.js"
@@ -40,11 +40,15 @@ import * as Envelope from "../Envelope.js"
 import { Home } from "../Home.js"
 import type { ExclusiveError } from "../internal/aggregate.js"
 import * as KeyringEntries from "../internal/keyringEntries.js"
+import * as KeyringEntryText from "../internal/keyringEntryText.js"
+import * as KeyringHandover from "../internal/keyringHandover.js"
 import * as KeyringRecords from "../internal/keyringRecords.js"
+import * as KeyringTurns from "../internal/keyringTurns.js"
 import { FileLock } from "../locks/FileLock.js"
 import { proveLock } from "../locks/LockProof.js"
 import * as RecordSignals from "../RecordSignals.js"
 import { regression, storedOf } from "../RecordVersion.js"
+import * as SealingKeys from "../secrets/SealingKeys.js"
 import * as SharedFile from "../SharedFile.js"
 import { Keyring } from "./Keyring.js"
 import * as KeyringIndex from "./KeyringIndex.js"
@@ -59,8 +63,6 @@ const INDEX_ROOM = 4_096
 
 /** Others have written so many times in a row between our look and our write. */
 const ATTEMPTS = 64
-
-const encodeCredential = Schema.encodeSync(KeyringRecords.CredentialJson)
 
 const hasEmptyToken = ({ accessToken, idToken, refreshToken }: Credential.Credential): boolean =>
   [accessToken, refreshToken, idToken].some((token) => Option.isSome(token) && Redacted.value(token.value) === "")
@@ -100,7 +102,15 @@ export const make: Effect.Effect<
         onRight: Option.match({ onNone: () => "", onSome: ({ writeId }) => writeId })
       })
   })
-  const { currentOf, find, known } = KeyringRecords.make(index, entries)
+  const handover = KeyringHandover.make(home, index.path)
+  const { inTurn, lay } = yield* KeyringTurns.make({ round: keyring.timeout, whole: policy.lockTimeout })
+  const { currentOf, find, findKept, known } = KeyringRecords.make({
+    index,
+    entries,
+    handover,
+    inTurn,
+    starting: policy.lockTimeout
+  })
   const turns = new Map<TenantId, Effect.Semaphore>()
   let gone: ReadonlySet<string> = new Set()
 
@@ -112,16 +122,17 @@ export const make: Effect.Effect<
     Option.getOrUndefined(Option.flatten(Either.getRight(KeyringIndex.get(document, tenant))))?.writeId ===
       Option.getOrUndefined(found)?.writeId
 
-  /** Rewrites the index where it still says so. Answers whether it did. */
+  /** Rewrites the index where it still says so, and right before it what belongs to that. Answers whether it did. */
   const rewrite = (
     holds: (document: KeyringIndex.Document) => boolean,
     edit: (document: KeyringIndex.Document, now: number) => string,
-    options: WriteOptions | undefined
+    options: WriteOptions | undefined,
+    before: Effect.Effect<void> = Effect.void
   ): Effect.Effect<boolean, ExclusiveError> =>
     index.modify((document, now) =>
       Either.right(
         holds(document)
-          ? { text: Option.some(edit(document, now)), value: true }
+          ? { text: Option.some(edit(document, now)), value: true, before }
           : { text: Option.none(), value: false }
       ), options)
 
@@ -159,7 +170,8 @@ export const make: Effect.Effect<
       if (hasEmptyToken(credential)) {
         return yield* new CredentialStoreError({ reason: "Write", location: entries.name, detail: "an empty token" })
       }
-      const text = encodeCredential(credential)
+      const nextKey = yield* SealingKeys.generate
+      const text = KeyringEntryText.encode(credential, nextKey)
       const parts = entries.split(text)
       if (parts.length > KeyringIndex.MAX_PARTS) {
         return yield* new CredentialStoreError({ reason: "TooLarge", location: entries.name })
@@ -198,7 +210,8 @@ export const make: Effect.Effect<
               rewrite(
                 (document) => KeyringIndex.isWriting(document, writeId) && isUnchanged(document, tenant, found),
                 (document, now) => KeyringIndexChange.commit(document, tenant, current, gone, now),
-                options
+                options,
+                handover.leave({ tenant, from: found, to: writeId }, Redacted.make(text))
               ),
               "lockstep.store.commit"
             )
@@ -220,7 +233,7 @@ export const make: Effect.Effect<
         return Option.none()
       }
       const stored = storedOf(credential)
-      known.set(tenant, { writeId, stored })
+      known.set(tenant, { writeId, stored, nextKey: Option.some(nextKey), isKept: true })
       yield* collect
       return Option.some(stored)
     })
@@ -246,7 +259,8 @@ export const make: Effect.Effect<
           rewrite(
             (document) => isUnchanged(document, tenant, found),
             (document, now) => KeyringIndexChange.remove(document, tenant, gone, now),
-            options
+            options,
+            handover.drop(tenant)
           ),
           (removed) => removed ? Effect.as(collect, Option.some(change.value)) : Effect.succeedNone
         )
@@ -284,7 +298,7 @@ export const make: Effect.Effect<
       yield* proveLock(lock, options)
       const document = yield* index.readToWrite
       yield* AtomicFile.probe(index.path, Buffer.byteLength(document.text) + INDEX_ROOM)
-      yield* find(index.readToWrite, tenant)
+      yield* findKept(tenant)
       const bytes = Option.match(yield* currentOf(document, tenant), { onNone: () => 0, onSome: ({ bytes }) => bytes })
       yield* entries.rehearse(tenant, bytes + ROOM)
     }).pipe(Trace.withSpan("lockstep.store.prepare"))
@@ -298,6 +312,7 @@ export const make: Effect.Effect<
     list: Effect.map(index.read, KeyringIndex.list),
     modify: (tenant, decide, options) =>
       home.open.pipe(
+        Effect.zipRight(lay),
         Effect.zipRight(
           Effect.suspend(() => turnOf(tenant).withPermits(1)(attempt(tenant, decide, options, ATTEMPTS)))
         ),

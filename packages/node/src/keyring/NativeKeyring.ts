@@ -114,15 +114,18 @@ export const make = (options: Options): Effect.Effect<Keyring["Type"], never, Sc
 
     const call = (
       operation: "get" | "set" | "remove" | "find",
-      question: KeyringHelper.Message
+      question: KeyringHelper.Message,
+      starting = 0
     ): Effect.Effect<KeyringHelper.Message, KeyringError> =>
       Effect.suspend(() => {
         if (helper === undefined) return noBinding
-        const deadline = performance.now() + patience
+        const deadline = performance.now() + patience + starting
         // The calls before this one began before it, and so have ended when its time is over.
         return oneAtATime.withPermits(1)(Effect.suspend(() => {
           const left = deadline - performance.now()
-          return left <= 0 ? late : helper.ask({ operation, service: SERVICE, ...question }, left)
+          if (left <= 0) return late
+          const answering = Math.min(patience, left)
+          return helper.ask({ operation, service: SERVICE, ...question }, answering, left - answering)
         })).pipe(
           Effect.mapError((error) => error.reason === "Timeout" ? late : error),
           Effect.flatMap((answer) => {
@@ -142,9 +145,9 @@ export const make = (options: Options): Effect.Effect<Keyring["Type"], never, Sc
         return Effect.asVoid(call("set", { account, secret: bytes.toString("base64") }))
       })
 
-    const get = (account: string) =>
+    const get: Keyring["Type"]["get"] = (account, { starting = Duration.zero } = {}) =>
       Effect.flatMap(
-        call("get", { account }),
+        call("get", { account }, Duration.toMillis(starting)),
         ({ secret }): Effect.Effect<Option.Option<Redacted.Redacted>, KeyringError> => {
           if (secret === null) return Effect.succeedNone
           const decoded = isText(secret) ? decodeSecret(secret) : Option.none()

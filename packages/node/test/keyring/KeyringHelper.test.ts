@@ -140,6 +140,26 @@ describe("a helper", () => {
       assert.strictEqual(starts().length, 2)
     }))
 
+  it.scopedLive("that takes long to start is given the time that a reader has for that", () =>
+    Effect.gen(function*() {
+      const { keyring, starts } = yield* scripted("starts late", "3 seconds")
+      const { keyring: other } = yield* scripted("hangs", "3 seconds")
+      const reading = yield* Effect.fork(keyring.get("good", { starting: Duration.minutes(5) }))
+      yield* until(() => starts().length === 1)
+      // By then it has taken longer than an answer may.
+      assert.strictEqual((yield* failure(other.get("bad"))).reason, "Timeout")
+      process.kill(starts()[0]!, "SIGUSR2")
+      assertEquals(Option.map(yield* Fiber.join(reading), Redacted.value), Option.some("fine"))
+      assert.strictEqual(starts().length, 1)
+    }))
+
+  it.scopedLive("that has started and does not answer is given no more time for having been given some to start", () =>
+    Effect.gen(function*() {
+      const { keyring } = yield* scripted("starts and hangs", "1 second")
+      const error = yield* failure(keyring.get("bad", { starting: Duration.minutes(5) }))
+      assert.strictEqual(error.reason, "Timeout")
+    }))
+
   it.scopedLive("has ended when the caller of a write has been interrupted", () =>
     Effect.gen(function*() {
       const { asked, keyring, starts } = yield* scripted("hangs")
@@ -199,6 +219,7 @@ describe("a helper", () => {
     Effect.gen(function*() {
       const child = yield* ChildProcess.spawn({ args: [REAL], env: PATH })
       const answered = (id: number) => child.message((message) => message["id"] === id)
+      yield* child.message((message) => message["ready"] === true)
       yield* child.send({ id: 1, operation: "get", service: "lockstep", account: "x" })
       yield* answered(1)
       for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGTSTP"] as const) yield* child.signal(signal)

@@ -9,7 +9,7 @@ import * as KeyringHomes from "@lockstep/testkit/homes/KeyringHomes"
 import * as Bundle from "@lockstep/testkit/processes/Bundle"
 import * as ChildProcess from "@lockstep/testkit/processes/ChildProcess"
 import * as GnomeKeyring from "@lockstep/testkit/processes/GnomeKeyring"
-import { until } from "@lockstep/testkit/processes/LockProcesses"
+import { isFree, until } from "@lockstep/testkit/processes/LockProcesses"
 import type { Point } from "@lockstep/testkit/processes/StepTracer"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -48,37 +48,50 @@ const stage = Effect.gen(function*() {
   const accounts = Effect.map(keyring.find(""), (all) => all.filter((account) => account.includes("|codex|")))
   const current = () =>
     JSON.parse(Fs.readFileSync(Path.join(directory, "auth.json.keyring"), "utf8")).tenants?.codex?.write_id as string
-  return { gnome, directory, store, spawn, accounts, current }
+  const handedOn = () => Fs.readdirSync(Path.join(directory, "auth.json.keyring.next"))
+  return { gnome, directory, store, spawn, accounts, current, handedOn }
 })
 
 describe.skipIf(!GnomeKeyring.isInstalled)("a process that is killed with a keyring", () => {
   const DURABLE = 2
-  const STEPS: ReadonlyArray<readonly [span: string, at: Point["at"], within: string | undefined, generation: number]> =
-    [
-      ["lockstep.store.begin", "start", undefined, 1],
-      ["lockstep.file.rename", "start", "lockstep.store.begin", 1],
-      ["lockstep.file.rename", "end", "lockstep.store.begin", 1],
-      ["lockstep.store.begin", "end", undefined, 1],
-      ["lockstep.keyring.set", "start", "lockstep.store.write", 1],
-      ["lockstep.keyring.set", "end", "lockstep.store.write", 1],
-      ["lockstep.keyring.get", "end", "lockstep.store.write", 1],
-      ["lockstep.store.write", "end", undefined, 1],
-      ["lockstep.store.commit", "start", undefined, 1],
-      ["lockstep.file.rename", "start", "lockstep.store.commit", 1],
-      ["lockstep.file.rename", "end", "lockstep.store.commit", DURABLE],
-      ["lockstep.store.commit", "end", undefined, DURABLE],
-      ["lockstep.keyring.remove", "start", "lockstep.store.collect", DURABLE],
-      ["lockstep.keyring.remove", "end", "lockstep.store.collect", DURABLE],
-      ["lockstep.store.modify", "end", undefined, DURABLE]
-    ]
+  const STEPS: ReadonlyArray<
+    readonly [span: string, at: Point["at"], within: string | undefined, generation: number, occurrence?: number]
+  > = [
+    ["lockstep.store.begin", "start", undefined, 1],
+    ["lockstep.file.rename", "start", "lockstep.store.begin", 1],
+    ["lockstep.file.rename", "end", "lockstep.store.begin", 1],
+    ["lockstep.store.begin", "end", undefined, 1],
+    ["lockstep.keyring.set", "start", "lockstep.store.write", 1],
+    ["lockstep.keyring.set", "end", "lockstep.store.write", 1],
+    ["lockstep.keyring.get", "end", "lockstep.store.write", 1],
+    ["lockstep.store.write", "end", undefined, 1],
+    ["lockstep.store.commit", "start", undefined, 1],
+    ["lockstep.store.handover", "start", undefined, 1],
+    ["lockstep.file.write", "start", "lockstep.store.handover", 1],
+    ["lockstep.file.write", "end", "lockstep.store.handover", 1],
+    ["lockstep.file.rename", "end", "lockstep.store.handover", 1],
+    ["lockstep.store.handover", "end", undefined, 1],
+    // The second: what is handed on is renamed before the index.
+    ["lockstep.file.rename", "start", "lockstep.store.commit", 1, 2],
+    ["lockstep.file.rename", "end", "lockstep.store.commit", DURABLE, 2],
+    ["lockstep.store.commit", "end", undefined, DURABLE],
+    ["lockstep.keyring.remove", "start", "lockstep.store.collect", DURABLE],
+    ["lockstep.keyring.remove", "end", "lockstep.store.collect", DURABLE],
+    ["lockstep.store.modify", "end", undefined, DURABLE]
+  ]
 
   it.scopedLive.each(STEPS)(
     "leaves one whole record, and nothing in the keyring that the next write does not remove: %s %s in %s",
-    ([span, at, within, expected]) =>
+    ([span, at, within, expected, occurrence]) =>
       Effect.gen(function*() {
-        const { accounts, current, spawn, store } = yield* stage
+        const { accounts, current, handedOn, spawn, store } = yield* stage
         yield* put(store, 1)
-        const child = yield* spawn({ span, at, ...(within === undefined ? {} : { within }) })
+        const child = yield* spawn({
+          span,
+          at,
+          ...(within === undefined ? {} : { within }),
+          ...(occurrence === undefined ? {} : { occurrence })
+        })
         yield* child.send({ do: "write" })
         assert.strictEqual((yield* child.exit).signal, "SIGKILL")
         assert.strictEqual(yield* generation(store), expected)
@@ -87,6 +100,7 @@ describe.skipIf(!GnomeKeyring.isInstalled)("a process that is killed with a keyr
         const left = yield* accounts
         assert.strictEqual(left.length, 1)
         assert.isTrue(left[0]!.endsWith(current()))
+        deepStrictEqual(handedOn(), ["codex"])
       })
   )
 
@@ -99,11 +113,15 @@ describe.skipIf(!GnomeKeyring.isInstalled)("a process that is killed with a keyr
     ] as const
   )("while it removes a login leaves the login or nothing: %s %s", ([span, at, expected]) =>
     Effect.gen(function*() {
-      const { accounts, spawn, store } = yield* stage
+      const { accounts, handedOn, spawn, store } = yield* stage
+      yield* put(store, 0)
       yield* put(store, 1)
+      deepStrictEqual(handedOn(), ["codex"])
       const child = yield* spawn({ span, at })
       yield* child.send({ do: "remove" })
       assert.strictEqual((yield* child.exit).signal, "SIGKILL")
+      // Before the login itself: what is not logged in is handed on to none.
+      deepStrictEqual(handedOn(), [])
       assert.strictEqual(yield* generation(store), expected)
       yield* put(store, 2)
       assert.strictEqual((yield* accounts).length, 1)
@@ -148,6 +166,52 @@ describe.skipIf(!GnomeKeyring.isInstalled)("processes that share a keyring", () 
         assert.strictEqual(yield* generation(store), expected)
       }
     }))
+})
+
+describe.skipIf(!GnomeKeyring.isInstalled)("readers of a keyring", () => {
+  it.scopedLive(
+    "that wait for one refresh take it over while the keyring answers no question",
+    () =>
+      Effect.gen(function*() {
+        const { gnome, spawn, store } = yield* stage
+        yield* put(store, 1)
+        const children = yield* Effect.replicateEffect(spawn(), 3)
+        const read = (expected: number) =>
+          Effect.forEach(children, (child) =>
+            Effect.zipRight(
+              child.send({ do: "read" }),
+              child.message((said) => said["generation"] === expected)
+            ), {
+            concurrency: "unbounded"
+          })
+        yield* read(1)
+        yield* put(store, 2)
+        yield* gnome.freeze
+        yield* read(2)
+        yield* gnome.thaw
+      }),
+    60_000
+  )
+
+  it.scopedLive("give up their turns when they are killed", () =>
+    Effect.gen(function*() {
+      const { directory, gnome, spawn, store } = yield* stage
+      yield* put(store, 1)
+      const children = yield* Effect.replicateEffect(spawn(), 3)
+      yield* gnome.freeze
+      const turns = Path.join(directory, "auth.json.keyring.turns")
+      const isHeld = () => Fs.readdirSync(turns).some((name) => !isFree(Path.join(turns, name)))
+      assert.isFalse(isHeld())
+      for (const child of children) yield* child.send({ do: "read" })
+      yield* until(isHeld)
+      for (const child of children) yield* child.signal("SIGKILL")
+      for (const child of children) yield* child.exit
+      assert.isFalse(isHeld())
+      yield* gnome.thaw
+      const next = yield* spawn()
+      yield* next.send({ do: "read" })
+      yield* next.message((said) => said["generation"] === 1)
+    }), 60_000)
 })
 
 describe.skipIf(!GnomeKeyring.isInstalled)("a real keyring under a store", () => {

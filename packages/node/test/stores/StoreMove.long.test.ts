@@ -64,6 +64,8 @@ const CLIENT = RegisteredClient.make({
 const fill = (opened: Stores.Opened): Effect.Effect<Content, unknown> =>
   Effect.gen(function*() {
     const records = new Map([[CODEX, credential(7, { scope: Option.some("a b") })], [LONG, credential(3)]])
+    // Two writes: what hands the second on lies there, too.
+    yield* put(opened, CODEX, credential(6))
     for (const [tenant, record] of records) yield* put(opened, tenant, record)
     const pending = attempt(Math.floor(Date.now() / 1_000))
     yield* opened.pending.put(USER, pending)
@@ -99,6 +101,7 @@ describe("a move", () => {
         const before = yield* Stores.open(place, { kind: from })
         const content = yield* fill(before)
         const journal = Fs.readFileSync(before.journal.location(CODEX), "utf8")
+        assert.strictEqual(Fs.existsSync(Path.join(place.home, "auth.json.keyring.next", "codex")), from === "keyring")
         const moved = yield* before.move(to)
         deepStrictEqual([moved.from, moved.to, moved.pending], [Option.some(from), to, 1])
         deepStrictEqual([...moved.tenants].sort(), [...content.records.keys()].sort())
@@ -111,6 +114,7 @@ describe("a move", () => {
         deepStrictEqual(Sealed.leaks(place.home), to === "file" ? ["auth.json"] : [])
         const entries = [...place.entries.keys()].filter((name) => name.includes("|"))
         assert.lengthOf(entries, to === "keyring" ? 2 : 0)
+        assert.isFalse(Fs.existsSync(Path.join(place.home, "auth.json.keyring.next")))
         deepStrictEqual(yield* MoveNote.unfinished(after.home), Option.none())
 
         // A process that still has the old store open.
