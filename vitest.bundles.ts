@@ -4,8 +4,6 @@ import { join } from "node:path"
 
 /** The files of one run share the programs that they bundle: the first that needs one makes it. */
 export default async () => {
-  // Each project of a run comes here; the first makes the directory, and removes it.
-  if (process.env["LOCKSTEP_TEST_BUNDLES"] !== undefined) return
   const directory = await mkdtemp(join(tmpdir(), "lockstep-bundles-"))
   process.env["LOCKSTEP_TEST_BUNDLES"] = directory
   return () => rm(directory, { recursive: true, force: true })

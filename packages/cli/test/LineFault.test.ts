@@ -1,9 +1,9 @@
 /** Every command and every option that there is: what is wrong with a line is found before anything is done. */
 import * as CliConfig from "@effect/cli/CliConfig"
 import * as CommandDescriptor from "@effect/cli/CommandDescriptor"
-import { assert, describe, it } from "@effect/vitest"
+import { afterAll, assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Cli from "../src/Cli.js"
@@ -50,12 +50,10 @@ const cases = runs.flatMap((name) => {
     .map((shape) => ({ name, grammar, shape, option: shape.names[0]! }))
 })
 
-const inNewHome = <A, E, R>(use: (home: string) => Effect.Effect<A, E, R>) =>
-  Effect.acquireUseRelease(
-    Effect.sync(() => join(mkdtempSync(join(tmpdir(), "lockstep-line-")), "home")),
-    use,
-    (home) => Effect.sync(() => rmSync(join(home, ".."), { recursive: true }))
-  )
+const folder = mkdtempSync(join(tmpdir(), "lockstep-line-"))
+/** Of every line. None makes it. */
+const home = join(folder, "home")
+afterAll(() => rmSync(folder, { recursive: true }))
 
 interface Told {
   readonly happened: string
@@ -94,22 +92,20 @@ const hasJson = (line: ReadonlyArray<string>): boolean => {
 
 /** Runs a line that must be refused: with exit code 2, in two lines and as JSON, and with nothing done. */
 const refused = (line: ReadonlyArray<string>, ...says: ReadonlyArray<string | RegExp>) =>
-  inNewHome((home) =>
-    Effect.gen(function*() {
-      // A line that names its home itself, or names it wrongly, gets none.
-      const place = line.some((arg) => arg.startsWith("--home")) ? [] : ["--home", home]
-      const told = yield* line.some((arg) => arg.startsWith("--json"))
-        ? toldAsJson([...place, ...line])
-        : toldInTwoLines([...place, ...line])
-      for (const one of says) {
-        if (typeof one === "string") assert.include(told.happened, one, line.join(" "))
-        else assert.match(told.happened, one, line.join(" "))
-      }
-      if (hasJson(line)) assert.deepStrictEqual(yield* toldAsJson(["--json", ...place, ...line]), told)
-      assert.isFalse(existsSync(home), line.join(" "))
-      return told
-    })
-  )
+  Effect.gen(function*() {
+    // A line that names its home itself, or names it wrongly, gets none.
+    const place = line.some((arg) => arg.startsWith("--home")) ? [] : ["--home", home]
+    const told = yield* line.some((arg) => arg.startsWith("--json"))
+      ? toldAsJson([...place, ...line])
+      : toldInTwoLines([...place, ...line])
+    for (const one of says) {
+      if (typeof one === "string") assert.include(told.happened, one, line.join(" "))
+      else assert.match(told.happened, one, line.join(" "))
+    }
+    if (hasJson(line)) assert.deepStrictEqual(yield* toldAsJson(["--json", ...place, ...line]), told)
+    assert.deepStrictEqual(readdirSync(folder), [], line.join(" "))
+    return told
+  })
 
 const parse = (line: ReadonlyArray<string>) =>
   CommandDescriptor.parse(

@@ -3,6 +3,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import type { TestProject } from "vitest/node"
 import { bundle } from "../../build.mjs"
+import * as KeptCode from "./KeptCode.js"
 
 declare module "vitest" {
   export interface ProvidedContext {
@@ -14,7 +15,7 @@ declare module "vitest" {
 const dist = fileURLToPath(new URL("../../dist/", import.meta.url))
 
 // Below the package, because the bundle looks for koffi from where it lies.
-export default async (project: TestProject) => {
+export const provide = async (project: TestProject): Promise<() => Promise<void>> => {
   await mkdir(dist, { recursive: true })
   const root = await mkdtemp(join(dist, "test-"))
   const bin = join(root, "bin", "lockstep.js")
@@ -23,6 +24,7 @@ export default async (project: TestProject) => {
   for (const file of ["lockstep.js", "package.json"]) {
     await copyFile(fileURLToPath(new URL(`../../bin/${file}`, import.meta.url)), join(root, "bin", file))
   }
+  await KeptCode.make(bin)
   project.provide("lockstep", bin)
   return () => rm(root, { recursive: true, force: true })
 }

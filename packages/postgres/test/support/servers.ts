@@ -31,7 +31,7 @@ const start = (one: Parameters<typeof PostgresServer.start>[0]) =>
       yield* Migrations.migrate(yield* PostgresAddress.parse(Redacted.make(server.url(TEMPLATE))))
     }))
 
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+export const provide = async (project: TestProject): Promise<() => Promise<void>> => {
   const scope = Effect.runSync(Scope.make())
   const started = await Effect.runPromise(
     Effect.forEach(PostgresServer.installations(), start).pipe(Scope.extend(scope))

@@ -54,6 +54,9 @@ export const make = (options: {
         client.pipe(upstream)
       })
       track(upstream)
+      // Pipes pass an end on, and no reset: the other side would wait for an answer for ever.
+      client.on("close", () => upstream.destroySoon())
+      upstream.on("close", () => client.destroySoon())
     })
     const listening = yield* Deferred.make<number>()
     yield* Effect.acquireRelease(
