@@ -78,6 +78,13 @@ const run = async (request) => {
 const hasVanished = (error) =>
   /\borg\.freedesktop\.Secret\.Item\b|UnknownMethod.*\/secrets\/collection\//.test(String(error?.message))
 
+/**
+ * A question is given up after two seconds by the library that puts it, and a Secret Service that many ask at once takes longer.
+ * How long an answer may take is for the process to say that started this one.
+ */
+const isLate = (request, error) =>
+  request.operation === "get" && /did not receive a reply|NoReply|timed? ?out/i.test(String(error?.message))
+
 /** Each of them is one more removal by others, so that this many are not met; what would go on for ever ends. */
 const ATTEMPTS = 100
 
@@ -87,7 +94,7 @@ const answer = async (request) => {
     try {
       return await run(request)
     } catch (error) {
-      if (attempt < ATTEMPTS && hasVanished(error)) continue
+      if (attempt < ATTEMPTS && (hasVanished(error) || isLate(request, error))) continue
       return { failure: "keyring", message: String(error?.message) }
     }
   }

@@ -28,6 +28,9 @@ const put = (store: Store, generation: number) =>
 const generation = (store: Store) =>
   Effect.map(Effect.flatten(store.get(CODEX)), (stored) => stored.credential.generation)
 
+/** Milliseconds, of the policy of these homes. */
+const LOCK_TIMEOUT = 300_000
+
 const LONG = { round: Duration.minutes(5), whole: Duration.minutes(5) }
 
 const stage = Effect.gen(function*() {
@@ -56,6 +59,8 @@ const stage = Effect.gen(function*() {
     )
   })
   return {
+    directory,
+    entries,
     asked: () => asked,
     process,
     turns,
@@ -147,6 +152,11 @@ describe("first reads of a keyring", () => {
   it.scopedLive("ask without a turn where there can be none, and make none", () =>
     Effect.gen(function*() {
       const { process, turnsPath } = yield* stage
+      for (const name of Fs.readdirSync(turnsPath)) {
+        Fs.rmSync(Path.join(turnsPath, name))
+        Fs.mkdirSync(Path.join(turnsPath, name))
+      }
+      assert.strictEqual(yield* Effect.flatMap(process, generation), 1)
       Fs.rmSync(turnsPath, { recursive: true })
       assert.strictEqual(yield* Effect.flatMap(process, generation), 1)
       assert.isFalse(Fs.existsSync(turnsPath))
@@ -163,6 +173,23 @@ describe("first reads of a keyring", () => {
       assert.strictEqual(yield* Effect.flatMap(process, (store) => put(store, 4)), 4)
       assert.lengthOf(Fs.readdirSync(turnsPath), KeyringTurns.TURNS)
       assert.strictEqual(Fs.statSync(turnsPath).mode & 0o777, 0o700)
+    }))
+
+  it.scopedLive("are given time for their program to start, and no other read is", () =>
+    Effect.gen(function*() {
+      const { directory, entries, index, process } = yield* stage
+      const seen: Array<number> = []
+      const memory = Keyring.makeMemory({ entries })
+      const get: typeof memory.get = (account, options) => {
+        seen.push(Duration.toMillis(options?.starting ?? 0))
+        return memory.get(account)
+      }
+      const reader = (yield* open(directory, { ...memory, get })).store
+      yield* generation(reader)
+      yield* Effect.flatMap(process, (writer) => put(writer, 2))
+      Fs.rmSync(`${index}.next`, { recursive: true })
+      yield* generation(reader)
+      deepStrictEqual(seen, [LOCK_TIMEOUT, 0])
     }))
 
   it.scopedLive("are the only ones: one who has read something waits for no turn", () =>

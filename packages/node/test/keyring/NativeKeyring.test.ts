@@ -86,6 +86,24 @@ describe.skipIf(!GnomeKeyring.isInstalled)("a real keyring", () => {
       deepStrictEqual(yield* keyring.find(""), ["a"])
     }))
 
+  it.scopedLive("that answers late is waited for as long as a reader says, and no longer by a writer than its library says", () =>
+    Effect.gen(function*() {
+      const { gnome, keyring, open } = yield* session
+      yield* keyring.set("a", Redacted.make("1"))
+      const [reader, writer] = yield* Effect.all([open(), open()])
+      // Their programs run, and have no connection yet for what they are asked then.
+      for (const one of [reader, writer]) yield* one.get("z")
+      yield* gnome.freeze
+      const reading = yield* Effect.fork(read(reader, "a"))
+      // Put after the question, and given up after it.
+      for (const account of ["b", "c"]) {
+        const error = yield* Effect.flip(writer.set(account, Redacted.make("2")))
+        deepStrictEqual([error.reason, error.detail], ["Timeout", "it did not reply"])
+      }
+      yield* gnome.thaw
+      assertEquals(yield* Fiber.join(reading), Option.some("1"))
+    }))
+
   it.scopedLive("that hangs for ever is given up in time, and answers again when it goes on", () =>
     Effect.gen(function*() {
       const { gnome, open } = yield* session
