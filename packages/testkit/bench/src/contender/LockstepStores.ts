@@ -98,18 +98,21 @@ const make = (kind: keyof typeof homes, options: Pick<Contender, "label" | "file
       }).pipe(Effect.provide(home(directory)), Effect.orDie),
     open: (directory) =>
       isThere(kind) ?
-        Effect.map(
-          Layer.build(RefreshCoordinator.layer.pipe(
+        Effect.gen(function*() {
+          const context = yield* Layer.build(RefreshCoordinator.layer.pipe(
             Layer.provide(Layer.provide(OAuthTokenEndpoint.layerBuiltIn, Lockstep.fetch)),
-            Layer.provide(home(directory))
-          )),
-          (context) => ({
+            Layer.provideMerge(home(directory))
+          ))
+          // As a process that runs has done while the token was fresh: what asks the keyring has been started. One that could
+          // not read takes part all the same.
+          yield* Effect.ignore(Context.get(context, WritableStore).get(tenant))
+          return {
             obtain: Effect.map(
               Context.get(context, RefreshCoordinator.RefreshCoordinator).accessToken(tenant),
               ({ token }) => Redacted.value(token)
             )
-          })
-        ) :
+          }
+        }) :
         Effect.fail(
           new PeerUnavailable({
             message: "this session has no keyring: run it inside dbus-run-session, with an unlocked one"
