@@ -10,6 +10,7 @@
 import * as Credential from "@lockstep/core/Credential"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as SealingKeys from "../secrets/SealingKeys.js"
@@ -23,9 +24,9 @@ export interface EntryText {
 
 const encodeCredential = Schema.encodeSync(Credential.Credential)
 
-const decodeCredential = Schema.decodeEither(Schema.parseJson(Credential.Credential))
+const decodeCredential = Schema.decodeUnknownEither(Credential.Credential)
 
-const decodeKey = Schema.decodeOption(Schema.parseJson(Schema.Struct({ next_key: Schema.Uint8ArrayFromBase64 })))
+const parse = Option.liftThrowable((text: string): unknown => JSON.parse(text))
 
 export const encode = (credential: Credential.Credential, { key }: SealingKeys.SealingKey): string =>
   JSON.stringify({
@@ -33,16 +34,28 @@ export const encode = (credential: Credential.Credential, { key }: SealingKeys.S
     next_key: Buffer.from(Redacted.value(key)).toString("base64")
   })
 
-/** A key that is no key of ours is none: it opens nothing, and the credential beside it counts all the same. */
-const keyOf = (text: string): Option.Option<SealingKeys.SealingKey> =>
-  decodeKey(text).pipe(
-    Option.filter(({ next_key }) => next_key.length === SealingKeys.KEY_LENGTH),
-    Option.map(({ next_key }) => SealingKeys.fromBytes(next_key))
-  )
+/** 32 bytes. */
+const KEY = /^[A-Za-z0-9+/]{43}=$/
 
-/** Says of what is no credential that it is none, and not why: the reason would quote it. */
-export const decode = (text: Redacted.Redacted): Either.Either<EntryText, "NoCredential"> =>
-  Either.mapBoth(decodeCredential(Redacted.value(text)), {
+/** A key that is no key of ours is none: it opens nothing, and the credential beside it counts all the same. */
+const keyOf = (value: unknown): Option.Option<SealingKeys.SealingKey> =>
+  typeof value === "string" && KEY.test(value)
+    ? Option.some(SealingKeys.fromBytes(Buffer.from(value, "base64")))
+    : Option.none()
+
+/**
+ * Says of what is no credential that it is none, and not why: the reason would quote it. By a look at the members, since
+ * all that wait for a refresh decode it at the same moment; where one is unusual, by the schema.
+ */
+export const decode = (text: Redacted.Redacted): Either.Either<EntryText, "NoCredential"> => {
+  const record = Option.filter(parse(Redacted.value(text)), Predicate.isReadonlyRecord)
+  if (Option.isNone(record)) return Either.left("NoCredential")
+  const credential = Either.orElse(
+    Either.fromOption(Credential.fromRecord(record.value), () => "Unusual" as const),
+    () => decodeCredential(record.value)
+  )
+  return Either.mapBoth(credential, {
     onLeft: () => "NoCredential" as const,
-    onRight: (credential) => ({ credential, nextKey: keyOf(Redacted.value(text)) })
+    onRight: (credential) => ({ credential, nextKey: keyOf(record.value["next_key"]) })
   })
+}

@@ -29,13 +29,16 @@ import type * as JsonTree from "../JsonTree.js"
 import type { Format } from "../SharedFile.js"
 import type { Damage } from "../StoreCodec.js"
 
+const WRITE_ID = /^[0-9a-f]{16}$/
+const SHA256 = /^[0-9a-f]{64}$/
+
 /**
  * The name of one write. Never used twice.
  *
  * @since 0.1.0
  * @category schemas
  */
-export const WriteId = Schema.String.pipe(Schema.pattern(/^[0-9a-f]{16}$/))
+export const WriteId = Schema.String.pipe(Schema.pattern(WRITE_ID))
 
 /**
  * Into so many entries a record may be split.
@@ -60,7 +63,7 @@ export class Current extends Schema.Class<Current>("@lockstep/node/KeyringIndex/
   /** Of the whole record. */
   bytes: Schema.NonNegativeInt,
   /** Of the whole record, in hex. */
-  sha256: Schema.String.pipe(Schema.pattern(/^[0-9a-f]{64}$/))
+  sha256: Schema.String.pipe(Schema.pattern(SHA256))
 }) {}
 
 const NoteMembers = Schema.Struct({
@@ -119,9 +122,22 @@ export const CURRENT_MEMBERS = JsonRecord.membersOf(Current)
  */
 export const NOTE_MEMBERS = JsonRecord.membersOf(NoteMembers)
 
-const decodeCurrent = Schema.decodeUnknownEither(Current)
+const decodeUnusual = Schema.decodeUnknownEither(Current)
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+
+const isText = (value: unknown, form: RegExp): value is string => typeof value === "string" && form.test(value)
+
+/** As the schema decodes it, by a look at the members: each process that waits for a refresh does so at each of its writes. */
+const decodeCurrent = (record: Readonly<Record<string, unknown>>): Either.Either<Current, ParseResult.ParseError> => {
+  const { bytes, generation, parts, sha256, write_id: writeId } = record
+  return isCount(generation) && isCount(bytes) && isCount(parts) && parts >= 1 && parts <= MAX_PARTS &&
+      isText(writeId, WRITE_ID) && isText(sha256, SHA256)
+    ? Either.right(new Current({ generation, writeId, parts, bytes, sha256 }, true))
+    : decodeUnusual(record)
+}
 const decodeNote = Schema.decodeUnknownEither(NoteMembers)
-const isWriteId = Schema.is(WriteId)
+const isWriteId = (name: string): boolean => WRITE_ID.test(name)
 
 const { damage, listOf } = Frame
 
@@ -135,7 +151,7 @@ const decodeMember = <A>(
   path: ReadonlyArray<PropertyKey>,
   { value }: JsonTree.Member,
   known: ReadonlySet<PropertyKey>,
-  decode: (record: unknown) => Either.Either<A, ParseResult.ParseError>
+  decode: (record: Readonly<Record<string, unknown>>) => Either.Either<A, ParseResult.ParseError>
 ): Either.Either<A, Damage> => {
   if (value.kind !== "object") return Either.left(damage(path, "not an object"))
   const twice = JsonRecord.duplicate(value, (name) => known.has(name))
