@@ -7,11 +7,12 @@ import * as Stage from "./support/Stage.js"
 
 const fake = /lockstep-(at|rt)-/
 
-/** The files of the home in which a token can be read. */
+/** The files of the home, also in its directories, in which a token can be read. */
 const readable = (stage: Stage.Stage): ReadonlyArray<string> =>
-  fs.readdirSync(stage.harness.home).filter((name) =>
-    fake.test(fs.readFileSync(join(stage.harness.home, name), "latin1"))
-  )
+  fs.readdirSync(stage.harness.home, { recursive: true, encoding: "utf8" }).filter((name) => {
+    const path = join(stage.harness.home, name)
+    return fs.statSync(path).isFile() && fake.test(fs.readFileSync(path, "latin1"))
+  })
 
 const pinOf = (stage: Stage.Stage): unknown =>
   JSON.parse(fs.readFileSync(join(stage.harness.home, "store.json"), "utf8")).store
